@@ -1,0 +1,123 @@
+"""Report and its parts: the one type that crosses from analysis to render.
+
+An analysis fills a Report with numbers and pictures; `render` turns it into PNG, table or JSON.
+Nothing here knows how it will be shown.
+"""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.errors import DcganError
+
+Pictures = NDArray[np.uint8]
+"""Pictures as shown and stored: uint8 [N, H, W, C], C 1 (grey) or 3 (RGB)."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and how sure it is: an interval (of what level and kind, `label` says) and n."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One measured figure beside its control and, where there is one, the published figure.
+
+    `key` is stable: it is the name in `--json`. `label` is for people.
+    """
+
+    key: str
+    label: str
+    value: Estimate
+    control: Estimate | None = None
+    control_label: str = ""
+    published: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made the tiles of a sheet: enough to draw them again, stored inside the PNG.
+
+    `latents` is float32 [N, z_dim], one row a tile; rows of NaN are tiles that have no z.
+    """
+
+    checkpoint: str
+    command: str
+    seed: int | None
+    latents: NDArray[np.float32]
+
+    def to_json(self) -> str:
+        """One JSON object; `latents` as base64 of little-endian float32."""
+        rows, width = self.latents.shape
+        return json.dumps(
+            {
+                "checkpoint": self.checkpoint,
+                "command": self.command,
+                "seed": self.seed,
+                "tiles": rows,
+                "z_dim": width,
+                "latents": base64.b64encode(self.latents.astype("<f4").tobytes()).decode(),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "Provenance":
+        """Read what `to_json` wrote. Raises DcganError for anything else."""
+        try:
+            fields = json.loads(text)
+            raw = base64.b64decode(fields["latents"], validate=True)
+            latents = np.frombuffer(raw, "<f4").reshape(int(fields["tiles"]), int(fields["z_dim"]))
+            seed = None if fields["seed"] is None else int(fields["seed"])
+            return cls(str(fields["checkpoint"]), str(fields["command"]), seed, latents.copy())
+        except (ValueError, KeyError, TypeError) as error:
+            raise DcganError(f"the picture's record of its latents is damaged ({error})") from error
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Pictures to be laid out in rows of `columns` tiles.
+
+    `captions`, when given, has one text a tile; `row_labels` one a row.
+    """
+
+    name: str
+    pictures: Pictures
+    columns: int
+    captions: Sequence[str] = ()
+    row_labels: Sequence[str] = ()
+    provenance: Provenance | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text and numbers under named columns."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str | float | int | None]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a command found out: figures with controls, tables, sheets, and plain facts.
+
+    `facts` holds what `--json` prints beside the findings (seed, checkpoint, counts).
+    """
+
+    title: str
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    findings: Sequence[Finding] = ()
+    tables: Sequence[Table] = ()
+    sheets: Sequence[Sheet] = ()
+    notes: Sequence[str] = ()

@@ -1,0 +1,93 @@
+"""What the work runs on: device, precision, threads and every source of randomness."""
+
+import os
+import zlib
+
+import numpy as np
+import torch
+
+from dcgan_cli.errors import UsageError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device that `name` means: `auto` takes CUDA, then Apple's MPS, then the CPU.
+
+    `cuda:1` and the like are passed on. Raises UsageError where this machine has no such device.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, there in available.items() if there))
+    kind = name.split(":")[0]
+    if kind not in available:
+        raise UsageError(f"--device {name}: unknown device; expected one of {', '.join(DEVICES)}")
+    if not available[kind]:
+        raise UsageError(f"--device {name}: this machine has no {kind} device; try --device auto")
+    device = torch.device(name)
+    if kind == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise UsageError(f"--device {name}: this machine has {count} CUDA devices, counted from 0")
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """float32 or bfloat16 for the networks' arithmetic; weights are always kept in float32.
+
+    `auto` takes bfloat16 on CUDA devices that have it and float32 elsewhere.
+    """
+    if name not in PRECISIONS:
+        raise UsageError(f"--precision {name}: expected one of {', '.join(PRECISIONS)}")
+    fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.bfloat16 if name == "bf16" or (name == "auto" and fast) else torch.float32
+
+
+def precision_name(precision: torch.dtype) -> str:
+    """`bf16` or `fp32`: the word that `--precision` takes."""
+    return "bf16" if precision is torch.bfloat16 else "fp32"
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
+    """A context in which matrix products run in `precision`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision is torch.bfloat16)
+
+
+def use_threads(count: int | None) -> int:
+    """Give PyTorch `count` CPU threads, or as many as this process may use; returns the number.
+
+    A container or `taskset` may grant fewer CPUs than the machine has; more threads than CPUs make
+    OpenMP programs many times slower.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
+    if count is None and "OMP_NUM_THREADS" not in os.environ:
+        count = min(allowed, torch.get_num_threads())
+    if count is not None:
+        torch.set_num_threads(count)
+    return torch.get_num_threads()
+
+
+def _entropy(seed: int, purpose: str, counters: tuple[int, ...]) -> list[int]:
+    return [seed, zlib.crc32(purpose.encode()), *counters]
+
+
+def numpy_stream(seed: int, purpose: str, *counters: int) -> np.random.Generator:
+    """The random stream of `seed` for one purpose and place, such as `("order", epoch)`.
+
+    Streams are addressed, not consumed: whatever was drawn before, the same address gives the same
+    numbers. That is what makes resuming exact and sample i of a seed independent of the batch.
+    """
+    return np.random.default_rng(_entropy(seed, purpose, counters))
+
+
+def torch_stream(seed: int, purpose: str, *counters: int) -> torch.Generator:
+    """As `numpy_stream`, for PyTorch on the CPU."""
+    state = np.random.SeedSequence(_entropy(seed, purpose, counters)).generate_state(2)
+    generator = torch.Generator()
+    generator.manual_seed(int(state[0]) << 31 ^ int(state[1]))
+    return generator

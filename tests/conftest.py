@@ -1,0 +1,27 @@
+"""What every test shares: few threads, a private cache, and the real pictures where they are."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+DATA = Path(os.environ.get("DCGAN_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(autouse=True)
+def private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Every test has a cache folder of its own; the user's is never touched."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("DCGAN_CACHE", str(folder))
+    yield folder
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real pictures ($DCGAN_TEST_DATA); the test is skipped where there is none."""
+    if not DATA.is_dir():
+        pytest.skip(f"no real pictures in {DATA}; set DCGAN_TEST_DATA to their folder")
+    return DATA
