@@ -12,7 +12,9 @@ DATA = Path(os.environ.get("DCGAN_TEST_DATA", Path(__file__).parents[2] / "share
 
 
 @pytest.fixture(autouse=True)
-def private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def private_cache(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """Every test has a cache folder of its own; the user's is never touched."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("DCGAN_CACHE", str(folder))
