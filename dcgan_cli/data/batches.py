@@ -1,0 +1,111 @@
+"""Minibatches for training, addressed by number: the order of an epoch is a function of the seed.
+
+Nothing is drawn from a global generator and nothing is consumed: minibatch (epoch, position) of a
+seed is the same whether the run was interrupted or not. A thread prepares the next one meanwhile.
+"""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dcgan_cli.data.pixels import to_signed
+from dcgan_cli.errors import SourceError
+from dcgan_cli.report import Pictures
+from dcgan_cli.runtime import numpy_stream
+
+Address = tuple[int, int]
+"""Epoch (from 0) and position of a minibatch within it."""
+
+RANDOM_CROP_MARGIN = 1.5
+"""With random crops, pictures are stored this many times larger than trained (96 for 64)."""
+
+
+class Gathers(Protocol):
+    """Prepared pictures that can be gathered by number (a PictureSet, cached or streaming)."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: NDArray[np.int64]) -> Pictures:
+        """uint8 [B, S, S, C]."""
+        ...
+
+
+class Batches:
+    """Minibatches [batch_size, C, size, size] in [−1, 1] on `device`, in the order of `seed`.
+
+    Every picture is visited at most once an epoch; the last, incomplete minibatch is left out.
+    Pictures larger than `size` are cropped at random; `flip` mirrors half of them.
+    """
+
+    def __init__(
+        self,
+        pictures: Gathers,
+        *,
+        size: int,
+        batch_size: int,
+        seed: int,
+        flip: bool = False,
+        device: torch.device | None = None,
+    ) -> None:
+        if len(pictures) < batch_size:
+            raise SourceError(
+                f"{len(pictures)} pictures are fewer than a batch of {batch_size}; "
+                f"add pictures or type --batch-size {max(2, len(pictures) // 2)}"
+            )
+        self.pictures = pictures
+        self.size = size
+        self.batch_size = batch_size
+        self.seed = seed
+        self.flip = flip
+        self.device = device or torch.device("cpu")
+        self.per_epoch = len(pictures) // batch_size
+        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._ahead: tuple[Address, Future[Pictures]] | None = None
+
+    def get(self, address: Address) -> torch.Tensor:
+        """The minibatch at `address`; preparation of the one after it begins."""
+        if self._ahead and self._ahead[0] == address:
+            pictures = self._ahead[1].result()
+        else:
+            pictures = self._prepare(address)
+        epoch, position = address
+        following = (epoch, position + 1) if position + 1 < self.per_epoch else (epoch + 1, 0)
+        self._ahead = (following, self._thread.submit(self._prepare, following))
+        return to_signed(torch.from_numpy(pictures).to(self.device, non_blocking=True))
+
+    def close(self) -> None:
+        """Stop the preparing thread."""
+        self._thread.shutdown(cancel_futures=True)
+
+    def _prepare(self, address: Address) -> Pictures:
+        epoch, position = address
+        if self._order[0] != epoch:
+            order = numpy_stream(self.seed, "order", epoch).permutation(len(self.pictures))
+            self._order = (epoch, order)
+        first = position * self.batch_size
+        pictures = self.pictures.take(self._order[1][first : first + self.batch_size])
+        return augment(
+            pictures, self.size, self.flip, numpy_stream(self.seed, "augment", epoch, position)
+        )
+
+
+def augment(pictures: Pictures, size: int, flip: bool, stream: np.random.Generator) -> Pictures:
+    """Random windows of `size` where pictures are larger, mirrored with probability 0.5 if `flip`.
+
+    uint8 [N, S, S, C] → uint8 [N, size, size, C].
+    """
+    margin = pictures.shape[1] - size
+    if margin == 0 and not flip:
+        return pictures
+    count = len(pictures)
+    corners = stream.integers(0, margin + 1, (count, 2))
+    mirrored = stream.random(count) < 0.5 if flip else np.zeros(count, bool)
+    result = np.empty((count, size, size, pictures.shape[3]), np.uint8)
+    for row, (picture, (y, x), mirror) in enumerate(zip(pictures, corners, mirrored, strict=True)):
+        window = picture[y : y + size, x : x + size]
+        result[row] = window[:, ::-1] if mirror else window
+    return result

@@ -1,0 +1,46 @@
+"""The discriminator (paper §3): strided convolutions, LeakyReLU, one linear unit."""
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from dcgan_cli.model.config import ModelConfig
+from dcgan_cli.model.layers import down, norm
+
+SLOPE = 0.2
+"""Slope of LeakyReLU below zero (paper §4)."""
+
+
+class Discriminator(nn.Module):
+    """D: [N, channels, size, size] in [−1, 1] → [N] logits; above 0 says "real".
+
+    `layers[i]` is a sequence of convolution, normalisation (none on the first) and LeakyReLU. The
+    decision is a linear unit on the flattened last maps: the 4×4 convolution to one map that the
+    torch dialects write. Its sigmoid is part of the loss.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = config.discriminator_widths
+        layers = [
+            nn.Sequential(down(config.channels, widths[0], config.kernel), nn.LeakyReLU(SLOPE))
+        ]
+        layers += [
+            nn.Sequential(
+                down(inputs, outputs, config.kernel),
+                norm(config.d_norm, outputs, config.bn_eps),
+                nn.LeakyReLU(SLOPE),
+            )
+            for inputs, outputs in pairwise(widths)
+        ]
+        self.layers = nn.ModuleList(layers)
+        self.decide = nn.Linear(widths[-1] * config.base**2, 1, bias=False)
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Logits for `pictures` [N, channels, size, size]."""
+        maps = pictures
+        for layer in self.layers:
+            maps = layer(maps)
+        return self.decide(maps.flatten(1)).squeeze(1)

@@ -1,0 +1,76 @@
+"""The convolutions and normalisations that both networks are made of (paper §3).
+
+No layer has a bias: batch norm's shift does that work, and the authors use none elsewhere either.
+"""
+
+import torch
+from torch import nn
+
+from dcgan_cli.model.config import ModelConfig, Norm
+
+
+def down(inputs: int, outputs: int, kernel: int) -> nn.Conv2d:
+    """Strided convolution that halves the side: [N, inputs, S, S] → [N, outputs, S/2, S/2]."""
+    return nn.Conv2d(inputs, outputs, kernel, stride=2, padding=(kernel - 1) // 2, bias=False)
+
+
+def up(inputs: int, outputs: int, kernel: int) -> nn.ConvTranspose2d:
+    """Fractionally-strided convolution that doubles the side: [N, inputs, S, S] → [N, outputs, 2S, 2S]."""
+    padding = (kernel - 1) // 2
+    return nn.ConvTranspose2d(
+        inputs,
+        outputs,
+        kernel,
+        stride=2,
+        padding=padding,
+        output_padding=2 * padding - kernel + 2,
+        bias=False,
+    )
+
+
+def norm(kind: Norm, width: int, eps: float) -> nn.Module:
+    """Normalisation of `width` feature maps [N, width, S, S]."""
+    if kind == "batch":
+        return nn.BatchNorm2d(width, eps=eps)
+    if kind == "layer":
+        return nn.GroupNorm(1, width, eps=eps)
+    return nn.Identity()
+
+
+class Project(nn.Module):
+    """z as the first feature maps: a matrix product, normalised, reshaped (paper Fig. 1).
+
+    [N, z_dim] → [N, width, base, base]. With `projection="channel"` this is the 4×4 deconvolution
+    of a 1×1 input that the torch dialects write, which is the same matrix product.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.shape = (config.generator_widths[0], config.base, config.base)
+        units = self.shape[0] * config.base**2
+        self.linear = nn.Linear(config.z_dim, units, bias=False)
+        per_unit = config.projection == "unit" and config.g_norm == "batch"
+        self.norm: nn.Module = (
+            nn.BatchNorm1d(units, eps=config.bn_eps)
+            if per_unit
+            else norm(config.g_norm, self.shape[0], config.bn_eps)
+        )
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        """Feature maps before the activation."""
+        maps: torch.Tensor = self.linear(z)
+        if isinstance(self.norm, nn.BatchNorm1d):
+            maps = self.norm(maps)
+            return maps.unflatten(1, self.shape)
+        return self.norm(maps.unflatten(1, self.shape))
+
+
+@torch.no_grad()
+def initialise(network: nn.Module, generator: torch.Generator) -> None:
+    """Weights N(0, 0.02) (paper §4), normalisation scales N(1, 0.02) and shifts 0 (authors' code)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            module.weight.normal_(0.0, 0.02, generator=generator)
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm):
+            module.weight.normal_(1.0, 0.02, generator=generator)
+            module.bias.zero_()

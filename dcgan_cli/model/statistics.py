@@ -1,0 +1,89 @@
+"""Which batch-norm statistics a generator draws with, so that one z is always one picture.
+
+A DCGAN trained with batch norm has no fixed picture for a z until somebody says which mean and
+variance to normalise with. Here the choice is made once, before drawing, and never depends on the
+other pictures of a batch:
+
+- running: the moving averages gathered in training (PyTorch's evaluation mode);
+- batch: the statistics of one batch of latents, as the papers' own samples are drawn, but of a
+  fixed reference batch, so that the rest of a request cannot change a picture;
+- reestimated: the average over many reference batches, each layer fed with already normalised
+  input: the authors' released script does this for the discriminator (per-batch means and biased
+  variances, averaged with equal weight).
+"""
+
+from collections.abc import Iterable
+from typing import Literal, cast
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
+
+from dcgan_cli.model.generator import Generator
+from dcgan_cli.model.latents import seeded_latents
+
+BatchNormMode = Literal["running", "batch", "reestimated"]
+MODES: tuple[BatchNormMode, ...] = ("running", "batch", "reestimated")
+
+REFERENCE_SEED = 1511_06434
+"""The seed of the reference latents: any constant would do; this is the paper's arXiv number."""
+
+REFERENCE_BATCH = 128
+REFERENCE_BATCHES = 32
+
+
+def fix_statistics(generator: Generator, mode: BatchNormMode) -> None:
+    """Put `generator` into evaluation mode with the statistics that `mode` asks for."""
+    count = {"running": 0, "batch": 1, "reestimated": REFERENCE_BATCHES}[mode]
+    if count:
+        config = generator.config
+        device = next(generator.parameters()).device
+        rows = (
+            seeded_latents(
+                REFERENCE_SEED, REFERENCE_BATCH, config.z_dim, config.z_dist, i * REFERENCE_BATCH
+            )
+            for i in range(count)
+        )
+        reestimate(generator, (torch.from_numpy(z).to(device) for z in rows))
+    generator.eval()
+
+
+@torch.no_grad()
+def reestimate(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
+    """Replace every batch norm's running statistics by their average over `batches`.
+
+    Per batch and layer: mean and biased variance of the layer's input while the whole network runs
+    on batch statistics; all batches count alike. The network's mode is left as it was found.
+    """
+    gathered: dict[_BatchNorm, list[torch.Tensor]] = {
+        module: [] for module in network.modules() if isinstance(module, _BatchNorm)
+    }
+
+    def gather(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        maps = inputs[0].float()
+        axes = [axis for axis in range(maps.dim()) if axis != 1]
+        variance, mean = torch.var_mean(maps, axes, correction=0)
+        gathered[cast(_BatchNorm, layer)].append(torch.stack((mean, variance)))
+
+    modes = {module: module.training for module in network.modules()}
+    momenta = {layer: layer.momentum for layer in gathered}
+    hooks = [layer.register_forward_pre_hook(gather) for layer in gathered]
+    try:
+        network.train()
+        for layer in gathered:
+            layer.momentum = 0.0  # the pass itself leaves the running statistics alone
+        for batch in batches:
+            network(batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for layer, momentum in momenta.items():
+            layer.momentum = momentum
+        for module, training in modes.items():
+            module.training = training
+    for layer, statistics in gathered.items():
+        mean, variance = torch.stack(statistics).mean(0)
+        assert layer.running_mean is not None
+        assert layer.running_var is not None
+        layer.running_mean.copy_(mean)
+        layer.running_var.copy_(variance)
