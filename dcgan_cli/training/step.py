@@ -14,10 +14,18 @@ from dcgan_cli.model.layers import initialise
 from dcgan_cli.runtime import autocast, numpy_stream, torch_stream
 from dcgan_cli.training.losses import Loss, gradient_penalty
 
-FIGURES = ("d_loss", "g_loss", "d_real", "d_fake", "d_fake_after", "g_gradient", "d_gradient")
-"""What every step measures, in this order: both losses, mean D(x), mean D(G(z)) before and after
-D's update, and the norms of both gradients. D(·) is a probability where the loss has one, else
-D's raw output."""
+FIGURES: tuple[str, ...] = (
+    "d_loss",
+    "g_loss",
+    "d_real",
+    "d_fake",
+    "d_fake_after",
+    "g_gradient",
+    "d_gradient",
+)
+"""What every step measures, in this order: both losses, mean D(x), mean D(G(z)) in D's update and
+in G's, and the norms of both gradients. D(·) is a probability where the loss has one, else D's
+raw output."""
 
 
 @dataclass(frozen=True)
@@ -76,25 +84,31 @@ class Updater:
     def _together(
         self, number: int, attempt: int, batch: Callable[[int], Tensor]
     ) -> Sequence[Tensor]:
-        """D on every minibatch, then G on the pictures D has just seen (both torch dialects)."""
-        for j in range(self.settings.d_steps):
-            last = j == self.settings.d_steps - 1
-            with torch.set_grad_enabled(last):
-                fake = self._generate(self._latents(number, attempt, j))
-            d_figures = self._update_discriminator(batch(j), fake.detach(), number, j)
-        g_figures = self._update_generator(fake)  # pyright: ignore[reportPossiblyUnbound]
-        return self._figures(d_figures, g_figures)  # pyright: ignore[reportPossiblyUnbound]
+        """D on every minibatch, then G on the pictures D saw last (both torch dialects)."""
+        last = self.settings.d_steps - 1
+        for j in range(last):
+            self._update_on_fresh(number, attempt, j, batch)
+        fake = self._generate(self._latents(number, attempt, last))
+        d_figures = self._update_discriminator(batch(last), fake.detach(), number, last)
+        return self._figures(d_figures, self._update_generator(fake))
 
     def _alternate(
         self, number: int, attempt: int, batch: Callable[[int], Tensor]
     ) -> Sequence[Tensor]:
         """G first, while its minibatch of reals passes by; then D on other ones (authors' code)."""
         g_figures = self._update_generator(self._generate(self._latents(number, attempt, 0)))
-        for j in range(1, self.settings.d_steps + 1):
-            with torch.no_grad():
-                fake = self._generate(self._latents(number, attempt, j))
-            d_figures = self._update_discriminator(batch(j), fake, number, j)
-        return self._figures(d_figures, g_figures)  # pyright: ignore[reportPossiblyUnbound]
+        last = self.settings.d_steps
+        for j in range(1, last):
+            self._update_on_fresh(number, attempt, j, batch)
+        return self._figures(self._update_on_fresh(number, attempt, last, batch), g_figures)
+
+    def _update_on_fresh(
+        self, number: int, attempt: int, j: int, batch: Callable[[int], Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Update D on minibatch `j` and pictures that G is not trained on."""
+        with torch.no_grad():
+            fake = self._generate(self._latents(number, attempt, j))
+        return self._update_discriminator(batch(j), fake, number, j)
 
     def _update_discriminator(
         self, real: Tensor, fake: Tensor, number: int, j: int

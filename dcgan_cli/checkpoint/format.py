@@ -1,0 +1,231 @@
+"""The checkpoint file: one format for training, sampling and every analysis.
+
+A `.pt` file written by torch.save and read with `weights_only=True`: plain values and tensors, so
+that reading one never runs code. Its keys:
+
+    format         "dcgan"
+    version        1; newer versions are refused, older ones are brought up to date by `load`
+    about          JSON text: model (ModelConfig), recipe, training, data, progress
+    generator, discriminator, average    weights by name (average: the EMA generator, or absent)
+    optimisers     {"generator": …, "discriminator": …}: Adam's states, or absent
+    digest         SHA-256 over all of the above; a file that does not match it is damaged
+"""
+
+import hashlib
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from dcgan_cli.errors import CheckpointError, UsageError
+from dcgan_cli.files import atomic_write
+from dcgan_cli.model.config import ModelConfig
+from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.model.generator import Generator
+
+VERSION = 1
+
+Weights = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Both networks and everything known about how they came to be.
+
+    Attributes:
+        model: rebuilds the networks.
+        generator, discriminator: weights by name.
+        average: weights of the EMA generator, where one was kept.
+        optimisers: Adam's states by network; empty in files that cannot be trained on.
+        recipe, training, data, progress: plain values that `dcgan train` wrote; `data` names the
+            source, so that analyses find the pictures again.
+    """
+
+    model: ModelConfig
+    generator: Weights
+    discriminator: Weights
+    average: Weights | None = None
+    optimisers: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    recipe: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    training: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    progress: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def hash(self) -> str:
+        """Twelve hex digits that name this model: they change when any weight of it changes."""
+        networks = [self.model.to_dict(), self.generator, self.discriminator, self.average]
+        return _digest(networks)[:12]
+
+    def build_generator(self, average: bool = True) -> Generator:
+        """The generator on the CPU; the averaged one where there is one and `average` asks for it.
+
+        Raises CheckpointError where weights and configuration do not belong together.
+        """
+        network = Generator(self.model)
+        use_average = average and self.average is not None
+        _fill(network, "generator", cast(Weights, self.average if use_average else self.generator))
+        return network
+
+    def build_discriminator(self) -> Discriminator:
+        """The discriminator on the CPU. Raises CheckpointError as `build_generator` does."""
+        network = Discriminator(self.model)
+        _fill(network, "discriminator", self.discriminator)
+        return network
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write `checkpoint` to `path`: whole or not at all. Raises StorageError."""
+    content: dict[str, Any] = {
+        "format": "dcgan",
+        "version": VERSION,
+        "about": json.dumps(
+            {
+                "model": checkpoint.model.to_dict(),
+                "recipe": dict(checkpoint.recipe),
+                "training": dict(checkpoint.training),
+                "data": dict(checkpoint.data),
+                "progress": dict(checkpoint.progress),
+            }
+        ),
+        "generator": dict(checkpoint.generator),
+        "discriminator": dict(checkpoint.discriminator),
+    }
+    if checkpoint.average is not None:
+        content["average"] = dict(checkpoint.average)
+    if checkpoint.optimisers:
+        content["optimisers"] = dict(checkpoint.optimisers)
+    content = _to_cpu(content)
+    content["digest"] = _digest(content)
+    with atomic_write(path) as file:
+        torch.save(content, file)
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint, all tensors on the CPU.
+
+    Raises:
+        CheckpointError: the file is missing, not a checkpoint, truncated, altered, of a newer
+            version, or holds anything but plain values and tensors. Nothing in it is ever run.
+    """
+    content = _read(path)
+    if content.get("format") != "dcgan":
+        raise CheckpointError(
+            f"{path}: a PyTorch file, but not a dcgan checkpoint (no format mark); "
+            "checkpoints are written by dcgan train"
+        )
+    version = content.get("version")
+    if not isinstance(version, int) or not 1 <= version <= VERSION:
+        raise CheckpointError(
+            f"{path}: checkpoint version {version}, this dcgan reads up to {VERSION}; "
+            "upgrade with pip install -U dcgan"
+        )
+    digest = content.pop("digest", None)
+    if digest != _digest(content):
+        raise CheckpointError(f"{path}: damaged: its content does not match its own digest")
+    try:
+        about = json.loads(content["about"])
+        return Checkpoint(
+            model=ModelConfig.from_dict(about["model"]),
+            generator=content["generator"],
+            discriminator=content["discriminator"],
+            average=content.get("average"),
+            optimisers=content.get("optimisers", {}),
+            **{part: about[part] for part in ("recipe", "training", "data", "progress")},
+        )
+    except (KeyError, TypeError, ValueError, UsageError) as error:
+        raise CheckpointError(f"{path}: incomplete checkpoint: {error}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise CheckpointError(f"{path}: truncated, or not a checkpoint at all")
+            _refuse_bombs(path)
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: no such checkpoint") from error
+    except IsADirectoryError as error:
+        raise CheckpointError(f"{path}: a folder; name the .pt file in it") from error
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path}: refused: it holds more than plain values and tensors, and could run code"
+        ) from error
+    except CheckpointError:
+        raise
+    except Exception as error:  # a damaged file fails anywhere inside torch.load
+        reason = str(error).partition("\n")[0][:120] or type(error).__name__
+        raise CheckpointError(f"{path}: damaged or not a checkpoint: {reason}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(
+            f"{path}: not a dcgan checkpoint: it holds a {type(content).__name__}"
+        )
+    return content
+
+
+def _refuse_bombs(path: Path) -> None:
+    """torch.save stores without compression; a file that unpacks to more than itself is hostile."""
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > path.stat().st_size:
+        raise CheckpointError(f"{path}: refused: compressed to unpack to {unpacked:,} bytes")
+
+
+def _fill(network: torch.nn.Module, role: str, weights: Weights) -> None:
+    """Load `weights`, or say in one line what is missing, unexpected or of another shape."""
+    expected = network.state_dict()
+    problems = [f"missing {name}" for name in expected if name not in weights]
+    problems += [f"unexpected {name}" for name in weights if name not in expected]
+    problems += [
+        f"{name} is {list(weights[name].shape)}, expected {list(expected[name].shape)}"
+        for name in expected
+        if name in weights and weights[name].shape != expected[name].shape
+    ]
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise CheckpointError(f"the {role}'s weights: {'; '.join(problems[:3])}{more}")
+    network.load_state_dict(weights)
+
+
+def _to_cpu(value: Any) -> Any:
+    """The same nesting with every tensor on the CPU and free of views."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu().contiguous()
+    if isinstance(value, Mapping):
+        return {key: _to_cpu(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_cpu(inner) for inner in value]
+    return value
+
+
+def _digest(value: Any) -> str:
+    """SHA-256 of nested plain values and tensors, by value: independent of key order and device."""
+    total = hashlib.sha256()
+
+    def add(inner: Any) -> None:
+        if isinstance(inner, Tensor):
+            data = inner.detach().cpu().contiguous()
+            total.update(f"tensor {data.dtype} {list(data.shape)}".encode())
+            total.update(data.reshape(-1).view(torch.uint8).numpy().data)
+        elif isinstance(inner, Mapping):
+            total.update(f"map {len(inner)}".encode())
+            for key in sorted(inner, key=str):
+                total.update(f"key {key!r}".encode())
+                add(inner[key])
+        elif isinstance(inner, list | tuple):
+            total.update(f"list {len(inner)}".encode())
+            for item in inner:
+                add(item)
+        else:
+            total.update(f"{type(inner).__name__} {inner!r}".encode())
+
+    add(value)
+    return total.hexdigest()

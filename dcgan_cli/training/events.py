@@ -1,0 +1,103 @@
+"""What a training run tells while it goes: the events, and the clock behind them."""
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from dcgan_cli.model.latents import Latents
+from dcgan_cli.report import Pictures
+from dcgan_cli.training.health import Ailment
+
+REPORT_SECONDS = 0.5
+"""Progress is told about this often."""
+
+Policy = Literal["warn", "stop", "rollback"]
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long to train: whichever of these is given. `minutes` counts this invocation alone."""
+
+    epochs: float | None = None
+    steps: int | None = None
+    minutes: float | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """After some steps: where the run is, and the figures of the last step."""
+
+    step: int
+    steps: int | None
+    epoch: float
+    pictures_per_second: float
+    seconds: float
+    seconds_left: float | None
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch is complete and saved; `pictures` are drawn from the fixed `latents`."""
+
+    epoch: int
+    step: int
+    pictures: Pictures
+    latents: Latents
+    checkpoint: str
+
+
+@dataclass(frozen=True)
+class Unwell:
+    """The health check found something; `action` is what was done about it."""
+
+    ailment: Ailment
+    step: int
+    action: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run has reached its length, or was asked to stop by signal number `signal`."""
+
+    step: int
+    epoch: float
+    seconds: float
+    pictures: Pictures
+    latents: Latents
+    checkpoint: str
+    signal: int | None
+
+
+Event = Progress | EpochDone | Unwell | Finished
+
+
+class Clock:
+    """Wall-clock bookkeeping of one invocation."""
+
+    def __init__(self, seconds_before: float, first_step: int) -> None:
+        self.began = self.reported = self.saved = time.monotonic()
+        self.seconds_before = seconds_before
+        self.first_step = first_step
+
+    def elapsed(self) -> float:
+        """Seconds of this invocation."""
+        return time.monotonic() - self.began
+
+    def seconds(self) -> float:
+        """Seconds of the whole run, earlier invocations included."""
+        return self.seconds_before + self.elapsed()
+
+    def report_is_due(self) -> bool:
+        """True once every REPORT_SECONDS."""
+        if time.monotonic() - self.reported < REPORT_SECONDS:
+            return False
+        self.reported = time.monotonic()
+        return True
+
+    def save_is_due(self, minutes: float) -> bool:
+        """True once every `minutes` without a save."""
+        if time.monotonic() - self.saved < 60 * minutes:
+            return False
+        self.saved = time.monotonic()
+        return True

@@ -1,0 +1,134 @@
+"""What a run will cost, said before it begins: networks, speed, memory, and what would help."""
+
+import os
+import platform
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from dcgan_cli.model.config import ModelConfig, Recipe
+from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.model.generator import Generator
+from dcgan_cli.model.latents import draw
+from dcgan_cli.report import Table
+from dcgan_cli.runtime import numpy_stream
+from dcgan_cli.training.step import StepSettings, Updater
+
+PROBE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Measured and counted before training.
+
+    Attributes:
+        network: both networks layer by layer.
+        parameters: trainable numbers of both.
+        seconds_per_step: median of a few steps on random pictures, on this machine now.
+        pictures_per_second: real pictures that D sees.
+        memory: bytes that weights, optimiser and activations take, estimated.
+        hints: what would make it faster, most effective first.
+    """
+
+    network: Table
+    parameters: int
+    seconds_per_step: float
+    pictures_per_second: float
+    memory: int
+    hints: tuple[str, ...]
+
+
+def make_plan(model: ModelConfig, recipe: Recipe, settings: StepSettings) -> Plan:
+    """Count and measure; the networks of the run itself are not touched."""
+    with torch.device("meta"):
+        networks = (Generator(model), Discriminator(model))
+    parameters = sum(p.numel() for network in networks for p in network.parameters())
+    seconds = _probe(model, recipe, settings)
+    return Plan(
+        network_table(model),
+        parameters,
+        seconds,
+        settings.d_steps * recipe.batch_size / seconds,
+        _memory(model, recipe, settings, parameters),
+        tuple(_hints(model, settings)),
+    )
+
+
+def network_table(model: ModelConfig) -> Table:
+    """One row a layer: name, output [C, H, W], parameters (normalisation included)."""
+    generator, discriminator = Generator(model), Discriminator(model)
+    base = model.base
+    rows: list[tuple[str, str, int]] = []
+
+    def add(name: str, shape: tuple[int, ...], layer: torch.nn.Module) -> None:
+        count = sum(parameter.numel() for parameter in layer.parameters())
+        rows.append((name, " × ".join(map(str, shape)), count))
+
+    add("G project", (model.generator_widths[0], base, base), generator.project)
+    for i, layer in enumerate(generator.hidden, 1):
+        side = base * 2**i
+        add(f"G hidden {i}", (model.generator_widths[i], side, side), layer)
+    add("G paint", (model.channels, model.size, model.size), generator.paint)
+    for i, layer in enumerate(discriminator.layers):
+        side = model.size // 2 ** (i + 1)
+        add(f"D layer {i + 1}", (model.discriminator_widths[i], side, side), layer)
+    add("D decide", (1,), discriminator.decide)
+    return Table("Networks", ("layer", "output", "parameters"), rows)
+
+
+def _probe(model: ModelConfig, recipe: Recipe, settings: StepSettings) -> float:
+    """Median seconds of a step of throwaway networks; at least one after a warm-up, PROBE_SECONDS."""
+    updater = Updater(model, recipe, replace(settings, ema=None))
+    shape = (recipe.batch_size, model.channels, model.size, model.size)
+    noise = draw(numpy_stream(0, "probe"), shape, "uniform")
+    pictures = torch.from_numpy(noise).to(settings.device)
+    times: list[float] = []
+    began = time.perf_counter()
+    while len(times) < 2 or time.perf_counter() - began < PROBE_SECONDS:
+        start = time.perf_counter()
+        updater.step(len(times), 0, lambda _: pictures).cpu()  # .cpu() waits for the device
+        times.append(time.perf_counter() - start)
+    timed = sorted(times[1:])
+    return timed[len(timed) // 2]
+
+
+def _memory(model: ModelConfig, recipe: Recipe, settings: StepSettings, parameters: int) -> int:
+    """Bytes at the peak of a step: weights, gradients and two Adam moments; and activations.
+
+    Every layer keeps about three copies of its maps for the backward pass (convolution,
+    normalisation, activation); G's step holds G and D at once, D's holds D twice.
+    """
+    sides = [model.base * 2**i for i in range(model.levels)]
+    g_maps = sum(w * s * s for w, s in zip(model.generator_widths, sides, strict=True))
+    halves = [model.size // 2 ** (i + 1) for i in range(model.levels)]
+    d_maps = sum(w * s * s for w, s in zip(model.discriminator_widths, halves, strict=True))
+    width = 2 if settings.precision is torch.bfloat16 else 4
+    return 16 * parameters + 3 * width * recipe.batch_size * (g_maps + 2 * d_maps)
+
+
+def _hints(model: ModelConfig, settings: StepSettings) -> list[str]:
+    hints: list[str] = []
+    if settings.device.type == "cpu":
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+        if load > 0.5 * torch.get_num_threads() + 1:
+            hints.append(f"other programs keep this machine busy (load {load:.1f})")
+        if settings.precision is torch.float32 and _cpu_multiplies_bf16():
+            hints.append("--precision bf16: this CPU multiplies bfloat16 in hardware")
+        if model.ngf * model.ndf > 32 * 32:
+            hints.append("--preset small: a quarter of tutorial's arithmetic, a 20th of paper's")
+        hints.append("a GPU: 50 to 500 times")
+    elif settings.precision is torch.float32:
+        hints.append("--precision bf16")
+    if model.size > 32:
+        hints.append(f"--size {model.size // 2}: a quarter of the arithmetic")
+    return hints
+
+
+def _cpu_multiplies_bf16() -> bool:
+    """Whether the CPU names bfloat16 instructions (Linux on x86 tells; others are not asked)."""
+    if platform.system() != "Linux":
+        return False
+    flags = Path("/proc/cpuinfo").read_text(errors="replace")
+    return "avx512_bf16" in flags or "amx_bf16" in flags

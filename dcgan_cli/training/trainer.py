@@ -1,0 +1,309 @@
+"""The training loop: steps, epochs, checkpoints and health, told as a stream of events.
+
+Everything random is addressed by seed, epoch and step (see runtime.numpy_stream), so the state of a
+run is its weights, Adam's moments and one number: how many steps were made. That is why a resumed
+run equals an uninterrupted one bit for bit.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dcgan_cli.checkpoint.format import Checkpoint, load, save
+from dcgan_cli.data.batches import Batches
+from dcgan_cli.data.pixels import to_pictures
+from dcgan_cli.errors import CheckpointError, SourceError, UnhealthyError
+from dcgan_cli.model.config import ModelConfig, Recipe
+from dcgan_cli.model.latents import Latents, seeded_latents
+from dcgan_cli.report import Pictures
+from dcgan_cli.training.events import (
+    Clock,
+    EpochDone,
+    Event,
+    Finished,
+    Length,
+    Policy,
+    Progress,
+    Unwell,
+)
+from dcgan_cli.training.health import Ailment, Health, diversity
+from dcgan_cli.training.run import PAPERS_EPOCHS, RunFolder
+from dcgan_cli.training.step import FIGURES, StepSettings, Updater
+
+SAMPLES = 64
+"""Fixed latents whose pictures show the progress of a run."""
+
+DIVERSITY_EVERY = 200
+ROLLBACKS = 3
+
+
+class Trainer:
+    """Trains both networks on `batches`, writing to `folder`.
+
+    `about` goes into every checkpoint: plain values for "training" and "data".
+    """
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        recipe: Recipe,
+        settings: StepSettings,
+        batches: Batches,
+        folder: RunFolder,
+        about: dict[str, dict[str, Any]],
+        *,
+        policy: Policy = "warn",
+        keep: int | None = 2,
+        save_minutes: float = 10.0,
+    ) -> None:
+        self.model = model
+        self.recipe = recipe
+        self.settings = settings
+        self.batches = batches
+        self.folder = folder
+        self.about = about
+        self.policy = policy
+        self.keep = keep
+        self.save_minutes = save_minutes
+        self.updater = Updater(model, recipe, settings)
+        self.steps_per_epoch = batches.per_epoch // self.updater.minibatches
+        if self.steps_per_epoch == 0:
+            needed = self.updater.minibatches * recipe.batch_size
+            raise SourceError(
+                f"{len(batches.pictures)} pictures are too few: one step takes {needed} "
+                f"({self.updater.minibatches} minibatches of {recipe.batch_size}); "
+                "lower --batch-size or --d-steps, or type --updates together"
+            )
+        self.latents = seeded_latents(settings.seed, SAMPLES, model.z_dim, model.z_dist)
+        self.health = Health(settings.loss.probabilities)
+        self.step = 0
+        self.seconds = 0.0
+        self.attempt = 0
+        self.signal: int | None = None
+        self._real_diversity: float | None = None
+        self._pending: list[Tensor] = []
+        self._figures: dict[str, float] = {}
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the data so far."""
+        return self.step / self.steps_per_epoch
+
+    def request_stop(self, signal: int) -> None:
+        """Ask the loop to save and end after the step it is in (safe in a signal handler)."""
+        self.signal = signal
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from `checkpoint`. Raises CheckpointError where it holds no training state."""
+        if not checkpoint.optimisers:
+            raise CheckpointError(
+                "the checkpoint holds no optimiser state: it cannot be trained on"
+            )
+        updater = self.updater
+        updater.generator.load_state_dict(checkpoint.generator)
+        updater.discriminator.load_state_dict(checkpoint.discriminator)
+        if updater.average is not None:
+            updater.average.load_state_dict(checkpoint.average or checkpoint.generator)
+        updater.g_optimiser.load_state_dict(checkpoint.optimisers["generator"])
+        updater.d_optimiser.load_state_dict(checkpoint.optimisers["discriminator"])
+        progress = checkpoint.progress
+        self.step = progress["step"]
+        self.seconds = progress["seconds"]
+        self.attempt = progress["attempt"]
+        self.health.restore(progress["health"])
+        self.folder.rewind_metrics(self.step)
+
+    def checkpoint(self) -> Checkpoint:
+        """The state of the run as it is now."""
+        updater = self.updater
+        average = updater.average
+        return Checkpoint(
+            model=self.model,
+            generator=updater.generator.state_dict(),
+            discriminator=updater.discriminator.state_dict(),
+            average=None if average is None else average.state_dict(),
+            optimisers={
+                "generator": updater.g_optimiser.state_dict(),
+                "discriminator": updater.d_optimiser.state_dict(),
+            },
+            recipe=self.recipe.to_dict(),
+            training=self.about["training"],
+            data=self.about["data"],
+            progress={
+                "step": self.step,
+                "epoch": self.epoch,
+                "seconds": self.seconds,
+                "attempt": self.attempt,
+                "health": self.health.state(),
+            },
+        )
+
+    def run(self, length: Length) -> Iterator[Event]:
+        """Train for `length`; the last event is Finished, after last.pt was written.
+
+        Raises:
+            UnhealthyError: values are no longer finite, the policy is "stop", or "rollback" and
+                ROLLBACKS of them did not help. last.pt is the last good state.
+            StorageError: a file could not be written; last.pt is what it was before.
+        """
+        clock = Clock(self.seconds, self.step)
+        last_step = self._last_step(length)
+        if not self.folder.last.exists():
+            self._save(self.folder.last)  # from here on there is always something to go back to
+        while not self._is_over(last_step, length.minutes, clock):
+            self._advance()
+            self.seconds = clock.seconds()
+            epoch_done = self.step % self.steps_per_epoch == 0
+            look = epoch_done or self.step % DIVERSITY_EVERY == 0
+            if not (look or clock.report_is_due()):
+                continue
+            reached = self.step
+            ailments = self._examine(look)
+            yield self._progress(last_step, length.minutes, clock)
+            for ailment in ailments:
+                yield self._treat(ailment)
+            if self.step < reached:
+                continue  # rolled back
+            if epoch_done:
+                yield self._finish_epoch()
+                clock.saved = time.monotonic()
+            elif clock.save_is_due(self.save_minutes):
+                self._save(self.folder.last)
+        for ailment in self._examine(look=False):
+            yield self._treat(ailment)
+        final = self._save(self.folder.last)
+        yield Finished(
+            self.step, self.epoch, self.seconds, self.draw(), self.latents, final.hash, self.signal
+        )
+
+    @torch.no_grad()
+    def draw(self) -> Pictures:
+        """Pictures of the fixed latents, by the averaged generator where there is one."""
+        network = self.updater.average or self.updater.generator
+        network.eval()
+        z = torch.from_numpy(self.latents).to(self.settings.device)
+        return to_pictures(network(z))
+
+    def _last_step(self, length: Length) -> int | None:
+        if length.steps is not None:
+            return length.steps
+        if length.epochs is not None:
+            return max(1, math.ceil(length.epochs * self.steps_per_epoch))
+        return None
+
+    def _is_over(self, last_step: int | None, minutes: float | None, clock: Clock) -> bool:
+        return (
+            self.signal is not None
+            or (last_step is not None and self.step >= last_step)
+            or (minutes is not None and clock.elapsed() >= 60 * minutes)
+        )
+
+    def _advance(self) -> None:
+        """Make one step."""
+        epoch, position = divmod(self.step, self.steps_per_epoch)
+        first = position * self.updater.minibatches
+        self._pending.append(
+            self.updater.step(
+                self.step, self.attempt, lambda j: self.batches.get((epoch, first + j))
+            )
+        )
+        self.step += 1
+
+    def _examine(self, look: bool) -> list[Ailment]:
+        """Fetch and log the figures of the steps since the last time; what is newly wrong.
+
+        With `look`, the fixed samples are drawn and their diversity is examined as well.
+        """
+        ailments: list[Ailment] = []
+        if self._pending:
+            rows = torch.stack(self._pending).cpu().numpy().astype(np.float64)
+            self._pending.clear()
+            self._log(rows)
+            ailments += self.health.see_steps(rows)
+        if look and not ailments:
+            ailments += self.health.see_diversity(self.step, self._diversity())
+        return ailments
+
+    def _log(self, rows: NDArray[np.float64]) -> None:
+        first = self.step - len(rows) + 1
+        named = [dict(zip(FIGURES, row, strict=True)) for row in rows.tolist()]
+        self._figures = named[-1]
+        self.folder.append_metrics(
+            {"step": first + i, "epoch": (first + i) / self.steps_per_epoch, **figures}
+            for i, figures in enumerate(named)
+        )
+
+    def _diversity(self) -> float:
+        """How much the fixed samples vary, as a share of what as many real pictures do."""
+        if self._real_diversity is None:
+            real = self.batches.pictures.take(
+                np.linspace(0, len(self.batches.pictures) - 1, SAMPLES).astype(np.int64)
+            )
+            self._real_diversity = max(diversity(real), 1.0)
+        return diversity(self.draw()) / self._real_diversity
+
+    def _progress(self, last_step: int | None, minutes: float | None, clock: Clock) -> Progress:
+        made = self.step - clock.first_step
+        each = clock.elapsed() / max(made, 1)
+        left = None if last_step is None else each * (last_step - self.step)
+        if minutes is not None:
+            left = min(60 * minutes - clock.elapsed(), math.inf if left is None else left)
+        pictures = self.settings.d_steps * self.recipe.batch_size
+        return Progress(
+            self.step, last_step, self.epoch, pictures / each, self.seconds, left, self._figures
+        )
+
+    def _finish_epoch(self) -> EpochDone:
+        number = self.step // self.steps_per_epoch
+        state = self._save(self.folder.last)
+        if self.keep != 0 or number in PAPERS_EPOCHS:
+            self._save(self.folder.epoch(number))
+        self.folder.drop_epochs(self.keep)
+        return EpochDone(number, self.step, self.draw(), self.latents, state.hash)
+
+    def _save(self, path: Path) -> Checkpoint:
+        state = self.checkpoint()
+        weights = [*state.generator.values(), *state.discriminator.values()]
+        if not all(bool(tensor.isfinite().all()) for tensor in weights):
+            raise UnhealthyError(
+                f"the weights of step {self.step} are no longer finite; "
+                f"{self.folder.last} is the last good state; try a lower --lr"
+            )
+        save(path, state)
+        return state
+
+    def _treat(self, ailment: Ailment) -> Unwell:
+        """Do what the policy says about `ailment`."""
+        step = self.step
+        if self.policy == "rollback":
+            return Unwell(ailment, step, self._roll_back(ailment))
+        if self.policy == "stop" or ailment.name == "not finite":
+            if ailment.name != "not finite":
+                self._save(self.folder.last)
+            raise UnhealthyError(
+                f"step {step}: {ailment.name} ({ailment.sign}); {self.folder.last} is the last "
+                "good state; try a lower --lr, another --loss, or --on-unhealthy rollback"
+            )
+        return Unwell(ailment, step, "going on")
+
+    def _roll_back(self, ailment: Ailment) -> str:
+        """Return to last.pt with half the learning rate and other latents."""
+        if self.attempt >= ROLLBACKS:
+            raise UnhealthyError(
+                f"step {self.step}: {ailment.name} ({ailment.sign}) after {ROLLBACKS} rollbacks; "
+                "try another --loss, --lr or --preset"
+            )
+        attempt = self.attempt + 1
+        self.restore(load(self.folder.last))
+        self.attempt = attempt
+        for optimiser in (self.updater.g_optimiser, self.updater.d_optimiser):
+            for group in optimiser.param_groups:
+                group["lr"] *= 0.5
+        return f"back to step {self.step}, learning rate halved"
