@@ -2,55 +2,123 @@
 
 Coordinates run from 0 to 1, x to the right and y downwards. A shape is its signed distance field
 (negative inside, in the same units) evaluated at every pixel; painting turns distance into coverage
-over the width of one pixel, so edges are smooth at any size.
+over the width of one pixel, so edges are smooth at any size. A `patch` of a canvas is a part of it,
+so that a small shape costs only the pixels near it; a `frame` measures in units of its own.
 """
 
+import contextlib
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Generator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
-"""One number a pixel: float32 [size, size]."""
+Field = NDArray[np.floating[Any]]
+"""One number a pixel: float32 [size, size], or [h, w] on a patch."""
 
 Colour = Sequence[float] | NDArray[np.float32]
 """RGB in [0, 1], or one colour a pixel: float32 [size, size, 3]."""
 
+_DIRECTIONS = 1024
+
 
 class Canvas:
-    """A square picture being painted: `pixels` float32 [size, size, 3] in [0, 1]."""
+    """A picture being painted: `pixels` float32 [size, size, 3] in [0, 1].
+
+    `x` and `y` are the coordinates of pixel centres, `pixel` the width of a pixel in their units.
+    """
 
     def __init__(self, size: int, background: Colour) -> None:
         axis = (np.arange(size, dtype=np.float32) + 0.5) / size
         self.size = size
+        self.pixel = 1.0 / size
+        self.x: Field
+        self.y: Field
         self.x, self.y = np.meshgrid(axis, axis)
-        self.pixels = np.empty((size, size, 3), np.float32)
+        # Colour planes lie apart in memory: numpy is several times faster along a row than over
+        # three neighbouring channels.
+        self.pixels = np.empty((3, size, size), np.float32).transpose(1, 2, 0)
         self.pixels[:] = np.asarray(background, np.float32)
+
+    def patch(self, x0: float, y0: float, x1: float, y1: float) -> "Canvas":
+        """The part of this canvas that holds a rectangle; painting on it paints here."""
+        left, top = float(self.x[0, 0]), float(self.y[0, 0])
+        height, width = self.x.shape
+
+        def span(low: float, high: float, first: float, count: int) -> slice:
+            start = min(max(math.floor((low - first) / self.pixel), 0), count - 1)
+            return slice(
+                start, max(min(math.ceil((high - first) / self.pixel) + 1, count), start + 1)
+            )
+
+        window = span(y0, y1, top, height), span(x0, x1, left, width)
+        return self._view(self.x[window], self.y[window], self.pixels[window], self.pixel)
+
+    def frame(self, cx: float, cy: float, scale: float) -> "Canvas":
+        """The whole canvas, measured from (cx, cy) in units of `scale`; painting on it paints here."""
+        x, y = (self.x - cx) / scale, (self.y - cy) / scale
+        return self._view(x, y, self.pixels, self.pixel / scale)
+
+    def bent(self, x: Field) -> "Canvas":
+        """The same pixels with other x coordinates; painting on it paints here."""
+        return self._view(x, self.y, self.pixels, self.pixel)
+
+    def _view(self, x: Field, y: Field, pixels: NDArray[np.float32], pixel: float) -> "Canvas":
+        view = Canvas.__new__(Canvas)
+        view.size, view.pixel = self.size, pixel
+        view.x, view.y, view.pixels = x, y, pixels
+        return view
 
     def paint(
         self, distance: Field, colour: Colour, opacity: float | Field = 1.0, soft: float = 0.0
     ) -> None:
         """Lay `colour` where `distance` is negative; `soft` widens the edge (0: one pixel)."""
-        alpha = coverage(distance, self.size, soft) * opacity
+        alpha = coverage(distance, 1.0 / self.pixel, soft) * opacity
         self.pixels += alpha[..., None] * (np.asarray(colour, np.float32) - self.pixels)
+
+    @contextlib.contextmanager
+    def clipped(self, distance: Field) -> Generator[None]:
+        """What is painted here inside the block stays only where `distance` is negative."""
+        before = self.pixels.copy()
+        yield
+        inside = coverage(distance, 1.0 / self.pixel)[..., None]
+        self.pixels -= before
+        self.pixels *= inside
+        self.pixels += before
 
     def finish(self) -> NDArray[np.uint8]:
         """The picture as uint8 [size, size, 3]."""
-        return (np.clip(self.pixels, 0, 1) * 255 + 0.5).astype(np.uint8)
+        return np.ascontiguousarray((np.clip(self.pixels, 0, 1) * 255 + 0.5).astype(np.uint8))
 
 
-def coverage(distance: Field, size: int, soft: float = 0.0) -> Field:
-    """How much of each pixel lies inside, in [0, 1], for a field of signed distances."""
+def coverage(distance: Field, size: float, soft: float = 0.0) -> Field:
+    """How much of each pixel lies inside, in [0, 1]; `size` is the pixels in a unit of distance."""
     width = max(soft, 1.0 / size)
     return np.clip(0.5 - distance / width, 0, 1)
+
+
+def mix(first: Sequence[float], second: Sequence[float], amount: Field) -> NDArray[np.float32]:
+    """A colour a pixel, float32 [h, w, 3]: `first` where `amount` is 0, `second` where it is 1."""
+    planes = np.empty((3, *amount.shape), np.float32)
+    for channel, (a, b) in enumerate(zip(first, second, strict=True)):
+        np.multiply(amount, b - a, out=planes[channel])
+        planes[channel] += a
+    return planes.transpose(1, 2, 0)
+
+
+def smoothstep(low: float, high: float, value: Field) -> Field:
+    """0 below `low`, 1 above `high`, a smooth S between; `low` > `high` turns it round."""
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
 
 
 def ellipse(
     x: Field, y: Field, cx: float, cy: float, rx: float, ry: float, angle: float = 0.0
 ) -> Field:
     """Distance to an ellipse (first order, exact enough near the edge), turned by `angle` radians."""
-    c, s = np.cos(angle), np.sin(angle)
+    c, s = math.cos(angle), math.sin(angle)
     u, v = (x - cx) * c + (y - cy) * s, (y - cy) * c - (x - cx) * s
     k0 = np.sqrt((u / rx) ** 2 + (v / ry) ** 2)
     k1 = np.sqrt((u / rx**2) ** 2 + (v / ry**2) ** 2) + 1e-9
@@ -79,3 +147,42 @@ def polygon(x: Field, y: Field, points: Sequence[tuple[float, float]]) -> Field:
         if dy != 0:
             inside ^= crosses & (x < ax + (y - ay) * dx / dy)
     return np.where(inside, -edge, edge)
+
+
+def spline(points: Sequence[tuple[float, float]], closed: bool = False) -> NDArray[np.float64]:
+    """A smooth curve through `points` (Catmull-Rom), eight steps a span: float64 [M, 2]."""
+    knots = np.asarray(points, np.float64)
+    ends = (knots[-1:], knots[:2]) if closed else (knots[:1], knots[-1:])
+    padded = np.concatenate([ends[0], knots, ends[1]])
+    t = np.linspace(0, 1, 8, endpoint=False)
+    weights = np.stack(
+        [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2]
+    )
+    spans = len(padded) - 3
+    near = np.stack([padded[i : i + spans] for i in range(4)])
+    curve = np.einsum("kt,knd->ntd", weights / 2, near).reshape(-1, 2)
+    return curve if closed else np.concatenate([curve, knots[-1:]])
+
+
+def outline(
+    x: Field, y: Field, points: Sequence[tuple[float, float]], cx: float, cy: float
+) -> Field:
+    """Distance to the smooth closed curve through `points`, which (cx, cy) sees all of.
+
+    First order, exact enough near the edge: the radius is looked up by direction.
+    """
+    dx, dy = (spline(points, closed=True) - (cx, cy)).T
+    angles = np.arctan2(dy, dx)
+    order = np.argsort(angles)
+    grid = (np.arange(_DIRECTIONS) + 0.5) * (2 * math.pi / _DIRECTIONS) - math.pi
+    radius = np.interp(grid, angles[order], np.hypot(dx, dy)[order], period=2 * math.pi)
+    slope = np.gradient(radius, grid) / radius
+    steepness = (1 / np.sqrt(1 + slope**2)).astype(np.float32)
+    px, py = x - cx, y - cy
+    where = np.arctan2(py, px)
+    where += math.pi
+    where *= (_DIRECTIONS - 1e-3) / (2 * math.pi)
+    index = where.astype(np.intp)
+    return (np.sqrt(px * px + py * py) - radius.astype(np.float32).take(index)) * steepness.take(
+        index
+    )

@@ -1,0 +1,152 @@
+"""`demo:faces`: drawn portraits whose every attribute is known and independent of all others.
+
+`truth(index)` says what picture `index` shows, `paint` draws any Face; so an analysis can measure
+against the truth, and can draw the same face with one attribute changed.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.data.demo import features, hair
+from dcgan_cli.data.demo.canvas import Canvas, coverage, ellipse, mix, smoothstep
+from dcgan_cli.data.demo.head import WIDEST_TURN, Head, Rgb, rgb, tinted
+
+SIZE = 128
+VERSION = 1
+"""Counts up whenever a Face would be drawn differently, or an index shows another Face."""
+
+_STREAM = 0xFACE
+
+_SKIN = tuple(map(rgb, (0xF8DCC8, 0xF2C8A8, 0xE3AE88, 0xC68F66, 0x9C6844, 0x704630)))
+_HAIR = tuple(map(rgb, (0x2B2326, 0x4A3126, 0x75462C, 0xA0522D, 0xD8AE66, 0x9C9794)))
+_IRIS = tuple(map(rgb, (0x5A3A22, 0x7A5A2E, 0x4F7A4A, 0x4A7FA8, 0x6C8796)))
+_BACKGROUND = tuple(
+    map(rgb, (0x9DB9CE, 0xA9C2A4, 0xE8BE9C, 0xC3B3D6, 0xD9CDBB, 0x7FA9A6, 0xE3CF8F))
+)
+_CLOTHES = tuple(map(rgb, (0x2F4A6D, 0x8E2F3C, 0xF1EEE7, 0x3E6B57, 0x3A3A42, 0xC9833F, 0x6D5687)))
+_FRAMES = tuple(map(rgb, (0x1E1C20, 0x4A2A1C, 0x7A1F2B)))
+
+
+@dataclass(frozen=True)
+class Face:
+    """One portrait. The first four are its attributes; the rest vary freely beside them.
+
+    `turn` is in [-1, 1], from the viewer's left to the right; `light` likewise is where the light
+    comes from. `skin` is in [0, 1], light to dark. `style` and the colours number their palettes.
+    `beard` is how much of one a man wears, in [0, 1]. `x`, `y` shift the head, in widths of the
+    picture; `scale` is half the width of the face.
+    """
+
+    man: bool
+    smiling: bool
+    glasses: bool
+    turn: float
+    skin: float
+    hair: int
+    style: int
+    beard: float
+    iris: int
+    background: int
+    clothes: int
+    frame: int
+    light: float
+    x: float
+    y: float
+    scale: float
+
+
+def truth(index: int) -> Face:
+    """What picture `index` (0 or more) shows."""
+    rng = np.random.default_rng([_STREAM, index])
+    man, smiling, glasses = (bool(bit) for bit in rng.integers(0, 2, 3))
+    turn, light = rng.uniform(-1, 1, 2)
+    x, y, grown = rng.uniform(-1, 1, 3)
+    return Face(
+        man=man,
+        smiling=smiling,
+        glasses=glasses,
+        turn=float(turn),
+        skin=float(rng.uniform()),
+        hair=int(rng.integers(len(_HAIR))),
+        style=int(rng.integers(len(hair.WOMEN))),
+        beard=float(max(rng.uniform(-1.0, 1.0), 0.0)),
+        iris=int(rng.integers(len(_IRIS))),
+        background=int(rng.integers(len(_BACKGROUND))),
+        clothes=int(rng.integers(len(_CLOTHES))),
+        frame=int(rng.integers(len(_FRAMES))),
+        light=float(light),
+        x=0.5 + 0.02 * float(x),
+        y=0.475 + 0.012 * float(y),
+        scale=0.215 * (1 + 0.04 * float(grown)),
+    )
+
+
+def draw(index: int, size: int = SIZE) -> NDArray[np.uint8]:
+    """Picture `index` as uint8 [size, size, 3]."""
+    return paint(truth(index), size)
+
+
+def paint(face: Face, size: int = SIZE) -> NDArray[np.uint8]:
+    """The portrait of `face` as uint8 [size, size, 3]."""
+    canvas = Canvas(size, (0, 0, 0))
+    sitter = Head(
+        canvas=canvas.frame(face.x, face.y, face.scale),
+        man=face.man,
+        smiling=face.smiling,
+        yaw=face.turn * WIDEST_TURN,
+        light=math.copysign(0.25 + 0.35 * abs(face.light), face.light),
+        skin=_skin(face.skin),
+    )
+    style, colour = hair.style_of(face.man, face.style), _HAIR[face.hair]
+    far = 1 if face.turn > 0 else -1
+    beard = (0.3 if face.beard < 0.5 else 0.9) if face.man and face.beard > 0 else 0.0
+    _paint_background(canvas, face)
+    hair.paint_back(sitter, style, colour)
+    _paint_body(sitter, _CLOTHES[face.clothes])
+    if style.ears:
+        features.paint_ear(sitter, far)
+    features.paint_face(sitter, _IRIS[face.iris], colour, beard)
+    hair.paint_front(sitter, style, colour)
+    if style.ears:
+        features.paint_ear(sitter, -far)
+    if face.glasses:
+        features.paint_glasses(sitter, _FRAMES[face.frame], arms=style.ears)
+    return canvas.finish()
+
+
+def _skin(tone: float) -> Rgb:
+    place = tone * (len(_SKIN) - 1)
+    lower = min(int(place), len(_SKIN) - 2)
+    return tinted(_SKIN[lower], _SKIN[lower + 1], place - lower)
+
+
+def _paint_background(canvas: Canvas, face: Face) -> None:
+    colour = _BACKGROUND[face.background]
+    bright, dark = tinted(colour, (1, 1, 0.97), 0.45), tinted(colour, (0.15, 0.15, 0.25), 0.30)
+    away = np.hypot(canvas.x - 0.5 - 0.35 * face.light, canvas.y - 0.30)
+    canvas.pixels[:] = mix(bright, dark, smoothstep(0.05, 0.95, away))
+
+
+def _paint_body(sitter: Head, colour: Rgb) -> None:
+    """Neck, shoulders and clothes, and the shadow that the chin casts."""
+    canvas = sitter.canvas.patch(-3, 0.6, 3, 3)
+    x, y = np.abs(canvas.x), canvas.y
+    neck, wide, low, depth = (0.64, 2.1, 1.60, 0.28) if sitter.man else (0.47, 1.65, 1.66, 0.46)
+    sway = 0.25 * math.sin(sitter.yaw) * np.clip(1.5 - y, 0, 1)
+    column = np.abs(canvas.x - sway) - neck - 0.8 * np.clip(y - 1.15, 0, None) ** 2
+    slope = low + 0.16 * x + 0.7 * smoothstep(0.6 * wide, 1.35 * wide, x) - y
+    body = np.minimum(column, np.maximum(slope, x - 1.2 * wide))
+    from_light = smoothstep(-1.8, 1.8, canvas.x * math.copysign(1, sitter.light))
+    canvas.paint(body, mix(sitter.shadow, sitter.skin, 0.2 + 0.7 * from_light))
+    under = ellipse(canvas.x, y, sitter.across(0, 0.5) - 0.15 * sitter.light, 1.0, 0.9, 0.75)
+    dark = tinted(sitter.shadow, (0.2, 0.08, 0.1), 0.3)
+    canvas.paint(under, dark, 0.8 * coverage(body, 1 / canvas.pixel), 0.35)
+    neckline = low - 0.06 + depth * (1 - (x / (neck + 0.22)) ** 2)
+    deep = tinted(colour, (0.08, 0.06, 0.12), 0.5)
+    cloth = np.maximum(body - 0.03, neckline - y)
+    canvas.paint(cloth, mix(deep, colour, np.clip(from_light - 0.3 * (y - 2.0) + 0.2, 0, 1)))
+    hem = np.maximum(np.abs(y - neckline - 0.05) - 0.05, cloth)
+    canvas.paint(hem, tinted(deep, colour, 0.4), 0.8, 0.04)
