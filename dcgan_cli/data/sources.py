@@ -1,11 +1,23 @@
 """A path becomes a Source: pictures by number, wherever they come from."""
 
+import hashlib
+import itertools
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dcgan_cli.data.kinds import digits, folder, idx, lsun, tars, zips
+from dcgan_cli.data.kinds.names import is_picture_name
+from dcgan_cli.data.kinds.reading import first_bytes, unreadable
+from dcgan_cli.data.label_files import join_labels
 from dcgan_cli.data.labels import Labels
+from dcgan_cli.errors import SourceError, UsageError
+
+DEMOS = ("faces", "rooms")
+DEMO_COUNT = 20_000
+"""How many pictures of a drawn data set there are unless a number is asked for."""
 
 Record = bytes | NDArray[np.uint8]
 """One picture as its source holds it: an encoded file, or pixels uint8 [H, W] or [H, W, 3 or 4]."""
@@ -47,3 +59,178 @@ class Source(Protocol):
     def fingerprint(self) -> str:
         """A hex digest that changes when the pictures change; cheap (sizes and times, not bytes)."""
         ...
+
+
+def open_source(location: str, *, labels: Path | None = None, limit: int | None = None) -> Source:
+    """The pictures at `location`: a path, `path#part`, `digits`, `demo:faces[:count]`, or shards.
+
+    A path is recognised by what it holds, not by its name; a path called `digits` goes before
+    scikit-learn's digits. `path#test` chooses a part of a data set that has parts.
+
+    Args:
+        location: what was typed.
+        labels: a CSV file whose columns join those that come with the pictures.
+        limit: keep so many pictures, evenly spaced, so that a source sorted by class keeps all its
+            classes. For drawn data sets it is how many are drawn.
+
+    Raises:
+        SourceError: nothing there, nothing that is understood, damaged, empty, or labels that
+            match nothing.
+        UsageError: `limit` is below 1, or a drawn data set that does not exist.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit}: expected at least 1")
+    source = _open(location, limit)
+    known = source.labels
+    if labels is not None:
+        joined = join_labels(labels, source)
+        known = joined if known is None else known.updated(joined)
+    count = len(source) if limit is None else min(limit, len(source))
+    if known is source.labels and count == len(source):
+        return source
+    return _View(source, count, known)
+
+
+class _View:
+    """`count` evenly spaced pictures of a source, with other labels."""
+
+    def __init__(self, source: Source, count: int, labels: Labels | None) -> None:
+        self.kind = source.kind
+        self.location = source.location
+        self._source = source
+        self._count = count
+        if labels is not None and count < len(source):
+            labels = labels.take(np.arange(count) * len(source) // count)
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return self._count
+
+    def read(self, index: int) -> Record:
+        return self._source.read(self._place(index))
+
+    def name(self, index: int) -> str:
+        return self._source.name(self._place(index))
+
+    def fingerprint(self) -> str:
+        inner = self._source.fingerprint()
+        if self._count == len(self._source):
+            return inner
+        return hashlib.sha256(f"{inner} {self._count}".encode()).hexdigest()
+
+    def _place(self, index: int) -> int:
+        if not 0 <= index < self._count:
+            raise IndexError(f"picture {index} of {self._count}")
+        return index * len(self._source) // self._count
+
+
+class _Kind(Protocol):
+    """What every module of `data.kinds` in the table has."""
+
+    @staticmethod
+    def matches(path: Path, /) -> bool: ...
+
+    @staticmethod
+    def open_path(path: Path, location: str, part: str | None, /) -> Source: ...
+
+
+_KINDS: tuple[_Kind, ...] = (
+    lsun,  # a folder that is an LMDB, or that holds *_lmdb folders
+    idx,  # an IDX file, or a folder of them
+    zips,  # PK..
+    tars,  # "ustar" in its first header
+    folder,  # any other folder
+)
+"""What a path may be, tried in this order: the special before the general."""
+
+
+def _open(location: str, limit: int | None) -> Source:
+    path, part = _split(location)
+    if not path.exists():
+        return _open_word(location, limit)
+    try:
+        for kind in _KINDS:
+            if kind.matches(path):
+                return kind.open_path(path, location, part)
+    except folder.NoPicturesError as error:
+        raise SourceError(f"{error}; {_further_down(path)}") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+    raise _not_understood(path)
+
+
+def _split(location: str) -> tuple[Path, str | None]:
+    """`mnist#test` as the path and the part; a path that really has a # in it is left whole."""
+    before, mark, part = location.rpartition("#")
+    if mark and before and not Path(location).exists():
+        return Path(before), part
+    return Path(location), None
+
+
+def _open_word(location: str, limit: int | None) -> Source:
+    """A location that is no path: a drawn data set, scikit-learn's digits, or a pattern."""
+    if location.startswith("demo:"):
+        return _open_demo(location, limit)
+    if location == "digits":
+        return digits.open_digits()
+    if tars.is_pattern(location):
+        return tars.open_pattern(location)
+    raise SourceError(
+        f"{location}: no such file or folder; expected {_UNDERSTOOD}, digits, "
+        f"or {' or '.join(f'demo:{name}' for name in DEMOS)}"
+    )
+
+
+def _open_demo(location: str, limit: int | None) -> Source:
+    name, _, typed = location.removeprefix("demo:").partition(":")
+    if name not in DEMOS or (typed and not (typed.isdecimal() and int(typed))):
+        raise UsageError(
+            f"{location}: no such drawn data set; expected "
+            + " or ".join(f"demo:{name}" for name in DEMOS)
+            + ", with a number of pictures if you like: demo:faces:5000"
+        )
+    from dcgan_cli.data.demo.source import DemoSource
+
+    count = int(typed) if typed else limit or DEMO_COUNT
+    return DemoSource(name, min(count, limit or count))
+
+
+def _further_down(path: Path) -> str:
+    """What to give instead of a folder without pictures: what is understood right inside it."""
+    for child in itertools.islice(sorted(path.iterdir()), 1000):
+        if child.name.endswith("_lmdb.zip"):
+            return f"an LSUN database comes zipped: unzip {child.name} there first"
+        if any(kind.matches(child) for kind in _KINDS if kind is not folder):
+            return f"give {child} itself"
+    return "expected files such as .jpg or .png, in it or in its sub-folders"
+
+
+def _not_understood(path: Path) -> SourceError:
+    """What to say of a file that is none of the kinds, by what it is instead."""
+    head = first_bytes(path, 512)
+    if not path.is_file():
+        return SourceError(f"{path}: neither a file nor a folder; expected {_UNDERSTOOD}")
+    if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
+        if path.name.endswith(".gz") and idx.unzipped_head(path, 512)[257:262] != b"ustar":
+            return SourceError(f"{path}: a gzip file of something else; expected {_UNDERSTOOD}")
+        return tars.refuse_compressed(path)
+    if is_picture_name(path.name):
+        return SourceError(f"{path}: one picture is not enough; give its folder, {path.parent}")
+    if not head:
+        return SourceError(f"{path}: the file is empty; download or copy it again")
+    found = next((name for magic, name in _FOREIGN if head.startswith(magic)), "an unknown file")
+    return SourceError(f"{path}: found {found}; expected {_UNDERSTOOD}")
+
+
+_UNDERSTOOD = (
+    "a folder of pictures, a .zip or .tar, an LSUN folder (LMDB), or the files of MNIST, CIFAR, "
+    "SVHN or CelebA"
+)
+
+_FOREIGN = (
+    (b"7z\xbc\xaf", "a 7-Zip archive (unpack it first)"),
+    (b"Rar!", "a RAR archive (unpack it first)"),
+    (b"PAR1", "a Parquet file"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"\x93NUMPY", "a NumPy array"),
+)

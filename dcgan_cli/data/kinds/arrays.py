@@ -1,0 +1,59 @@
+"""Pixels that are held in memory whole: the small classic data sets."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.data.kinds.reading import fingerprint
+from dcgan_cli.data.labels import Columns, Labels, Words
+
+Load = Callable[[], NDArray[np.uint8]]
+
+
+class ArraySource:
+    """Pictures uint8 [N, H, W] or [N, H, W, 3] that `load` gives.
+
+    `load` is called once here, and once more in every process that gets the source pickled and
+    reads from it: pixels are not sent between processes.
+    """
+
+    def __init__(
+        self, kind: str, location: str, load: Load, labels: Labels | None, files: Sequence[Path]
+    ) -> None:
+        self.kind = kind
+        self.location = location
+        self.labels = labels
+        self._load = load
+        self._files = list(files)
+        self._pixels: NDArray[np.uint8] | None = load()
+        self._count = len(self._pixels)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Picture `index`, uint8 [H, W] or [H, W, 3]. Raises OSError, ValueError as `load` does."""
+        if self._pixels is None:
+            self._pixels = self._load()
+        return np.ascontiguousarray(self._pixels[index])
+
+    def name(self, index: int) -> str:
+        """`record 17`: these pictures have no names."""
+        return f"record {index}"
+
+    def fingerprint(self) -> str:
+        """A digest of the files' names, sizes and times."""
+        return fingerprint(self._files, self.kind.encode(), str(self._count).encode())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_pixels": None}
+
+
+def class_labels(codes: NDArray[np.integer], names: Sequence[str] | None = None) -> Labels:
+    """Class numbers int [N] as the column "label": the words `names[code]`, or the digits."""
+    if names is None:
+        names = [str(number) for number in range(int(codes.max(initial=0)) + 1)]
+    return Labels(Columns({"label": Words(np.array(names, np.str_), codes)}))

@@ -1,0 +1,122 @@
+"""A folder of pictures, flat or nested; sub-folders are classes."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Generator
+from pathlib import Path
+
+from dcgan_cli.data.kinds.names import (
+    NameTable,
+    encode_name,
+    folder_labels,
+    is_hidden,
+    is_picture_name,
+    suffix,
+)
+from dcgan_cli.data.kinds.reading import MAX_RECORD, plural, unreadable
+from dcgan_cli.data.labels import Labels
+from dcgan_cli.errors import SourceError
+
+
+class NoPicturesError(SourceError):
+    """A folder without pictures: what it holds instead is said, the mend is left to add."""
+
+    def __init__(self, path: Path, others: Counter[str]) -> None:
+        kinds = [plural(count, f"{ending} file") for ending, count in others.most_common(3)]
+        holds = f"no pictures there, only {', '.join(kinds)}" if kinds else "the folder is empty"
+        super().__init__(f"{path}: {holds}")
+
+
+class FolderSource:
+    """The picture files of a folder and its sub-folders, in the order of their paths."""
+
+    def __init__(
+        self, kind: str, location: str, root: Path, names: NameTable, labels: Labels | None
+    ) -> None:
+        self.kind = kind
+        self.location = location
+        self.labels = labels
+        self._root = root.absolute()
+        self._names = names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def read(self, index: int) -> bytes:
+        """The file's bytes. Raises OSError, or ValueError for a file too large for a picture."""
+        with self._path(index).open("rb") as file:
+            data = file.read(MAX_RECORD + 1)
+        if len(data) > MAX_RECORD:
+            raise ValueError(f"more than {MAX_RECORD:,} bytes are more than any picture needs")
+        return data
+
+    def name(self, index: int) -> str:
+        """The path inside the folder, with slashes."""
+        return self._names.text(index)
+
+    def fingerprint(self) -> str:
+        """A digest of the names, sizes and times of the files; where the folder is does not count."""
+        digest = hashlib.sha256(self._names.bytes())
+        for index in range(len(self)):
+            try:
+                status = self._path(index).stat()
+                digest.update(b"%d %d\n" % (status.st_size, status.st_mtime_ns))
+            except OSError:
+                digest.update(b"gone\n")
+        return digest.hexdigest()
+
+    def _path(self, index: int) -> Path:
+        return self._root / self._names.path(index)
+
+
+def matches(path: Path) -> bool:
+    """Any folder; it comes last, when nothing more special was recognised."""
+    return path.is_dir()
+
+
+def open_path(path: Path, location: str, part: str | None) -> FolderSource:
+    """The pictures under `path`. Raises SourceError where there are none."""
+    if part is not None:
+        raise SourceError(
+            f"{location}: a folder of pictures has no part called {part}; "
+            f"give the sub-folder itself, such as {path / part}"
+        )
+    others: Counter[str] = Counter()
+    names = NameTable.collect(_picture_files(path, others))
+    if not len(names):
+        raise NoPicturesError(path, others)
+    return FolderSource("folder of pictures", location, path, names, folder_labels(names))
+
+
+def _picture_files(root: Path, others: Counter[str]) -> Generator[bytes]:
+    """Relative paths of the picture files under `root`; what else is there is counted in `others`.
+
+    Folders are told apart by device and inode, so a loop of symbolic links ends and a folder that
+    can be reached in two ways is read once: by its real name where that is in the same folder.
+    """
+    visited: set[tuple[int, int]] = set()
+
+    def walk(folder: str) -> Generator[bytes]:
+        absolute = root / folder
+        try:
+            status = absolute.stat()
+            if (status.st_dev, status.st_ino) in visited:
+                return
+            visited.add((status.st_dev, status.st_ino))
+            with os.scandir(absolute) as entries:
+                shown = [entry for entry in entries if not is_hidden(entry.name)]
+        except OSError as error:
+            raise unreadable(absolute, error) from error
+        shown.sort(key=lambda entry: (entry.is_symlink(), entry.name))
+        for entry in shown:
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.is_dir():
+                yield from walk(name)
+            elif entry.is_file():
+                if is_picture_name(entry.name):
+                    yield encode_name(name)
+                else:
+                    others[suffix(entry.name) or entry.name] += 1
+
+    yield from walk("")

@@ -1,0 +1,135 @@
+"""IDX files, plain or gzipped: the form of MNIST, Fashion-MNIST, EMNIST and KMNIST.
+
+Layout (Y. LeCun, "The MNIST database", section "File formats"): two zero bytes, the type (8 is
+uint8), the number of dimensions, one big-endian uint32 for each, then the values.
+"""
+
+import functools
+import gzip
+import math
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.data.kinds.arrays import ArraySource, class_labels
+from dcgan_cli.data.kinds.reading import first_bytes
+from dcgan_cli.errors import SourceError
+
+_PICTURES, _LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"
+_PATTERNS = ("*images-idx3-ubyte*", "*images.idx3-ubyte*")
+_FOLDERS = (".", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw")
+_TEST_NAMES = ("t10k", "test")
+_BEST_DEFLATE = 1032
+"""No deflated byte becomes more bytes than this, so a header that claims more is lying."""
+
+
+def matches(path: Path) -> bool:
+    """Whether `path` is an IDX file of pictures, or a folder of such (also in torchvision's layout)."""
+    return _begins_like_pictures(path) or bool(_picture_files(path))
+
+
+def open_path(path: Path, location: str, part: str | None) -> ArraySource:
+    """The pictures of an IDX file, or of one part (train unless `part` says test) of a folder.
+
+    Raises:
+        SourceError: files that are damaged, that contradict each other, or no such part.
+    """
+    if path.is_dir():
+        pictures = _choose(_picture_files(path), location, part or "train")
+        kind = f"IDX pictures (MNIST's form), {_part_of(pictures)} part"
+    elif part is not None:
+        raise SourceError(f"{location}: an IDX file has no parts; drop #{part}, or give its folder")
+    else:
+        pictures, kind = path, "IDX pictures (MNIST's form)"
+    load = functools.partial(_read, pictures.absolute(), _PICTURES)
+    labels_file = pictures.with_name(
+        pictures.name.replace("images", "labels").replace("idx3", "idx1")
+    )
+    labels, files = None, [pictures.absolute()]
+    if labels_file != pictures and labels_file.is_file():
+        codes = _read(labels_file, _LABELS)
+        labels, files = class_labels(codes), [*files, labels_file.absolute()]
+    source = ArraySource(kind, location, load, labels, files)
+    if labels is not None and len(labels.columns["label"]) != len(source):
+        raise SourceError(
+            f"{labels_file}: {len(labels.columns['label']):,} labels for the {len(source):,} "
+            f"pictures of {pictures.name}; get both files from the same place"
+        )
+    if not len(source):
+        raise SourceError(f"{pictures}: the IDX file holds no pictures; download it again")
+    return source
+
+
+def _begins_like_pictures(path: Path) -> bool:
+    head = first_bytes(path, 4)
+    if head.startswith(b"\x1f\x8b"):
+        head = unzipped_head(path, 4)
+    return head == _PICTURES
+
+
+def unzipped_head(path: Path, count: int) -> bytes:
+    """The first `count` bytes inside a gzipped file; b'' where it cannot be unpacked."""
+    try:
+        with gzip.open(path) as file:
+            return file.read(count)
+    except (OSError, EOFError, zlib.error):
+        return b""
+
+
+def _picture_files(folder: Path) -> list[Path]:
+    """The IDX files of pictures in the first of the usual places that has any."""
+    for place in _FOLDERS:
+        found = {file for pattern in _PATTERNS for file in (folder / place).glob(pattern)}
+        if found := sorted(file for file in found if _begins_like_pictures(file)):
+            return found
+    return []
+
+
+def _part_of(file: Path) -> str:
+    return "test" if any(name in file.name for name in _TEST_NAMES) else "train"
+
+
+def _choose(files: list[Path], location: str, part: str) -> Path:
+    """The file of `part`; a plain one rather than its gzipped twin."""
+    chosen = {
+        file.name.removesuffix(".gz"): file for file in reversed(files) if _part_of(file) == part
+    }
+    if len(chosen) == 1:
+        return next(iter(chosen.values()))
+    names = ", ".join(file.name for file in files)
+    found = "several" if chosen else "no"
+    raise SourceError(
+        f"{location}: {found} {part} pictures among {names}; "
+        + ("give the file itself" if chosen else "use #train or #test, or give the file itself")
+    )
+
+
+def _read(path: Path, magic: bytes) -> NDArray[np.uint8]:
+    """The values of an IDX file: mapped from a plain file, unpacked into memory from a gzip."""
+    packed = first_bytes(path, 2) == b"\x1f\x8b"
+    header_size = 4 + 4 * magic[3]
+    try:
+        with gzip.open(path) if packed else path.open("rb") as file:
+            header = file.read(header_size)
+            shape = tuple(np.frombuffer(header[4:].ljust(4 * magic[3], b"\0"), ">u4").tolist())
+            if not header.startswith(magic) or len(header) < header_size:
+                raise SourceError(
+                    f"{path}: not an IDX file of {'pictures' if magic == _PICTURES else 'labels'}; download it again"
+                )
+            size = path.stat().st_size
+            if math.prod(shape) > (size * _BEST_DEFLATE if packed else size):
+                raise SourceError(
+                    f"{path}: cut short for the {shape[0]:,} entries it announces; download it again"
+                )
+            if not packed:
+                return np.memmap(path, np.uint8, "r", header_size, shape)
+            values = file.read(math.prod(shape))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise SourceError(f"{path}: a damaged gzip file ({error}); download it again") from error
+    if len(values) < math.prod(shape):
+        raise SourceError(
+            f"{path}: cut short for the {shape[0]:,} entries it announces; download it again"
+        )
+    return np.frombuffer(values, np.uint8).reshape(shape)

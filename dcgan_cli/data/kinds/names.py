@@ -1,0 +1,143 @@
+"""Names of pictures, by the million: which names are pictures, and the classes they spell."""
+
+from array import array
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.data.labels import Columns, Labels, Words
+
+PICTURE_SUFFIXES = frozenset(
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".webp",
+        ".bmp",
+        ".dib",
+        ".gif",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+    ]
+)
+"""Endings of files that are listed. Whether a file is a picture is for the decoder to say."""
+
+_SPLITS = frozenset(
+    ["train", "training", "trn", "val", "valid", "validation", "dev", "test", "testing"]
+)
+
+
+class NameTable:
+    """Names in one run of bytes and an array of where each ends: 8 bytes a name above its text.
+
+    Names are UTF-8; what no text can hold (a file name of stray bytes) survives the way there and
+    back.
+    """
+
+    def __init__(self, blob: bytes, ends: NDArray[np.int64]) -> None:
+        self._blob = blob
+        self._ends = ends
+
+    @classmethod
+    def collect(cls, names: Iterable[bytes]) -> "NameTable":
+        """Hold `names`, consumed one by one."""
+        blob, ends = bytearray(), array("q")
+        for name in names:
+            blob += name
+            ends.append(len(blob))
+        return cls(bytes(blob), np.frombuffer(ends, np.int64))
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def raw(self, index: int) -> bytes:
+        """Name `index` as it was given. Raises IndexError."""
+        if not 0 <= index < len(self._ends):
+            raise IndexError(f"name {index} of {len(self._ends)}")
+        start = int(self._ends[index - 1]) if index else 0
+        return self._blob[start : int(self._ends[index])]
+
+    def path(self, index: int) -> str:
+        """Name `index` as a relative path that the operating system understands."""
+        return decode_name(self.raw(index))
+
+    def text(self, index: int) -> str:
+        """Name `index` for people: always printable as UTF-8."""
+        return self.path(index).encode("utf-8", "replace").decode()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (self.raw(index) for index in range(len(self)))
+
+    def bytes(self) -> bytes:
+        """All names, one after the other: what a fingerprint hashes."""
+        return self._blob + self._ends.tobytes()
+
+
+def encode_name(name: str) -> bytes:
+    """The bytes under which `name` is held; undone by `decode_name`."""
+    return name.encode("utf-8", "surrogatepass")
+
+
+def decode_name(name: bytes) -> str:
+    """What `encode_name` was given."""
+    return name.decode("utf-8", "surrogatepass")
+
+
+def is_picture_name(path: str) -> bool:
+    """Whether `path` (with slashes) ends like a picture and no part of it is hidden.
+
+    Hidden are names with a leading dot, among them the AppleDouble `._x.jpg`, and the `__MACOSX`
+    folder that holds those in archives.
+    """
+    if suffix(path) not in PICTURE_SUFFIXES:
+        return False
+    return not any(is_hidden(part) for part in path.split("/"))
+
+
+def suffix(path: str) -> str:
+    """The ending of a file name with its dot, in lower case: ".jpg"; '' where there is none."""
+    _, dot, ending = path.rpartition(".")
+    return dot + ending.lower() if "/" not in ending else ""
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is passed over."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def folder_labels(names: Iterable[bytes]) -> Labels | None:
+    """The classes that folders spell, as torchvision's ImageFolder reads them, or None.
+
+    Levels that all pictures share are dropped first (archives like to wrap everything in one
+    folder). If the next level has only names such as train and test it becomes the column "split".
+    The level after that is the column "label", '' for pictures outside any folder.
+    """
+    folders: dict[bytes, int] = {}
+    codes = np.fromiter(
+        (folders.setdefault(name.rpartition(b"/")[0], len(folders)) for name in names), np.int64
+    )
+    levels = [decode_name(folder).split("/") if folder else [] for folder in folders]
+    shared = 0
+    while all(
+        level[shared : shared + 1] == levels[0][shared : shared + 1] != [] for level in levels
+    ):
+        shared += 1
+    levels = [level[shared:] for level in levels]
+    columns: dict[str, Words] = {}
+    if len(levels) > 1 and all(level and level[0].lower() in _SPLITS for level in levels):
+        columns["split"] = _first_level(levels, codes)
+        levels = [level[1:] for level in levels]
+    if len({level[0] if level else "" for level in levels}) > 1:
+        columns["label"] = _first_level(levels, codes)
+    return Labels(Columns(columns)) if columns else None
+
+
+def _first_level(levels: list[list[str]], codes: NDArray[np.int64]) -> Words:
+    word_of_folder = Words.collect(level[0] if level else "" for level in levels)
+    return word_of_folder[codes]

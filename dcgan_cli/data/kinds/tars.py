@@ -1,0 +1,187 @@
+"""A .tar of pictures, or shards of one, read in place by offset; nothing is ever extracted.
+
+Shards are those of WebDataset: `data-{000000..000099}.tar`. Files that share a name up to its first
+dot are one sample; `.cls` beside a picture is its class. Other side files are passed over.
+"""
+
+import re
+import tarfile
+from array import array
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dcgan_cli.data.kinds.names import NameTable, encode_name, folder_labels, is_picture_name
+from dcgan_cli.data.kinds.reading import (
+    FileReader,
+    fingerprint,
+    first_bytes,
+    unreadable,
+)
+from dcgan_cli.data.labels import Columns, Labels, Words
+from dcgan_cli.errors import SourceError
+
+_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_MAX_SHARDS = 1_000_000
+_MAX_CLASS_TEXT = 256
+
+
+class TarSource:
+    """The pictures inside one or more .tar files, in the order of the archives."""
+
+    def __init__(self, location: str, shards: Sequence[Path], index: "_Index") -> None:
+        self.location = location
+        self.kind = "tar of pictures"
+        if len(shards) > 1:
+            self.kind = f"{len(shards):,} tar shards of pictures"
+        self._files = [FileReader(shard.absolute()) for shard in shards]
+        self._names = NameTable.collect(index.pictures(shards))
+        self._shard = np.array(index.shard, np.int32)
+        self._offset = np.array(index.offset, np.int64)
+        self._size = np.array(index.size, np.int64)
+        self.labels = index.labels() or folder_labels(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def read(self, index: int) -> bytes:
+        """The member's bytes. Raises OSError, or ValueError where the archive ends too early."""
+        file = self._files[self._shard[index]]
+        return file.read(int(self._offset[index]), int(self._size[index]))
+
+    def name(self, index: int) -> str:
+        """The path inside the archive."""
+        return self._names.text(index)
+
+    def fingerprint(self) -> str:
+        """A digest of the archives' names, sizes and times, and of the table of their pictures."""
+        paths = [file.path for file in self._files]
+        return fingerprint(paths, self._names.bytes(), self._offset.tobytes())
+
+
+def matches(path: Path) -> bool:
+    """Whether the file begins with the header of a tar member."""
+    return first_bytes(path, 512)[257:262] == b"ustar" or (
+        path.is_file() and path.suffix.lower() == ".tar"
+    )
+
+
+def open_path(path: Path, location: str, part: str | None) -> TarSource:
+    """The pictures in the archive at `path`. Raises SourceError: damaged, or without pictures."""
+    if part is not None:
+        raise SourceError(f"{location}: a tar of pictures has no part called {part}; drop #{part}")
+    return _open([path], location)
+
+
+def is_pattern(location: str) -> bool:
+    """Whether `location` names shards: `data-{000000..000099}.tar`."""
+    return _BRACES.search(location) is not None
+
+
+def open_pattern(location: str) -> TarSource:
+    """The pictures in all shards that a pattern with braces names.
+
+    Raises:
+        SourceError: a shard is missing or damaged, or there are no pictures.
+    """
+    shards = [Path(name) for name in _expand(location)]
+    missing = [shard for shard in shards if not shard.is_file()]
+    if missing:
+        raise SourceError(
+            f"{location}: {len(missing):,} of {len(shards):,} shards are missing, the first is "
+            f"{missing[0]}; check the numbers between the braces"
+        )
+    return _open(shards, location)
+
+
+def _open(shards: Sequence[Path], location: str) -> TarSource:
+    source = TarSource(location, shards, _Index())
+    if not len(source):
+        raise SourceError(
+            f"{location}: no pictures in the tar; expected members such as .jpg or .png; "
+            "if it holds a data set, unpack it and give the folder"
+        )
+    return source
+
+
+class _Index:
+    """Where the pictures of the shards are, as columns that grow while the archives are walked."""
+
+    def __init__(self) -> None:
+        self.shard, self.offset, self.size = array("i"), array("q"), array("q")
+        self._classes: list[str] = []
+
+    def labels(self) -> Labels | None:
+        """The classes that `.cls` files gave, or None where there were none."""
+        if not any(self._classes):
+            return None
+        return Labels(Columns({"label": Words.collect(self._classes)}))
+
+    def pictures(self, shards: Sequence[Path]) -> Generator[bytes]:
+        """The names of the pictures; their places are appended on the way."""
+        for number, path in enumerate(shards):
+            try:
+                with tarfile.open(path, "r:") as archive:
+                    yield from self._shard_pictures(number, archive)
+            except (tarfile.TarError, EOFError, ValueError) as error:
+                raise SourceError(
+                    f"{path}: a damaged tar ({error}); download or copy it again"
+                ) from error
+            except OSError as error:
+                raise unreadable(path, error) from error
+
+    def _shard_pictures(self, number: int, archive: tarfile.TarFile) -> Generator[bytes]:
+        key, word, first = "", "", len(self._classes)
+        while (member := archive.next()) is not None:
+            archive.members = []  # pyright: ignore  # it would keep an object for every member
+            if not member.isreg() or member.issparse():
+                continue
+            name = member.name.removeprefix("./")
+            folder, _, base = name.rpartition("/")
+            sample = f"{folder}/{base.partition('.')[0]}"
+            if sample != key:
+                key, word, first = sample, "", len(self._classes)
+            if name.endswith(".cls"):
+                word = _class_text(archive, member)
+                self._classes[first:] = [word] * (len(self._classes) - first)
+            elif is_picture_name(name):
+                self.shard.append(number)
+                self.offset.append(member.offset_data)
+                self.size.append(member.size)
+                self._classes.append(word)
+                yield encode_name(name)
+
+
+def _class_text(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    file = archive.extractfile(member)
+    return file.read(_MAX_CLASS_TEXT).decode("utf-8", "replace").strip() if file else ""
+
+
+def _expand(pattern: str) -> list[str]:
+    """`a-{08..11}` as a-08, a-09, a-10, a-11; several pairs of braces multiply."""
+    found = _BRACES.search(pattern)
+    if found is None:
+        return [pattern]
+    first, last = int(found[1]), int(found[2])
+    if last < first or last - first >= _MAX_SHARDS:
+        raise SourceError(
+            f"{pattern}: braces count upwards, {found[0]} does not; "
+            "expected something like {000000..000099}"
+        )
+    width = len(found[1])
+    return [
+        expanded
+        for number in range(first, last + 1)
+        for expanded in _expand(
+            f"{pattern[: found.start()]}{number:0{width}}{pattern[found.end() :]}"
+        )
+    ]
+
+
+def refuse_compressed(path: Path) -> SourceError:
+    """A compressed tar has no offsets to read by; the error that says what to do instead."""
+    return SourceError(
+        f"{path}: a compressed tar, from which pictures cannot be read in any order; "
+        f"unpack it (tar -xf {path.name}) and give the folder"
+    )

@@ -1,0 +1,257 @@
+"""A .zip of pictures, read in place: nothing is ever extracted, so it cannot write anywhere.
+
+The central directory is read here rather than by `zipfile`, which keeps a Python object of half a
+kilobyte for every member. Layout: APPNOTE.TXT, sections 4.3.7 (local header), 4.3.12 (central
+directory), 4.3.14-16 (its end) and 4.5.3 (zip64).
+"""
+
+import struct
+import zlib
+from array import array
+from collections import Counter
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.data.kinds.names import (
+    NameTable,
+    encode_name,
+    folder_labels,
+    is_picture_name,
+    suffix,
+)
+from dcgan_cli.data.kinds.reading import (
+    MAX_RECORD,
+    FileReader,
+    fingerprint,
+    first_bytes,
+    plural,
+    unreadable,
+)
+from dcgan_cli.data.labels import Labels
+from dcgan_cli.errors import SourceError
+
+_END = struct.Struct("<4s6xHIIH")
+_END64 = struct.Struct("<4s28xQQQ")
+_LOCATOR64_SIZE = 20
+_MEMBER = struct.Struct("<4s4xHH4xIIIHHH8xI")
+_LOCAL = struct.Struct("<4s22xHH")
+_STORED, _DEFLATED = 0, 8
+_METHODS = {9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "xz", 99: "AES"}
+_FULL = 0xFFFFFFFF
+
+
+class _DamagedError(Exception):
+    """The archive's own tables contradict each other or the file's length."""
+
+
+@dataclass(frozen=True)
+class _Members:
+    """The picture members of an archive, one row each, in the archive's order."""
+
+    offset: NDArray[np.int64]
+    packed: NDArray[np.int64]
+    size: NDArray[np.int64]
+    crc: NDArray[np.uint32]
+    method: NDArray[np.uint16]
+
+
+class ZipSource:
+    """The pictures inside one .zip file."""
+
+    kind = "zip of pictures"
+
+    def __init__(
+        self,
+        location: str,
+        file: FileReader,
+        names: NameTable,
+        members: _Members,
+        labels: Labels | None,
+    ) -> None:
+        self.location = location
+        self.labels = labels
+        self._file = file
+        self._names = names
+        self._members = members
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def read(self, index: int) -> bytes:
+        """The member's bytes. Raises OSError, or ValueError where they are damaged."""
+        members = self._members
+        offset, size = int(members.offset[index]), int(members.size[index])
+        signature, name, extra = _LOCAL.unpack(self._file.read(offset, _LOCAL.size))
+        if signature != b"PK\3\4":
+            raise ValueError("no zip member begins where the archive says it does")
+        if size > MAX_RECORD:
+            raise ValueError(f"{size:,} bytes are more than any picture needs")
+        start = offset + _LOCAL.size + name + extra
+        data = self._file.read(start, int(members.packed[index]))
+        if members.method[index] == _DEFLATED:
+            data = _inflate(data, size)
+        if len(data) != size or zlib.crc32(data) != members.crc[index]:
+            raise ValueError("the zip member's checksum does not match its bytes")
+        return data
+
+    def name(self, index: int) -> str:
+        """The path inside the archive."""
+        return self._names.text(index)
+
+    def fingerprint(self) -> str:
+        """A digest of the pictures' names, sizes and checksums: the same wherever the zip is."""
+        members = self._members
+        return fingerprint([], self._names.bytes(), members.size.tobytes(), members.crc.tobytes())
+
+
+def matches(path: Path) -> bool:
+    """Whether the file begins like a zip, or ends like one (self-extracting archives)."""
+    if first_bytes(path, 4) in (b"PK\3\4", b"PK\5\6"):
+        return True
+    return path.is_file() and path.suffix.lower() == ".zip"
+
+
+def open_path(path: Path, location: str, part: str | None) -> ZipSource:
+    """The pictures in the archive at `path`.
+
+    Raises:
+        SourceError: damaged, encrypted, packed by a method that is not read, or without pictures.
+    """
+    if part is not None:
+        raise SourceError(f"{location}: a zip of pictures has no part called {part}; drop #{part}")
+    file = FileReader(path.absolute())
+    try:
+        return _open(path, location, file)
+    except (_DamagedError, struct.error, ValueError) as error:
+        raise SourceError(
+            f"{path}: a damaged zip ({error}); download or copy it again, or test it with unzip -t"
+        ) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _open(path: Path, location: str, file: FileReader) -> ZipSource:
+    directory, shift = _central_directory(file, path.stat().st_size)
+    index = _Index()
+    names = NameTable.collect(index.pictures(directory))
+    if index.encrypted:
+        raise SourceError(f"{path}: the zip is encrypted; unpack it and give the folder instead")
+    if index.unread_methods:
+        method = _METHODS.get(index.unread_methods[0], f"number {index.unread_methods[0]}")
+        raise SourceError(
+            f"{path}: packed by the method {method}, which is not read here; "
+            "unpack it and give the folder instead"
+        )
+    if not len(names):
+        raise _no_pictures(path, index.others)
+    members = _Members(
+        np.array(index.offset, np.int64) + shift,
+        np.array(index.packed, np.int64),
+        np.array(index.size, np.int64),
+        np.array(index.crc, np.uint32),
+        np.array(index.method, np.uint16),
+    )
+    return ZipSource(location, file, names, members, folder_labels(names))
+
+
+@dataclass
+class _Index:
+    """The columns of `_Members` while they grow, and what else the archive holds."""
+
+    offset: "array[int]" = field(default_factory=lambda: array("q"))
+    packed: "array[int]" = field(default_factory=lambda: array("q"))
+    size: "array[int]" = field(default_factory=lambda: array("q"))
+    crc: "array[int]" = field(default_factory=lambda: array("I"))
+    method: "array[int]" = field(default_factory=lambda: array("H"))
+    others: Counter[str] = field(default_factory=Counter[str])
+    unread_methods: list[int] = field(default_factory=list[int])
+    encrypted: bool = False
+
+    def pictures(self, directory: bytes) -> Generator[bytes]:
+        """The names of the picture members; their rows are appended on the way."""
+        at = 0
+        while at < len(directory):
+            signature, flags, method, crc, packed, size, name_size, extra_size, comment, offset = (
+                _MEMBER.unpack_from(directory, at)
+            )
+            if signature != b"PK\1\2":
+                raise _DamagedError("its table of contents is broken")
+            at += _MEMBER.size
+            raw = directory[at : at + name_size]
+            extra = directory[at + name_size : at + name_size + extra_size]
+            at += name_size + extra_size + comment
+            name = raw.decode("utf-8" if flags & 0x800 else "cp437", "replace").replace("\\", "/")
+            if name.endswith("/"):
+                continue
+            if not is_picture_name(name):
+                self.others[suffix(name) or name] += 1
+                continue
+            self.encrypted |= bool(flags & 1)
+            if method not in (_STORED, _DEFLATED) and not self.unread_methods:
+                self.unread_methods.append(method)
+            size, packed, offset = _wide(extra, size, packed, offset)
+            self.offset.append(offset)
+            self.packed.append(packed)
+            self.size.append(size)
+            self.crc.append(crc)
+            self.method.append(method)
+            yield encode_name(name)
+
+
+def _wide(extra: bytes, *fields: int) -> list[int]:
+    """`fields` with those that did not fit 32 bits taken from the zip64 record in `extra`."""
+    if _FULL not in fields:
+        return list(fields)
+    at = 0
+    while at + 4 <= len(extra):
+        kind, size = struct.unpack_from("<HH", extra, at)
+        if kind == 1:
+            values = iter(struct.unpack_from(f"<{fields.count(_FULL)}Q", extra, at + 4))
+            return [next(values) if field == _FULL else field for field in fields]
+        at += 4 + size
+    raise _DamagedError("a member's size is missing")
+
+
+def _central_directory(file: FileReader, total: int) -> tuple[bytes, int]:
+    """The table of contents, and how far its offsets are shifted by bytes before the archive."""
+    tail_size = min(total, _END.size + 0xFFFF)
+    tail = file.read(total - tail_size, tail_size)
+    found = tail.rfind(b"PK\5\6")
+    if found < 0 or found + _END.size > len(tail):
+        raise _DamagedError("its table of contents is missing, so it was cut short")
+    _, _, size, offset, _ = _END.unpack_from(tail, found)
+    end = total - tail_size + found
+    wide_end = end - _LOCATOR64_SIZE - _END64.size
+    if wide_end >= 0 and file.read(wide_end + _END64.size, 4) == b"PK\6\7":
+        _, _, size, offset = _END64.unpack(file.read(wide_end, _END64.size))
+        end = wide_end
+    start = end - size
+    shift = start - offset
+    if start < 0 or shift < 0:
+        raise _DamagedError("its beginning is missing")
+    return file.read(start, size, most=total), shift
+
+
+def _inflate(data: bytes, size: int) -> bytes:
+    """Deflated `data`, which must come to `size` bytes; never more memory than that."""
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        return unpacker.decompress(data, size + 1)
+    except zlib.error as error:
+        raise ValueError(f"damaged zip member: {error}") from error
+
+
+def _no_pictures(path: Path, others: Counter[str]) -> SourceError:
+    """What to say of an archive without pictures, by what it holds instead."""
+    if not others:
+        return SourceError(f"{path}: the zip is empty; expected pictures such as .jpg or .png")
+    found = ", ".join(plural(count, f"{suffix} file") for suffix, count in others.most_common(3))
+    if ".mdb" in others:
+        mend = "an LSUN database is read unpacked: unzip it and give the folder"
+    else:
+        mend = "expected pictures such as .jpg or .png; if it holds a data set, unzip it first"
+    return SourceError(f"{path}: no pictures in the zip, only {found}; {mend}")
