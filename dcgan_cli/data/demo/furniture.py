@@ -1,57 +1,30 @@
-"""What stands and hangs in the drawn bedrooms: bed, window, door, picture and lamp.
+"""What stands and hangs in the drawn bedrooms: windows, doors, pictures, lamps and bedside tables.
 
-Each piece knows its place in metres and its look, `outline`s the box that it covers on the screen,
-and paints itself on a canvas without touching a pixel outside that box.
+Each piece knows its place in metres and its look; it `outline`s the box that it covers on the
+screen and paints itself inside that box.
 """
 
+import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dcgan_cli.data.demo.canvas import Canvas, Field
-from dcgan_cli.data.demo.perspective import Camera, Patch, Plane, Rect
+from dcgan_cli.data.demo.canvas import Canvas
+from dcgan_cli.data.demo.perspective import (
+    Camera,
+    Paint,
+    Patch,
+    Plane,
+    Rect,
+    Values,
+    lay,
+    mixed,
+    shaded,
+)
 
-Paint = tuple[float, float, float]
-"""RGB in [0, 1]."""
-
-
-def shaded(colour: Paint, factor: float | Field) -> NDArray[np.float32]:
-    """`colour` made lighter or darker: float32 [3], or [h, w, 3] for a field of factors."""
-    return np.asarray(factor, np.float32)[..., None] * np.asarray(colour, np.float32)
-
-
-def mixed(one: Paint, other: Paint, share: Field) -> NDArray[np.float32]:
-    """`one` where `share` is 0, `other` where it is 1: float32 [h, w, 3]."""
-    low, high = np.asarray(one, np.float32), np.asarray(other, np.float32)
-    return low + np.clip(share, 0, 1)[..., None] * (high - low)
-
-
-def union(*boxes: Rect) -> Rect:
-    """The smallest box around several."""
-    x0, y0, x1, y1 = zip(*boxes, strict=True)
-    return min(x0), min(y0), max(x1), max(y1)
-
-
-def cuboid(
-    canvas: Canvas,
-    camera: Camera,
-    low: tuple[float, float, float],
-    high: tuple[float, float, float],
-    colour: Paint,
-) -> None:
-    """A box between two corners: the sides that the camera sees, the top the brightest."""
-    (x0, y0, z0), (x1, y1, z1) = low, high
-    if x0 > 0 or x1 < 0:
-        rect = (z0, y0, z1, y1)
-        patch = Patch(canvas, camera, Plane("x", x0 if x0 > 0 else x1), rect)
-        patch.lay(patch.box(rect), shaded(colour, 0.72))
-    rect = (x0, z0, x1, z1)
-    patch = Patch(canvas, camera, Plane("y", y1), rect)
-    patch.lay(patch.box(rect), shaded(colour, 1.08))
-    rect = (x0, y0, x1, y1)
-    patch = Patch(canvas, camera, Plane("z", z0), rect)
-    patch.lay(patch.box(rect), shaded(colour, 0.72 + 0.2 * (patch.v - y0) / (y1 - y0)))
+Motif = Literal["hills", "sunset", "shapes"]
+MOTIFS: tuple[Motif, ...] = get_args(Motif)
 
 
 @dataclass(frozen=True)
@@ -95,20 +68,18 @@ class Window:
         if self.curtain:
             self.drape(patch, self.curtain)
 
-    def view(self, patch: Patch, glass: Rect) -> NDArray[np.float32]:
+    def view(self, patch: Patch, glass: Rect) -> Values:
         """Sky over two ridges of hills, float32 [h, w, 3]."""
         left, bottom, right, top = glass
         height = (patch.v - bottom) / (top - bottom)
         place = 2 * np.pi * (patch.u - left) / (right - left)
-        colours = mixed(self.sky[0], self.sky[1], height * 1.1 - 0.2)
-        colours = colours + np.zeros_like(place)[..., None]
+        colours = mixed(self.sky[0], self.sky[1], height * 1.1 - 0.2 + 0 * place)
         ridges = (
             0.40 + 0.09 * np.sin(0.8 * place + self.phase),
             0.24 + 0.07 * np.sin(1.1 * place + 2.1 + 2 * self.phase),
         )
         for ridge, colour in zip(ridges, self.hills, strict=True):
-            cover = patch.below(bottom + ridge * (top - bottom))[..., None]
-            colours = colours + cover * (np.asarray(colour, np.float32) - colours)
+            lay(colours, patch.below(bottom + ridge * (top - bottom)), colour)
         return colours
 
     def drape(self, patch: Patch, colour: Paint) -> None:
@@ -147,8 +118,9 @@ class Door:
         """Paint casing, leaf, panels and handle."""
         patch = Patch(canvas, camera, self.plane, self.rect)
         u0, v0, u1, v1 = self.rect
-        patch.lay(patch.box(self.rect), self.casing)
-        trim = 0.09
+        patch.lay(patch.box(self.rect), shaded(self.casing, 0.68))
+        patch.lay(patch.box((u0 + 0.02, v0, u1 - 0.02, v1 - 0.02)), self.casing)
+        trim = 0.10
         patch.lay(patch.box((u0 + trim, v0, u1 - trim, v1 - trim)), shaded(self.leaf, 0.55))
         left, bottom, right, top = (
             u0 + trim + 0.015,
@@ -180,11 +152,11 @@ class Door:
 
 @dataclass(frozen=True)
 class Picture:
-    """A framed picture on the back wall: a landscape, a sea, or an abstraction."""
+    """A framed picture: hills, a sunset at sea, or plain shapes in four colours."""
 
     plane: Plane
     rect: Rect
-    motif: int
+    motif: Motif
     palette: tuple[Paint, Paint, Paint, Paint]
     phase: float
     frame: Paint
@@ -204,33 +176,29 @@ class Picture:
         art = (u0 + 0.12, v0 + 0.12, u1 - 0.12, v1 - 0.12)
         patch.lay(patch.box(art), self.art(patch, art))
 
-    def art(self, patch: Patch, rect: Rect) -> NDArray[np.float32]:
+    def art(self, patch: Patch, rect: Rect) -> Values:
         """What the picture shows, float32 [h, w, 3]."""
         u0, v0, u1, v1 = rect
         width, height = u1 - u0, v1 - v0
         ground, first, second, accent = self.palette
         place = (patch.u - u0) / width
-        colours = np.empty((*np.broadcast_shapes(patch.u.shape, patch.v.shape), 3), np.float32)
-        colours[:] = ground
-
-        def over(cover: Field, colour: Paint) -> None:
-            colours[:] += cover[..., None] * (np.asarray(colour, np.float32) - colours)
-
-        u = u0 + width * (0.3 + 0.4 * (0.5 + 0.5 * np.sin(self.phase)))
-        if self.motif == 0:
-            over(patch.disc(u, v0 + 0.68 * height, 0.11, 0.11), accent)
-            over(patch.below(v0 + height * (0.48 + 0.14 * np.sin(4 * place + self.phase))), first)
-            over(
-                patch.below(v0 + height * (0.26 + 0.1 * np.sin(5 * place + 3 + self.phase))), second
-            )
-        elif self.motif == 1:
-            over(patch.disc(u, v0 + 0.45 * height, 0.17, 0.17), accent)
-            over(patch.below(v0 + 0.45 * height), first)
-            over(patch.below(v0 + 0.2 * height), second)
+        middle = u0 + width * (0.5 + 0.2 * math.sin(self.phase))
+        colours = shaded(ground, np.ones_like(patch.u + patch.v))
+        if self.motif == "hills":
+            far = 0.48 + 0.14 * np.sin(4 * place + self.phase)
+            near = 0.26 + 0.10 * np.sin(5 * place + 3 + self.phase)
+            lay(colours, patch.disc(middle, v0 + 0.68 * height, 0.13, 0.13), accent)
+            lay(colours, patch.below(v0 + far * height), first)
+            lay(colours, patch.below(v0 + near * height), second)
+        elif self.motif == "sunset":
+            lay(colours, patch.disc(middle, v0 + 0.45 * height, 0.2, 0.2), accent)
+            lay(colours, patch.below(v0 + 0.45 * height), first)
+            lay(colours, patch.below(v0 + 0.20 * height), second)
         else:
-            over(patch.left_of(u), first)
-            over(patch.disc(u, v0 + 0.5 * height, 0.2, 0.2), accent)
-            over(patch.below(v0 + 0.3 * height) * (1 - patch.left_of(u - 0.1)), second)
+            right_of = 1 - patch.left_of(middle - 0.1)
+            lay(colours, patch.left_of(middle), first)
+            lay(colours, patch.disc(middle, v0 + 0.5 * height, 0.24, 0.24), accent)
+            lay(colours, patch.below(v0 + 0.3 * height) * right_of, second)
         return colours
 
 
@@ -264,21 +232,21 @@ class Lamp:
         patch = Patch(canvas, camera, self.plane, rect)
         across, up = patch.u - self.u, patch.v - self.middle
         radius = (across**2 + up**2) / self.glow**2
-        patch.lay(0.6 * np.clip(1 - radius, 0, 1) ** 1.5, (1.0, 0.86, 0.55))
+        patch.lay(0.6 * np.clip(1 - radius, 0, 1) ** 1.5, (1.0, 0.84, 0.48))
         if self.hanging:
             patch.lay(
                 patch.box((self.u - 0.015, self.middle, self.u + 0.015, self.foot)),
                 (0.2, 0.18, 0.17),
             )
-            tall, wide, narrow = 0.13, 0.25, 0.07
+            tall, wide, narrow = 0.16, 0.31, 0.08
         else:
             self.paint_body(patch)
-            tall, wide, narrow = 0.15, 0.24, 0.15
+            tall, wide, narrow = 0.18, 0.29, 0.18
         rise = np.clip((up + tall) / (2 * tall), 0, 1)
         half = wide + (narrow - wide) * (rise**1.6 if self.hanging else rise)
         shade = patch.left_of(self.u + half) - patch.left_of(self.u - half)
         shade = shade * (patch.below(self.middle + tall) - patch.below(self.middle - tall))
-        light = np.clip(1.12 - 0.35 * (across / half) ** 2 - 0.22 * rise, 0, 1.2)
+        light = np.clip(1.14 - 0.35 * (across / half) ** 2 - 0.22 * rise, 0, 1.2)
         patch.lay(shade, np.minimum(shaded(self.tint, light), 1))
         patch.lay(shade * patch.below(self.middle - tall + 0.045), (1.0, 0.95, 0.78))
 
@@ -296,133 +264,27 @@ class Lamp:
 
 
 @dataclass(frozen=True)
-class Bed:
-    """A made bed with its head to the back wall, `wall` metres away, from `left` to `right`."""
+class Table:
+    """A bedside table with a drawer, its back to the wall, right of the camera."""
 
     left: float
     right: float
+    top: float
     wall: float
-    length: float
-    head: float
-    panels: int
     wood: Paint
-    cover: Paint
-    throw: Paint | None
-    linen: Paint
-    accent: Paint | None
-    phase: float
-
-    TOP = 0.56
-    HEM = 0.16
-    OVERHANG = 0.05
-
-    @property
-    def foot(self) -> float:
-        """How far from the camera the bed begins (m)."""
-        return self.wall - self.length
-
-    def outline(self, camera: Camera) -> Rect:
-        """The box on the screen."""
-        front, back = Plane("z", self.foot), Plane("z", self.wall - 0.04)
-        over = self.OVERHANG
-        return union(
-            front.bounds(camera, (self.left - over, self.HEM, self.right + over, self.TOP)),
-            front.bounds(camera, (self.left + 0.05, 0.0, self.right - 0.05, self.TOP)),
-            back.bounds(camera, (self.left - over, self.TOP, self.right + over, self.head)),
-        )
 
     def paint(self, canvas: Canvas, camera: Camera) -> None:
-        """Paint headboard, mattress, pillows, duvet, throw and legs, back to front."""
-        self.paint_headboard(canvas, camera)
-        self.paint_base(canvas, camera)
-        self.paint_side(canvas, camera)
-        self.paint_top(canvas, camera)
-        self.paint_pillows(canvas, camera)
-        self.paint_front(canvas, camera)
-
-    def paint_headboard(self, canvas: Canvas, camera: Camera) -> None:
-        over = self.OVERHANG
-        rect = (self.left - over, 0.1, self.right + over, self.head)
-        patch = Patch(canvas, camera, Plane("z", self.wall - 0.04), rect)
-        place = (patch.u - rect[0]) / (rect[2] - rect[0]) * self.panels
-        groove = np.abs(2 * (place - np.floor(place)) - 1)
-        light = 0.78 + 0.24 * (patch.v - 0.4) / (self.head - 0.4)
-        light = light * (1 - 0.22 * groove**4)
-        patch.lay(patch.cushion(rect, 0.07), shaded(self.wood, light))
-        rim = patch.cushion(rect, 0.07) * (1 - patch.below(self.head - 0.05))
-        patch.shade(rim, 1.14)
-
-    def paint_base(self, canvas: Canvas, camera: Camera) -> None:
-        for u in (self.left + 0.05, self.right - 0.13):
-            rect = (u, 0.0, u + 0.08, 0.3)
-            patch = Patch(canvas, camera, Plane("z", self.foot), rect)
-            patch.lay(patch.box(rect), shaded(self.wood, 0.55))
-
-    def paint_side(self, canvas: Canvas, camera: Camera) -> None:
-        if self.left - self.OVERHANG <= 0 <= self.right + self.OVERHANG:
-            return
-        at = self.left - self.OVERHANG if self.left > 0 else self.right + self.OVERHANG
-        rect = (self.foot, self.HEM, self.wall - 0.3, self.TOP)
-        patch = Patch(canvas, camera, Plane("x", at), rect)
-        light = 0.62 + 0.25 * (patch.v - self.HEM) / (self.TOP - self.HEM)
-        light = light + 0.05 * np.sin(14 * patch.u + self.phase)
-        patch.lay(patch.box(rect), shaded(self.cover, light))
-
-    def puff(self, patch: Patch) -> Field:
-        """Light on the duvet: slow waves that follow each other from the top over the foot."""
-        u = (patch.u - self.left) / (self.right - self.left)
-        wave = np.sin(5.0 * u + self.phase) + 0.7 * np.sin(9.5 * u + 2.3 * self.phase)
-        return 0.035 * wave
-
-    def paint_top(self, canvas: Canvas, camera: Camera) -> None:
-        over = self.OVERHANG
-        rect = (self.left - over, self.foot, self.right + over, self.wall - 0.08)
-        patch = Patch(canvas, camera, Plane("y", self.TOP), rect)
-        cover = patch.box(rect)
-        edge = np.minimum(patch.u - rect[0], rect[2] - patch.u)
-        along = (patch.v - self.foot) / self.length
-        light = 1.02 - 0.14 * along - 0.2 * np.exp(-np.maximum(edge, 0) / 0.07)
-        light = light + self.puff(patch) * np.cos(2.2 * along + 0.4 * np.sin(4 * patch.u))
-        light = light + 0.03 * np.sin(6 * patch.v + 3 * patch.u + self.phase)
-        patch.lay(cover, shaded(self.cover, light))
-        sheet = self.wall - 0.66
-        patch.shade(cover * (1 - patch.below(sheet - 0.3, 0.05)), 0.9)
-        patch.lay(cover * (1 - patch.below(sheet - 0.24)), shaded(self.linen, light))
-        patch.shade(cover * (1 - patch.below(sheet + 0.1, 0.3)), 0.82)
-        if self.throw:
-            band = patch.below(self.foot + 0.62)
-            patch.lay(cover * band, shaded(self.throw, light))
-            patch.shade(cover * (patch.below(self.foot + 0.66) - band), 0.82)
-
-    def paint_pillows(self, canvas: Canvas, camera: Camera) -> None:
-        middle, width = (self.left + self.right) / 2, self.right - self.left
-        low = self.TOP - 0.05
-        pillows = [
-            (self.wall - 0.18, middle - 0.245 * width, 0.46 * width, 0.40, self.linen),
-            (self.wall - 0.18, middle + 0.245 * width, 0.46 * width, 0.40, self.linen),
-        ]
-        if self.accent:
-            pillows.append((self.wall - 0.36, middle, 0.34 * width, 0.30, self.accent))
-        for z, u, wide, tall, colour in pillows:
-            rect = (u - wide / 2, low, u + wide / 2, low + tall)
-            patch = Patch(canvas, camera, Plane("z", z), rect)
-            p, q = 2 * (patch.u - u) / wide, 2 * (patch.v - low) / tall - 1
-            pinch = 0.035 * (1 - p**2)
-            cover = patch.cushion(rect, 0.11) * patch.below(low + tall - 0.04 + pinch)
-            light = 1.0 + 0.08 * q - 0.16 * p**4 - 0.2 * np.clip(-q, 0, 1) ** 2
-            patch.lay(cover, shaded(colour, light))
-
-    def paint_front(self, canvas: Canvas, camera: Camera) -> None:
-        over = self.OVERHANG
-        rect = (self.left - over, self.HEM, self.right + over, self.TOP)
-        patch = Patch(canvas, camera, Plane("z", self.foot), rect)
-        u = (patch.u - self.left) / (self.right - self.left)
-        drop = np.clip((self.TOP - patch.v) / (self.TOP - self.HEM), 0, 1)
-        folds = np.sin(13 * u + self.phase) + 0.6 * np.sin(23 * u + 1.7 * self.phase)
-        edge = np.minimum(patch.u - rect[0], rect[2] - patch.u)
-        light = 0.8 + 0.22 * np.exp(-drop / 0.12) - 0.16 * drop + 0.055 * folds * np.sqrt(drop)
-        light = light - 0.16 * np.exp(-np.maximum(edge, 0) / 0.06) + self.puff(patch) * (1 - drop)
-        hem = self.HEM + 0.012 * (1 + np.sin(13 * u + self.phase + 1))
-        cover = (patch.left_of(rect[2]) - patch.left_of(rect[0])) * (1 - patch.below(hem))
-        cover = cover * patch.below(self.TOP)
-        patch.lay(cover, shaded(self.throw or self.cover, light))
+        """Paint side, top, front and drawer."""
+        front = self.wall - 0.4
+        side = (front, 0.0, self.wall, self.top)
+        top = (self.left, front, self.right, self.wall)
+        face = (self.left, 0.0, self.right, self.top)
+        drawer = (self.left + 0.06, 0.55 * self.top, self.right - 0.06, 0.9 * self.top)
+        for plane, rect, light in (
+            (Plane("x", self.left), side, 0.66),
+            (Plane("y", self.top), top, 1.06),
+            (Plane("z", front), face, 0.86),
+            (Plane("z", front), drawer, 0.74),
+        ):
+            patch = Patch(canvas, camera, plane, rect)
+            patch.lay(patch.box(rect), shaded(self.wood, light))

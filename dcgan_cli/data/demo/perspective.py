@@ -7,12 +7,18 @@ pixel soft at any depth.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.demo.canvas import Canvas, Colour, Field
+from dcgan_cli.data.demo.canvas import Canvas
+
+Values = NDArray[np.floating[Any]]
+"""A number a pixel of a patch: [h, w], or [1, w] or [h, 1] where it is the same along an axis."""
+
+Paint = tuple[float, float, float]
+"""RGB in [0, 1]."""
 
 Rect = tuple[float, float, float, float]
 """u0, v0, u1, v1 on a plane, in metres; on the screen x0, y0, x1, y1, in fractions."""
@@ -64,7 +70,7 @@ class Plane:
         xs, ys = zip(*corners, strict=True)
         return min(xs), min(ys), max(xs), max(ys)
 
-    def locate(self, camera: Camera, x: Field, y: Field) -> tuple[Field, Field, Field, Field]:
+    def locate(self, camera: Camera, x: Values, y: Values) -> tuple[Values, Values, Values, Values]:
         """(u, v) of the pixels at x [1, w], y [h, 1], and the screen widths per metre of each.
 
         The four broadcast to [h, w]; lines of constant u or v are measured across, so that
@@ -88,11 +94,29 @@ class Plane:
                 return dx / scale, focal / scale, scale / np.sqrt(1 + slope**2), across
 
 
-class Patch(Canvas):
+def shaded(colour: Paint | Values, factor: float | Values) -> Values:
+    """`colour` made lighter or darker: [3], or [h, w, 3] for a factor a pixel."""
+    # Planes of colour, as in a canvas: numpy runs along rows, not over three channels.
+    return np.moveaxis(np.multiply.outer(np.asarray(colour, np.float32), factor), 0, -1)
+
+
+def mixed(one: Paint, other: Paint, share: Values) -> Values:
+    """`one` where `share` is 0 or less, `other` where it is 1 or more: [h, w, 3]."""
+    low, high = np.asarray(one, np.float32), np.asarray(other, np.float32)
+    return low + shaded(high - low, np.clip(share, 0, 1))
+
+
+def lay(pixels: Values, coverage: Values, colour: Paint | Values) -> None:
+    """Lay `colour` over pixels [h, w, 3], in place, as opaque as `coverage` [h, w] says."""
+    pixels += coverage[..., None] * (np.asarray(colour, np.float32) - pixels)
+
+
+class Patch:
     """The part of a canvas around a rectangle of a plane; painting it paints the canvas.
 
     `u`, `v` are the place of each pixel on the plane in metres and `su`, `sv` the screen widths
-    per metre; the four broadcast to the patch. Painting is confined to the patch, which reaches
+    per metre; the four broadcast to the shape of the patch, and all that is computed from them is
+    float32. Painting is confined to the patch, which reaches
     `margin` (screen widths) beyond the rectangle.
     """
 
@@ -109,34 +133,33 @@ class Patch(Canvas):
             for low, high in ((x0, x1), (y0, y1))
         )
         self.size = canvas.size
-        self.x, self.y = canvas.x[rows, columns], canvas.y[rows, columns]
         self.pixels = canvas.pixels[rows, columns]
         self.u, self.v, self.su, self.sv = plane.locate(
             camera, canvas.x[:1, columns], canvas.y[rows, :1]
         )
 
-    def left_of(self, edge: float | Field, soft: float = 0.0) -> Field:
+    def left_of(self, edge: float | Values, soft: float = 0.0) -> Values:
         """How much of each pixel has u below `edge` (m), over `soft` (m) or one pixel."""
         return _below(self.u, edge, self.su, self.size, soft)
 
-    def below(self, edge: float | Field, soft: float = 0.0) -> Field:
+    def below(self, edge: float | Values, soft: float = 0.0) -> Values:
         """How much of each pixel has v below `edge` (m), over `soft` (m) or one pixel."""
         return _below(self.v, edge, self.sv, self.size, soft)
 
-    def box(self, rect: Rect, soft: float = 0.0) -> Field:
+    def box(self, rect: Rect, soft: float = 0.0) -> Values:
         """Coverage of a rectangle, exact also where it is thinner than a pixel."""
         u0, v0, u1, v1 = rect
         across = self.left_of(u1, soft) - self.left_of(u0, soft)
         return across * (self.below(v1, soft) - self.below(v0, soft))
 
-    def disc(self, u: float, v: float, ru: float, rv: float) -> Field:
+    def disc(self, u: float, v: float, ru: float, rv: float) -> Values:
         """Coverage of an ellipse with radii `ru`, `rv` (m)."""
         p, q = (self.u - u) / ru, (self.v - v) / rv
         radius = np.sqrt(p**2 + q**2)
         steep = np.hypot(p / (ru * self.su), q / (rv * self.sv)) / (radius + 1e-6)
         return np.clip(0.5 - (radius - 1) / (steep + 1e-6) * self.size, 0, 1)
 
-    def cushion(self, rect: Rect, radius: float) -> Field:
+    def cushion(self, rect: Rect, radius: float) -> Values:
         """Coverage of a rectangle whose corners are rounded by `radius` (m)."""
         u0, v0, u1, v1 = rect
         p = np.abs(self.u - (u0 + u1) / 2) - (u1 - u0) / 2 + radius
@@ -147,17 +170,15 @@ class Patch(Canvas):
         distance = outside + np.minimum(np.maximum(p, q), 0) - corner
         return np.clip(0.5 - distance * self.size, 0, 1)
 
-    def lay(self, coverage: Field, colour: Colour) -> None:
+    def lay(self, coverage: Values, colour: Paint | Values) -> None:
         """Lay `colour` (one, or one a pixel) over the patch, as opaque as `coverage` says."""
-        self.pixels += coverage[..., None] * (np.asarray(colour, np.float32) - self.pixels)
+        lay(self.pixels, coverage, colour)
 
-    def shade(self, coverage: Field, factor: float) -> None:
+    def shade(self, coverage: Values, factor: float) -> None:
         """Multiply what is there by `factor` where `coverage` is 1, and by 1 where it is 0."""
         self.pixels *= (1 + coverage * (factor - 1))[..., None]
 
 
-def _below(
-    place: Field, edge: float | Field, scale: Field, size: int, soft: float
-) -> NDArray[np.float32]:
+def _below(place: Values, edge: float | Values, scale: Values, size: int, soft: float) -> Values:
     sharp = scale * size if soft == 0 else np.minimum(scale * size, 1 / soft)
     return np.clip(0.5 - (place - edge) * sharp, 0, 1)
