@@ -7,6 +7,7 @@ so that a small shape costs only the pixels near it; a `frame` measures in units
 """
 
 import contextlib
+import functools
 import itertools
 import math
 from collections.abc import Generator, Sequence
@@ -22,6 +23,19 @@ Colour = Sequence[float] | NDArray[np.float32]
 """RGB in [0, 1], or one colour a pixel: float32 [size, size, 3]."""
 
 _DIRECTIONS = 1024
+
+_STEPS = np.linspace(0, 1, 8, endpoint=False)
+_CATMULL_ROM = (
+    np.stack(
+        [
+            -_STEPS + 2 * _STEPS**2 - _STEPS**3,
+            2 - 5 * _STEPS**2 + 3 * _STEPS**3,
+            _STEPS + 4 * _STEPS**2 - 3 * _STEPS**3,
+            _STEPS**3 - _STEPS**2,
+        ]
+    )
+    / 2
+)
 
 
 class Canvas:
@@ -95,8 +109,8 @@ class Canvas:
 
 def coverage(distance: Field, size: float, soft: float = 0.0) -> Field:
     """How much of each pixel lies inside, in [0, 1]; `size` is the pixels in a unit of distance."""
-    width = max(soft, 1.0 / size)
-    return np.clip(0.5 - distance / width, 0, 1)
+    inside = 0.5 - distance * (1.0 / max(soft, 1.0 / size))
+    return np.minimum(np.maximum(inside, 0), 1)
 
 
 def mix(first: Sequence[float], second: Sequence[float], amount: Field) -> NDArray[np.float32]:
@@ -110,7 +124,8 @@ def mix(first: Sequence[float], second: Sequence[float], amount: Field) -> NDArr
 
 def smoothstep(low: float, high: float, value: Field) -> Field:
     """0 below `low`, 1 above `high`, a smooth S between; `low` > `high` turns it round."""
-    t = np.clip((value - low) / (high - low), 0, 1)
+    t = (value - low) * (1.0 / (high - low))
+    t = np.minimum(np.maximum(t, 0), 1)
     return t * t * (3 - 2 * t)
 
 
@@ -149,21 +164,6 @@ def polygon(x: Field, y: Field, points: Sequence[tuple[float, float]]) -> Field:
     return np.where(inside, -edge, edge)
 
 
-def spline(points: Sequence[tuple[float, float]], closed: bool = False) -> NDArray[np.float64]:
-    """A smooth curve through `points` (Catmull-Rom), eight steps a span: float64 [M, 2]."""
-    knots = np.asarray(points, np.float64)
-    ends = (knots[-1:], knots[:2]) if closed else (knots[:1], knots[-1:])
-    padded = np.concatenate([ends[0], knots, ends[1]])
-    t = np.linspace(0, 1, 8, endpoint=False)
-    weights = np.stack(
-        [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2]
-    )
-    spans = len(padded) - 3
-    near = np.stack([padded[i : i + spans] for i in range(4)])
-    curve = np.einsum("kt,knd->ntd", weights / 2, near).reshape(-1, 2)
-    return curve if closed else np.concatenate([curve, knots[-1:]])
-
-
 def outline(
     x: Field, y: Field, points: Sequence[tuple[float, float]], cx: float, cy: float
 ) -> Field:
@@ -171,18 +171,32 @@ def outline(
 
     First order, exact enough near the edge: the radius is looked up by direction.
     """
-    dx, dy = (spline(points, closed=True) - (cx, cy)).T
+    radius, steepness = _rays(tuple(points), cx, cy)
+    px, py = x - cx, y - cy
+    turn = np.arctan2(py, px)
+    turn += math.pi
+    turn *= (_DIRECTIONS - 1e-3) / (2 * math.pi)
+    ray = turn.astype(np.intp)
+    return (np.sqrt(px * px + py * py) - radius.take(ray)) * steepness.take(ray)
+
+
+@functools.lru_cache(maxsize=256)
+def _rays(
+    points: tuple[tuple[float, float], ...], cx: float, cy: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Radius of a closed curve in each direction, and the cosine of its slope against the circle."""
+    dx, dy = (_closed_spline(points) - (cx, cy)).T
     angles = np.arctan2(dy, dx)
     order = np.argsort(angles)
-    grid = (np.arange(_DIRECTIONS) + 0.5) * (2 * math.pi / _DIRECTIONS) - math.pi
+    step = 2 * math.pi / _DIRECTIONS
+    grid = (np.arange(_DIRECTIONS) + 0.5) * step - math.pi
     radius = np.interp(grid, angles[order], np.hypot(dx, dy)[order], period=2 * math.pi)
-    slope = np.gradient(radius, grid) / radius
-    steepness = (1 / np.sqrt(1 + slope**2)).astype(np.float32)
-    px, py = x - cx, y - cy
-    where = np.arctan2(py, px)
-    where += math.pi
-    where *= (_DIRECTIONS - 1e-3) / (2 * math.pi)
-    index = where.astype(np.intp)
-    return (np.sqrt(px * px + py * py) - radius.astype(np.float32).take(index)) * steepness.take(
-        index
-    )
+    slope = (np.roll(radius, -1) - np.roll(radius, 1)) / (2 * step * radius)
+    return radius.astype(np.float32), (1 / np.sqrt(1 + slope**2)).astype(np.float32)
+
+
+def _closed_spline(points: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
+    """The smooth closed curve through `points` (Catmull-Rom), eight steps a span: [8 N, 2]."""
+    knots = np.asarray(points, np.float64)
+    near = np.stack([np.roll(knots, 1 - i, axis=0) for i in range(4)])
+    return np.einsum("kt,knd->ntd", _CATMULL_ROM, near).reshape(-1, 2)

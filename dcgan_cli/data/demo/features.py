@@ -9,21 +9,22 @@ from dcgan_cli.data.demo.head import Head, Rgb, face_outline, lit, tinted
 
 
 def paint_ear(head: Head, side: int) -> None:
-    """The ear at `side` (-1 left, 1 right of the picture)."""
+    """The ear at `side` (-1 left, 1 right of the picture): behind the cheek, unless turned to us."""
     x = head.across(side * 1.03, -0.08)
     near = max(-side * math.sin(head.yaw), 0.0)
     half = 0.15 + 0.12 * near
     canvas = head.canvas.patch(x - 0.4, -0.4, x + 0.4, 0.6)
-    ear = ellipse(canvas.x, canvas.y, x, 0.10, half, 0.30, side * 0.15)
-    canvas.paint(ear, tinted(head.skin, head.shadow, 0.35))
-    inner = ellipse(canvas.x, canvas.y, x + side * 0.02, 0.09, half * 0.55, 0.19, side * 0.15)
-    canvas.paint(inner, head.shadow, 0.65, 0.08)
+    with canvas.clipped(-_contour(head, canvas) - 2 * near):
+        ear = ellipse(canvas.x, canvas.y, x, 0.10, half, 0.30, side * 0.15)
+        canvas.paint(ear, tinted(head.skin, head.shadow, 0.35))
+        inner = ellipse(canvas.x, canvas.y, x + side * 0.02, 0.09, half * 0.55, 0.19, side * 0.15)
+        canvas.paint(inner, head.shadow, 0.65, 0.08)
 
 
 def paint_face(head: Head, iris: Rgb, hair: Rgb, beard: float) -> None:
     """Skin and features within the contour of the face; `beard` is its opacity in [0, 1]."""
     canvas = head.canvas.patch(-1.35, -1.5, 1.35, 1.55)
-    contour = outline(canvas.x, canvas.y, face_outline(head), 0.15 * math.sin(head.yaw), 0.1)
+    contour = _contour(head, canvas)
     with canvas.clipped(contour):
         _paint_skin(head, canvas, contour)
         if beard > 0:
@@ -31,6 +32,10 @@ def paint_face(head: Head, iris: Rgb, hair: Rgb, beard: float) -> None:
         _paint_eyes(head, iris, hair)
         _paint_nose(head)
         _paint_mouth(head)
+
+
+def _contour(head: Head, canvas: Canvas) -> Field:
+    return outline(canvas.x, canvas.y, face_outline(head), 0.15 * math.sin(head.yaw), 0.1)
 
 
 def _paint_skin(head: Head, canvas: Canvas, contour: Field) -> None:
@@ -210,7 +215,7 @@ def paint_glasses(head: Head, frame: Rgb, arms: bool) -> None:
     for side in (-1, 1):
         dx, dy = np.abs(x - side * 0.45) / 0.335, np.abs(y) / 0.275
         rim = ((dx**3.2 + dy**3.2) ** (1 / 3.2) - 1) * 0.3
-        canvas.paint(rim, (0.93, 0.97, 1.0), 0.13)
+        canvas.paint(rim, (0.93, 0.97, 1.0), 0.20)
         glint = np.abs(x - side * 0.45 + y * 0.8 + 0.12) - 0.05
         canvas.paint(np.maximum(glint, rim + 0.05), (1, 1, 1), 0.35, 0.04)
         canvas.paint(np.abs(rim) - 0.034, frame)

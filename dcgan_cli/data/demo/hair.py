@@ -1,7 +1,6 @@
 """Hair of the drawn faces: styles are tables of points, drawn with volume, strands and shine."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +86,7 @@ def paint_back(head: Head, style: Style, colour: Rgb) -> None:
     drift = -0.16 * math.sin(head.yaw)
     if style.back:
         canvas = head.canvas.patch(-1.8, -1.9, 1.8, 3.1)
-        back = outline(canvas.x, canvas.y, _mirrored(style.back, drift), 0, 0.3)
+        back = outline(canvas.x - drift, canvas.y, _mirrored(style.back), 0, 0.3)
         dark = tinted(colour, (0.05, 0.02, 0.05), 0.45)
         canvas.paint(back, mix(dark, tinted(colour, dark, 0.4), smoothstep(2.4, -0.5, canvas.y)))
     if style.bun:
@@ -105,19 +104,19 @@ def paint_front(head: Head, style: Style, colour: Rgb) -> None:
         turn = np.arctan2(y, x)
         swell = 1 - style.curl * (0.6 * np.sin(9 * turn + 1) + 0.4 * np.sin(14 * turn))
         x, y = x * swell, y * swell
-    mass = outline(x, y, _mirrored(style.mass, drift), 0, -0.2)
+    mass = outline(x - drift, y, _mirrored(style.mass), 0, -0.2)
     bottom = style.opening[0]
     around = [*style.opening, (style.opening[-1][0] * 0.8, 3.2), (0, 3.4), (bottom[0] * 0.8, 3.2)]
     u = head.unturned(canvas.x)
     opening = outline(u, canvas.y, around, 0, 0.4)
+    casts = np.maximum(mass + 0.15, -opening - 0.13)
+    canvas.paint(
+        np.maximum(casts, canvas.y - 0.7), tinted(head.shadow, (0.2, 0.1, 0.1), 0.2), 0.45, 0.18
+    )
     # The hair closes over the far side, where the turned hairline would leave the head.
     closes_above = -0.3 if style.ears else 0.8
     rim = 0.10 - 2 * np.clip(canvas.y - closes_above, 0, None)
     opening = np.maximum(opening, mass + rim)
-    casts = np.maximum(mass + 0.15, -outline(u, canvas.y - 0.10, around, 0, 0.4))
-    canvas.paint(
-        np.maximum(casts, canvas.y - 0.7), tinted(head.shadow, (0.2, 0.1, 0.1), 0.2), 0.45, 0.18
-    )
     _paint_strands(
         head,
         canvas,
@@ -145,6 +144,5 @@ def _paint_strands(
     canvas.paint(shape, dark, smoothstep(-0.16, 0.0, shape) * 0.45)
 
 
-def _mirrored(half: Sequence[tuple[float, float]], drift: float) -> list[tuple[float, float]]:
-    left = [(-u, v) for u, v in reversed(half[1:])]
-    return [(u + drift, v) for u, v in [*half, *left]]
+def _mirrored(half: Points) -> Points:
+    return (*half, *((-u, v) for u, v in reversed(half[1:])))

@@ -47,12 +47,12 @@ class Head:
     @property
     def shadow(self) -> Rgb:
         """Skin away from the light: darker and warmer."""
-        return tuple(c * k for c, k in zip(self.skin, (0.70, 0.56, 0.54), strict=True))  # type: ignore[return-value]
+        return tuple(c * k for c, k in zip(self.skin, (0.70, 0.58, 0.57), strict=True))  # type: ignore[return-value]
 
     @property
     def lips(self) -> Rgb:
         """A man's lips are near his skin; a woman's are painted."""
-        red, amount = ((0.62, 0.28, 0.26), 0.50) if self.man else ((0.78, 0.13, 0.22), 0.78)
+        red, amount = ((0.74, 0.34, 0.33), 0.55) if self.man else ((0.80, 0.14, 0.24), 0.78)
         return tinted(self.skin, red, amount)
 
     def across(self, u: float, depth: float | None = None) -> float:
@@ -64,7 +64,9 @@ class Head:
     def surface(self, u0: float, v0: float, u1: float, v1: float, proud: float = 0.0) -> Canvas:
         """A patch that measures in face coordinates, standing `proud` of the surface."""
         lift = proud * math.sin(self.yaw)
-        patch = self.canvas.patch(self.across(u0) + lift, v0, self.across(u1) + lift, v1)
+        # Past the cylinder's rim `unturned` reaches further than `across`.
+        x0, x1 = self.across(u0) + lift - 0.1, self.across(u1) + lift + 0.1
+        patch = self.canvas.patch(x0, v0, x1, v1)
         return patch.bent(self.unturned(patch.x - lift))
 
     def unturned(self, x: Field) -> Field:
