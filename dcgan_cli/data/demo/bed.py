@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcgan_cli.data.demo.canvas import Canvas
-from dcgan_cli.data.demo.perspective import Camera, Paint, Patch, Plane, Rect, Values, shaded
+from dcgan_cli.data.demo.perspective import Camera, Paint, Patch, Plane, Rect, Values, shaded, unit
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Bed:
     panels: int
     wood: Paint
     cover: Paint
+    striped: bool
     throw: Paint | None
     linen: Paint
     accent: Paint | None
@@ -94,6 +95,15 @@ class Bed:
         wave = np.sin(5.0 * u + self.phase) + 0.7 * np.sin(9.5 * u + 2.3 * self.phase)
         return 0.035 * wave
 
+    def _pattern(self, patch: Patch) -> float | Values:
+        """What the print of the duvet does to its colour: broad stripes along the bed, or nothing."""
+        if not self.striped:
+            return 1.0
+        stripe = 2 * np.pi * 5 * (patch.u - self.left) / (self.right - self.left)
+        # As soft as the pixels are coarse, so that far stripes do not alias.
+        sharp = np.minimum(0.15 * patch.su * patch.size, 2)
+        return 1 - 0.16 * unit(0.5 + sharp * np.cos(stripe))
+
     def _top(self, canvas: Canvas, camera: Camera) -> None:
         over = self.OVERHANG
         rect = (self.left - over, self.foot, self.right + over, self.wall - 0.08)
@@ -104,15 +114,15 @@ class Bed:
         light = 1.02 - 0.14 * along - 0.2 * np.exp(-np.maximum(edge, 0) / 0.07)
         light = light + self._puff(patch) * np.cos(2.2 * along + 0.4 * np.sin(4 * patch.u))
         light = light + 0.03 * np.sin(6 * patch.v + 3 * patch.u + self.phase)
-        patch.lay(cover, shaded(self.cover, light))
+        patch.lay(cover, shaded(self.cover, light * self._pattern(patch)))
         sheet = self.wall - 0.66
         patch.shade(cover * (1 - patch.below(sheet - 0.3, 0.05)), 0.9)
         patch.lay(cover * (1 - patch.below(sheet - 0.24)), shaded(self.linen, light))
         patch.shade(cover * (1 - patch.below(sheet + 0.1, 0.3)), 0.82)
         if self.throw:
-            band = patch.below(self.foot + 0.62)
-            patch.lay(cover * band, shaded(self.throw, light))
-            patch.shade(cover * (patch.below(self.foot + 0.66) - band), 0.82)
+            band = cover * (patch.below(self.foot + 0.52) - patch.below(self.foot + 0.1))
+            patch.shade(cover * patch.below(self.foot + 0.57, 0.08), 0.88)
+            patch.lay(band, shaded(self.throw, light + 0.03))
 
     def _pillows(self, canvas: Canvas, camera: Camera) -> None:
         middle, width = (self.left + self.right) / 2, self.right - self.left
@@ -129,7 +139,7 @@ class Bed:
             p, q = 2 * (patch.u - u) / wide, 2 * (patch.v - low) / tall - 1
             pinch = 0.035 * (1 - p**2)
             cover = patch.cushion(rect, 0.11) * patch.below(low + tall - 0.04 + pinch)
-            light = 1.0 + 0.08 * q - 0.16 * p**4 - 0.2 * np.clip(-q, 0, 1) ** 2
+            light = 1.0 + 0.08 * q - 0.16 * p**4 - 0.2 * unit(-q) ** 2
             patch.lay(cover, shaded(colour, light))
 
     def _front(self, canvas: Canvas, camera: Camera) -> None:
@@ -137,7 +147,7 @@ class Bed:
         rect = (self.left - over, self.HEM, self.right + over, self.TOP)
         patch = Patch(canvas, camera, Plane("z", self.foot), rect)
         u = (patch.u - self.left) / (self.right - self.left)
-        drop = np.clip((self.TOP - patch.v) / (self.TOP - self.HEM), 0, 1)
+        drop = unit((self.TOP - patch.v) / (self.TOP - self.HEM))
         folds = np.sin(13 * u + self.phase) + 0.6 * np.sin(23 * u + 1.7 * self.phase)
         edge = np.minimum(patch.u - rect[0], rect[2] - patch.u)
         light = 0.8 + 0.22 * np.exp(-drop / 0.12) - 0.16 * drop + 0.055 * folds * np.sqrt(drop)
@@ -145,4 +155,4 @@ class Bed:
         hem = self.HEM + 0.012 * (1 + np.sin(13 * u + self.phase + 1))
         cover = (patch.left_of(rect[2]) - patch.left_of(rect[0])) * (1 - patch.below(hem))
         cover = cover * patch.below(self.TOP)
-        patch.lay(cover, shaded(self.throw or self.cover, light))
+        patch.lay(cover, shaded(self.cover, light * self._pattern(patch)))

@@ -21,6 +21,7 @@ from dcgan_cli.data.demo.perspective import (
     lay,
     mixed,
     shaded,
+    unit,
 )
 
 Motif = Literal["hills", "sunset", "shapes"]
@@ -86,7 +87,7 @@ class Window:
         """Two gathered curtains under a rod."""
         u0, v0, u1, v1 = self.rect
         width = 0.27 * (u1 - u0)
-        fall = np.clip((patch.v - v0) / (v1 - v0), 0, 1)
+        fall = unit((patch.v - v0) / (v1 - v0))
         folds = 0.5 + 0.5 * np.sin(2 * np.pi * (patch.u - u0) / (width / 2.5) + self.phase)
         colours = shaded(colour, (0.74 + 0.26 * folds) * (0.9 + 0.14 * fall))
         gather = width * (0.78 + 0.22 * np.cos(2 * np.pi * (fall - 0.05)))
@@ -232,7 +233,7 @@ class Lamp:
         patch = Patch(canvas, camera, self.plane, rect)
         across, up = patch.u - self.u, patch.v - self.middle
         radius = (across**2 + up**2) / self.glow**2
-        patch.lay(0.6 * np.clip(1 - radius, 0, 1) ** 1.5, (1.0, 0.84, 0.48))
+        patch.lay(0.7 * unit(1 - radius), (1.0, 0.86, 0.55))
         if self.hanging:
             patch.lay(
                 patch.box((self.u - 0.015, self.middle, self.u + 0.015, self.foot)),
@@ -242,12 +243,12 @@ class Lamp:
         else:
             self.paint_body(patch)
             tall, wide, narrow = 0.18, 0.29, 0.18
-        rise = np.clip((up + tall) / (2 * tall), 0, 1)
+        rise = unit((up + tall) / (2 * tall))
         half = wide + (narrow - wide) * (rise**1.6 if self.hanging else rise)
         shade = patch.left_of(self.u + half) - patch.left_of(self.u - half)
         shade = shade * (patch.below(self.middle + tall) - patch.below(self.middle - tall))
-        light = np.clip(1.14 - 0.35 * (across / half) ** 2 - 0.22 * rise, 0, 1.2)
-        patch.lay(shade, np.minimum(shaded(self.tint, light), 1))
+        light = 1.14 - 0.35 * (across / half) ** 2 - 0.22 * rise
+        patch.lay(shade, shaded(self.tint, light))
         patch.lay(shade * patch.below(self.middle - tall + 0.045), (1.0, 0.95, 0.78))
 
     def paint_body(self, patch: Patch) -> None:

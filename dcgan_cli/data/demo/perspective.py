@@ -6,6 +6,7 @@ knows its place (u, v) on the plane and how many screen widths a metre is there,
 pixel soft at any depth.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -94,16 +95,22 @@ class Plane:
                 return dx / scale, focal / scale, scale / np.sqrt(1 + slope**2), across
 
 
+def unit(values: Values) -> Values:
+    """Values held within [0, 1]; on patches of a few pixels much faster than `np.clip`."""
+    return np.minimum(np.maximum(values, 0), 1)
+
+
 def shaded(colour: Paint | Values, factor: float | Values) -> Values:
     """`colour` made lighter or darker: [3], or [h, w, 3] for a factor a pixel."""
     # Planes of colour, as in a canvas: numpy runs along rows, not over three channels.
-    return np.moveaxis(np.multiply.outer(np.asarray(colour, np.float32), factor), 0, -1)
+    planes = np.multiply.outer(np.asarray(colour, np.float32), factor)
+    return planes.transpose(*range(1, planes.ndim), 0)
 
 
 def mixed(one: Paint, other: Paint, share: Values) -> Values:
     """`one` where `share` is 0 or less, `other` where it is 1 or more: [h, w, 3]."""
     low, high = np.asarray(one, np.float32), np.asarray(other, np.float32)
-    return low + shaded(high - low, np.clip(share, 0, 1))
+    return low + shaded(high - low, unit(share))
 
 
 def lay(pixels: Values, coverage: Values, colour: Paint | Values) -> None:
@@ -124,19 +131,19 @@ class Patch:
         self, canvas: Canvas, camera: Camera, plane: Plane, rect: Rect, margin: float = 0.0
     ) -> None:
         x0, y0, x1, y1 = plane.bounds(camera, rect)
-        pad = margin * canvas.size + 1
-        columns, rows = (
-            slice(
-                int(np.clip(np.floor(low * canvas.size - pad), 0, canvas.size)),
-                int(np.clip(np.ceil(high * canvas.size + pad), 0, canvas.size)),
-            )
-            for low, high in ((x0, x1), (y0, y1))
-        )
+        columns = self._span(x0, x1, canvas.size, margin)
+        rows = self._span(y0, y1, canvas.size, margin)
         self.size = canvas.size
         self.pixels = canvas.pixels[rows, columns]
         self.u, self.v, self.su, self.sv = plane.locate(
             camera, canvas.x[:1, columns], canvas.y[rows, :1]
         )
+
+    @staticmethod
+    def _span(low: float, high: float, size: int, margin: float) -> slice:
+        pad = margin * size + 1
+        start, stop = math.floor(low * size - pad), math.ceil(high * size + pad)
+        return slice(min(max(start, 0), size), min(max(stop, 0), size))
 
     def left_of(self, edge: float | Values, soft: float = 0.0) -> Values:
         """How much of each pixel has u below `edge` (m), over `soft` (m) or one pixel."""
@@ -157,7 +164,7 @@ class Patch:
         p, q = (self.u - u) / ru, (self.v - v) / rv
         radius = np.sqrt(p**2 + q**2)
         steep = np.hypot(p / (ru * self.su), q / (rv * self.sv)) / (radius + 1e-6)
-        return np.clip(0.5 - (radius - 1) / (steep + 1e-6) * self.size, 0, 1)
+        return unit(0.5 - (radius - 1) / (steep + 1e-6) * self.size)
 
     def cushion(self, rect: Rect, radius: float) -> Values:
         """Coverage of a rectangle whose corners are rounded by `radius` (m)."""
@@ -168,7 +175,7 @@ class Patch:
         corner = radius * np.minimum(self.su, self.sv)
         outside = np.hypot(np.maximum(p, 0), np.maximum(q, 0))
         distance = outside + np.minimum(np.maximum(p, q), 0) - corner
-        return np.clip(0.5 - distance * self.size, 0, 1)
+        return unit(0.5 - distance * self.size)
 
     def lay(self, coverage: Values, colour: Paint | Values) -> None:
         """Lay `colour` (one, or one a pixel) over the patch, as opaque as `coverage` says."""
@@ -181,4 +188,4 @@ class Patch:
 
 def _below(place: Values, edge: float | Values, scale: Values, size: int, soft: float) -> Values:
     sharp = scale * size if soft == 0 else np.minimum(scale * size, 1 / soft)
-    return np.clip(0.5 - (place - edge) * sharp, 0, 1)
+    return unit(0.5 - (place - edge) * sharp)

@@ -40,7 +40,7 @@ def _swatch(codes: str) -> tuple[Paint, ...]:
 
 
 WALLS = _swatch("E9E1D3 CBD3C4 BCCAD3 E3C9BC DDD0AE D5D5D6 9DB0A8 8FA3B5 C9A995")
-PANELLING = _swatch("EFECE4 E4E6E4 B9C4BE")
+PANELLING = _swatch("EFECE4 E6E8E6")
 WOODS = _swatch("B98A5E 8A5F42 D0AE84 6B4A38")
 CARPETS = _swatch("BDB4A8 A6A9AC CFC4B2")
 HEADBOARDS = _swatch("A9764C 7A5240 8C929B B7A58F 59687A 9C6B63")
@@ -211,6 +211,7 @@ def _bed(rng: np.random.Generator, right: float, wall: float) -> Bed:
         panels=int(rng.integers(1, 5)),
         wood=_pick(rng, HEADBOARDS),
         cover=_pick(rng, COVERS),
+        striped=bool(rng.random() < 0.3),
         throw=_maybe(rng, 0.5, THROWS),
         linen=_pick(rng, LINENS),
         accent=_maybe(rng, 0.5, THROWS),

@@ -5,7 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcgan_cli.data.demo.canvas import Canvas
-from dcgan_cli.data.demo.perspective import Camera, Paint, Patch, Plane, Rect, Values, lay, shaded
+from dcgan_cli.data.demo.perspective import (
+    Camera,
+    Paint,
+    Patch,
+    Plane,
+    Rect,
+    Values,
+    lay,
+    shaded,
+    unit,
+)
 
 PLASTER: Paint = (0.95, 0.94, 0.92)
 SKIRTING: Paint = (0.94, 0.92, 0.89)
@@ -33,7 +43,7 @@ class Floor:
         place = patch.u / self.board + self.phase
         tone = 1 + 0.06 * np.sin(np.floor(place) * 2.4)
         from_gap = np.abs(place - np.round(place)) * self.board
-        gap = np.clip(0.5 - (from_gap - 0.01) * patch.su * patch.size, 0, 1)
+        gap = unit(0.5 - (from_gap - 0.01) * patch.su * patch.size)
         patch.lay(cover, shaded(self.colour, tone * (1 - 0.22 * gap)))
 
 
@@ -101,8 +111,8 @@ class Shell:
         side = np.maximum(dx / np.float32(self.left), dx / np.float32(self.right))
         level = np.maximum(dy / np.float32(camera.eye), dy / np.float32(camera.eye - self.height))
         sharp = np.float32(canvas.size / np.hypot(1 / camera.eye, 1 / min(-self.left, self.right)))
-        on_side = np.clip(0.5 + (side - np.maximum(back, level)) * sharp, 0, 1)
-        on_level = np.clip(0.5 + (level - np.maximum(back, side)) * sharp, 0, 1)
+        on_side = unit(0.5 + (side - np.maximum(back, level)) * sharp)
+        on_level = unit(0.5 + (level - np.maximum(back, side)) * sharp)
 
         canvas.pixels[:] = self.accent
         lay(canvas.pixels, on_side, shaded(self.wall, _TURNED))
