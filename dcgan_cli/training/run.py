@@ -51,22 +51,9 @@ class RunFolder:
         """The checkpoint at the end of epoch `number` (from 1)."""
         return self.path / f"epoch-{number:04d}.pt"
 
-    def prepare(self, resume: bool, overwrite: bool) -> None:
-        """Make sure that nothing of an earlier run is lost unasked.
-
-        Raises UsageError where a run is there and neither option says what to do with it, or none
-        is there to resume.
-        """
-        if resume and not self.last.exists():
-            raise UsageError(f"--resume: {self.path} holds no {LAST}; leave --resume out to begin")
-        if resume:
-            return
-        if self.last.exists() and not overwrite:
-            raise UsageError(
-                f"{self.path} holds a run already; type --resume to go on with it, "
-                "--overwrite to begin anew, or --run NAME for another place"
-            )
-        for pattern in (LAST, "epoch-*.pt", "samples/*", "metrics.jsonl", "curves.png"):
+    def clear(self) -> None:
+        """Delete what an earlier run has left here."""
+        for pattern in (LAST, "epoch-*.pt", "samples/*", "metrics.jsonl", "*.png", "*.gif"):
             for file in self.path.glob(pattern):
                 file.unlink()
 
@@ -117,6 +104,24 @@ class RunFolder:
         for number in found:
             if number not in newest and number not in PAPERS_EPOCHS:
                 self.epoch(number).unlink(missing_ok=True)
+
+
+def check_folder(path: Path, resume: bool, overwrite: bool) -> None:
+    """Make sure that nothing of an earlier run is lost unasked; writes nothing.
+
+    Raises UsageError where a run is there and neither option says what to do with it, or none is
+    there to resume.
+    """
+    last = path / LAST
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite exclude each other")
+    if resume and not last.exists():
+        raise UsageError(f"--resume: {path} holds no {LAST}; leave --resume out to begin")
+    if last.exists() and not (resume or overwrite):
+        raise UsageError(
+            f"{path} holds a run already; type --resume to go on with it, "
+            "--overwrite to begin anew, or --run NAME for another place"
+        )
 
 
 def _lock(path: Path, run: Path) -> IO[bytes]:

@@ -21,7 +21,7 @@ from dcgan_cli.data.batches import Batches
 from dcgan_cli.data.pixels import to_pictures
 from dcgan_cli.errors import CheckpointError, SourceError, UnhealthyError
 from dcgan_cli.model.config import ModelConfig, Recipe
-from dcgan_cli.model.latents import Latents, seeded_latents
+from dcgan_cli.model.latents import seeded_latents
 from dcgan_cli.report import Pictures
 from dcgan_cli.training.events import (
     Clock,
@@ -154,7 +154,7 @@ class Trainer:
             StorageError: a file could not be written; last.pt is what it was before.
         """
         clock = Clock(self.seconds, self.step)
-        last_step = self._last_step(length)
+        last_step = self.last_step(length)
         if not self.folder.last.exists():
             self._save(self.folder.last)  # from here on there is always something to go back to
         while not self._is_over(last_step, length.minutes, clock):
@@ -191,7 +191,8 @@ class Trainer:
         z = torch.from_numpy(self.latents).to(self.settings.device)
         return to_pictures(network(z))
 
-    def _last_step(self, length: Length) -> int | None:
+    def last_step(self, length: Length) -> int | None:
+        """The step at which a run of `length` ends; None where only the clock ends it."""
         if length.steps is not None:
             return length.steps
         if length.epochs is not None:

@@ -1,0 +1,91 @@
+"""Drawing from a generator: the same z is the same picture, whatever is drawn beside it."""
+
+import math
+import shlex
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from dcgan_cli.checkpoint.format import Checkpoint
+from dcgan_cli.data.pixels import to_pictures
+from dcgan_cli.errors import UsageError
+from dcgan_cli.model.generator import Generator
+from dcgan_cli.model.latents import Latents, seeded_latents
+from dcgan_cli.model.statistics import MODES, BatchNormMode, fix_statistics
+from dcgan_cli.report import Pictures, Provenance, Report, Sheet
+
+CHUNK = 32
+"""Pictures are always drawn this many at a time, the last chunk filled up: convolutions may round
+differently for another batch size, and a picture must not depend on how many were asked for."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A generator with fixed batch-norm statistics: a pure function from z to a picture."""
+
+    checkpoint: str
+    generator: Generator
+    bn: BatchNormMode
+
+    @classmethod
+    def of(
+        cls, checkpoint: Checkpoint, bn: str, device: torch.device, average: bool = True
+    ) -> Self:
+        """The generator of `checkpoint` on `device`, statistics fixed as `bn` says.
+
+        Raises UsageError for an unknown `bn`.
+        """
+        if bn not in MODES:
+            raise UsageError(f"--bn {bn}: expected one of {', '.join(MODES)}")
+        generator = checkpoint.build_generator(average).to(device)
+        fix_statistics(generator, bn)
+        return cls(checkpoint.hash, generator, bn)
+
+    @torch.no_grad()
+    def signed(self, latents: Latents) -> torch.Tensor:
+        """Pictures of `latents` [N, z_dim] as float32 [N, C, S, S] in [−1, 1] on the CPU."""
+        device = next(self.generator.parameters()).device
+        parts: list[torch.Tensor] = []
+        for start in range(0, len(latents), CHUNK):
+            rows = latents[start : start + CHUNK]
+            full = np.zeros((CHUNK, latents.shape[1]), np.float32)
+            full[: len(rows)] = rows
+            parts.append(self.generator(torch.from_numpy(full).to(device))[: len(rows)].cpu())
+        return torch.cat(parts)
+
+    def pictures(self, latents: Latents) -> Pictures:
+        """Pictures of `latents` [N, z_dim] as uint8 [N, S, S, C]."""
+        return to_pictures(self.signed(latents))
+
+
+def draw_samples(
+    drawing: Drawing,
+    *,
+    seed: int,
+    count: int,
+    latents: Latents | None = None,
+    columns: int | None = None,
+) -> Report:
+    """One sheet of `count` samples of `seed`, or of `latents` where they are given."""
+    config = drawing.generator.config
+    drawn_from: dict[str, Any] = {"seed": seed} if latents is None else {"seed": None}
+    if latents is None:
+        latents = seeded_latents(seed, count, config.z_dim, config.z_dist)
+    command = shlex.join(["sample", "--bn", drawing.bn])
+    sheet = Sheet(
+        "samples",
+        drawing.pictures(latents),
+        columns or math.ceil(math.sqrt(len(latents))),
+        provenance=Provenance(drawing.checkpoint, command, drawn_from["seed"], latents),
+    )
+    facts: dict[str, Any] = {
+        "checkpoint": drawing.checkpoint,
+        **drawn_from,
+        "count": len(latents),
+        "size": config.size,
+        "channels": config.channels,
+        "bn": drawing.bn,
+    }
+    return Report("Samples", facts, sheets=(sheet,))

@@ -1,0 +1,105 @@
+"""Latent arguments: `samples.png#3,17`, `z.npy#0,4`, `z.npy` become points of Z.
+
+Every sheet that this toolkit draws carries the z of its tiles (report.Provenance), so any tile can be
+named in a later command.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dcgan_cli.checkpoint.format import Checkpoint
+from dcgan_cli.errors import CheckpointError, DcganError, UsageError
+from dcgan_cli.model.latents import Latents
+from dcgan_cli.report import RECORD, Provenance
+
+
+@dataclass(frozen=True)
+class NamedLatents:
+    """Points of Z and where they came from: `name` is the argument as typed."""
+
+    name: str
+    latents: Latents
+    checkpoint: str | None
+    """The hash of the model they belong to; None where the file does not say."""
+
+
+def read_latents(argument: str, checkpoint: Checkpoint) -> NamedLatents:
+    """The points that `argument` names: FILE.png#3,17 · FILE.npy · FILE.npy#0,4 · FILE.png#2-5.
+
+    Raises:
+        UsageError: no such file, not a sheet, an index out of range.
+        CheckpointError: they are points of another model's Z, or of another dimension.
+    """
+    text, _, picks = argument.partition("#")
+    path = Path(text)
+    if not path.is_file():
+        raise UsageError(f"{text}: no such file; expected a sheet (samples.png#3,17) or z.npy#0,4")
+    named = _from_npy(path) if path.suffix == ".npy" else _from_sheet(path)
+    rows = named.latents[_indices(argument, picks, len(named.latents))]
+    if rows.shape[1] != checkpoint.model.z_dim:
+        raise CheckpointError(
+            f"{argument}: points of {rows.shape[1]} numbers, this model's z has "
+            f"{checkpoint.model.z_dim}; they belong to another model"
+        )
+    if named.checkpoint is not None and named.checkpoint != checkpoint.hash:
+        raise CheckpointError(
+            f"{argument}: drawn by model {named.checkpoint}, this is {checkpoint.hash}; "
+            "name the checkpoint that drew it, or pass the numbers as .npy"
+        )
+    if not np.isfinite(rows).all():
+        raise UsageError(f"{argument}: these tiles have no z (they show pictures, not samples)")
+    return NamedLatents(argument, rows, named.checkpoint)
+
+
+def _from_npy(path: Path) -> NamedLatents:
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise UsageError(f"{path}: not an array of numbers (.npy): {error}") from error
+    if values.ndim == 1:
+        values = values[None]
+    if values.ndim != 2 or values.dtype.kind not in "fiu":
+        raise UsageError(
+            f"{path}: {values.dtype} {list(values.shape)}; expected numbers [N, z_dim]"
+        )
+    return NamedLatents(str(path), values.astype(np.float32), None)
+
+
+def _from_sheet(path: Path) -> NamedLatents:
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            image.load()
+            texts = {key: str(value) for key, value in image.info.items() if isinstance(key, str)}
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UsageError(f"{path}: not a PNG sheet: {error}") from error
+    pieces: list[str] = []
+    while (piece := texts.get(f"{RECORD}.{len(pieces)}")) is not None:
+        pieces.append(piece)
+    if not pieces:
+        raise UsageError(
+            f"{path}: carries no latents; only sheets drawn by dcgan do (not re-saved elsewhere)"
+        )
+    try:
+        provenance = Provenance.from_json("".join(pieces))
+    except DcganError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return NamedLatents(str(path), provenance.latents, provenance.checkpoint)
+
+
+def _indices(argument: str, picks: str, count: int) -> list[int]:
+    """Tile numbers of `3,17,40` or `2-5`; all where nothing is picked."""
+    if not picks:
+        return list(range(count))
+    chosen: list[int] = []
+    for part in picks.split(","):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise UsageError(f"{argument}: {part!r} is no tile number; expected #3,17 or #2-5")
+        chosen += range(int(first), int(last or first) + 1)
+    beyond = [index for index in chosen if index >= count]
+    if beyond:
+        raise UsageError(f"{argument}: no tile {beyond[0]}; there are {count}, counted from 0")
+    return chosen

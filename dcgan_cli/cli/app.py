@@ -1,0 +1,57 @@
+"""The `dcgan` command: the registry of subcommands, one line each.
+
+Command modules import torch and its like inside their functions, so that `dcgan --help` and wrong
+usage answer at once.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from dcgan_cli import __version__
+from dcgan_cli.cli.boundary import run_guarded
+from dcgan_cli.cli.sample import sample
+from dcgan_cli.cli.train import train
+
+COMMANDS = (
+    ("train", train),
+    ("sample", sample),
+)
+
+app = typer.Typer(
+    name="dcgan",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _name, _command in COMMANDS:
+    app.command(_name)(_command)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        print(f"dcgan {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _dcgan(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """The DCGAN paper as a toolkit: train on your pictures, draw, calculate in Z, look inside.
+
+    Radford, Metz, Chintala: Unsupervised Representation Learning with Deep Convolutional Generative
+    Adversarial Networks (arXiv 1511.06434).
+    """
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run_guarded(lambda: app(standalone_mode=False)))

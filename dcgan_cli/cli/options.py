@@ -1,0 +1,40 @@
+"""Options that commands share, each written once."""
+
+from typing import Annotated
+
+import typer
+
+from dcgan_cli.cli.boundary import set_debug
+
+Checkpoint = Annotated[
+    str | None,
+    typer.Argument(
+        help="A .pt file, the name of a run in checkpoints/, or nothing: the newest run.",
+        show_default=False,
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Where all randomness comes from.", min=0)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16 (bf16 arithmetic, fp32 weights).")]
+Threads = Annotated[
+    int | None, typer.Option(help="CPU threads. Default: all that are free to use.", min=1)
+]
+BatchNorm = Annotated[
+    str,
+    typer.Option(
+        "--bn",
+        help="Batch-norm statistics to draw with: running (moving averages of training), batch "
+        "(of one reference batch), reestimated (averaged over many).",
+    ),
+]
+NoAverage = Annotated[
+    bool, typer.Option("--no-ema", help="Draw with the last weights, not with their average.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress on stderr.")]
+Debug = Annotated[
+    bool,
+    typer.Option(
+        "--debug", help="Show the traceback of an error.", callback=set_debug, is_eager=True
+    ),
+]

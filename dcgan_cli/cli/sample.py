@@ -1,0 +1,116 @@
+"""`dcgan sample`: draw pictures from a trained generator."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dcgan_cli.cli import options
+from dcgan_cli.cli.console import Console
+
+
+def sample(
+    checkpoint: options.Checkpoint = None,
+    count: Annotated[
+        int | None,
+        typer.Option("-n", "--count", help="How many. Default: 64, or all of --latents.", min=1),
+    ] = None,
+    seed: options.Seed = 0,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The PNG to write; - writes it to stdout.")
+    ] = Path("samples.png"),
+    columns: Annotated[
+        int | None, typer.Option(help="Tiles a row. Default: as square as can be.", min=1)
+    ] = None,
+    numbers: Annotated[
+        bool, typer.Option("--numbers", help="Write its number onto each tile.")
+    ] = False,
+    split: Annotated[
+        Path | None, typer.Option(help="Write one PNG a picture into this folder instead.")
+    ] = None,
+    latents: Annotated[
+        str | None,
+        typer.Option(help="Draw these points: z.npy, z.npy#0,4 or samples.png#3,17."),
+    ] = None,
+    save_latents: Annotated[
+        Path | None, typer.Option(help="Write the points drawn as float32 [N, z_dim] .npy.")
+    ] = None,
+    bn: options.BatchNorm = "running",
+    no_ema: options.NoAverage = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="Show the pictures in the terminal.")
+    ] = False,
+    json: options.Json = False,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Draw pictures from a checkpoint.
+
+    Sample i of a seed is always the same picture, however many are drawn. The PNG remembers the z
+    of every tile: samples.png#3,17 is a latent argument of every other command.
+
+    [bold]Examples[/bold]
+
+      dcgan sample                                 the newest run, 64 pictures, samples.png
+
+      dcgan sample faces -n 16 --seed 7 --numbers
+
+      dcgan sample faces --latents samples.png#3,17 -o two.png
+
+      dcgan sample faces -o - | imgcat
+    """
+    from dcgan_cli.analysis.drawing import Drawing, draw_samples
+    from dcgan_cli.checkpoint.find import find_checkpoint
+    from dcgan_cli.checkpoint.format import load
+    from dcgan_cli.checkpoint.latents import read_latents
+    from dcgan_cli.render.document import to_json
+    from dcgan_cli.render.png import encode_picture, encode_sheet
+    from dcgan_cli.runtime import choose_device, use_threads
+
+    console = Console(quiet)
+    use_threads(threads)
+    path = find_checkpoint(checkpoint)
+    console.note(f"drawing with {path}")
+    model = load(path)
+    given = None if latents is None else read_latents(latents, model).latents[:count]
+    drawing = Drawing.of(model, bn, choose_device(device), average=not no_ema)
+    report = draw_samples(drawing, seed=seed, count=count or 64, latents=given, columns=columns)
+    sheet = report.sheets[0]
+    facts = dict(report.facts)
+
+    if save_latents is not None:
+        import io
+
+        import numpy as np
+
+        assert sheet.provenance is not None
+        buffer = io.BytesIO()
+        np.save(buffer, sheet.provenance.latents)
+        console.write_result(save_latents, buffer.getvalue())
+        facts["latents"] = str(save_latents)
+    if split is not None:
+        from dcgan_cli.files import make_folder
+
+        make_folder(split)
+        width = max(4, len(str(len(sheet.pictures) - 1)))
+        names = [split / f"{i:0{width}d}.png" for i in range(len(sheet.pictures))]
+        for name, picture in zip(names, sheet.pictures, strict=True):
+            console.write_result(name, encode_picture(picture))
+        facts["files"] = [str(name) for name in names]
+    else:
+        console.write_result(out, encode_sheet(sheet, numbers))
+        facts["file"] = str(out)
+    if show:
+        from dcgan_cli.render.terminal import HalfBlocks
+
+        console.result_table(HalfBlocks(sheet))
+    if json:
+        from dataclasses import replace
+
+        console.result(to_json(replace(report, facts=facts)))
+    elif split is None and str(out) != "-":
+        console.result(str(out))
+    elif split is not None:
+        console.result(str(split))

@@ -1,0 +1,282 @@
+"""`dcgan train`: learn to draw from a person's own pictures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dcgan_cli.cli import options
+from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.pictures import Request
+
+PICTURES, NETWORKS, LEARNING, RUN = "Pictures", "Networks", "Learning", "Run"
+
+
+def train(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            help="A folder, .zip, .tar, LSUN database, MNIST, CIFAR, SVHN or CelebA files, "
+            "digits, demo:faces or demo:rooms. With --resume: what the run was trained on.",
+            show_default=False,
+        ),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(help="Name of the run. Default: from SOURCE.", rich_help_panel=RUN),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of all runs.", rich_help_panel=RUN)] = Path(
+        "checkpoints"
+    ),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run, bit for bit.", rich_help_panel=RUN)
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Begin anew, deleting the run.", rich_help_panel=RUN),
+    ] = False,
+    epochs: Annotated[
+        float | None,
+        typer.Option(help="Passes over the pictures. Default: 25.", min=0, rich_help_panel=RUN),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Or so many steps in all.", min=0, rich_help_panel=RUN)
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Or so long from now.", min=0, rich_help_panel=RUN)
+    ] = None,
+    keep: Annotated[
+        str,
+        typer.Option(
+            help="Newest epoch checkpoints to keep beside epochs 1 and 5: a number or 'all'.",
+            rich_help_panel=RUN,
+        ),
+    ] = "2",
+    save_minutes: Annotated[
+        float,
+        typer.Option(help="Write last.pt at least so often.", min=0.01, rich_help_panel=RUN),
+    ] = 10.0,
+    on_unhealthy: Annotated[
+        str,
+        typer.Option(
+            help="When training goes wrong: warn, stop, or rollback (to last.pt, half the lr).",
+            rich_help_panel=RUN,
+        ),
+    ] = "warn",
+    tensorboard: Annotated[
+        bool,
+        typer.Option("--tensorboard", help="Write TensorBoard files too.", rich_help_panel=RUN),
+    ] = False,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="CSV: file, then labels or boxes.", rich_help_panel=PICTURES),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(help="Use so many, evenly spread.", min=1, rich_help_panel=PICTURES),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Side in pixels, 4 to 7 times a power of two. Default: up to 64.",
+            rich_help_panel=PICTURES,
+        ),
+    ] = None,
+    channels: Annotated[
+        int | None,
+        typer.Option(help="1 or 3. Default: as the pictures are.", rich_help_panel=PICTURES),
+    ] = None,
+    crop: Annotated[
+        str | None,
+        typer.Option(help="center, or random (from 1.5 × size).", rich_help_panel=PICTURES),
+    ] = None,
+    flip: Annotated[
+        bool | None,
+        typer.Option("--flip/--no-flip", help="Mirror half of them.", rich_help_panel=PICTURES),
+    ] = None,
+    background: Annotated[
+        str,
+        typer.Option(help="Colour behind transparent pictures.", rich_help_panel=PICTURES),
+    ] = "white",
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Decoding processes. Default: one a core.", rich_help_panel=PICTURES),
+    ] = None,
+    no_cache: Annotated[
+        bool,
+        typer.Option("--no-cache", help="Decode at every visit.", rich_help_panel=PICTURES),
+    ] = False,
+    cache_limit: Annotated[
+        float, typer.Option(help="Most GiB of decoded pictures kept.", rich_help_panel=PICTURES)
+    ] = 20.0,
+    max_unreadable: Annotated[
+        float,
+        typer.Option(
+            help="Refuse when a larger share cannot be read.",
+            min=0,
+            max=1,
+            rich_help_panel=PICTURES,
+        ),
+    ] = 0.05,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="paper, torch, tutorial or small. Default: paper on a GPU, small on a CPU.",
+            rich_help_panel=NETWORKS,
+        ),
+    ] = None,
+    z_dim: Annotated[
+        int | None, typer.Option(help="Length of z (100).", rich_help_panel=NETWORKS)
+    ] = None,
+    z_dist: Annotated[
+        str | None, typer.Option(help="uniform or normal.", rich_help_panel=NETWORKS)
+    ] = None,
+    ngf: Annotated[
+        int | None, typer.Option(help="Width of the generator.", rich_help_panel=NETWORKS)
+    ] = None,
+    ndf: Annotated[
+        int | None, typer.Option(help="Width of the discriminator.", rich_help_panel=NETWORKS)
+    ] = None,
+    kernel: Annotated[
+        int | None, typer.Option(help="Side of the kernels: 3, 4, 5.", rich_help_panel=NETWORKS)
+    ] = None,
+    projection: Annotated[
+        str | None,
+        typer.Option(help="First batch norm, per unit or channel.", rich_help_panel=NETWORKS),
+    ] = None,
+    bn_eps: Annotated[
+        float | None, typer.Option(help="ε of batch norm.", rich_help_panel=NETWORKS)
+    ] = None,
+    g_norm: Annotated[
+        str | None, typer.Option(help="batch, layer or none.", rich_help_panel=NETWORKS)
+    ] = None,
+    d_norm: Annotated[
+        str | None,
+        typer.Option(
+            help="batch, layer or none. Default: batch; layer for wgan-gp.",
+            rich_help_panel=NETWORKS,
+        ),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            help="non-saturating, minimax, lsgan, hinge, wgan, wgan-gp. Default: the first.",
+            rich_help_panel=LEARNING,
+        ),
+    ] = None,
+    d_steps: Annotated[
+        int | None,
+        typer.Option(help="D updates per G update.", min=1, rich_help_panel=LEARNING),
+    ] = None,
+    updates: Annotated[
+        str | None,
+        typer.Option(
+            help="together (D and G on each batch) or alternate.", rich_help_panel=LEARNING
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Pictures a minibatch.", rich_help_panel=LEARNING)
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Adam's learning rate (2e-4).", rich_help_panel=LEARNING)
+    ] = None,
+    beta1: Annotated[
+        float | None, typer.Option(help="Adam's β₁ (0.5).", rich_help_panel=LEARNING)
+    ] = None,
+    beta2: Annotated[
+        float | None, typer.Option(help="Adam's β₂ (0.999).", rich_help_panel=LEARNING)
+    ] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="L2 on all weights.", rich_help_panel=LEARNING)
+    ] = None,
+    ema: Annotated[
+        float | None,
+        typer.Option(
+            help="Also keep an average of G with this decay, e.g. 0.999.",
+            min=0,
+            max=1,
+            rich_help_panel=LEARNING,
+        ),
+    ] = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    threads: options.Threads = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Train a DCGAN on the pictures of SOURCE.
+
+    Writes checkpoints/RUN/: last.pt, epoch checkpoints, sample grids and their animation,
+    metrics.jsonl, curves.png. Ctrl-C saves and leaves; --resume goes on.
+
+    [bold]Examples[/bold]
+
+      dcgan train demo:faces --minutes 5
+
+      dcgan train photos/ --run cats --size 64 --epochs 50
+
+      dcgan train lsun/ --preset paper --epochs 5
+
+      dcgan train --run cats --resume --epochs 100
+    """
+    from dcgan_cli.cli.session import Session
+
+    overrides = {
+        "size": size,
+        "channels": channels,
+        "crop": crop,
+        "flip": flip,
+        "z_dim": z_dim,
+        "z_dist": z_dist,
+        "ngf": ngf,
+        "ndf": ndf,
+        "kernel": kernel,
+        "projection": projection,
+        "bn_eps": bn_eps,
+        "g_norm": g_norm,
+        "d_norm": d_norm,
+        "updates": updates,
+        "batch_size": batch_size,
+        "lr": lr,
+        "beta1": beta1,
+        "beta2": beta2,
+        "weight_decay": weight_decay,
+    }
+    request = Request(
+        source or "",
+        labels,
+        limit,
+        background,
+        workers,
+        not no_cache,
+        cache_limit,
+        max_unreadable,
+    )
+    session = Session(
+        console=Console(quiet),
+        request=request,
+        run=run,
+        out=out,
+        resume=resume,
+        overwrite=overwrite,
+        preset=preset,
+        overrides={name: value for name, value in overrides.items() if value is not None},
+        loss=loss,
+        d_steps=d_steps,
+        ema=ema,
+        seed=seed,
+        device=device,
+        precision=precision,
+        threads=threads,
+        epochs=epochs,
+        steps=steps,
+        minutes=minutes,
+        keep=keep,
+        save_minutes=save_minutes,
+        policy=on_unhealthy,
+        tensorboard=tensorboard,
+        json=json,
+    )
+    raise typer.Exit(session.train())

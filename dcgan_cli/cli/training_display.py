@@ -1,0 +1,192 @@
+"""What a person sees of a training run: the plan, a live table or plain lines, and the pictures."""
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+from rich.live import Live
+from rich.table import Table as RichTable
+
+from dcgan_cli.cli.console import Console
+from dcgan_cli.files import atomic_write
+from dcgan_cli.render.animation import encode_gif
+from dcgan_cli.render.curves import encode_curves
+from dcgan_cli.render.png import encode_sheet
+from dcgan_cli.render.terminal import plain_table
+from dcgan_cli.report import Pictures, Provenance, Sheet
+from dcgan_cli.training.events import EpochDone, Event, Finished, Length, Progress, Unwell
+from dcgan_cli.training.plan import Plan
+from dcgan_cli.training.run import RunFolder
+from dcgan_cli.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+LINE_SECONDS = 5.0
+"""A plain line this often where stderr is no terminal."""
+
+
+class Display:
+    """Shows one run and draws its pictures into its folder."""
+
+    def __init__(self, console: Console, folder: RunFolder, preset: str, tensorboard: bool) -> None:
+        self.console = console
+        self.folder = folder
+        self.title = f"{folder.path.name} ({preset})"
+        self.board = _open_board(folder) if tensorboard else None
+        self._live: Live | None = None
+        self._told = 0.0
+        self._health = "good"
+
+    def plan(self, plan: Plan, trainer: Trainer, length: Length) -> None:
+        """Say what is about to be trained, how fast it will go, and what would make it faster."""
+        if self.console.quiet:
+            return
+        self.console.show(plain_table(plan.network))
+        settings, recipe = trainer.settings, trainer.recipe
+        self.console.note(
+            f"{plan.parameters:,} parameters, about {plan.memory / 2**20:,.0f} MiB; "
+            f"{settings.device}, {trainer.about['training']['precision']}, "
+            f"{trainer.about['training']['threads']} threads; seed {settings.seed}"
+        )
+        self.console.note(
+            f"{len(trainer.batches.pictures):,} pictures in minibatches of {recipe.batch_size}: "
+            f"{trainer.steps_per_epoch:,} steps an epoch"
+        )
+        steps = trainer.last_step(length)
+        seconds = None if steps is None else (steps - trainer.step) * plan.seconds_per_step
+        if length.minutes is not None:
+            seconds = min(60 * length.minutes, seconds or float("inf"))
+        self.console.note(
+            f"{plan.pictures_per_second:,.0f} pictures/s here; "
+            f"{_duration(seconds)} to go, Ctrl-C saves and leaves"
+        )
+        if plan.hints:
+            self.console.note(f"faster with: {'; '.join(plan.hints)}")
+
+    def follow(self, events: Iterator[Event]) -> Finished:
+        """Show `events` as they come; returns the last one."""
+        if sys.stderr.isatty() and not self.console.quiet:
+            with Live(console=self.console.rich, refresh_per_second=4) as self._live:
+                return self._follow(events)
+        return self._follow(events)
+
+    def _follow(self, events: Iterator[Event]) -> Finished:
+        for event in events:
+            match event:
+                case Progress():
+                    self._progress(event)
+                case EpochDone():
+                    self._epoch(event)
+                case Unwell():
+                    self._health = f"{event.ailment.name}: {event.ailment.sign}"
+                    self.console.note(f"step {event.step:,}: {self._health}; {event.action}")
+                case Finished():
+                    return self._finish(event)
+        raise AssertionError("a run ends with Finished")
+
+    def _progress(self, event: Progress) -> None:
+        if self.board is not None:
+            for name, value in event.figures.items():
+                self.board.add_scalar(name, value, event.step)
+            self.board.add_scalar("pictures_per_second", event.pictures_per_second, event.step)
+        if self._live is not None:
+            self._live.update(_live_table(self.title, event, self._health))
+        elif time.monotonic() - self._told >= LINE_SECONDS:
+            self._told = time.monotonic()
+            self.console.note(_line(event))
+
+    def _epoch(self, event: EpochDone) -> None:
+        self._write_samples(f"epoch-{event.epoch:04d}.png", event.pictures, event)
+        if self.board is not None:
+            grid = torch_grid(event.pictures)
+            self.board.add_image("samples", grid, event.epoch, dataformats="HWC")
+
+    def _finish(self, event: Finished) -> Finished:
+        self._write_samples("last.png", event.pictures, event)
+        frames = sorted((self.folder.path / "samples").glob("epoch-*.png"))
+        images = [Image.open(path) for path in (*frames, self.folder.samples / "last.png")]
+        with atomic_write(self.folder.path / "samples.gif") as file:
+            file.write(encode_gif(images))
+        metrics = self.folder.read_metrics()
+        if metrics:
+            with atomic_write(self.folder.path / "curves.png") as file:
+                file.write(encode_curves(metrics, self.title))
+        if self.board is not None:
+            self.board.close()
+        self.console.note(
+            f"{'stopped' if event.signal else 'done'} at step {event.step:,}, epoch "
+            f"{event.epoch:.2f}, after {_duration(event.seconds)}; see "
+            f"{self.folder.samples / 'last.png'}"
+        )
+        return event
+
+    def _write_samples(self, name: str, pictures: Pictures, event: EpochDone | Finished) -> None:
+        provenance = Provenance(event.checkpoint, "train", None, event.latents)
+        sheet = Sheet("samples", pictures, 8, provenance=provenance)
+        with atomic_write(self.folder.samples / name) as file:
+            file.write(encode_sheet(sheet))
+
+
+def torch_grid(pictures: Pictures) -> Any:
+    """A sheet of `pictures` as one uint8 array [H, W, 3]."""
+    import numpy as np
+
+    from dcgan_cli.render.png import draw_sheet
+
+    return np.asarray(draw_sheet(Sheet("samples", pictures, 8)))
+
+
+def _open_board(folder: RunFolder) -> "SummaryWriter":
+    from dcgan_cli.errors import UsageError
+
+    try:
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except ImportError as error:
+        raise UsageError(
+            "--tensorboard needs TensorBoard; pip install 'dcgan[tensorboard]'"
+        ) from error
+    return SummaryWriter(str(folder.path / "tensorboard"))
+
+
+def _live_table(title: str, event: Progress, health: str) -> RichTable:
+    figures = event.figures
+    table = RichTable(title=title, title_justify="left", show_header=False)
+    table.add_column(style="dim")
+    table.add_column(min_width=44)
+    of = "" if event.steps is None else f" of {event.steps:,}"
+    table.add_row("step", f"{event.step:,}{of}, epoch {event.epoch:.2f}")
+    table.add_row("speed", f"{event.pictures_per_second:,.0f} pictures/s")
+    table.add_row("time", f"{_duration(event.seconds)}, {_duration(event.seconds_left)} to go")
+    table.add_row("loss", f"D {figures['d_loss']:.3f}   G {figures['g_loss']:.3f}")
+    table.add_row(
+        "D thinks",
+        f"D(x) {figures['d_real']:.3f}   "
+        f"D(G(z)) {figures['d_fake']:.3f} / {figures['d_fake_after']:.3f}",
+    )
+    table.add_row("health", health)
+    return table
+
+
+def _line(event: Progress) -> str:
+    figures = event.figures
+    return (
+        f"step {event.step:,}  epoch {event.epoch:.2f}  {event.pictures_per_second:,.0f} pictures/s"
+        f"  {_duration(event.seconds_left)} to go  D {figures['d_loss']:.3f}"
+        f"  G {figures['g_loss']:.3f}  D(x) {figures['d_real']:.3f}"
+        f"  D(G(z)) {figures['d_fake']:.3f}/{figures['d_fake_after']:.3f}"
+    )
+
+
+def _duration(seconds: float | None) -> str:
+    """Seconds as 42 s, 3:05 min or 2:07 h."""
+    if seconds is None or seconds == float("inf"):
+        return "open end"
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
