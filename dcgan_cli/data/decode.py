@@ -117,11 +117,15 @@ def read_picture(
     source: Source, index: int, framing: Framing
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """Read and decode record `index`: as `decode`. Raises Unreadable, also where reading failed."""
+    return decode(fetch(source, index), framing)
+
+
+def fetch(source: Source, index: int) -> Record:
+    """Record `index` as its source holds it. Raises Unreadable where the source cannot read it."""
     try:
-        record = source.read(index)
+        return source.read(index)
     except (OSError, ValueError) as error:
         raise Unreadable(_reason(error)) from error
-    return decode(record, framing)
 
 
 def decode(record: Record, framing: Framing) -> tuple[NDArray[np.uint8], tuple[int, int]]:

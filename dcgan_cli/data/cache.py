@@ -1,0 +1,238 @@
+"""Decode once: a Source becomes memory-mapped pictures in the user's cache folder.
+
+    <cache>/pictures/<key>/shard-000.u8, shard-000.json ...   see shards.py
+                           unreadable.tsv   name<TAB>reason of each skipped record
+                           in-use           locked by whoever uses the cache; its time says when
+                                            the cache was last used
+                           building         locked by whoever checks or builds it
+
+The key is a digest of the source's fingerprint, the framing and the version of this format: a
+changed source is another cache. A shard that is finished stays, whatever ends the process; the next
+run builds those that are missing or damaged, and with the last of them the cache is complete.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.data.decode import Framing, Unreadable, read_picture
+from dcgan_cli.data.eviction import alone, claim, make_room
+from dcgan_cli.data.pictures import PictureSet, Pixels, log_line, refusal
+from dcgan_cli.data.shards import Layout, Shard, open_shard
+from dcgan_cli.data.sources import Source
+from dcgan_cli.data.streaming import StreamedPictures
+from dcgan_cli.data.workers import available_cpus, build_shards
+from dcgan_cli.errors import SourceError, StorageError
+from dcgan_cli.files import atomic_write, cache_folder
+
+FORMAT = 1
+"""Raise it when the same source would be decoded into other bytes, or kept in another form."""
+
+GIB = 1 << 30
+
+_CHECKED_BYTES = 2 * GIB
+"""Up to here every byte is checked when a cache is opened; beyond, evenly chosen shards."""
+
+_WORTH_WORKERS = 3.0
+"""Seconds of decoding below which it is done here: starting processes would take as long."""
+
+_PROBES = 16
+
+Progress = Callable[[int, int], None]
+
+
+class CachedPictures(PictureSet):
+    """Pictures in memory-mapped shards: nothing is decoded, and only what is taken is copied."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        shards: Sequence[Shard],
+        log: Path | None,
+        notes: list[str],
+        in_use: IO[bytes],
+    ) -> None:
+        sizes = np.concatenate([shard.sizes for shard in shards])
+        self.framing = layout.framing
+        self.origin = np.flatnonzero(sizes[:, 0]).astype(np.int64)
+        self.original_size = sizes[self.origin].astype(np.uint32)
+        self.skipped = layout.count - len(self.origin)
+        self.log = log
+        self.notes = notes
+        self._records = layout.records
+        self._pixels = [shard.pixels for shard in shards]
+        self._in_use = in_use
+
+    def take(self, indices: NDArray[np.int64]) -> Pixels:
+        """As PictureSet.take; each picture is one copy out of the page cache."""
+        shards, rows = np.divmod(self.origin[indices], self._records)
+        pictures = np.empty((len(indices), *self.framing.shape), np.uint8)
+        for place, (shard, row) in enumerate(zip(shards.tolist(), rows.tolist(), strict=True)):
+            pictures[place] = self._pixels[shard][row]
+        return pictures
+
+    def close(self) -> None:
+        """Let go of the maps, and allow others to evict the cache."""
+        self._pixels = []
+        self._in_use.close()
+
+
+def prepare(
+    source: Source,
+    framing: Framing,
+    *,
+    workers: int | None = None,
+    cache_limit: int = 20 * GIB,
+    max_unreadable: float = 0.05,
+    use_cache: bool = True,
+    progress: Progress | None = None,
+) -> PictureSet:
+    """Make the pictures of `source` ready: from the cache, into the cache, or on the fly.
+
+    Args:
+        source: where the pictures are.
+        framing: what they become.
+        workers: how many processes decode (threads, on the fly); 0 decodes in this one; None takes
+            one a CPU, and none where there is little to do.
+        cache_limit: bytes that all picture caches together may take. The longest unused ones make
+            room; where that is not enough, the pictures are decoded on the fly and a note says so.
+        max_unreadable: the share of records, 0 to 1, that may be unreadable and skipped.
+        use_cache: False to decode on the fly and write nothing but the log.
+        progress: called now and then, while decoding, with (records done, records in all).
+
+    Raises:
+        SourceError: the source is empty, or more than `max_unreadable` of it cannot be read.
+        StorageError: the cache cannot be written.
+    """
+    if len(source) == 0:
+        raise SourceError(f"{source.location}: this {source.kind} holds no pictures")
+    layout = Layout(cache_folder() / "pictures" / _key(source, framing), len(source), framing)
+    notes: list[str] = []
+    if use_cache:
+        needed = layout.count * framing.picture_bytes
+        try:
+            if make_room(layout.folder, needed, cache_limit):
+                return _open_cache(layout, source, workers, max_unreadable, progress)
+        except StorageError as error:
+            raise StorageError(f"{error}; or pass --no-cache to decode on the fly") from error
+        notes.append(
+            f"the pictures take {needed / GIB:.3g} GiB, for which --cache-limit "
+            f"{cache_limit / GIB:.3g} GiB leaves no room: decoding on the fly, which is slower"
+        )
+    return StreamedPictures(source, framing, workers, max_unreadable, layout.folder, notes)
+
+
+def _key(source: Source, framing: Framing) -> str:
+    parts = [FORMAT, source.fingerprint(), len(source), framing.shape, framing.background]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _open_cache(
+    layout: Layout,
+    source: Source,
+    workers: int | None,
+    max_unreadable: float,
+    progress: Progress | None,
+) -> CachedPictures:
+    in_use = claim(layout.folder)
+    try:
+        with alone(layout.folder / "building", lambda: _follow_builder(layout, progress)):
+            notes = _build(layout, source, workers, max_unreadable, progress)
+            shards = [shard for shard in _open_all(layout) if shard]
+            log = _account(layout, source, shards, max_unreadable)
+        if len(shards) < layout.shards:
+            raise StorageError(f"{layout.folder}: what was written there cannot be read back")
+        return CachedPictures(layout, shards, log, notes, in_use)
+    except BaseException:
+        in_use.close()
+        raise
+
+
+def _build(
+    layout: Layout,
+    source: Source,
+    workers: int | None,
+    max_unreadable: float,
+    progress: Progress | None,
+) -> list[str]:
+    """Build what is missing or damaged, until all is there or too much is unreadable; notes."""
+    found = _open_all(layout)
+    sample = math.ceil(layout.count * layout.framing.picture_bytes / _CHECKED_BYTES)
+    missing = [
+        number
+        for number, shard in enumerate(found)
+        if shard is None or (number % sample == 0 and not shard.intact())
+    ]
+    if not missing:
+        return []
+    damaged = sum(layout.facts(number).exists() for number in missing)
+    unbuilt = sum(len(layout.span(number)) for number in missing)
+    unreadable = sum(len(s.unreadable) for n, s in enumerate(found) if s and n not in missing)
+    if workers is None:
+        workers = available_cpus() if _worth_workers(layout, source, missing) else 0
+    layout.sweep()
+    try:
+        with contextlib.closing(build_shards(layout, source, missing, workers)) as steps:
+            for done, refused in steps:
+                if progress:
+                    progress(layout.count - unbuilt + done, layout.count)
+                if unreadable + refused > max_unreadable * layout.count:
+                    break
+    finally:
+        layout.sweep()
+    if not damaged:
+        return []
+    return [f"{damaged} of {layout.shards} cached shards were damaged and have been built again"]
+
+
+def _open_all(layout: Layout) -> list[Shard | None]:
+    return [open_shard(layout, number) for number in range(layout.shards)]
+
+
+def _account(
+    layout: Layout, source: Source, shards: Sequence[Shard], max_unreadable: float
+) -> Path | None:
+    """Write the log of unreadable records; raises SourceError where there are too many."""
+
+    def refused():
+        return (item for shard in shards for item in shard.unreadable.items())
+
+    looked_at = sum(len(shard.sizes) for shard in shards)
+    unreadable = sum(len(shard.unreadable) for shard in shards)
+    if not unreadable:
+        return None
+    log = layout.folder / "unreadable.tsv"
+    with atomic_write(log) as file:
+        for number, reason in refused():
+            file.write(log_line(source, number, reason))
+    if unreadable > max_unreadable * layout.count or unreadable == layout.count:
+        raise refusal(source, unreadable, looked_at, max_unreadable, islice(refused(), 3), log)
+    return log
+
+
+def _worth_workers(layout: Layout, source: Source, missing: Sequence[int]) -> bool:
+    """Whether decoding `missing` here would take long, judged by a few records."""
+    spans = [layout.span(number) for number in missing]
+    probes = [span[0] for span in spans[:: math.ceil(len(spans) / _PROBES)]]
+    start = time.perf_counter()
+    for number in probes:
+        with contextlib.suppress(Unreadable):
+            read_picture(source, number, layout.framing)
+    seconds = (time.perf_counter() - start) / len(probes) * sum(map(len, spans))
+    return seconds > _WORTH_WORKERS
+
+
+def _follow_builder(layout: Layout, progress: Progress | None) -> None:
+    """Report how far another process is that builds the same cache."""
+    if progress:
+        finished = [n for n in range(layout.shards) if layout.facts(n).exists()]
+        progress(sum(len(layout.span(number)) for number in finished), layout.count)

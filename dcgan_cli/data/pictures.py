@@ -1,0 +1,76 @@
+"""Pictures ready for training: uint8 squares by number, however they are kept."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.data.decode import Framing
+from dcgan_cli.data.sources import Source
+from dcgan_cli.data.survey import printable
+from dcgan_cli.errors import SourceError
+
+Pixels = NDArray[np.uint8]
+
+
+class PictureSet(ABC):
+    """Pictures of one source in one framing, by number from 0 to `len` − 1.
+
+    `origin` is int64 [N]: the number in the source of each picture. `original_size` is uint32
+    [N, 2]: width and height before framing. `skipped` counts the records that could not be read;
+    `log`, where there are any, lists them, one `name<TAB>reason` a line. `notes` are things worth
+    saying about how the pictures were made ready, one sentence each.
+    """
+
+    framing: Framing
+    origin: NDArray[np.int64]
+    original_size: NDArray[np.uint32]
+    skipped: int
+    log: Path | None
+    notes: list[str]
+
+    def __len__(self) -> int:
+        return len(self.origin)
+
+    @abstractmethod
+    def take(self, indices: NDArray[np.int64]) -> Pixels:
+        """Pictures `indices` [B], as a new array uint8 [B, side, side, channels].
+
+        Safe to call from several threads. Raises IndexError beyond the end.
+        """
+
+    def prefetch(self, indices: NDArray[np.int64]) -> None:  # noqa: B027
+        """Say that `indices` will be taken soon; sets that decode on the fly begin at once."""
+
+    def close(self) -> None:  # noqa: B027
+        """Give back threads and locks; nothing may be taken afterwards."""
+
+
+def log_line(source: Source, number: int, reason: str) -> bytes:
+    """What the log says of one unreadable record."""
+    return f"{printable(source.name(number))}\t{reason}\n".encode()
+
+
+def refusal(
+    source: Source,
+    unreadable: int,
+    looked_at: int,
+    most: float,
+    examples: Iterable[tuple[int, str]],
+    log: Path | None,
+) -> SourceError:
+    """The error for more unreadable pictures than `--max-unreadable` allows."""
+    names: Sequence[str] = [
+        f"{printable(source.name(number))} ({reason})" for number, reason in examples
+    ]
+    share = unreadable / looked_at
+    limit = f", more than --max-unreadable {100 * most:g} %" if share > most else ""
+    return SourceError(
+        f"{source.location}: {unreadable:,} of {looked_at:,} pictures could not be read "
+        f"({100 * share:.3g} %){limit}: "
+        + ", ".join(names)
+        + (", ..." if unreadable > len(names) else "")
+        + (f"; see {log}" if log else "")
+    )

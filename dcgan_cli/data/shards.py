@@ -1,0 +1,141 @@
+"""Shards: decoded pictures on disk, a fixed number of records a file, ready to be memory-mapped.
+
+Shard k is `shard-k.u8`, the raw uint8 pixels of its records one after another (zeros where a record
+is unreadable), and `shard-k.json`, which says what they are:
+
+    {"sizes": [[width, height], ...],       0, 0 for an unreadable record
+     "unreadable": {"17": "empty file"},    reasons, by number in the source
+     "crc32": 305419896}                    of the pixels followed by the sizes as <u4
+
+Both are written atomically, the JSON last: where it stands, the pixels are whole. Building a shard
+twice writes the same bytes, so two processes that build one cache do no harm to each other.
+"""
+
+import json
+import math
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.data.decode import Framing, Unreadable, read_picture
+from dcgan_cli.data.pictures import Pixels
+from dcgan_cli.data.sources import Source
+from dcgan_cli.files import atomic_write, write_text
+
+# Each mapped file holds a file descriptor, of which a process on macOS has 256.
+_MOST_SHARDS = 128
+_LEAST_RECORDS = 256
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which records of a source of `count` lie in which shard of `folder`."""
+
+    folder: Path
+    count: int
+    framing: Framing
+
+    @property
+    def records(self) -> int:
+        """Records a shard; the last may hold fewer."""
+        return max(_LEAST_RECORDS, math.ceil(self.count / _MOST_SHARDS))
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are."""
+        return math.ceil(self.count / self.records)
+
+    def span(self, shard: int) -> range:
+        """The record numbers of `shard`."""
+        return range(shard * self.records, min((shard + 1) * self.records, self.count))
+
+    def pixels(self, shard: int) -> Path:
+        """Where the pixels of `shard` are."""
+        return self.folder / f"shard-{shard:03d}.u8"
+
+    def facts(self, shard: int) -> Path:
+        """Where the facts about `shard` are."""
+        return self.folder / f"shard-{shard:03d}.json"
+
+    def sweep(self) -> None:
+        """Remove the temporary files of builders that were killed."""
+        for leftover in self.folder.glob(".shard-*.tmp"):
+            leftover.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A finished shard: `pixels` memory-mapped uint8 [n, side, side, channels], `sizes` [n, 2]."""
+
+    pixels: Pixels
+    sizes: NDArray[np.uint32]
+    unreadable: Mapping[int, str]
+    crc32: int
+
+    def intact(self) -> bool:
+        """Whether the bytes on disk are those that were written; reads all of them."""
+        return _checksum(self.sizes, zlib.crc32(self.pixels.data)) == self.crc32
+
+
+def build_shard(
+    layout: Layout,
+    shard: int,
+    source: Source,
+    crashers: Mapping[int, str],
+    announce: Callable[[int], None],
+) -> int:
+    """Decode the records of `shard` into its two files; returns how many were unreadable.
+
+    `crashers` are records that must not be touched, with the reason. `announce` hears the number of
+    each record before it is touched. Raises StorageError.
+    """
+    span = layout.span(shard)
+    sizes = np.zeros((len(span), 2), "<u4")
+    unreadable: dict[int, str] = {}
+    nothing = np.zeros(layout.framing.shape, np.uint8)
+    crc = 0
+    with atomic_write(layout.pixels(shard)) as file:
+        for row, number in enumerate(span):
+            announce(number)
+            try:
+                if number in crashers:
+                    raise Unreadable(crashers[number])
+                pixels, sizes[row] = read_picture(source, number, layout.framing)
+            except Unreadable as error:
+                unreadable[number] = str(error)
+                pixels = nothing
+            crc = zlib.crc32(pixels.data, crc)
+            file.write(pixels.data)
+    facts = {
+        "sizes": sizes.tolist(),
+        "unreadable": unreadable,
+        "crc32": _checksum(sizes, crc),
+    }
+    write_text(layout.facts(shard), json.dumps(facts))
+    return len(unreadable)
+
+
+def open_shard(layout: Layout, shard: int) -> Shard | None:
+    """Map a finished shard; None where there is none, or its files are not what they should be."""
+    rows = len(layout.span(shard))
+    shape = (rows, *layout.framing.shape)
+    try:
+        facts = json.loads(layout.facts(shard).read_bytes())
+        sizes = np.array(facts["sizes"], "<u4").reshape(rows, 2)
+        unreadable = {int(number): str(reason) for number, reason in facts["unreadable"].items()}
+        crc32 = int(facts["crc32"])
+        if layout.pixels(shard).stat().st_size != math.prod(shape):
+            return None
+        pixels = np.memmap(layout.pixels(shard), np.uint8, "r", shape=shape)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return None
+    # A plain array over the same map: indexing an np.memmap costs several times more.
+    return Shard(pixels.view(np.ndarray), sizes, unreadable, crc32)
+
+
+def _checksum(sizes: NDArray[np.uint32], crc_of_pixels: int) -> int:
+    return zlib.crc32(sizes.astype("<u4").data, crc_of_pixels)

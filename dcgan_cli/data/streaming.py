@@ -1,0 +1,150 @@
+"""Pictures decoded as they are asked for: no cache, some threads, and a look ahead."""
+
+import itertools
+import math
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.data.decode import Framing, Unreadable, decode, fetch
+from dcgan_cli.data.pictures import PictureSet, Pixels, log_line, refusal
+from dcgan_cli.data.sources import Source
+from dcgan_cli.data.workers import available_cpus
+from dcgan_cli.errors import SourceError, StorageError
+from dcgan_cli.files import make_folder
+
+_FIRST_LOOK = 256
+"""Records decoded before anything is trained, to refuse a source that is mostly unreadable."""
+
+_MOST_AHEAD = 1024
+"""Pictures decoded ahead; the oldest is dropped for a newer one."""
+
+
+class StreamedPictures(PictureSet):
+    """One picture a record, decoded by threads: Pillow works outside Python's lock.
+
+    An unreadable record is shown as the next readable one, from when it is first met: then it is
+    counted in `skipped`, listed in the log, and `origin` says which record stands in. A row of
+    `original_size` is 0, 0 until its picture was first decoded.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        framing: Framing,
+        workers: int | None,
+        max_unreadable: float,
+        folder: Path,
+        notes: list[str],
+    ) -> None:
+        count = len(source)
+        self.framing = framing
+        self.origin = np.arange(count, dtype=np.int64)
+        self.original_size = np.zeros((count, 2), np.uint32)
+        self.skipped = 0
+        self.log = None
+        self.notes = notes
+        self._source = source
+        self._max_unreadable = max_unreadable
+        self._folder = folder
+        self._bad = np.zeros(count, np.bool_)
+        self._examples: list[tuple[int, str]] = []
+        self._ahead: dict[int, Future[Pixels]] = {}
+        self._reading = threading.Lock()
+        self._state = threading.Lock()
+        self._pool = ThreadPoolExecutor(max(available_cpus() if workers is None else workers, 1))
+        try:
+            self._look()
+        except BaseException:
+            self.close()
+            raise
+
+    def take(self, indices: NDArray[np.int64]) -> Pixels:
+        """As PictureSet.take. Raises SourceError where too many records proved unreadable."""
+        pictures = np.empty((len(indices), *self.framing.shape), np.uint8)
+        numbers = np.arange(len(self))[indices].tolist()
+        with self._state:
+            futures = [self._ahead.pop(number, None) or self._submit(number) for number in numbers]
+        for place, future in enumerate(futures):
+            pictures[place] = future.result()
+        return pictures
+
+    def prefetch(self, indices: NDArray[np.int64]) -> None:
+        """Begin to decode `indices`."""
+        with self._state:
+            for number in indices.tolist():
+                if number not in self._ahead:
+                    self._ahead[number] = self._submit(number)
+            for number in list(self._ahead)[:-_MOST_AHEAD]:
+                self._ahead.pop(number).cancel()
+
+    def close(self) -> None:
+        """End the threads; what they had not begun is dropped."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _submit(self, number: int) -> Future[Pixels]:
+        return self._pool.submit(self._picture, number)
+
+    def _picture(self, index: int) -> Pixels:
+        """The picture of record `index`, or of the next readable one."""
+        for number in itertools.chain(range(index, len(self)), range(index)):
+            if self._bad[number]:
+                continue
+            try:
+                with self._reading:  # a Source promises nothing about threads
+                    record = fetch(self._source, number)
+                pixels, size = decode(record, self.framing)
+            except Unreadable as error:
+                self._refuse(number, str(error))
+                continue
+            self.origin[index] = number
+            self.original_size[index] = size
+            return pixels
+        raise self._refusal(self.skipped, len(self))
+
+    def _refuse(self, number: int, reason: str) -> None:
+        """Count and list an unreadable record, once; raises SourceError when there are too many."""
+        with self._state:
+            if self._bad[number]:
+                return
+            self._bad[number] = True
+            self.skipped += 1
+            if len(self._examples) < 3:
+                self._examples.append((number, reason))
+            self._write_log(log_line(self._source, number, reason))
+            if self.skipped > self._max_unreadable * len(self):
+                raise self._refusal(self.skipped, len(self))
+
+    def _write_log(self, line: bytes) -> None:
+        first = self.skipped == 1
+        if not first and self.log is None:
+            return
+        log = self._folder / "unreadable.tsv"
+        try:
+            make_folder(self._folder)
+            with log.open("wb" if first else "ab") as file:
+                file.write(line)
+            self.log = log
+        except (OSError, StorageError):  # the disk may be why there is no cache; train all the same
+            self.log = None
+            self.notes.append(f"unreadable pictures are not listed: {log} cannot be written")
+
+    def _look(self) -> None:
+        """Decode some records, evenly spaced; raises SourceError if too many are unreadable.
+
+        A sample may hold more than the whole does: four standard deviations are forgiven.
+        """
+        numbers = np.unique(np.linspace(0, len(self) - 1, _FIRST_LOOK).astype(np.int64))
+        list(self._pool.map(self._picture, numbers.tolist()))
+        bad = int(self._bad[numbers].sum())
+        expected = self._max_unreadable * len(numbers)
+        if bad > expected + 4 * math.sqrt(expected * (1 - self._max_unreadable)):
+            raise self._refusal(bad, len(numbers))
+
+    def _refusal(self, unreadable: int, looked_at: int) -> SourceError:
+        return refusal(
+            self._source, unreadable, looked_at, self._max_unreadable, self._examples, self.log
+        )

@@ -1,0 +1,175 @@
+"""Decoding in other processes: a crash costs one picture, and none outlives its parent.
+
+Each worker has a pipe of its own, gets one shard at a time and says which record it touches. So
+when a decoder takes its process down, the record to blame is known; a second crash on the same
+record, in a fresh process, makes it unreadable. A worker whose parent is gone, even killed, reads
+the end of its pipe and leaves.
+"""
+
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from dcgan_cli.data.shards import Layout, build_shard
+from dcgan_cli.data.sources import Source
+from dcgan_cli.errors import DcganError
+
+_TICK = 0.2
+"""Seconds between two reports of progress."""
+
+_MOST_DEATHS = 5
+"""Workers that may die without a record to blame (killed, out of memory) before giving up."""
+
+_NO_RECORD = -1
+
+
+@dataclass
+class _Task:
+    shard: int
+    suspects: set[int] = field(default_factory=set[int])
+    crashers: dict[int, str] = field(default_factory=dict[int, str])
+
+
+class _Worker:
+    """One process, and the task in its hands."""
+
+    def __init__(self, layout: Layout, source: Source) -> None:
+        # spawn: a fork would copy the threads' locks of whatever the parent has loaded.
+        context = multiprocessing.get_context("spawn")
+        self.touching: Any = context.RawValue(ctypes.c_int64, _NO_RECORD)
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(
+            target=_serve, args=(theirs, layout, source, self.touching), daemon=True
+        )
+        self.process.start()
+        theirs.close()
+        self.started = False
+        self.task: _Task | None = None
+
+    def give(self, task: _Task) -> None:
+        self.task = task
+        self.touching.value = _NO_RECORD
+        # A worker that has died meanwhile is found out, with its task, when its pipe is read.
+        with contextlib.suppress(OSError):
+            self.connection.send((task.shard, task.crashers))
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+    def cause_of_death(self) -> str:
+        self.process.join()
+        code = self.process.exitcode or 0
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def available_cpus() -> int:
+    """CPUs this process may use: a container may grant fewer than there are."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def build_shards(
+    layout: Layout, source: Source, shards: Sequence[int], workers: int
+) -> Generator[tuple[int, int]]:
+    """Build `shards` with `workers` processes, or in this one where `workers` is 0.
+
+    Yields (records done, records unreadable) of these shards, now and then. Raises StorageError
+    where a shard cannot be written and DcganError where processes cannot be started or kept alive.
+    """
+    done = unreadable = 0
+    if workers == 0:
+        for shard in shards:
+            unreadable += build_shard(layout, shard, source, {}, lambda _: None)
+            done += len(layout.span(shard))
+            yield done, unreadable
+        return
+
+    pending = deque(_Task(shard) for shard in shards)
+    crew = [_Worker(layout, source) for _ in range(min(workers, len(pending)))]
+    deaths = 0
+    try:
+        while pending or any(worker.task for worker in crew):
+            ready = wait([worker.connection for worker in crew], _TICK)
+            for place, worker in enumerate(crew):
+                if worker.connection not in ready:
+                    continue
+                try:
+                    reply = worker.connection.recv()
+                except (EOFError, OSError):
+                    deaths += _bury(worker, pending)
+                    if deaths > _MOST_DEATHS:
+                        raise DcganError(_KEEP_DYING.format(worker.cause_of_death())) from None
+                    crew[place] = _Worker(layout, source)
+                    continue
+                if isinstance(reply, Exception):
+                    raise reply
+                if worker.task:
+                    done += len(layout.span(worker.task.shard))
+                    unreadable += reply
+                worker.started, worker.task = True, None
+            for worker in crew:
+                if pending and worker.started and not worker.task:
+                    worker.give(pending.popleft())
+            yield done + sum(_in_hand(layout, worker) for worker in crew), unreadable
+    finally:
+        for worker in crew:
+            worker.stop()
+
+
+_KEEP_DYING = (
+    "decoding: the worker processes keep ending ({}); close other programs if memory is short, "
+    "or pass --no-cache"
+)
+
+
+def _bury(worker: _Worker, pending: deque[_Task]) -> int:
+    """Put the task of a dead worker back; returns 1 where no record is to blame, else 0."""
+    cause = worker.cause_of_death()
+    worker.connection.close()
+    task, record = worker.task, int(worker.touching.value)
+    if task is None:
+        return 1
+    pending.appendleft(task)
+    if record == _NO_RECORD:
+        return 1
+    if record in task.suspects:
+        task.crashers[record] = f"crashes the decoder ({cause})"
+    task.suspects.add(record)
+    return 0
+
+
+def _in_hand(layout: Layout, worker: _Worker) -> int:
+    """How many records of its shard a worker has done already."""
+    record = int(worker.touching.value)
+    if worker.task is None or record == _NO_RECORD:
+        return 0
+    return record - layout.span(worker.task.shard).start
+
+
+def _serve(connection: Connection, layout: Layout, source: Source, touching: Any) -> None:
+    """The life of a worker: say hello, then build the shards that come, until the pipe ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+
+    def announce(number: int) -> None:
+        touching.value = number
+
+    try:
+        connection.send(None)
+        while True:
+            shard, crashers = connection.recv()
+            try:
+                reply = build_shard(layout, shard, source, crashers, announce)
+            except Exception as error:  # noqa: BLE001 - raised again by the parent
+                reply = error
+            connection.send(reply)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
