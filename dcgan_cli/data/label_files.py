@@ -31,7 +31,7 @@ _CORNERS = ("x0", "y0", "x1", "y1")
 _CLASS_COLUMN = re.compile(
     r"(^|[_ ])(label|class|category|target|digit|type|group|split|id)$", re.IGNORECASE
 )
-_TRUTH = {"true": 1.0, "false": 0.0}
+_TRUTH = {"true": "1", "false": "0", "": "nan"}
 _NOWHERE, _AMBIGUOUS = -1, -2
 
 
@@ -105,7 +105,12 @@ def read_table(path: Path) -> Table:
             file.seek(0)
             delimiter = max(",;\t", key=first.count)
             reader = csv.reader(file, delimiter=delimiter, strict=True)
-            numbered = [(reader.line_num, row) for row in reader if row]
+            pool: dict[str, str] = {}  # equal cells are one object: tables repeat themselves
+            numbered = [
+                (reader.line_num, [pool.setdefault(cell, cell) for cell in row])
+                for row in reader
+                if row
+            ]
     except OSError as error:
         raise SourceError(
             f"--labels {path}: {error.strerror or error}; expected a CSV file"
@@ -176,31 +181,26 @@ def _refuse_repeats(table: Table, row_file: NDArray[np.int64]) -> None:
 
 def _column(name: str, cells: Sequence[str]) -> Words | NDArray[np.float64]:
     """The cells of a column as what they mean; the rules stand at the head of this module."""
-    cells = [cell.strip() for cell in cells]
-    values = None if _CLASS_COLUMN.search(name) else _numbers(cells)
+    words = Words.collect(cell.strip() for cell in cells)
+    values = None if _CLASS_COLUMN.search(name) else _numbers(words.vocabulary.tolist())
     if values is None:
-        return Words.collect(cells)
-    known = values[~np.isnan(values)]
-    kinds = set(known.tolist())
-    if kinds <= {0.0, 1.0} or kinds <= {-1.0, 1.0}:
-        codes = np.where(np.isnan(values), 0, np.where(values > 0, 1, 2))
-        return Words(np.array(["", name, f"not_{name}"]), codes)
-    return values
+        return words
+    known = set(values[~np.isnan(values)].tolist())
+    if known <= {0.0, 1.0} or known <= {-1.0, 1.0}:
+        meanings = [
+            "" if math.isnan(value) else name if value > 0 else f"not_{name}" for value in values
+        ]
+        return Words(np.array(meanings, np.str_), words.codes)
+    return values[words.codes]
 
 
 def _numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:
-    """The cells as numbers, NaN where empty; None where one is no finite number, or all are empty."""
+    """Distinct cells as numbers, NaN where unknown; None where one is no finite number."""
     try:
-        values = [_TRUTH.get(cell.lower()) if cell.isalpha() else None for cell in cells]
-        numbers = np.array(
-            [
-                (float(cell) if cell else math.nan) if truth is None else truth
-                for cell, truth in zip(cells, values, strict=True)
-            ]
-        )
+        values = np.array([float(_TRUTH.get(cell.lower(), cell)) for cell in cells])
     except ValueError:
         return None
-    return None if np.isinf(numbers).any() or np.isnan(numbers).all() else numbers
+    return None if np.isinf(values).any() or np.isnan(values).all() else values
 
 
 def _spread(

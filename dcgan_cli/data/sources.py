@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.kinds import digits, folder, idx, lsun, tars, zips
+from dcgan_cli.data.kinds import celeba, cifar, digits, folder, idx, lsun, svhn, tars, zips
 from dcgan_cli.data.kinds.names import is_picture_name
 from dcgan_cli.data.kinds.reading import first_bytes, unreadable
 from dcgan_cli.data.label_files import join_labels
@@ -16,8 +16,6 @@ from dcgan_cli.data.labels import Labels
 from dcgan_cli.errors import SourceError, UsageError
 
 DEMOS = ("faces", "rooms")
-DEMO_COUNT = 20_000
-"""How many pictures of a drawn data set there are unless a number is asked for."""
 
 Record = bytes | NDArray[np.uint8]
 """One picture as its source holds it: an encoded file, or pixels uint8 [H, W] or [H, W, 3 or 4]."""
@@ -81,13 +79,13 @@ def open_source(location: str, *, labels: Path | None = None, limit: int | None 
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: expected at least 1")
     source = _open(location, limit)
+    count = len(source) if limit is None else min(limit, len(source))
+    if labels is None and count == len(source):
+        return source
     known = source.labels
     if labels is not None:
         joined = join_labels(labels, source)
         known = joined if known is None else known.updated(joined)
-    count = len(source) if limit is None else min(limit, len(source))
-    if known is source.labels and count == len(source):
-        return source
     return _View(source, count, known)
 
 
@@ -136,6 +134,9 @@ class _Kind(Protocol):
 
 _KINDS: tuple[_Kind, ...] = (
     lsun,  # a folder that is an LMDB, or that holds *_lmdb folders
+    cifar,  # data_batch_1 .. 5, or train and meta
+    svhn,  # MATLAB files
+    celeba,  # list_attr_celeba.txt
     idx,  # an IDX file, or a folder of them
     zips,  # PK..
     tars,  # "ustar" in its first header
@@ -189,9 +190,9 @@ def _open_demo(location: str, limit: int | None) -> Source:
             + " or ".join(f"demo:{name}" for name in DEMOS)
             + ", with a number of pictures if you like: demo:faces:5000"
         )
-    from dcgan_cli.data.demo.source import DemoSource
+    from dcgan_cli.data.demo.source import DEFAULT_COUNT, DemoSource
 
-    count = int(typed) if typed else limit or DEMO_COUNT
+    count = int(typed) if typed else limit or DEFAULT_COUNT
     return DemoSource(name, min(count, limit or count))
 
 
@@ -218,8 +219,11 @@ def _not_understood(path: Path) -> SourceError:
         return SourceError(f"{path}: one picture is not enough; give its folder, {path.parent}")
     if not head:
         return SourceError(f"{path}: the file is empty; download or copy it again")
-    found = next((name for magic, name in _FOREIGN if head.startswith(magic)), "an unknown file")
-    return SourceError(f"{path}: found {found}; expected {_UNDERSTOOD}")
+    found = next(
+        (name for magic, name in _FOREIGN if head.startswith(magic)),
+        "neither pictures nor an archive of them",
+    )
+    return SourceError(f"{path}: {found}; expected {_UNDERSTOOD}")
 
 
 _UNDERSTOOD = (

@@ -14,22 +14,28 @@ Load = Callable[[], NDArray[np.uint8]]
 
 
 class ArraySource:
-    """Pictures uint8 [N, H, W] or [N, H, W, 3] that `load` gives.
+    """Pictures uint8 [N, H, W] or [N, H, W, 3].
 
-    `load` is called once here, and once more in every process that gets the source pickled and
-    reads from it: pixels are not sent between processes.
+    Pixels are not sent between processes: one that gets the source pickled calls `load` for them
+    when it first reads. `files` are what the fingerprint watches.
     """
 
     def __init__(
-        self, kind: str, location: str, load: Load, labels: Labels | None, files: Sequence[Path]
+        self,
+        kind: str,
+        location: str,
+        pixels: NDArray[np.uint8],
+        load: Load,
+        labels: Labels | None,
+        files: Sequence[Path],
     ) -> None:
         self.kind = kind
         self.location = location
         self.labels = labels
         self._load = load
         self._files = list(files)
-        self._pixels: NDArray[np.uint8] | None = load()
-        self._count = len(self._pixels)
+        self._pixels: NDArray[np.uint8] | None = pixels
+        self._count = len(pixels)
 
     def __len__(self) -> int:
         return self._count

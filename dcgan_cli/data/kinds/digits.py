@@ -15,7 +15,9 @@ from dcgan_cli.data.kinds.arrays import ArraySource, class_labels
 def open_digits() -> ArraySource:
     """The digits as uint8 [1797, 8, 8], ink light on black, with the column "label"."""
     labels = class_labels(_bunch().target.astype(np.int64))
-    return ArraySource("scikit-learn's handwritten digits", "digits", _pixels, labels, [])
+    return ArraySource(
+        "scikit-learn's handwritten digits", "digits", _pixels(), _pixels, labels, []
+    )
 
 
 def _pixels() -> NDArray[np.uint8]:

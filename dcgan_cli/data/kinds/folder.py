@@ -57,7 +57,7 @@ class FolderSource:
 
     def fingerprint(self) -> str:
         """A digest of the names, sizes and times of the files; where the folder is does not count."""
-        digest = hashlib.sha256(self._names.bytes())
+        digest = hashlib.sha256(self._names.tobytes())
         for index in range(len(self)):
             try:
                 status = self._path(index).stat()

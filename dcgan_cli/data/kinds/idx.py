@@ -51,7 +51,7 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
     if labels_file != pictures and labels_file.is_file():
         codes = _read(labels_file, _LABELS)
         labels, files = class_labels(codes), [*files, labels_file.absolute()]
-    source = ArraySource(kind, location, load, labels, files)
+    source = ArraySource(kind, location, load(), load, labels, files)
     if labels is not None and len(labels.columns["label"]) != len(source):
         raise SourceError(
             f"{labels_file}: {len(labels.columns['label']):,} labels for the {len(source):,} "
@@ -109,26 +109,22 @@ def _choose(files: list[Path], location: str, part: str) -> Path:
 def _read(path: Path, magic: bytes) -> NDArray[np.uint8]:
     """The values of an IDX file: mapped from a plain file, unpacked into memory from a gzip."""
     packed = first_bytes(path, 2) == b"\x1f\x8b"
-    header_size = 4 + 4 * magic[3]
+    dimensions = magic[3]
+    header_size = 4 + 4 * dimensions
     try:
         with gzip.open(path) if packed else path.open("rb") as file:
             header = file.read(header_size)
-            shape = tuple(np.frombuffer(header[4:].ljust(4 * magic[3], b"\0"), ">u4").tolist())
             if not header.startswith(magic) or len(header) < header_size:
-                raise SourceError(
-                    f"{path}: not an IDX file of {'pictures' if magic == _PICTURES else 'labels'}; download it again"
-                )
-            size = path.stat().st_size
-            if math.prod(shape) > (size * _BEST_DEFLATE if packed else size):
-                raise SourceError(
-                    f"{path}: cut short for the {shape[0]:,} entries it announces; download it again"
-                )
-            if not packed:
-                return np.memmap(path, np.uint8, "r", header_size, shape)
-            values = file.read(math.prod(shape))
+                raise SourceError(f"{path}: expected an IDX file of bytes; download it again")
+            shape = tuple(np.frombuffer(header, ">u4", dimensions, offset=4).tolist())
+            needed, size = math.prod(shape), path.stat().st_size
+            believable = needed <= (size * _BEST_DEFLATE if packed else size - header_size)
+            values = file.read(needed) if believable and (packed or not needed) else b""
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceError(f"{path}: a damaged gzip file ({error}); download it again") from error
-    if len(values) < math.prod(shape):
+    if believable and needed and not packed:
+        return np.memmap(path, np.uint8, "r", header_size, shape)
+    if len(values) < needed:
         raise SourceError(
             f"{path}: cut short for the {shape[0]:,} entries it announces; download it again"
         )

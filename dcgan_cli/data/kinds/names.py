@@ -74,7 +74,7 @@ class NameTable:
     def __iter__(self) -> Iterator[bytes]:
         return (self.raw(index) for index in range(len(self)))
 
-    def bytes(self) -> bytes:
+    def tobytes(self) -> bytes:
         """All names, one after the other: what a fingerprint hashes."""
         return self._blob + self._ends.tobytes()
 

@@ -57,7 +57,7 @@ class TarSource:
     def fingerprint(self) -> str:
         """A digest of the archives' names, sizes and times, and of the table of their pictures."""
         paths = [file.path for file in self._files]
-        return fingerprint(paths, self._names.bytes(), self._offset.tobytes())
+        return fingerprint(paths, self._names.tobytes(), self._offset.tobytes())
 
 
 def matches(path: Path) -> bool:

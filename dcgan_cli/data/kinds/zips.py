@@ -105,11 +105,11 @@ class ZipSource:
     def fingerprint(self) -> str:
         """A digest of the pictures' names, sizes and checksums: the same wherever the zip is."""
         members = self._members
-        return fingerprint([], self._names.bytes(), members.size.tobytes(), members.crc.tobytes())
+        return fingerprint([], self._names.tobytes(), members.size.tobytes(), members.crc.tobytes())
 
 
 def matches(path: Path) -> bool:
-    """Whether the file begins like a zip, or ends like one (self-extracting archives)."""
+    """Whether the file begins like a zip, or is called one."""
     if first_bytes(path, 4) in (b"PK\3\4", b"PK\5\6"):
         return True
     return path.is_file() and path.suffix.lower() == ".zip"

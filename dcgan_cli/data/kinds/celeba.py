@@ -1,0 +1,60 @@
+"""CelebA: pictures and `list_attr_celeba.txt`, whose 40 attributes become columns of words.
+
+An attribute such as Smiling is the words "Smiling" (1) and "not_Smiling" (−1), so that concepts can
+be named after them. Form: a line with the number of pictures, a line with the attributes' names,
+then one line a picture.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from dcgan_cli.data.kinds import folder, zips
+from dcgan_cli.data.kinds.folder import FolderSource
+from dcgan_cli.data.kinds.zips import ZipSource
+from dcgan_cli.data.label_files import Table, join_table
+from dcgan_cli.errors import SourceError
+
+_LIST = "list_attr_celeba.txt"
+_PICTURES = "img_"
+"""How CelebA's folders and zips of pictures begin; the list may lie beside such a one."""
+
+
+def matches(path: Path) -> bool:
+    """Whether the list lies in the folder `path`, or beside the pictures that `path` is."""
+    return _list_file(path) is not None and (path.is_dir() or zips.matches(path))
+
+
+def open_path(path: Path, location: str, part: str | None) -> FolderSource | ZipSource:
+    """The pictures at `path` with their attributes. Raises SourceError as folders and zips do."""
+    opened = (folder if path.is_dir() else zips).open_path(path, location, part)
+    opened.kind = "CelebA"
+    if list_file := _list_file(path):
+        attributes = dataclasses.replace(join_table(_read_list(list_file), opened), listed=None)
+        opened.labels = attributes
+    return opened
+
+
+def _list_file(path: Path) -> Path | None:
+    places = [path / _LIST, path / "Anno" / _LIST]
+    if path.name.startswith(_PICTURES):
+        places += [path.parent / _LIST, path.parent.parent / "Anno" / _LIST]
+    return next((place for place in places if place.is_file()), None)
+
+
+def _read_list(path: Path) -> Table:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}: not a list of attributes; download it again") from error
+    pool: dict[str, str] = {}
+    numbered = [
+        (number, [pool.setdefault(cell, cell) for cell in line.split()])
+        for number, line in enumerate(lines[2:], start=3)
+        if line.strip()
+    ]
+    header = ["file", *lines[1].split()] if numbered else []
+    wrong = next((number for number, row in numbered if len(row) != len(header)), None)
+    if not numbered or wrong is not None:
+        where = f"line {wrong}" if wrong else "its two lines of heading"
+        raise SourceError(f"{path}: {where} is not what CelebA's list says; download it again")
+    return Table(path, header, [row for _, row in numbered], [number for number, _ in numbered])

@@ -1,0 +1,186 @@
+"""CIFAR-10 and CIFAR-100 in their "python" form: pickles of rows of 3072 bytes, colour by colour.
+
+Pickles can run code when they are read. The ones here are read by an unpickler that knows three
+names of numpy, and gives it stand-ins even for those: nothing of numpy and nothing of the file is
+ever called. Form: https://www.cs.toronto.edu/~kriz/cifar.html, "Dataset layout".
+"""
+
+import functools
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.data.kinds.arrays import ArraySource
+from dcgan_cli.data.labels import Columns, Labels, Words
+from dcgan_cli.errors import SourceError
+
+_FOLDERS = (".", "cifar-10-batches-py", "cifar-100-python")
+_PARTS = {
+    "train": ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"),
+    "test": ("test_batch",),
+}
+_HUNDRED_PARTS = {"train": ("train",), "test": ("test",)}
+_SIDE, _ROW = 32, 3 * 32 * 32
+_COLUMNS = {
+    "label": (("labels", "label_names"), ("fine_labels", "fine_label_names")),
+    "coarse_label": (("coarse_labels", "coarse_label_names"),),
+}
+"""For each column: what its numbers are called in a batch, and its words in the meta file."""
+
+
+def matches(path: Path) -> bool:
+    """Whether `path` is a folder of batches (also in torchvision's layout)."""
+    return _home(path) is not None
+
+
+def open_path(path: Path, location: str, part: str | None) -> ArraySource:
+    """The train batches in `path`, or the test batch.
+
+    Raises:
+        SourceError: batches that are missing, damaged or hostile, or no such part.
+    """
+    folder, parts, meta_name = _home(path) or (path, _PARTS, "batches.meta")
+    part = part or "train"
+    if part not in parts:
+        raise SourceError(f"{location}: CIFAR has no part {part}; use #train or #test")
+    files = [(folder / name).absolute() for name in parts[part]]
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise SourceError(f"{location}: {', '.join(missing)} missing; unpack the archive again")
+    batches = [_read_pickle(file) for file in files]
+    pixels = _stack(files, batches)
+    meta_file = folder / meta_name
+    meta = _read_pickle(meta_file) if meta_file.is_file() else {}
+    name = "CIFAR-10" if parts is _PARTS else "CIFAR-100"
+    return ArraySource(
+        f"{name}, {part} part",
+        location,
+        pixels,
+        functools.partial(_load, files),
+        _labels(folder, batches, meta, len(pixels)),
+        files,
+    )
+
+
+def _home(path: Path) -> tuple[Path, dict[str, tuple[str, ...]], str] | None:
+    """The folder with the batches, the files of its parts, and the name of its meta file."""
+    for place in _FOLDERS:
+        folder = path / place
+        if any((folder / name).is_file() for name in (*_PARTS["train"], *_PARTS["test"])):
+            return folder, _PARTS, "batches.meta"
+        if (folder / "meta").is_file() and (folder / "train").is_file():
+            return folder, _HUNDRED_PARTS, "meta"
+    return None
+
+
+def _load(files: Sequence[Path]) -> NDArray[np.uint8]:
+    return _stack(files, [_read_pickle(file) for file in files])
+
+
+def _stack(files: Sequence[Path], batches: Sequence[dict[str, Any]]) -> NDArray[np.uint8]:
+    """The rows of all batches as pictures uint8 [N, 32, 32, 3]."""
+    rows: list[NDArray[np.uint8]] = []
+    for file, batch in zip(files, batches, strict=True):
+        data = batch.get("data")
+        if not isinstance(data, _Array) or data.values.ndim != 2 or data.values.shape[1] != _ROW:
+            raise SourceError(
+                f"{file}: expected a batch of CIFAR, rows of {_ROW} bytes called data"
+            )
+        rows.append(data.values)
+    channels_first = np.concatenate(rows).reshape(-1, 3, _SIDE, _SIDE)
+    return channels_first.transpose(0, 2, 3, 1)
+
+
+def _labels(
+    folder: Path, batches: Sequence[dict[str, Any]], meta: dict[str, Any], count: int
+) -> Labels | None:
+    """The classes of all batches as words, by the meta file; as digits without one."""
+    columns: dict[str, Words] = {}
+    for column, forms in _COLUMNS.items():
+        for codes_name, words_name in forms:
+            if not all(codes_name in batch for batch in batches):
+                continue
+            codes = [code for batch in batches for code in batch[codes_name]]
+            words = [_text(word) for word in meta.get(words_name, ())] or [
+                str(number) for number in range(100)
+            ]
+            if len(codes) != count or not all(
+                type(code) is int and 0 <= code < len(words) for code in codes
+            ):
+                raise SourceError(f"{folder}: the {codes_name} do not fit the pictures")
+            columns[column] = Words(np.array(words, np.str_), np.array(codes, np.int64))
+    return Labels(Columns(columns)) if columns else None
+
+
+def _text(word: object) -> str:
+    return word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word)
+
+
+def _read_pickle(path: Path) -> dict[str, Any]:
+    """The dictionary in a pickle of Python 2 or 3, with str keys. Raises SourceError."""
+    try:
+        with path.open("rb") as file:
+            content = _DataUnpickler(file, encoding="bytes").load()
+    except OSError:
+        raise
+    except Exception as error:  # a damaged or hostile pickle raises anything
+        raise SourceError(
+            f"{path}: not a batch of CIFAR ({error}), nothing of it was run; download it again"
+        ) from error
+    if not isinstance(content, dict):
+        raise SourceError(f"{path}: not a batch of CIFAR; download it again")
+    return {_text(key): value for key, value in content.items()}
+
+
+class _Dtype:
+    """Stands for a numpy dtype: its code alone."""
+
+    def __init__(self, code: object, *_: object) -> None:
+        self.code = _text(code)
+
+    def __setstate__(self, state: object) -> None:
+        """The byte order, which one-byte values have not."""
+
+
+class _Array:
+    """Stands for a numpy array of bytes: `values` uint8, made from checked parts."""
+
+    values: NDArray[np.uint8]
+
+    def __init__(self, *_: object) -> None:
+        self.values = np.empty(0, np.uint8)
+
+    def __setstate__(self, state: tuple[int, tuple[int, ...], _Dtype, bool, bytes]) -> None:
+        _, shape, dtype, column_major, data = state
+        if dtype.code not in ("u1", "uint8"):
+            raise pickle.UnpicklingError(f"an array of {dtype.code}, expected bytes")
+        values = np.frombuffer(bytes(data), np.uint8)
+        self.values = values.reshape(shape, order="F" if column_major else "C")
+
+
+def _latin1(text: str, encoding: str) -> bytes:
+    """How Python 3 writes bytes into pickles of old protocols."""
+    if encoding not in ("latin1", "latin-1"):
+        raise pickle.UnpicklingError(f"the encoding {encoding}")
+    return text.encode("latin-1")
+
+
+class _DataUnpickler(pickle.Unpickler):
+    """Reads dictionaries, lists, numbers, text and arrays of bytes; refuses every other name."""
+
+    def find_class(self, module_name: str, global_name: str) -> Any:
+        if global_name == "_reconstruct" and module_name in (
+            "numpy.core.multiarray",
+            "numpy._core.multiarray",
+        ):
+            return _Array
+        known = {("numpy", "ndarray"): _Array, ("numpy", "dtype"): _Dtype}
+        known_name = (module_name, global_name)
+        if known_name == ("_codecs", "encode"):
+            return _latin1
+        if known_name not in known:
+            raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}")
+        return known[known_name]

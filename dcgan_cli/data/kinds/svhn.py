@@ -1,0 +1,81 @@
+"""SVHN, "cropped digits": MATLAB files with X [32, 32, 3, N] and y [N, 1], where 10 means 0.
+
+Form: http://ufldl.stanford.edu/housenumbers, format 2.
+"""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.data.kinds.arrays import ArraySource, class_labels
+from dcgan_cli.data.kinds.reading import first_bytes
+from dcgan_cli.errors import SourceError
+
+_FILE = "{}_32x32.mat"
+_PARTS = ("train", "test", "extra")
+
+
+def matches(path: Path) -> bool:
+    """Whether `path` is a MATLAB file, or a folder that holds train_32x32.mat and its kin."""
+    return first_bytes(path, 6) == b"MATLAB" or bool(_parts(path))
+
+
+def open_path(path: Path, location: str, part: str | None) -> ArraySource:
+    """The pictures of a file, or of one part (train unless `part` says otherwise) of a folder.
+
+    Raises:
+        SourceError: no such part, or a file that is damaged or holds something else.
+    """
+    kind = "SVHN"
+    if parts := _parts(path):
+        part = part or "train"
+        if part not in parts:
+            raise SourceError(f"{location}: no {part} part there; use #{' or #'.join(parts)}")
+        path, kind = path / _FILE.format(part), f"SVHN, {part} part"
+    elif part is not None:
+        raise SourceError(f"{location}: a MATLAB file has no parts; drop #{part}")
+    path = path.absolute()
+    variables = _read(path)
+    pixels = _pixels(path, variables)
+    labels = None
+    if "y" in variables:
+        codes = np.asarray(variables["y"]).reshape(-1)
+        if len(codes) != len(pixels) or codes.min() < 0 or codes.max() > 10:
+            raise SourceError(f"{path}: y does not fit the {len(pixels):,} pictures of X")
+        labels = class_labels(codes.astype(np.int64) % 10)
+    return ArraySource(kind, location, pixels, functools.partial(_load, path), labels, [path])
+
+
+def _parts(path: Path) -> list[str]:
+    return [part for part in _PARTS if (path / _FILE.format(part)).is_file()]
+
+
+def _load(path: Path) -> NDArray[np.uint8]:
+    return _pixels(path, _read(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not first_bytes(path, 10).startswith(b"MATLAB 5.0"):
+        raise SourceError(
+            f"{path}: expected a MATLAB 5.0 file; save it with -v7 or download it again"
+        )
+    from scipy.io import loadmat  # takes half a second to import
+
+    try:
+        return loadmat(path, variable_names=["X", "y"])
+    except OSError:
+        raise
+    except Exception as error:  # scipy raises anything for a damaged file
+        raise SourceError(f"{path}: a damaged MATLAB file ({error}); download it again") from error
+
+
+def _pixels(path: Path, variables: dict[str, Any]) -> NDArray[np.uint8]:
+    """X as pictures uint8 [N, H, W, 3]: a view, for MATLAB's order keeps a picture together."""
+    x = variables.get("X")
+    if x is None or x.dtype != np.uint8 or x.ndim != 4 or x.shape[2] != 3 or x.shape[3] == 0:
+        found = "no X" if x is None else f"X of {x.dtype} {list(x.shape)}"
+        raise SourceError(f"{path}: {found}; expected SVHN's X of uint8 [32, 32, 3, N]")
+    return x.transpose(3, 0, 1, 2)
