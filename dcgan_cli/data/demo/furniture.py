@@ -233,7 +233,7 @@ class Lamp:
         patch = Patch(canvas, camera, self.plane, rect)
         across, up = patch.u - self.u, patch.v - self.middle
         radius = (across**2 + up**2) / self.glow**2
-        patch.lay(0.7 * unit(1 - radius), (1.0, 0.86, 0.55))
+        patch.lay(0.7 * unit(1 - radius) ** 1.5, (1.0, 0.86, 0.55))
         if self.hanging:
             patch.lay(
                 patch.box((self.u - 0.015, self.middle, self.u + 0.015, self.foot)),
