@@ -55,7 +55,7 @@ class Window:
         patch.lay(patch.box((u0, v0 + 0.04, u1, v1)), self.frame)
         bar = 0.07
         glass = (u0 + bar, v0 + 0.06 + bar, u1 - bar, v1 - bar)
-        patch.lay(patch.box(glass), self.view(patch, glass))
+        patch.lay(patch.box(glass), self._view(patch, glass))
         left, bottom, right, top = glass
         patch.shade(patch.box((left, top - 0.06, right, top)), 0.82)
         for column in range(1, self.columns):
@@ -67,9 +67,9 @@ class Window:
         patch.lay(patch.box((u0, v0, u1, v0 + 0.06)), shaded(self.frame, 0.86))
         patch.lay(patch.box((u0, v0 + 0.05, u1, v0 + 0.085)), shaded(self.frame, 1.0))
         if self.curtain:
-            self.drape(patch, self.curtain)
+            self._drape(patch, self.curtain)
 
-    def view(self, patch: Patch, glass: Rect) -> Values:
+    def _view(self, patch: Patch, glass: Rect) -> Values:
         """Sky over two ridges of hills, float32 [h, w, 3]."""
         left, bottom, right, top = glass
         height = (patch.v - bottom) / (top - bottom)
@@ -83,7 +83,7 @@ class Window:
             lay(colours, patch.below(bottom + ridge * (top - bottom)), colour)
         return colours
 
-    def drape(self, patch: Patch, colour: Paint) -> None:
+    def _drape(self, patch: Patch, colour: Paint) -> None:
         """Two gathered curtains under a rod."""
         u0, v0, u1, v1 = self.rect
         width = 0.27 * (u1 - u0)
@@ -106,7 +106,7 @@ class Door:
 
     plane: Plane
     rect: Rect
-    panels: tuple[tuple[float, float, float, float], ...]
+    panels: tuple[Rect, ...]
     leaf: Paint
     casing: Paint
     hinge_first: bool
@@ -175,9 +175,9 @@ class Picture:
         inner = (u0 + 0.05, v0 + 0.05, u1 - 0.05, v1 - 0.05)
         patch.lay(patch.box(inner), (0.95, 0.93, 0.88))
         art = (u0 + 0.12, v0 + 0.12, u1 - 0.12, v1 - 0.12)
-        patch.lay(patch.box(art), self.art(patch, art))
+        patch.lay(patch.box(art), self._art(patch, art))
 
-    def art(self, patch: Patch, rect: Rect) -> Values:
+    def _art(self, patch: Patch, rect: Rect) -> Values:
         """What the picture shows, float32 [h, w, 3]."""
         u0, v0, u1, v1 = rect
         width, height = u1 - u0, v1 - v0
@@ -241,7 +241,7 @@ class Lamp:
             )
             tall, wide, narrow = 0.16, 0.31, 0.08
         else:
-            self.paint_body(patch)
+            self._paint_body(patch)
             tall, wide, narrow = 0.18, 0.29, 0.18
         rise = unit((up + tall) / (2 * tall))
         half = wide + (narrow - wide) * (rise**1.6 if self.hanging else rise)
@@ -251,7 +251,7 @@ class Lamp:
         patch.lay(shade, shaded(self.tint, light))
         patch.lay(shade * patch.below(self.middle - tall + 0.045), (1.0, 0.95, 0.78))
 
-    def paint_body(self, patch: Patch) -> None:
+    def _paint_body(self, patch: Patch) -> None:
         """A rounded vase under the shade, lit from above."""
         low, high = self.foot, self.middle - 0.1
         tall = high - low

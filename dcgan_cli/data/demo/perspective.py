@@ -122,9 +122,8 @@ class Patch:
     """The part of a canvas around a rectangle of a plane; painting it paints the canvas.
 
     `u`, `v` are the place of each pixel on the plane in metres and `su`, `sv` the screen widths
-    per metre; the four broadcast to the shape of the patch, and all that is computed from them is
-    float32. Painting is confined to the patch, which reaches
-    `margin` (screen widths) beyond the rectangle.
+    per metre; the four broadcast to the shape of the patch. Painting is confined to the patch,
+    which reaches `margin` (screen widths) beyond the rectangle.
     """
 
     def __init__(
