@@ -57,7 +57,7 @@ class Canvas:
         self.pixels[:] = np.asarray(background, np.float32)
 
     def patch(self, x0: float, y0: float, x1: float, y1: float) -> "Canvas":
-        """The part of this canvas that holds a rectangle; painting on it paints here."""
+        """The part of this canvas that holds a rectangle: a view, painting on it paints here."""
         left, top = float(self.x[0, 0]), float(self.y[0, 0])
         height, width = self.x.shape
 
@@ -71,12 +71,12 @@ class Canvas:
         return self._view(self.x[window], self.y[window], self.pixels[window], self.pixel)
 
     def frame(self, cx: float, cy: float, scale: float) -> "Canvas":
-        """The whole canvas, measured from (cx, cy) in units of `scale`; painting on it paints here."""
+        """All of this canvas, measured from (cx, cy) in units of `scale`; a view likewise."""
         x, y = (self.x - cx) / scale, (self.y - cy) / scale
         return self._view(x, y, self.pixels, self.pixel / scale)
 
     def bent(self, x: Field) -> "Canvas":
-        """The same pixels with other x coordinates; painting on it paints here."""
+        """All of this canvas with other x coordinates; a view likewise."""
         return self._view(x, self.y, self.pixels, self.pixel)
 
     def _view(self, x: Field, y: Field, pixels: NDArray[np.float32], pixel: float) -> "Canvas":
@@ -132,7 +132,7 @@ def smoothstep(low: float, high: float, value: Field) -> Field:
 def ellipse(
     x: Field, y: Field, cx: float, cy: float, rx: float, ry: float, angle: float = 0.0
 ) -> Field:
-    """Distance to an ellipse (first order, exact enough near the edge), turned by `angle` radians."""
+    """Distance to an ellipse turned by `angle` radians (first order: exact near the edge)."""
     c, s = math.cos(angle), math.sin(angle)
     u, v = (x - cx) * c + (y - cy) * s, (y - cy) * c - (x - cx) * s
     k0 = np.sqrt((u / rx) ** 2 + (v / ry) ** 2)
@@ -184,7 +184,7 @@ def outline(
 def _rays(
     points: tuple[tuple[float, float], ...], cx: float, cy: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Radius of a closed curve in each direction, and the cosine of its slope against the circle."""
+    """Radius of a closed curve in each direction, and the cosine of its slope to the circle."""
     dx, dy = (_closed_spline(points) - (cx, cy)).T
     angles = np.arctan2(dy, dx)
     order = np.argsort(angles)

@@ -4,17 +4,17 @@ import math
 
 import numpy as np
 
-from dcgan_cli.data.demo.canvas import Canvas, Field, ellipse, mix, outline, smoothstep, stroke
-from dcgan_cli.data.demo.head import Head, Rgb, face_outline, lit, tinted
+from dcgan_cli.data.demo.canvas import Canvas, Field, ellipse, mix, smoothstep, stroke
+from dcgan_cli.data.demo.head import Head, Rgb, face_contour, lit, tinted
 
 
 def paint_ear(head: Head, side: int) -> None:
-    """The ear at `side` (-1 left, 1 right of the picture): behind the cheek, unless turned to us."""
+    """The ear at `side` (-1 left, 1 right): behind the cheek, unless it is turned to us."""
     x = head.across(side * 1.03, -0.08)
     near = max(-side * math.sin(head.yaw), 0.0)
     half = 0.15 + 0.12 * near
     canvas = head.canvas.patch(x - 0.4, -0.4, x + 0.4, 0.6)
-    with canvas.clipped(-_contour(head, canvas) - 2 * near):
+    with canvas.clipped(-face_contour(head, canvas) - 2 * near):
         ear = ellipse(canvas.x, canvas.y, x, 0.10, half, 0.30, side * 0.15)
         canvas.paint(ear, tinted(head.skin, head.shadow, 0.35))
         inner = ellipse(canvas.x, canvas.y, x + side * 0.02, 0.09, half * 0.55, 0.19, side * 0.15)
@@ -24,7 +24,7 @@ def paint_ear(head: Head, side: int) -> None:
 def paint_face(head: Head, iris: Rgb, hair: Rgb, beard: float) -> None:
     """Skin and features within the contour of the face; `beard` is its opacity in [0, 1]."""
     canvas = head.canvas.patch(-1.35, -1.5, 1.35, 1.55)
-    contour = _contour(head, canvas)
+    contour = face_contour(head, canvas)
     with canvas.clipped(contour):
         _paint_skin(head, canvas, contour)
         if beard > 0:
@@ -32,10 +32,6 @@ def paint_face(head: Head, iris: Rgb, hair: Rgb, beard: float) -> None:
         _paint_eyes(head, iris, hair)
         _paint_nose(head)
         _paint_mouth(head)
-
-
-def _contour(head: Head, canvas: Canvas) -> Field:
-    return outline(canvas.x, canvas.y, face_outline(head), 0.15 * math.sin(head.yaw), 0.1)
 
 
 def _paint_skin(head: Head, canvas: Canvas, contour: Field) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcgan_cli.data.demo.canvas import Canvas, Field, smoothstep
+from dcgan_cli.data.demo.canvas import Canvas, Field, outline, smoothstep
 
 Rgb = tuple[float, float, float]
 
@@ -47,7 +47,8 @@ class Head:
     @property
     def shadow(self) -> Rgb:
         """Skin away from the light: darker and warmer."""
-        return tuple(c * k for c, k in zip(self.skin, (0.70, 0.58, 0.57), strict=True))  # type: ignore[return-value]
+        red, green, blue = self.skin
+        return 0.70 * red, 0.58 * green, 0.57 * blue
 
     @property
     def lips(self) -> Rgb:
@@ -56,7 +57,7 @@ class Head:
         return tinted(self.skin, red, amount)
 
     def across(self, u: float, depth: float | None = None) -> float:
-        """Where a point of the face comes to lie; `depth` towards the viewer, else the surface's."""
+        """x of a point of the face; `depth` is towards the viewer, by default the surface's."""
         if depth is None:
             depth = math.sqrt(max(_RADIUS**2 - u * u, 0.0)) - _AXIS
         return u * math.cos(self.yaw) + depth * math.sin(self.yaw)
@@ -84,8 +85,8 @@ def lit(head: Head, canvas: Canvas) -> Field:
     return smoothstep(0.0, 1.0, head.light * nx - 0.38 * ny + 0.78 * nz)
 
 
-def face_outline(head: Head) -> list[tuple[float, float]]:
-    """The contour of skull, cheeks and chin; the lower, the further it swings with the turn."""
+def face_contour(head: Head, canvas: Canvas) -> Field:
+    """Distance to the contour of skull, cheeks and chin; what is lower swings further in a turn."""
     half = (
         [(0.55, -1.30), (0.93, -0.75), (1.0, -0.1), (0.965, 0.45), (0.84, 0.92), (0.50, 1.30)]
         if head.man
@@ -100,4 +101,5 @@ def face_outline(head: Head) -> list[tuple[float, float]]:
 
     right = [moved(u, v) for u, v in half]
     left = [moved(-u, v) for u, v in reversed(half)]
-    return [moved(0, -1.38), *right, moved(0, chin), *left]
+    around = [moved(0, -1.38), *right, moved(0, chin), *left]
+    return outline(canvas.x, canvas.y, around, 0.15 * swing, 0.1)
