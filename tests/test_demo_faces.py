@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from dcgan_cli.data.demo import faces, features, source
 from dcgan_cli.data.demo.canvas import Canvas, mix, outline, smoothstep
 from dcgan_cli.data.demo.faces import Face
+from dcgan_cli.data.demo.head import Head
 from dcgan_cli.data.demo.source import DemoSource
 from dcgan_cli.errors import SourceError
 
@@ -131,6 +132,15 @@ def test_features_move_with_the_turn_and_only_ever_its_way(
         places.append(float(across @ np.arange(128) / across.sum()))
     assert (np.diff(places) > 0.8).all()
     assert places[-1] - places[0] > 12
+
+
+@given(st.floats(-0.75, 0.75), st.floats(-1, 1))
+def test_turning_back_finds_the_point_of_the_face(u: float, turn: float) -> None:
+    yaw = 0.45 * turn
+    head = Head(Canvas(8, (0, 0, 0)), man=True, smiling=True, yaw=yaw, light=0, skin=(1, 1, 1))
+    x = np.array([[head.across(u)]])
+    if abs(x[0, 0] + 0.18 * np.sin(yaw)) < 1:  # within the rim
+        assert head.unturned(x)[0, 0] == pytest.approx(u, abs=1e-9)
 
 
 def test_looking_left_mirrors_looking_right() -> None:

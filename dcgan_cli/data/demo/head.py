@@ -57,7 +57,7 @@ class Head:
         return tinted(self.skin, red, amount)
 
     def across(self, u: float, depth: float | None = None) -> float:
-        """x of a point of the face; `depth` is towards the viewer, by default the surface's."""
+        """Place (x) of a point of the face; `depth` is towards the viewer, else the surface's."""
         if depth is None:
             depth = math.sqrt(max(_RADIUS**2 - u * u, 0.0)) - _AXIS
         return u * math.cos(self.yaw) + depth * math.sin(self.yaw)
