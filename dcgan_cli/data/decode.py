@@ -22,6 +22,8 @@ What is done on purpose, file by file:
 - *Truncated* files are refused, never half grey.
 """
 
+import contextlib
+import ctypes
 import io
 import logging
 import warnings
@@ -85,6 +87,10 @@ _SIDEWAYS = (5, 6, 7, 8)
 # once and for the process: warnings.catch_warnings is not safe where several threads decode.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
+# libtiff prints what it finds wrong on stderr itself. Where Pillow carries it in a form that cannot
+# be reached so, its lines show and do no other harm.
+with contextlib.suppress(AttributeError, OSError):
+    ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
 
 
 class Unreadable(ValueError):  # noqa: N818 - a fact about a picture, counted and skipped
@@ -147,8 +153,9 @@ def decode(record: Record, framing: Framing) -> tuple[NDArray[np.uint8], tuple[i
             Image.Resampling.BICUBIC,
             box=(left, top, left + side, top + side),
         )
-        pixels = np.asarray(image).reshape(framing.side, framing.side, -1)
-        return np.broadcast_to(pixels, framing.shape).copy(), picture.size
+        pixels = np.empty(framing.shape, np.uint8)
+        pixels[:] = np.asarray(image).reshape(framing.side, framing.side, -1)
+        return pixels, picture.size
     except Unreadable:
         raise
     # Readers fed with hostile bytes have raised every kind of error there is, from struct.error
