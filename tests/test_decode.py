@@ -357,6 +357,15 @@ def text_bomb() -> bytes:
     return encode(smooth(4, 4), "PNG", pnginfo=info)
 
 
+def tile_bomb() -> bytes:
+    """A TIFF of 100 by 100 pixels in one tile of 30,000 by 30,000: 900 MB, deflated to nothing."""
+    tile = zlib.compress(bytes(1000))
+    values = {256: 100, 257: 100, 258: 8, 259: 8, 262: 1, 277: 1, 322: 30_000, 323: 30_000}
+    values |= {324: 8 + 2 + 12 * 10 + 4, 325: len(tile)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in values.items())
+    return b"II*\0" + struct.pack("<IH", 8, len(values)) + entries + bytes(4) + tile
+
+
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "nothing": (lambda: b"", "empty file"),
     "text": (lambda: b"This is no picture at all.\n" * 40, "not a picture in JPEG, PNG"),
@@ -378,6 +387,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "ppm bomb": (lambda: b"P6 99999 99999 255\n", "more than 64 megapixels"),
     "text bomb": (text_bomb, "too large"),
+    "tile bomb": (tile_bomb, "30000x30000 pixels, more than 64 megapixels"),
     "scans": (progressive_bomb, "JPEG scans"),
     "no pixels": (lambda: png(4, 4), ""),
     "no width": (lambda: b"P6 0 5 255\n", ""),

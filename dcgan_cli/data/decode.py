@@ -83,6 +83,8 @@ _UPRIGHT = {
 
 _SIDEWAYS = (5, 6, 7, 8)
 
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
+
 # What Pillow thinks of a damaged tag is for the log of unreadable pictures, if for anyone. Set
 # once and for the process: warnings.catch_warnings is not safe where several threads decode.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -215,15 +217,18 @@ def _from_file(data: bytes, framing: Framing) -> _Picture:
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     _limit(*image.size)
     full, shrunk = image.size, 1.0
-    if image.format in ("JPEG", "MPO"):
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
         if data.count(b"\xff\xda") > MOST_SCANS:
             raise Unreadable(f"more than {MOST_SCANS} JPEG scans")
         least = framing.side * DRAFT_GAP
         if draft := image.draft(None, (least, least)):
             shrunk = full[0] / draft[1][2]
-    image.load()
-    if image.format == "TIFF":  # has turned itself upright while loading
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        # A tile is decoded whole, however small the picture; and loading turns it upright.
+        _limit(image.tag_v2.get(_TILE_WIDTH, 1), image.tag_v2.get(_TILE_LENGTH, 1))
+        image.load()
         return _Picture(image, image.size)
+    image.load()
     orientation = _orientation(image)
     if orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[orientation])
