@@ -1,6 +1,7 @@
 """One update of both networks: what happens between two minibatches (paper §4)."""
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +28,9 @@ FIGURES: tuple[str, ...] = (
 in G's, and the norms of both gradients. D(·) is a probability where the loss has one, else D's
 raw output."""
 
+Place = tuple[int, int, int]
+"""Number of the step, of the minibatch in it, and of rollbacks so far: what is random is addressed so."""
+
 
 @dataclass(frozen=True)
 class StepSettings:
@@ -46,17 +50,17 @@ class Updater:
     def __init__(self, model: ModelConfig, recipe: Recipe, settings: StepSettings) -> None:
         self.recipe = recipe
         self.settings = settings
-        self.generator = Generator(model)
-        self.discriminator = Discriminator(model)
+        # PyTorch's constructors draw weights, thrown away here, from the global generator.
+        with torch.random.fork_rng(devices=()):
+            self.generator = Generator(model)
+            self.discriminator = Discriminator(model)
         initialise(self.generator, torch_stream(settings.seed, "generator weights"))
         initialise(self.discriminator, torch_stream(settings.seed, "discriminator weights"))
         self.generator.to(settings.device)
         self.discriminator.to(settings.device)
         self.average: Generator | None = None
         if settings.ema is not None:
-            self.average = Generator(model).to(settings.device)
-            self.average.load_state_dict(self.generator.state_dict())
-            self.average.requires_grad_(False)
+            self.average = deepcopy(self.generator).requires_grad_(False)
         self.g_optimiser = self._adam(self.generator)
         self.d_optimiser = self._adam(self.discriminator)
 
@@ -87,31 +91,32 @@ class Updater:
         """D on every minibatch, then G on the pictures D saw last (both torch dialects)."""
         last = self.settings.d_steps - 1
         for j in range(last):
-            self._update_on_fresh(number, attempt, j, batch)
-        fake = self._generate(self._latents(number, attempt, last))
-        d_figures = self._update_discriminator(batch(last), fake.detach(), number, last)
+            self._update_on_fresh((number, j, attempt), batch)
+        place = (number, last, attempt)
+        fake = self._generate(self._latents(place))
+        d_figures = self._update_discriminator(batch(last), fake.detach(), place)
         return self._figures(d_figures, self._update_generator(fake))
 
     def _alternate(
         self, number: int, attempt: int, batch: Callable[[int], Tensor]
     ) -> Sequence[Tensor]:
         """G first, while its minibatch of reals passes by; then D on other ones (authors' code)."""
-        g_figures = self._update_generator(self._generate(self._latents(number, attempt, 0)))
+        g_figures = self._update_generator(self._generate(self._latents((number, 0, attempt))))
         last = self.settings.d_steps
         for j in range(1, last):
-            self._update_on_fresh(number, attempt, j, batch)
-        return self._figures(self._update_on_fresh(number, attempt, last, batch), g_figures)
+            self._update_on_fresh((number, j, attempt), batch)
+        return self._figures(self._update_on_fresh((number, last, attempt), batch), g_figures)
 
     def _update_on_fresh(
-        self, number: int, attempt: int, j: int, batch: Callable[[int], Tensor]
+        self, place: Place, batch: Callable[[int], Tensor]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Update D on minibatch `j` and pictures that G is not trained on."""
+        """Update D on a minibatch and pictures that G is not trained on."""
         with torch.no_grad():
-            fake = self._generate(self._latents(number, attempt, j))
-        return self._update_discriminator(batch(j), fake, number, j)
+            fake = self._generate(self._latents(place))
+        return self._update_discriminator(batch(place[1]), fake, place)
 
     def _update_discriminator(
-        self, real: Tensor, fake: Tensor, number: int, j: int
+        self, real: Tensor, fake: Tensor, place: Place
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         loss = self.settings.loss
         self.d_optimiser.zero_grad()
@@ -121,9 +126,9 @@ class Updater:
         value = loss.discriminator(real_logits, fake_logits)
         objective = value
         if loss.penalty is not None:
-            stream = numpy_stream(self.settings.seed, "mix", number, j)
+            stream = numpy_stream(self.settings.seed, "mix", *place)
             mix = torch.from_numpy(stream.random((len(real), 1, 1, 1), "float32")).to(real.device)
-            penalty = gradient_penalty(self.discriminator, real, fake.float(), mix)
+            penalty = gradient_penalty(self.discriminator, real, fake, mix)
             objective = value + loss.penalty * penalty
         objective.backward()
         gradient = gradient_norm(self.discriminator)
@@ -161,9 +166,9 @@ class Updater:
         with autocast(self.settings.device, self.settings.precision):
             return self.generator(z).float()
 
-    def _latents(self, number: int, attempt: int, j: int) -> Tensor:
+    def _latents(self, place: Place) -> Tensor:
         config = self.generator.config
-        stream = numpy_stream(self.settings.seed, "z", number, j, attempt)
+        stream = numpy_stream(self.settings.seed, "z", *place)
         rows = draw(stream, (self.recipe.batch_size, config.z_dim), config.z_dist)
         return torch.from_numpy(rows).to(self.settings.device, non_blocking=True)
 
