@@ -19,17 +19,23 @@ from dcgan_cli.errors import StorageError
 class _RawWriter:
     """A binary sink over one file descriptor: unbuffered, so that a full disk is met here.
 
-    Has the `write`/`flush` pair that torch.save, Pillow and json dumps need.
+    Has the `write`/`flush` pair that torch.save, Pillow and json dumps need. `failure` is the error
+    of the first write that failed: torch.save hides it behind a RuntimeError of its own.
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
+        self.failure: OSError | None = None
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         view = memoryview(data).cast("B")
         written = 0
-        while written < len(view):
-            written += os.write(self._descriptor, view[written:])
+        try:
+            while written < len(view):
+                written += os.write(self.descriptor, view[written:])
+        except OSError as error:
+            self.failure = error
+            raise
         return written
 
     def flush(self) -> None:
@@ -41,23 +47,31 @@ def atomic_write(path: Path) -> Generator[IO[bytes]]:
     """Open `path` for writing bytes; it appears whole when the block ends, or not at all.
 
     Raises:
-        StorageError: writing, syncing or renaming failed. The old file, if any, is untouched and
-            no temporary file is left behind.
+        StorageError: writing, syncing or renaming failed. The old file, if any, is untouched (only
+            where the folder's own fsync failed, the new one is in its place already) and no
+            temporary file is left behind.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    writer: _RawWriter | None = None
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        writer = _RawWriter(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666))
         try:
-            yield _RawWriter(descriptor)  # type: ignore[misc]  # a writer, which is all a sink needs
-            os.fsync(descriptor)
+            yield writer  # type: ignore[misc]  # a writer, which is all a sink needs
+            if writer.failure is not None:
+                raise writer.failure
+            os.fsync(writer.descriptor)
         finally:
-            os.close(descriptor)
+            os.close(writer.descriptor)
         os.replace(temporary, path)
         _sync_folder(path.parent)
-    except OSError as error:
-        raise storage_error(path, error) from error
+    except Exception as error:
+        failure = error if writer is None or writer.failure is None else writer.failure
+        if isinstance(failure, OSError):
+            raise storage_error(path, failure) from error
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it was renamed, or could not be created at all
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

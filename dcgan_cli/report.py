@@ -49,7 +49,7 @@ class Finding:
     unit: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Provenance:
     """What made the tiles of a sheet: enough to draw them again, stored inside the PNG.
 
@@ -84,7 +84,7 @@ class Provenance:
             latents = np.frombuffer(raw, "<f4").reshape(int(fields["tiles"]), int(fields["z_dim"]))
             seed = None if fields["seed"] is None else int(fields["seed"])
             return cls(str(fields["checkpoint"]), str(fields["command"]), seed, latents.copy())
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise DcganError(f"the picture's record of its latents is damaged ({error})") from error
 
 

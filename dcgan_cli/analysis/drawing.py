@@ -28,6 +28,7 @@ class Drawing:
     checkpoint: str
     generator: Generator
     bn: BatchNormMode
+    average: bool
 
     @classmethod
     def of(
@@ -41,7 +42,7 @@ class Drawing:
             raise UsageError(f"--bn {bn}: expected one of {', '.join(MODES)}")
         generator = checkpoint.build_generator(average).to(device)
         fix_statistics(generator, bn)
-        return cls(checkpoint.hash, generator, bn)
+        return cls(checkpoint.hash, generator, bn, average)
 
     @torch.no_grad()
     def signed(self, latents: Latents) -> torch.Tensor:
@@ -73,7 +74,7 @@ def draw_samples(
     drawn_from: dict[str, Any] = {"seed": seed} if latents is None else {"seed": None}
     if latents is None:
         latents = seeded_latents(seed, count, config.z_dim, config.z_dist)
-    command = shlex.join(["sample", "--bn", drawing.bn])
+    command = shlex.join(["sample", "--bn", drawing.bn, *([] if drawing.average else ["--no-ema"])])
     sheet = Sheet(
         "samples",
         drawing.pictures(latents),

@@ -19,7 +19,8 @@ def find_checkpoint(argument: str | None, root: Path = ROOT) -> Path:
     Raises CheckpointError where there is none, with the names that come near.
     """
     if argument is None:
-        candidates = [*root.glob(f"*/{LAST}"), *root.glob("*.pt")]
+        found = [*root.glob(f"*/{LAST}"), *root.glob("*.pt")]
+        candidates = [path for path in found if path.is_file()]
         if not candidates:
             raise CheckpointError(
                 f"no checkpoint given and none in {root}/; train one: dcgan train demo:faces"

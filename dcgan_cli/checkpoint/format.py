@@ -13,16 +13,15 @@ that reading one never runs code. Its keys:
 
 import hashlib
 import json
-import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from dcgan_cli.checkpoint.untrusted import read_pt, reason
 from dcgan_cli.errors import CheckpointError, UsageError
 from dcgan_cli.files import atomic_write
 from dcgan_cli.model.config import ModelConfig
@@ -32,9 +31,10 @@ from dcgan_cli.model.generator import Generator
 VERSION = 1
 
 Weights = Mapping[str, Tensor]
+Network = TypeVar("Network", Generator, Discriminator)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
     """Both networks and everything known about how they came to be.
 
@@ -68,16 +68,13 @@ class Checkpoint:
 
         Raises CheckpointError where weights and configuration do not belong together.
         """
-        network = Generator(self.model)
-        use_average = average and self.average is not None
-        _fill(network, "generator", cast(Weights, self.average if use_average else self.generator))
-        return network
+        weights = self.average if average and self.average is not None else self.generator
+        return _filled(Generator, self.model, weights, "the generator's weights")
 
     def build_discriminator(self) -> Discriminator:
         """The discriminator on the CPU. Raises CheckpointError as `build_generator` does."""
-        network = Discriminator(self.model)
-        _fill(network, "discriminator", self.discriminator)
-        return network
+        weights = self.discriminator
+        return _filled(Discriminator, self.model, weights, "the discriminator's weights")
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
@@ -112,16 +109,29 @@ def load(path: Path) -> Checkpoint:
 
     Raises:
         CheckpointError: the file is missing, not a checkpoint, truncated, altered, of a newer
-            version, or holds anything but plain values and tensors. Nothing in it is ever run.
+            version, holds anything but plain values and tensors, or weights that do not fit its
+            networks. Nothing in it is ever run.
     """
-    content = _read(path)
-    if content.get("format") != "dcgan":
+    content = read_pt(path)
+    try:
+        return _interpret(path, content)
+    except CheckpointError:
+        raise
+    except UsageError as error:
+        raise CheckpointError(f"{path}: not a network that can be built: {error}") from error
+    except Exception as error:  # a hostile file has its way with every type and number
+        raise CheckpointError(f"{path}: incomplete checkpoint: {reason(error)}") from error
+
+
+def _interpret(path: Path, content: dict[str, Any]) -> Checkpoint:
+    """The checkpoint that `content` says; raises whatever its types and numbers lead to."""
+    version = content.get("version")
+    if content.get("format") != "dcgan" or not isinstance(version, int):
         raise CheckpointError(
             f"{path}: a PyTorch file, but not a dcgan checkpoint (no format mark); "
             "checkpoints are written by dcgan train"
         )
-    version = content.get("version")
-    if not isinstance(version, int) or not 1 <= version <= VERSION:
+    if version > VERSION:
         raise CheckpointError(
             f"{path}: checkpoint version {version}, this dcgan reads up to {VERSION}; "
             "upgrade with pip install -U dcgan"
@@ -129,58 +139,42 @@ def load(path: Path) -> Checkpoint:
     digest = content.pop("digest", None)
     if digest != _digest(content):
         raise CheckpointError(f"{path}: damaged: its content does not match its own digest")
-    try:
-        about = json.loads(content["about"])
-        return Checkpoint(
-            model=ModelConfig.from_dict(about["model"]),
-            generator=content["generator"],
-            discriminator=content["discriminator"],
-            average=content.get("average"),
-            optimisers=content.get("optimisers", {}),
-            **{part: about[part] for part in ("recipe", "training", "data", "progress")},
-        )
-    except (KeyError, TypeError, ValueError, UsageError) as error:
-        raise CheckpointError(f"{path}: incomplete checkpoint: {error}") from error
+    about: dict[str, dict[str, Any]] = json.loads(content["about"])
+    model = ModelConfig.from_dict(about["model"])
+    checkpoint = Checkpoint(
+        model=model,
+        generator=content["generator"],
+        discriminator=content["discriminator"],
+        average=content.get("average"),
+        optimisers=content.get("optimisers", {}),
+        **{part: dict(about[part]) for part in ("recipe", "training", "data", "progress")},
+    )
+    generator = _shapes(Generator, model)
+    _check_weights(generator, checkpoint.generator, f"{path}: the generator's weights")
+    if checkpoint.average is not None:
+        _check_weights(generator, checkpoint.average, f"{path}: the average's weights")
+    discriminator = _shapes(Discriminator, model)
+    _check_weights(discriminator, checkpoint.discriminator, f"{path}: the discriminator's weights")
+    return checkpoint
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            if not zipfile.is_zipfile(file):
-                raise CheckpointError(f"{path}: truncated, or not a checkpoint at all")
-            _refuse_bombs(path)
-            file.seek(0)
-            content = torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: no such checkpoint") from error
-    except IsADirectoryError as error:
-        raise CheckpointError(f"{path}: a folder; name the .pt file in it") from error
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path}: refused: it holds more than plain values and tensors, and could run code"
-        ) from error
-    except CheckpointError:
-        raise
-    except Exception as error:  # a damaged file fails anywhere inside torch.load
-        reason = str(error).partition("\n")[0][:120] or type(error).__name__
-        raise CheckpointError(f"{path}: damaged or not a checkpoint: {reason}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(
-            f"{path}: not a dcgan checkpoint: it holds a {type(content).__name__}"
-        )
-    return content
+def _shapes(kind: type[Network], model: ModelConfig) -> Network:
+    """A network of shapes alone: nothing is allocated, nothing drawn from the global generator."""
+    with torch.device("meta"):
+        return kind(model)
 
 
-def _refuse_bombs(path: Path) -> None:
-    """torch.save stores without compression; a file that unpacks to more than itself is hostile."""
-    with zipfile.ZipFile(path) as archive:
-        unpacked = sum(entry.file_size for entry in archive.infolist())
-    if unpacked > path.stat().st_size:
-        raise CheckpointError(f"{path}: refused: compressed to unpack to {unpacked:,} bytes")
+def _filled(kind: type[Network], model: ModelConfig, weights: Weights, what: str) -> Network:
+    """A network on the CPU with `weights`."""
+    network = _shapes(kind, model)
+    _check_weights(network, weights, what)
+    network.to_empty(device="cpu")
+    network.load_state_dict(weights)
+    return network
 
 
-def _fill(network: torch.nn.Module, role: str, weights: Weights) -> None:
-    """Load `weights`, or say in one line what is missing, unexpected or of another shape."""
+def _check_weights(network: nn.Module, weights: Weights, what: str) -> None:
+    """Say in one line what is missing, unexpected or of another shape."""
     expected = network.state_dict()
     problems = [f"missing {name}" for name in expected if name not in weights]
     problems += [f"unexpected {name}" for name in weights if name not in expected]
@@ -191,12 +185,11 @@ def _fill(network: torch.nn.Module, role: str, weights: Weights) -> None:
     ]
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise CheckpointError(f"the {role}'s weights: {'; '.join(problems[:3])}{more}")
-    network.load_state_dict(weights)
+        raise CheckpointError(f"{what}: {'; '.join(problems[:3])}{more}")
 
 
 def _to_cpu(value: Any) -> Any:
-    """The same nesting with every tensor on the CPU and free of views."""
+    """The same nesting with every tensor on the CPU, its numbers one after the other."""
     if isinstance(value, Tensor):
         return value.detach().cpu().contiguous()
     if isinstance(value, Mapping):

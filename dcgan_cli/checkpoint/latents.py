@@ -4,11 +4,12 @@ Every sheet that this toolkit draws carries the z of its tiles (report.Provenanc
 named in a later command.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import PngImagePlugin
 
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.errors import CheckpointError, DcganError, UsageError
@@ -30,7 +31,7 @@ def read_latents(argument: str, checkpoint: Checkpoint) -> NamedLatents:
     """The points that `argument` names: FILE.png#3,17 · FILE.npy · FILE.npy#0,4 · FILE.png#2-5.
 
     Raises:
-        UsageError: no such file, not a sheet, an index out of range.
+        UsageError: no such file, not a sheet, no points, an index out of range.
         CheckpointError: they are points of another model's Z, or of another dimension.
     """
     text, _, picks = argument.partition("#")
@@ -50,14 +51,18 @@ def read_latents(argument: str, checkpoint: Checkpoint) -> NamedLatents:
             "name the checkpoint that drew it, or pass the numbers as .npy"
         )
     if not np.isfinite(rows).all():
-        raise UsageError(f"{argument}: these tiles have no z (they show pictures, not samples)")
+        raise UsageError(
+            f"{argument}: not all of these are points of Z (a tile may show a picture that was not "
+            "drawn from one); name those that are: #3,17"
+        )
     return NamedLatents(argument, rows, named.checkpoint)
 
 
 def _from_npy(path: Path) -> NamedLatents:
     try:
-        values = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        # mapped: a header that promises more than the file holds is refused, not allocated
+        values = np.lib.format.open_memmap(path, mode="r")
+    except (ValueError, OSError) as error:
         raise UsageError(f"{path}: not an array of numbers (.npy): {error}") from error
     if values.ndim == 1:
         values = values[None]
@@ -65,13 +70,14 @@ def _from_npy(path: Path) -> NamedLatents:
         raise UsageError(
             f"{path}: {values.dtype} {list(values.shape)}; expected numbers [N, z_dim]"
         )
-    return NamedLatents(str(path), values.astype(np.float32), None)
+    with np.errstate(over="ignore"):  # becomes infinite, which is refused
+        return NamedLatents(str(path), np.array(values, np.float32), None)
 
 
 def _from_sheet(path: Path) -> NamedLatents:
     try:
-        with Image.open(path, formats=["PNG"]) as image:
-            image.load()
+        # not Image.open, which refuses or warns of large pictures: no pixel is decoded here
+        with PngImagePlugin.PngImageFile(path) as image:
             texts = {key: str(value) for key, value in image.info.items() if isinstance(key, str)}
     except (OSError, ValueError, SyntaxError) as error:
         raise UsageError(f"{path}: not a PNG sheet: {error}") from error
@@ -91,15 +97,17 @@ def _from_sheet(path: Path) -> NamedLatents:
 
 def _indices(argument: str, picks: str, count: int) -> list[int]:
     """Tile numbers of `3,17,40` or `2-5`; all where nothing is picked."""
+    if count == 0:
+        raise UsageError(f"{argument}: holds no points")
     if not picks:
         return list(range(count))
     chosen: list[int] = []
     for part in picks.split(","):
-        first, dash, last = part.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if last < first:
             raise UsageError(f"{argument}: {part!r} is no tile number; expected #3,17 or #2-5")
-        chosen += range(int(first), int(last or first) + 1)
-    beyond = [index for index in chosen if index >= count]
-    if beyond:
-        raise UsageError(f"{argument}: no tile {beyond[0]}; there are {count}, counted from 0")
+        if last >= count:
+            raise UsageError(f"{argument}: no tile {last}; there are {count}, counted from 0")
+        chosen += range(first, last + 1)
     return chosen

@@ -51,9 +51,10 @@ class Batches:
         device: torch.device | None = None,
     ) -> None:
         if len(pictures) < batch_size:
+            fewer = f" or type --batch-size {len(pictures) // 2}" if len(pictures) >= 4 else ""
             raise SourceError(
                 f"{len(pictures)} pictures are fewer than a batch of {batch_size}; "
-                f"add pictures or type --batch-size {max(2, len(pictures) // 2)}"
+                f"add pictures{fewer}"
             )
         self.pictures = pictures
         self.size = size
@@ -83,11 +84,12 @@ class Batches:
 
     def _prepare(self, address: Address) -> Pictures:
         epoch, position = address
-        if self._order[0] != epoch:
-            order = numpy_stream(self.seed, "order", epoch).permutation(len(self.pictures))
-            self._order = (epoch, order)
+        order = self._order  # read once: the other thread may be in another epoch
+        if order[0] != epoch:
+            shuffled = numpy_stream(self.seed, "order", epoch).permutation(len(self.pictures))
+            self._order = order = (epoch, shuffled)
         first = position * self.batch_size
-        pictures = self.pictures.take(self._order[1][first : first + self.batch_size])
+        pictures = self.pictures.take(order[1][first : first + self.batch_size])
         return augment(
             pictures, self.size, self.flip, numpy_stream(self.seed, "augment", epoch, position)
         )

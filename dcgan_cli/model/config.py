@@ -4,6 +4,7 @@ Source: Radford et al. 2015, §4 and Fig. 1; the authors' released code for the 
 leaves out; soumith/dcgan.torch and pytorch/examples for the two other dialects in wide use.
 """
 
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self
 
@@ -26,8 +27,14 @@ def _one_of(option: str, value: object, allowed: tuple[object, ...]) -> None:
 
 
 def _positive(option: str, value: float) -> None:
-    if not value > 0:
+    if not 0 < value < math.inf:
         raise UsageError(f"{option} {value}: expected a number above 0")
+
+
+def _whole(option: str, value: object) -> None:
+    """Options come as what they should be; what a checkpoint's text holds may be anything."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise UsageError(f"{option} {value}: expected a whole number")
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Raise UsageError for a value that no network can be built from."""
+        for name in ("size", "channels", "z_dim", "ngf", "ndf", "kernel"):
+            _whole(f"--{name.replace('_', '-')}", getattr(self, name))
         split_size(self.size)
         _one_of("--channels", self.channels, (1, 3))
         _one_of("--kernel", self.kernel, (3, 4, 5))
@@ -142,7 +151,7 @@ class Recipe:
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"--{name} {getattr(self, name)}: expected a number in [0, 1)")
-        if self.weight_decay < 0:
+        if not 0 <= self.weight_decay < math.inf:
             raise UsageError(f"--weight-decay {self.weight_decay}: expected 0 or more")
         _one_of("--updates", self.updates, ("alternate", "together"))
         _one_of("--crop", self.crop, ("center", "random"))

@@ -53,7 +53,8 @@ def reestimate(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
     """Replace every batch norm's running statistics by their average over `batches`.
 
     Per batch and layer: mean and biased variance of the layer's input while the whole network runs
-    on batch statistics; all batches count alike. The network's mode is left as it was found.
+    on batch statistics; all batches count alike, and there must be one at least. Nothing else of the
+    network changes, and nothing at all where a batch fails.
     """
     gathered: dict[_BatchNorm, list[torch.Tensor]] = {
         module: [] for module in network.modules() if isinstance(module, _BatchNorm)
@@ -66,19 +67,19 @@ def reestimate(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
         gathered[cast(_BatchNorm, layer)].append(torch.stack((mean, variance)))
 
     modes = {module: module.training for module in network.modules()}
-    momenta = {layer: layer.momentum for layer in gathered}
+    tracking = {layer: layer.track_running_stats for layer in gathered}
     hooks = [layer.register_forward_pre_hook(gather) for layer in gathered]
     try:
         network.train()
         for layer in gathered:
-            layer.momentum = 0.0  # the pass itself leaves the running statistics alone
+            layer.track_running_stats = False  # the pass itself leaves them alone
         for batch in batches:
             network(batch)
     finally:
         for hook in hooks:
             hook.remove()
-        for layer, momentum in momenta.items():
-            layer.momentum = momentum
+        for layer, track in tracking.items():
+            layer.track_running_stats = track
         for module, training in modes.items():
             module.training = training
     for layer, statistics in gathered.items():

@@ -1,6 +1,7 @@
 """The figures of a run against its steps, as a PNG."""
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -24,7 +25,7 @@ def encode_curves(metrics: Sequence[Mapping[str, float]], title: str) -> bytes:
     figure = Figure(figsize=(7, 7.5), layout="constrained")
     canvas = FigureCanvasAgg(figure)
     steps = np.array([row["step"] for row in metrics], np.float64)
-    block = max(1, len(steps) // MOST_POINTS)
+    block = max(1, math.ceil(len(steps) / MOST_POINTS))
     for axes, (name, lines) in zip(figure.subplots(3, 1, sharex=True), PANELS, strict=True):
         for key, label in lines:
             values = np.array([row[key] for row in metrics], np.float64)
@@ -35,7 +36,7 @@ def encode_curves(metrics: Sequence[Mapping[str, float]], title: str) -> bytes:
         if name == "gradient norms":
             axes.set_yscale("log")
             axes.set_xlabel("step")
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)  # a run may be called $x$
     buffer = io.BytesIO()
     canvas.print_png(buffer)
     return buffer.getvalue()

@@ -4,6 +4,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from dcgan_cli.render.png import draw_sheet
 from dcgan_cli.report import Estimate, Report, Sheet, Table
@@ -32,25 +33,25 @@ class HalfBlocks:
 
 def findings_table(report: Report) -> RenderableType:
     """Figure, control and published figure side by side, one row a finding."""
-    table = RichTable(title=report.title, title_justify="left")
+    table = RichTable(title=Text(report.title), title_justify="left")
     for heading in ("figure", "value", "control", "published"):
         table.add_column(heading)
     for finding in report.findings:
         control = f"{_estimate(finding.control, finding.unit)} {finding.control_label}".strip()
-        table.add_row(
-            finding.label, _estimate(finding.value, finding.unit), control, finding.published
-        )
+        value = _estimate(finding.value, finding.unit)
+        # as Text: rich would take "[nan, nan]" for markup and swallow it
+        table.add_row(*map(Text, (finding.label, value, control, finding.published)))
     return table
 
 
 def plain_table(table: Table) -> RenderableType:
     """A Table with numbers set to the right."""
-    result = RichTable(title=table.title, title_justify="left")
+    result = RichTable(title=Text(table.title), title_justify="left")
     for i, name in enumerate(table.columns):
         numeric = all(isinstance(row[i], int | float) for row in table.rows)
-        result.add_column(name, justify="right" if numeric else "left")
+        result.add_column(Text(name), justify="right" if numeric else "left")
     for row in table.rows:
-        result.add_row(*(_cell(value) for value in row))
+        result.add_row(*(Text(_cell(value)) for value in row))
     return result
 
 
