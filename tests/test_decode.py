@@ -401,7 +401,7 @@ def test_hostile_files_are_refused_in_one_line(name: str) -> None:
         decode(make(), Framing(64, 3))
     assert 0 < len(str(caught.value)) <= 200
     assert "\n" not in str(caught.value)
-    assert "0x" not in str(caught.value)
+    assert "object at" not in str(caught.value)
 
 
 def test_the_largest_picture_allowed_is_read() -> None:

@@ -221,14 +221,15 @@ def _account(
 
 def _worth_workers(layout: Layout, source: Source, missing: Sequence[int]) -> bool:
     """Whether decoding `missing` here would take long, judged by a few records."""
-    spans = [layout.span(number) for number in missing]
-    probes = [span[0] for span in spans[:: math.ceil(len(spans) / _PROBES)]]
-    start = time.perf_counter()
-    for number in probes:
+    records = np.concatenate([np.asarray(layout.span(number)) for number in missing])
+    seconds: list[float] = []
+    for number in records[:: math.ceil(len(records) / _PROBES)].tolist():
+        start = time.perf_counter()
         with contextlib.suppress(Unreadable):
             read_picture(source, number, layout.framing)
-    seconds = (time.perf_counter() - start) / len(probes) * sum(map(len, spans))
-    return seconds > _WORTH_WORKERS
+        seconds.append(time.perf_counter() - start)
+    # The median: the first record pays for opening the source.
+    return float(np.median(seconds)) * len(records) > _WORTH_WORKERS
 
 
 def _follow_builder(layout: Layout, progress: Progress | None) -> None:

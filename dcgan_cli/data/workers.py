@@ -65,6 +65,15 @@ class _Worker:
         self.process.join()
         self.connection.close()
 
+    def obituary(self) -> DcganError:
+        what = (
+            "worker processes keep ending" if self.started else "a worker process could not start"
+        )
+        return DcganError(
+            f"decoding: {what} ({self.cause_of_death()}); close other programs if memory is short, "
+            "or pass --no-cache"
+        )
+
     def cause_of_death(self) -> str:
         self.process.join()
         code = self.process.exitcode or 0
@@ -106,8 +115,8 @@ def build_shards(
                     reply = worker.connection.recv()
                 except (EOFError, OSError):
                     deaths += _bury(worker, pending)
-                    if deaths > _MOST_DEATHS:
-                        raise DcganError(_KEEP_DYING.format(worker.cause_of_death())) from None
+                    if deaths > _MOST_DEATHS or not worker.started:
+                        raise worker.obituary() from None
                     crew[place] = _Worker(layout, source)
                     continue
                 if isinstance(reply, Exception):
@@ -123,12 +132,6 @@ def build_shards(
     finally:
         for worker in crew:
             worker.stop()
-
-
-_KEEP_DYING = (
-    "decoding: the worker processes keep ending ({}); close other programs if memory is short, "
-    "or pass --no-cache"
-)
 
 
 def _bury(worker: _Worker, pending: deque[_Task]) -> int:
