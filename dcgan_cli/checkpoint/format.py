@@ -118,7 +118,9 @@ def load(path: Path) -> Checkpoint:
     except CheckpointError:
         raise
     except UsageError as error:
-        raise CheckpointError(f"{path}: not a network that can be built: {error}") from error
+        raise CheckpointError(
+            f"{path}: not a network that can be built: {reason(error)}"
+        ) from error
     except Exception as error:  # a hostile file has its way with every type and number
         raise CheckpointError(f"{path}: incomplete checkpoint: {reason(error)}") from error
 
@@ -177,7 +179,7 @@ def _check_weights(network: nn.Module, weights: Weights, what: str) -> None:
     """Say in one line what is missing, unexpected or of another shape."""
     expected = network.state_dict()
     problems = [f"missing {name}" for name in expected if name not in weights]
-    problems += [f"unexpected {name}" for name in weights if name not in expected]
+    problems += [f"unexpected {str(name)[:60]!r}" for name in weights if name not in expected]
     problems += [
         f"{name} is {list(weights[name].shape)}, expected {list(expected[name].shape)}"
         for name in expected

@@ -70,7 +70,7 @@ def _check_archive(path: Path, file: IO[bytes], size: int) -> None:
         if unpacked > size:
             raise CheckpointError(f"{path}: refused: compressed to unpack to {unpacked:,} bytes")
         if altered := archive.testzip():
-            raise CheckpointError(f"{path}: damaged: {altered} does not match its checksum")
+            raise CheckpointError(f"{path}: damaged: {altered[:60]!r} does not match its checksum")
 
 
 def _check_plain(path: Path, content: object, size: int) -> None:
@@ -112,5 +112,5 @@ def _is_plain(tensor: Tensor) -> bool:
 
 
 def reason(error: Exception) -> str:
-    """What an error of another library says, as part of our one line."""
+    """What an error about somebody else's values says, as part of our one line."""
     return str(error).partition("\n")[0][:120] or type(error).__name__
