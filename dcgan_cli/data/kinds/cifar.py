@@ -101,7 +101,7 @@ def _labels(
     columns: dict[str, Words] = {}
     for column, forms in _COLUMNS.items():
         for codes_name, words_name in forms:
-            if not all(codes_name in batch for batch in batches):
+            if not all(isinstance(batch.get(codes_name), list) for batch in batches):
                 continue
             codes = [code for batch in batches for code in batch[codes_name]]
             words = [_text(word) for word in meta.get(words_name, ())] or [

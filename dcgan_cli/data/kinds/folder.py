@@ -46,10 +46,10 @@ class FolderSource:
     def read(self, index: int) -> bytes:
         """The file's bytes. Raises OSError, or ValueError for a file too large for a picture."""
         with self._path(index).open("rb") as file:
-            data = file.read(MAX_RECORD + 1)
-        if len(data) > MAX_RECORD:
-            raise ValueError(f"more than {MAX_RECORD:,} bytes are more than any picture needs")
-        return data
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_RECORD:
+                raise ValueError(f"{size:,} bytes are more than any picture needs")
+            return file.read(MAX_RECORD)
 
     def name(self, index: int) -> str:
         """The path inside the folder, with slashes."""

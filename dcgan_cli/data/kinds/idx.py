@@ -44,15 +44,13 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
     else:
         pictures, kind = path, "IDX pictures (MNIST's form)"
     load = functools.partial(_read, pictures.absolute(), _PICTURES)
-    labels_file = pictures.with_name(
-        pictures.name.replace("images", "labels").replace("idx3", "idx1")
-    )
     labels, files = None, [pictures.absolute()]
-    if labels_file != pictures and labels_file.is_file():
+    labels_file = _labels_file(pictures)
+    if labels_file is not None:
         codes = _read(labels_file, _LABELS)
         labels, files = class_labels(codes), [*files, labels_file.absolute()]
     source = ArraySource(kind, location, load(), load, labels, files)
-    if labels is not None and len(labels.columns["label"]) != len(source):
+    if labels_file and labels and len(labels.columns["label"]) != len(source):
         raise SourceError(
             f"{labels_file}: {len(labels.columns['label']):,} labels for the {len(source):,} "
             f"pictures of {pictures.name}; get both files from the same place"
@@ -60,6 +58,13 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
     if not len(source):
         raise SourceError(f"{pictures}: the IDX file holds no pictures; download it again")
     return source
+
+
+def _labels_file(pictures: Path) -> Path | None:
+    """The file of labels beside a file of pictures, by its name, gzipped or not; None without."""
+    name = pictures.name.replace("images", "labels").replace("idx3", "idx1").removesuffix(".gz")
+    files = [pictures.with_name(name), pictures.with_name(f"{name}.gz")]
+    return next((file for file in files if first_bytes(file, 1) and file != pictures), None)
 
 
 def _begins_like_pictures(path: Path) -> bool:
@@ -118,14 +123,16 @@ def _read(path: Path, magic: bytes) -> NDArray[np.uint8]:
                 raise SourceError(f"{path}: expected an IDX file of bytes; download it again")
             shape = tuple(np.frombuffer(header, ">u4", dimensions, offset=4).tolist())
             needed, size = math.prod(shape), path.stat().st_size
-            believable = needed <= (size * _BEST_DEFLATE if packed else size - header_size)
-            values = file.read(needed) if believable and (packed or not needed) else b""
+            cut_short = SourceError(
+                f"{path}: cut short for the {shape[0]:,} entries it announces; download it again"
+            )
+            if needed > (size * _BEST_DEFLATE if packed else size - header_size):
+                raise cut_short
+            if needed and not packed:
+                return np.memmap(path, np.uint8, "r", header_size, shape)
+            values = file.read(needed)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceError(f"{path}: a damaged gzip file ({error}); download it again") from error
-    if believable and needed and not packed:
-        return np.memmap(path, np.uint8, "r", header_size, shape)
     if len(values) < needed:
-        raise SourceError(
-            f"{path}: cut short for the {shape[0]:,} entries it announces; download it again"
-        )
+        raise cut_short
     return np.frombuffer(values, np.uint8).reshape(shape)

@@ -1,5 +1,6 @@
 """Names of pictures, by the million: which names are pictures, and the classes they spell."""
 
+import itertools
 from array import array
 from collections.abc import Iterable, Iterator
 
@@ -123,11 +124,8 @@ def folder_labels(names: Iterable[bytes]) -> Labels | None:
         (folders.setdefault(name.rpartition(b"/")[0], len(folders)) for name in names), np.int64
     )
     levels = [decode_name(folder).split("/") if folder else [] for folder in folders]
-    shared = 0
-    while all(
-        level[shared : shared + 1] == levels[0][shared : shared + 1] != [] for level in levels
-    ):
-        shared += 1
+    same = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*levels, strict=False))
+    shared = len(list(same))
     levels = [level[shared:] for level in levels]
     columns: dict[str, Words] = {}
     if len(levels) > 1 and all(level and level[0].lower() in _SPLITS for level in levels):

@@ -66,8 +66,6 @@ def _read(path: Path) -> dict[str, Any]:
 
     try:
         return loadmat(path, variable_names=["X", "y"])
-    except OSError:
-        raise
     except Exception as error:  # scipy raises anything for a damaged file
         raise SourceError(f"{path}: a damaged MATLAB file ({error}); download it again") from error
 
