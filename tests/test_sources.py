@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pickle
 import shutil
+import subprocess
 import sys
 import tarfile
 import threading
@@ -250,7 +251,7 @@ def test_limit_below_one_is_wrong_usage() -> None:
 
 
 def test_a_folder_is_read_in_the_order_of_its_paths(tmp_path: Path) -> None:
-    shown = ["B.JPG", "a.png", "b/1.webp", "b/2/deep.GIF", "c.tiff", "z.bmp"]
+    shown = ["B.JPG", "a.png", "c.tiff", "z.bmp", "b/1.webp", "b/2/deep.GIF", "c/3.png"]
     passed_over = [
         ".hidden.png", "._a.png", "Thumbs.db", ".git/x.png", "__MACOSX/y.png", "notes.txt", "png",
     ]  # fmt: skip
@@ -258,7 +259,7 @@ def test_a_folder_is_read_in_the_order_of_its_paths(tmp_path: Path) -> None:
     source = open_source(str(folder))
     assert source.kind == "folder of pictures"
     assert names(source) == shown
-    assert [source.read(i) for i in range(6)] == [(folder / name).read_bytes() for name in shown]
+    assert [source.read(i) for i in range(7)] == [(folder / name).read_bytes() for name in shown]
 
 
 def test_a_picture_by_name_is_listed_whatever_it_holds(tmp_path: Path) -> None:
@@ -291,7 +292,18 @@ def test_loops_of_links_end_and_each_folder_is_read_once(tmp_path: Path) -> None
     (folder / "b" / "c" / "itself").symlink_to(folder / "b" / "c")
     (folder / "link.png").symlink_to(folder / "b" / "1.png")
     (folder / "broken.png").symlink_to(folder / "nowhere.png")
-    assert names(open_source(str(folder))) == ["b/1.png", "b/c/2.png", "link.png"]
+    assert names(open_source(str(folder))) == ["link.png", "b/1.png", "b/c/2.png"]
+
+
+@posix
+def test_very_deep_folders_are_read_to_the_bottom(tmp_path: Path) -> None:
+    deep = "/".join("d" * 1500)
+    (tmp_path / "x").mkdir()
+    subprocess.run(["mkdir", "-p", deep], cwd=tmp_path / "x", check=True)
+    (tmp_path / "x" / deep / "a.png").write_bytes(b"x")
+    source = open_source(str(tmp_path / "x"))
+    assert names(source) == [f"{deep}/a.png"]
+    assert source.read(0) == b"x"
 
 
 @posix

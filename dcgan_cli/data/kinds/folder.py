@@ -92,31 +92,32 @@ def open_path(path: Path, location: str, part: str | None) -> FolderSource:
 def _picture_files(root: Path, others: Counter[str]) -> Generator[bytes]:
     """Relative paths of the picture files under `root`; what else is there is counted in `others`.
 
-    Folders are told apart by device and inode, so a loop of symbolic links ends and a folder that
-    can be reached in two ways is read once: by its real name where that is in the same folder.
+    A folder's own files come first, by name, then its sub-folders, by name. Folders are told apart
+    by device and inode, so a loop of symbolic links ends and a folder that can be reached in two
+    ways is read once, under its real name where a link to it lies beside it.
     """
     visited: set[tuple[int, int]] = set()
-
-    def walk(folder: str) -> Generator[bytes]:
-        absolute = root / folder
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
+        files: list[str] = []
+        folders: list[tuple[bool, str]] = []
         try:
-            status = absolute.stat()
+            status = (root / prefix).stat()
             if (status.st_dev, status.st_ino) in visited:
-                return
+                continue
             visited.add((status.st_dev, status.st_ino))
-            with os.scandir(absolute) as entries:
-                shown = [entry for entry in entries if not is_hidden(entry.name)]
+            with os.scandir(root / prefix) as entries:
+                for entry in entries:
+                    if is_hidden(entry.name):
+                        continue
+                    if entry.is_dir():
+                        folders.append((entry.is_symlink(), f"{prefix}{entry.name}/"))
+                    elif is_picture_name(entry.name) and entry.is_file():
+                        files.append(entry.name)
+                    else:
+                        others[suffix(entry.name) or entry.name] += 1
         except OSError as error:
-            raise unreadable(absolute, error) from error
-        shown.sort(key=lambda entry: (entry.is_symlink(), entry.name))
-        for entry in shown:
-            name = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.is_dir():
-                yield from walk(name)
-            elif entry.is_file():
-                if is_picture_name(entry.name):
-                    yield encode_name(name)
-                else:
-                    others[suffix(entry.name) or entry.name] += 1
-
-    yield from walk("")
+            raise unreadable(root / prefix, error) from error
+        yield from (encode_name(prefix + name) for name in sorted(files))
+        pending += (folder for _, folder in sorted(folders, reverse=True))
