@@ -4,6 +4,7 @@ import io
 import struct
 import subprocess
 import sys
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -615,3 +616,30 @@ def test_survey_refuses_an_empty_and_an_unreadable_source() -> None:
 def test_names_cannot_speak_to_the_terminal() -> None:
     assert printable("Ünïcode ok.png") == "Ünïcode ok.png"
     assert printable("a\tb\n\x1b[31m\udcff") == "a\\tb\\n\\x1b[31m\\udcff"
+
+
+# -- real pictures --------------------------------------------------------------------------------
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("archive", "channels"),
+    [("crawl-tiles", 3), ("sprites", 3), ("lfw-faces", 3), ("scene15-indoor-grey", 1)],
+)
+def test_real_pictures_in_mixed_modes(real_data: Path, archive: str, channels: int) -> None:
+    with zipfile.ZipFile(real_data / archive / f"{archive}.zip") as file:
+        names = [name for name in file.namelist() if name.endswith((".png", ".jpg"))][::23]
+        records = [file.read(name) for name in names]
+    found = survey(Records(*records))
+    assert found.readable == found.looked
+    assert found.channels == channels
+    framing = Framing(32, channels)
+    for record in records:
+        with Image.open(io.BytesIO(record)) as image:
+            whole = image.convert("RGBA")
+        canvas = Image.new("RGBA", whole.size, "white")
+        canvas.alpha_composite(whole)
+        direct, size = decode(record, framing)
+        again, _ = decode(np.asarray(canvas.convert("RGB")), framing)
+        assert size == whole.size
+        assert np.abs(direct.astype(int) - again).max() <= 3
