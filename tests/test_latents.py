@@ -19,12 +19,14 @@ from scipy import stats
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.checkpoint.latents import read_latents
 from dcgan_cli.errors import CheckpointError, DcganError, UsageError
-from dcgan_cli.model.config import ModelConfig, ZDistribution
+from dcgan_cli.model.config import ModelConfig, Recipe, ZDistribution
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import Latents, draw, seeded_latents
 from dcgan_cli.render.png import encode_sheet
 from dcgan_cli.report import Provenance, Sheet
+from dcgan_cli.training.losses import LOSSES
+from dcgan_cli.training.step import StepSettings, Updater
 
 Z_DIM = 5
 
@@ -98,6 +100,21 @@ def test_nothing_is_drawn_from_global_generators() -> None:
     states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tobytes()  # noqa: NPY002
     seeded_latents(0, 5, 5, "normal")
     seeded_latents(0, 5, 5, "uniform")
+    assert torch.equal(states[0], torch.get_rng_state())
+    assert states[1] == random.getstate()
+    assert states[2] == np.random.get_state()[1].tobytes()  # noqa: NPY002
+
+
+def test_training_draws_nothing_from_global_generators() -> None:
+    model = ModelConfig(size=8, channels=1, z_dim=Z_DIM, ngf=1, ndf=1, kernel=3)
+    updater = Updater(
+        model,
+        Recipe(batch_size=4, updates="alternate"),
+        StepSettings(LOSSES["wgan-gp"], 2, 0.9, 0, torch.device("cpu"), torch.float32),
+    )
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tobytes()  # noqa: NPY002
+    for number in range(2):
+        updater.step(number, 0, lambda j: torch.zeros(4, 1, 8, 8))
     assert torch.equal(states[0], torch.get_rng_state())
     assert states[1] == random.getstate()
     assert states[2] == np.random.get_state()[1].tobytes()  # noqa: NPY002

@@ -378,6 +378,21 @@ def test_up_is_the_transpose_of_down(kernel: int) -> None:
     torch.testing.assert_close((halve(large) * small).sum(), (large * double(small)).sum())
 
 
+def test_generator_by_hand() -> None:
+    """Weights of one: ReLU(z) everywhere, one 4×4 kernel of ones over it, Tanh."""
+    network = Generator(
+        ModelConfig(
+            size=8, channels=1, z_dim=1, ngf=1, kernel=4, projection="channel", g_norm="none"
+        )
+    )
+    for weight in network.parameters():
+        nn.init.ones_(weight)
+    picture, dark = network(torch.tensor([[0.1], [-5.0]]))[:, 0]
+    overlaps = torch.tensor([1.0] + [2.0] * 6 + [1.0])  # how many windows paint a row
+    torch.testing.assert_close(picture, torch.tanh(0.1 * overlaps[:, None] * overlaps))
+    assert not dark.any()
+
+
 def test_discriminator_by_hand() -> None:
     """One 3×3 convolution of ones on a constant picture, LeakyReLU, one linear unit of ones."""
     network = Discriminator(ModelConfig(size=8, channels=1, ndf=1, kernel=3))
