@@ -154,6 +154,8 @@ def test_unlisted_pictures_are_unknown(tmp_path: Path) -> None:
         (["p/q/x.png"], ["q/x.png"], [0]),  # the source was opened further down
         (["q/x.png"], ["p/q/x.png", "p/x.png"], [0, None]),
         (["a/x.png", "b/x.png"], ["x.png", "y.png", "b/x.png"], [None, None, 1]),
+        (["x.png"], ["x.png", "a/x.png"], [0, None]),
+        (["x.png"], ["a/x.png", "x.png"], [None, 0]),
         (["x.png", "a/x.png"], ["a/x.png", "y.png"], [1, None]),  # the same path goes first
         (["x.png", "y.png"], ["a/x.png", "b/x.png", "y.png"], [None, None, 1]),  # ambiguous
         (["a/x.png", "y.png"], ["b/x.png", "y.png"], [None, 1]),  # another folder
