@@ -371,7 +371,9 @@ def test_picture_names(name: str) -> None:
     assert is_picture_name(name)
 
 
-@pytest.mark.parametrize("name", ["a", "jpg", ".jpg", "a.jpg/b", "a/._b.jpg", ".a/b.jpg", "a.jpg~"])
+@pytest.mark.parametrize(
+    "name", ["a", "jpg", ".jpg", "a.ppm", "a.jpg/b", "a/._b.jpg", ".a/b.jpg", "a.jpg~"]
+)
 def test_other_names(name: str) -> None:
     assert not is_picture_name(name)
 

@@ -10,22 +10,7 @@ from numpy.typing import NDArray
 from dcgan_cli.data.labels import Columns, Labels, Words
 
 PICTURE_SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".webp",
-        ".bmp",
-        ".dib",
-        ".gif",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-    ]
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff")
 )
 """Endings of files that are listed. Whether a file is a picture is for the decoder to say."""
 
