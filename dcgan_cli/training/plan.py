@@ -58,7 +58,8 @@ def make_plan(model: ModelConfig, recipe: Recipe, settings: StepSettings) -> Pla
 
 def network_table(model: ModelConfig) -> Table:
     """One row a layer: name, output [C, H, W], parameters (normalisation included)."""
-    generator, discriminator = Generator(model), Discriminator(model)
+    with torch.device("meta"):
+        generator, discriminator = Generator(model), Discriminator(model)
     base = model.base
     rows: list[tuple[str, str, int]] = []
 

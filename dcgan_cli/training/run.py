@@ -25,6 +25,8 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = make_folder(path)
         self._lock = _lock(path / ".lock", path)
+        # Whoever was killed inside an atomic write left its temporary file behind.
+        self._delete(".*.tmp", "samples/.*.tmp")
 
     def __enter__(self) -> Self:
         return self
@@ -52,10 +54,9 @@ class RunFolder:
         return self.path / f"epoch-{number:04d}.pt"
 
     def clear(self) -> None:
-        """Delete what an earlier run has left here."""
-        for pattern in (LAST, "epoch-*.pt", "samples/*", "metrics.jsonl", "*.png", "*.gif"):
-            for file in self.path.glob(pattern):
-                file.unlink()
+        """Delete what an earlier run has left here. Raises StorageError."""
+        written = (LAST, "epoch-*.pt", "metrics.jsonl", "samples/*", "*.png", "*.gif")
+        self._delete(*written, "tensorboard/*")
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write config.json."""
@@ -64,10 +65,12 @@ class RunFolder:
     def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add one line a step to metrics.jsonl. Raises StorageError."""
         text = "".join(json.dumps(row) + "\n" for row in rows)
+        rest = memoryview(text.encode())
         try:
             descriptor = os.open(self.metrics, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
             try:
-                os.write(descriptor, text.encode())
+                while rest:  # a disk that is nearly full takes a part
+                    rest = rest[os.write(descriptor, rest) :]
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -92,7 +95,10 @@ class RunFolder:
             file.write("".join(kept).encode())
 
     def drop_epochs(self, keep: int | None) -> None:
-        """Delete epoch checkpoints but the newest `keep` and the paper's own; None keeps all."""
+        """Delete epoch checkpoints but the newest `keep` and the paper's own; None keeps all.
+
+        Raises StorageError.
+        """
         if keep is None:
             return
         found = sorted(
@@ -103,7 +109,15 @@ class RunFolder:
         newest = found[-keep:] if keep else []
         for number in found:
             if number not in newest and number not in PAPERS_EPOCHS:
-                self.epoch(number).unlink(missing_ok=True)
+                self._delete(self.epoch(number).name)
+
+    def _delete(self, *patterns: str) -> None:
+        for pattern in patterns:
+            for file in self.path.glob(pattern):
+                try:
+                    file.unlink(missing_ok=True)
+                except OSError as error:
+                    raise storage_error(file, error) from error
 
 
 def check_folder(path: Path, resume: bool, overwrite: bool) -> None:

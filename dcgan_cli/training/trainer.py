@@ -21,6 +21,7 @@ from dcgan_cli.data.batches import Batches
 from dcgan_cli.data.pixels import to_pictures
 from dcgan_cli.errors import CheckpointError, SourceError, UnhealthyError
 from dcgan_cli.model.config import ModelConfig, Recipe
+from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import seeded_latents
 from dcgan_cli.report import Pictures
 from dcgan_cli.training.events import (
@@ -157,47 +158,46 @@ class Trainer:
         last_step = self.last_step(length)
         if not self.folder.last.exists():
             self._save(self.folder.last)  # from here on there is always something to go back to
-        while not self._is_over(last_step, length.minutes, clock):
+        over = self._is_over(last_step, length.minutes, clock)
+        while not over:
             self._advance()
             self.seconds = clock.seconds()
+            # Asked once a step: a signal later on must not leave figures behind unexamined.
+            over = self._is_over(last_step, length.minutes, clock)
             epoch_done = self.step % self.steps_per_epoch == 0
             look = epoch_done or self.step % DIVERSITY_EVERY == 0
-            if not (look or clock.report_is_due()):
+            if not (look or over or clock.report_is_due()):
                 continue
             reached = self.step
             ailments = self._examine(look)
             yield self._progress(last_step, length.minutes, clock)
             for ailment in ailments:
                 yield self._treat(ailment)
+                if self.step < reached:
+                    break  # rolled back: whatever else was wrong is undone with it
             if self.step < reached:
-                continue  # rolled back
-            if epoch_done:
+                over = self._is_over(last_step, length.minutes, clock)
+            elif epoch_done:
                 yield self._finish_epoch()
                 clock.saved = time.monotonic()
             elif clock.save_is_due(self.save_minutes):
                 self._save(self.folder.last)
-        for ailment in self._examine(look=False):
-            yield self._treat(ailment)
         final = self._save(self.folder.last)
         yield Finished(
             self.step, self.epoch, self.seconds, self.draw(), self.latents, final.hash, self.signal
         )
 
-    @torch.no_grad()
     def draw(self) -> Pictures:
         """Pictures of the fixed latents, by the averaged generator where there is one."""
-        network = self.updater.average or self.updater.generator
-        network.eval()
-        z = torch.from_numpy(self.latents).to(self.settings.device)
-        return to_pictures(network(z))
+        return self._paint(self.updater.average or self.updater.generator)
 
     def last_step(self, length: Length) -> int | None:
         """The step at which a run of `length` ends; None where only the clock ends it."""
-        if length.steps is not None:
-            return length.steps
+        steps = length.steps
         if length.epochs is not None:
-            return max(1, math.ceil(length.epochs * self.steps_per_epoch))
-        return None
+            of_epochs = max(1, math.ceil(length.epochs * self.steps_per_epoch))
+            return of_epochs if steps is None else min(steps, of_epochs)
+        return steps
 
     def _is_over(self, last_step: int | None, minutes: float | None, clock: Clock) -> bool:
         return (
@@ -222,13 +222,11 @@ class Trainer:
 
         With `look`, the fixed samples are drawn and their diversity is examined as well.
         """
-        ailments: list[Ailment] = []
-        if self._pending:
-            rows = torch.stack(self._pending).cpu().numpy().astype(np.float64)
-            self._pending.clear()
-            self._log(rows)
-            ailments += self.health.see_steps(rows)
-        if look and not ailments:
+        rows = torch.stack(self._pending).cpu().numpy().astype(np.float64)
+        self._pending.clear()
+        self._log(rows)
+        ailments = self.health.see_steps(rows)
+        if look and np.isfinite(rows).all():
             ailments += self.health.see_diversity(self.step, self._diversity())
         return ailments
 
@@ -242,13 +240,23 @@ class Trainer:
         )
 
     def _diversity(self) -> float:
-        """How much the fixed samples vary, as a share of what as many real pictures do."""
+        """How much the fixed samples vary, as a share of what as many real pictures do.
+
+        G's own samples: an average with a long memory still draws the grey of the first steps.
+        """
         if self._real_diversity is None:
             real = self.batches.pictures.take(
                 np.linspace(0, len(self.batches.pictures) - 1, SAMPLES).astype(np.int64)
             )
             self._real_diversity = max(diversity(real), 1.0)
-        return diversity(self.draw()) / self._real_diversity
+        return diversity(self._paint(self.updater.generator)) / self._real_diversity
+
+    @torch.no_grad()
+    def _paint(self, network: Generator) -> Pictures:
+        """Pictures of the fixed latents, with running statistics of batch norm."""
+        network.eval()
+        z = torch.from_numpy(self.latents).to(self.settings.device)
+        return to_pictures(network(z))
 
     def _progress(self, last_step: int | None, minutes: float | None, clock: Clock) -> Progress:
         made = self.step - clock.first_step
@@ -263,9 +271,10 @@ class Trainer:
 
     def _finish_epoch(self) -> EpochDone:
         number = self.step // self.steps_per_epoch
-        state = self._save(self.folder.last)
         if self.keep != 0 or number in PAPERS_EPOCHS:
             self._save(self.folder.epoch(number))
+        # After the epoch's own: a run killed between the two makes both again.
+        state = self._save(self.folder.last)
         self.folder.drop_epochs(self.keep)
         return EpochDone(number, self.step, self.draw(), self.latents, state.hash)
 
@@ -295,7 +304,7 @@ class Trainer:
         return Unwell(ailment, step, "going on")
 
     def _roll_back(self, ailment: Ailment) -> str:
-        """Return to last.pt with half the learning rate and other latents."""
+        """Return to last.pt with other latents and, each time, half the learning rate."""
         if self.attempt >= ROLLBACKS:
             raise UnhealthyError(
                 f"step {self.step}: {ailment.name} ({ailment.sign}) after {ROLLBACKS} rollbacks; "
@@ -304,7 +313,8 @@ class Trainer:
         attempt = self.attempt + 1
         self.restore(load(self.folder.last))
         self.attempt = attempt
+        rate = self.recipe.lr * 0.5**attempt
         for optimiser in (self.updater.g_optimiser, self.updater.d_optimiser):
             for group in optimiser.param_groups:
-                group["lr"] *= 0.5
-        return f"back to step {self.step}, learning rate halved"
+                group["lr"] = rate
+        return f"back to step {self.step}, learning rate {rate:.3g}"
