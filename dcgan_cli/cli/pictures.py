@@ -25,6 +25,20 @@ class Request:
     cache_gigabytes: float = 20.0
     max_unreadable: float = 0.05
 
+    def colour(self) -> tuple[int, int, int]:
+        """The background as RGB. Raises UsageError where it names no colour."""
+        from PIL import ImageColor
+
+        from dcgan_cli.errors import UsageError
+
+        try:
+            red, green, blue = ImageColor.getrgb(self.background)[:3]
+        except ValueError as error:
+            raise UsageError(
+                f"--background {self.background}: expected a colour such as white or #20a0ff"
+            ) from error
+        return red, green, blue
+
 
 def look(console: Console, request: Request) -> "tuple[Source, Survey]":
     """Recognise the source and look at some of its pictures; both are said on stderr."""
@@ -47,22 +61,13 @@ def prepare_pictures(
     console: Console, source: "Source", request: Request, side: int, channels: int
 ) -> "PictureSet":
     """Decode the pictures of `source` to `side` px, or find them decoded; skipped ones are said."""
-    from PIL import ImageColor
-
     from dcgan_cli.data.cache import prepare
     from dcgan_cli.data.decode import Framing
-    from dcgan_cli.errors import UsageError
 
-    try:
-        red, green, blue = ImageColor.getrgb(request.background)[:3]
-    except ValueError as error:
-        raise UsageError(
-            f"--background {request.background}: expected a colour such as white or #20a0ff"
-        ) from error
     with console.progress("decoding") as bar:
         pictures = prepare(
             source,
-            Framing(side, channels, (red, green, blue)),
+            Framing(side, channels, request.colour()),
             workers=request.workers,
             cache_limit=int(request.cache_gigabytes * 2**30),
             max_unreadable=request.max_unreadable,

@@ -28,6 +28,8 @@ from dcgan_cli.training.trainer import Trainer
 if TYPE_CHECKING:
     from dcgan_cli.data.survey import Survey
 
+DEFAULT_LOSS = "non-saturating"
+
 DEFAULT_SIZE = 64
 """The paper's side; smaller pictures are trained at the largest allowed size they fill."""
 
@@ -63,9 +65,10 @@ class Session:
     def train(self) -> int:
         """Train until the end that was asked for or a signal; returns the exit code."""
         keep, policy = self._keep(), self._policy()
-        before = self._earlier()
         path = self._path()
+        self._check_options()
         check_folder(path, self.resume, self.overwrite)
+        before = self._earlier(path / LAST) if self.resume else None
         threads = use_threads(self.threads)
 
         source, survey = look(self.console, self.request)
@@ -143,13 +146,16 @@ class Session:
             raise UsageError(f"--run {name}: expected a name for a folder in {self.out}/")
         return self.out / name
 
-    def _earlier(self) -> Checkpoint | None:
+    def _check_options(self) -> None:
+        """Raise UsageError for a value that cannot be meant, before anything long begins."""
+        with_options(PRESETS[self._preset()[0]], self.overrides)
+        choose_precision(self.precision, choose_device(self.device))
+        choose_loss(self.loss or DEFAULT_LOSS)
+        self.request.colour()
+
+    def _earlier(self, last: Path) -> Checkpoint:
         """The state to go on from; its source is taken where none was typed."""
-        if not self.resume:
-            return None
-        path = self._path()
-        check_folder(path, self.resume, self.overwrite)
-        before = load(path / LAST)
+        before = load(last)
         data = before.data
         self.request = replace(
             self.request,
@@ -200,7 +206,7 @@ class Session:
                     f"{option} {given}: the run was begun with {held[name]}, and a resumed run "
                     f"keeps it; leave {option} out, or begin another with --run NAME"
                 )
-        loss = choose_loss(held.get("loss") or self.loss or "non-saturating")
+        loss = choose_loss(held.get("loss") or self.loss or DEFAULT_LOSS)
         device = choose_device(self.device)
         asked = self.precision
         if before is not None and asked == "auto":
@@ -224,7 +230,7 @@ class Session:
         held = {} if before is None else before.training
         return {
             "preset": held.get("preset") or self._preset()[0],
-            "loss": held.get("loss") or self.loss or "non-saturating",
+            "loss": held.get("loss") or self.loss or DEFAULT_LOSS,
             "d_steps": settings.d_steps,
             "ema": settings.ema,
             "seed": settings.seed,
