@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from dcgan_cli.errors import DcganError
 
 RECORD = "dcgan"
-"""The PNG text chunks `dcgan.0`, `dcgan.1` … hold a sheet's Provenance in pieces: readers, Pillow
-among them, refuse chunks of more than a megabyte."""
+"""The PNG text chunks `dcgan.0`, `dcgan.1` … hold a sheet's Provenance in pieces: many readers limit
+how long one chunk may be."""
 
 Pictures = NDArray[np.uint8]
 """Pictures as shown and stored: uint8 [N, H, W, C], C 1 (grey) or 3 (RGB)."""
