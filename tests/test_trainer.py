@@ -22,6 +22,7 @@ from dcgan_cli.training import events
 from dcgan_cli.training.events import EpochDone, Event, Finished, Length, Progress
 from dcgan_cli.training.losses import LOSSES
 from dcgan_cli.training.run import RunFolder
+from dcgan_cli.training.step import Updater
 from dcgan_cli.training.trainer import Trainer
 
 
@@ -331,8 +332,11 @@ def test_events_of_a_short_run(tmp_path: Path) -> None:
         assert np.array_equal(end.latents, done.latents)
 
 
-def test_pictures_are_drawn_by_the_average_and_judged_by_the_generator(tmp_path: Path) -> None:
+def test_pictures_are_drawn_by_the_average_and_judged_by_the_generator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A long memory must not be taken for collapse: health looks at what G itself draws."""
+    monkeypatch.setattr(Updater, "_follow", lambda *_: None)
     with tiny.trainer(tmp_path, ema=1.0, recipe=replace(tiny.RECIPE, lr=0.01)) as trainer:
         begun = trainer.draw()
         tiny.train(trainer, 40)

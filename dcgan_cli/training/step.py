@@ -82,7 +82,7 @@ class Updater:
         else:
             figures = self._alternate(number, attempt, batch)
         if self.average is not None:
-            self._follow(self.average)
+            self._follow(self.average, number)
         return torch.stack([figure.detach().float() for figure in figures])
 
     def _together(
@@ -176,9 +176,13 @@ class Updater:
         return (logits.sigmoid() if self.settings.loss.probabilities else logits).mean()
 
     @torch.no_grad()
-    def _follow(self, average: Generator) -> None:
-        """Move the averaged G towards G; batch-norm statistics are averaged like weights."""
-        decay = self.settings.ema or 0.0
+    def _follow(self, average: Generator, number: int) -> None:
+        """Move the averaged G towards G; batch-norm statistics are averaged like weights.
+
+        In its first steps the memory is as long as the run so far, or the average would be a
+        picture of the initial weights for thousands of steps.
+        """
+        decay = min(self.settings.ema or 0.0, (1 + number) / (10 + number))
         state = self.generator.state_dict()
         for name, value in average.state_dict().items():
             if value.is_floating_point():
