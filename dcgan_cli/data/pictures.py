@@ -41,9 +41,6 @@ class PictureSet(ABC):
         Safe to call from several threads. Raises IndexError beyond the end.
         """
 
-    def prefetch(self, indices: NDArray[np.int64]) -> None:  # noqa: B027
-        """Say that `indices` will be taken soon; sets that decode on the fly begin at once."""
-
     def close(self) -> None:  # noqa: B027
         """Give back threads and locks; nothing may be taken afterwards."""
 

@@ -1,9 +1,9 @@
-"""Pictures decoded as they are asked for: no cache, some threads, and a look ahead."""
+"""Pictures decoded as they are asked for: no cache, but all cores."""
 
 import itertools
 import math
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,6 @@ from dcgan_cli.files import make_folder
 
 _FIRST_LOOK = 256
 """Records decoded before anything is trained, to refuse a source that is mostly unreadable."""
-
-_MOST_AHEAD = 1024
-"""Pictures decoded ahead; the oldest is dropped for a newer one."""
 
 
 class StreamedPictures(PictureSet):
@@ -52,7 +49,6 @@ class StreamedPictures(PictureSet):
         self._folder = folder
         self._bad = np.zeros(count, np.bool_)
         self._examples: list[tuple[int, str]] = []
-        self._ahead: dict[int, Future[Pixels]] = {}
         self._reading = threading.Lock()
         self._state = threading.Lock()
         self._pool = ThreadPoolExecutor(max(available_cpus() if workers is None else workers, 1))
@@ -66,27 +62,13 @@ class StreamedPictures(PictureSet):
         """As PictureSet.take. Raises SourceError where too many records proved unreadable."""
         pictures = np.empty((len(indices), *self.framing.shape), np.uint8)
         numbers = np.arange(len(self))[indices].tolist()
-        with self._state:
-            futures = [self._ahead.pop(number, None) or self._submit(number) for number in numbers]
-        for place, future in enumerate(futures):
-            pictures[place] = future.result()
+        for place, picture in enumerate(self._pool.map(self._picture, numbers)):
+            pictures[place] = picture
         return pictures
-
-    def prefetch(self, indices: NDArray[np.int64]) -> None:
-        """Begin to decode `indices`."""
-        with self._state:
-            for number in indices.tolist():
-                if number not in self._ahead:
-                    self._ahead[number] = self._submit(number)
-            for number in list(self._ahead)[:-_MOST_AHEAD]:
-                self._ahead.pop(number).cancel()
 
     def close(self) -> None:
         """End the threads; what they had not begun is dropped."""
         self._pool.shutdown(cancel_futures=True)
-
-    def _submit(self, number: int) -> Future[Pixels]:
-        return self._pool.submit(self._picture, number)
 
     def _picture(self, index: int) -> Pixels:
         """The picture of record `index`, or of the next readable one."""
