@@ -148,7 +148,7 @@ class Session:
 
     def _check_options(self) -> None:
         """Raise UsageError for a value that cannot be meant, before anything long begins."""
-        with_options(PRESETS[self._preset()[0]], self.overrides)
+        with_options(PRESETS[self._preset()], self.overrides)
         choose_precision(self.precision, choose_device(self.device))
         choose_loss(self.loss or DEFAULT_LOSS)
         self.request.colour()
@@ -179,8 +179,8 @@ class Session:
                         f"keeps it; leave {option} out, or begin another with --run NAME"
                     )
             return model, recipe
-        preset, reason = self._preset()
-        self.console.note(f"preset {preset}{reason}: {PRESETS[preset].about}")
+        preset = self._preset()
+        self.console.note(f"preset {preset}: {PRESETS[preset].about}")
         options = {
             "size": largest_size(min(DEFAULT_SIZE, int(survey.short_side))),
             "channels": survey.channels,
@@ -189,13 +189,12 @@ class Session:
         }
         return with_options(PRESETS[preset], options)
 
-    def _preset(self) -> tuple[str, str]:
+    def _preset(self) -> str:
         if self.preset is None:
-            device = choose_device(self.device)
-            return ("small", ", for a CPU") if device.type == "cpu" else ("paper", "")
+            return "small" if choose_device(self.device).type == "cpu" else "paper"
         if self.preset not in PRESETS:
             raise UsageError(f"--preset {self.preset}: expected one of {', '.join(PRESETS)}")
-        return self.preset, ""
+        return self.preset
 
     def _settings(self, before: Checkpoint | None, recipe: Recipe) -> StepSettings:
         held = {} if before is None else before.training
@@ -229,7 +228,7 @@ class Session:
 
         held = {} if before is None else before.training
         return {
-            "preset": held.get("preset") or self._preset()[0],
+            "preset": held.get("preset") or self._preset(),
             "loss": held.get("loss") or self.loss or DEFAULT_LOSS,
             "d_steps": settings.d_steps,
             "ema": settings.ema,

@@ -49,7 +49,7 @@ class Display:
         self.console.note(
             f"{plan.parameters:,} parameters, about {plan.memory / 2**20:,.0f} MiB; "
             f"{settings.device}, {trainer.about['training']['precision']}, "
-            f"{trainer.about['training']['threads']} threads; seed {settings.seed}"
+            f"threads {trainer.about['training']['threads']}, seed {settings.seed}"
         )
         self.console.note(
             f"{len(trainer.batches.pictures):,} pictures in minibatches of {recipe.batch_size}: "
