@@ -52,8 +52,12 @@ def look(console: Console, request: Request) -> "tuple[Source, Survey]":
         f"{request.location}: {source.kind}, {len(source):,} pictures, {colours}, "
         f"short side {found.short_side:.0f} px"
     )
-    if source.labels is not None and source.labels.columns:
-        console.note(f"labels: {', '.join(source.labels.columns)}")
+    labels = source.labels
+    if labels is not None and labels.columns:
+        of = ""
+        if labels.listed is not None and not labels.listed.all():
+            of = f" for {int(labels.listed.sum()):,} of {len(source):,} pictures"
+        console.note(f"labels{of}: {', '.join(labels.columns)}")
     return source, found
 
 

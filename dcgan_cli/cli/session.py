@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
@@ -171,13 +172,7 @@ class Session:
         if before is not None:
             model, recipe = before.model, Recipe(**before.recipe)
             held = {**model.to_dict(), **recipe.to_dict()}
-            for name, value in self.overrides.items():
-                if held[name] != value:
-                    option = f"--{name.replace('_', '-')}"
-                    raise UsageError(
-                        f"{option} {value}: the run was begun with {held[name]}, and a resumed run "
-                        f"keeps it; leave {option} out, or begin another with --run NAME"
-                    )
+            _refuse_changes(held, self.overrides)
             return model, recipe
         preset = self._preset()
         self.console.note(f"preset {preset}: {PRESETS[preset].about}")
@@ -198,25 +193,23 @@ class Session:
 
     def _settings(self, before: Checkpoint | None, recipe: Recipe) -> StepSettings:
         held = {} if before is None else before.training
-        for name, given in (("loss", self.loss), ("d_steps", self.d_steps), ("ema", self.ema)):
-            if before is not None and given is not None and given != held[name]:
-                option = f"--{name.replace('_', '-')}"
-                raise UsageError(
-                    f"{option} {given}: the run was begun with {held[name]}, and a resumed run "
-                    f"keeps it; leave {option} out, or begin another with --run NAME"
-                )
+        if before is not None:
+            asked = {"loss": self.loss, "d_steps": self.d_steps, "ema": self.ema}
+            _refuse_changes(
+                held, {name: value for name, value in asked.items() if value is not None}
+            )
         loss = choose_loss(held.get("loss") or self.loss or DEFAULT_LOSS)
         device = choose_device(self.device)
-        asked = self.precision
-        if before is not None and asked == "auto":
-            asked = held["precision"]
+        precision = self.precision
+        if before is not None and precision == "auto":
+            precision = held["precision"]
         return StepSettings(
             loss=loss,
             d_steps=held.get("d_steps") or self.d_steps or loss.d_steps,
             ema=held["ema"] if before is not None else self.ema,
             seed=held.get("seed", self.seed),
             device=device,
-            precision=choose_precision(asked, device),
+            precision=choose_precision(precision, device),
         )
 
     def _about(
@@ -257,6 +250,17 @@ class Session:
             allowed = ", ".join(get_args(Policy))
             raise UsageError(f"--on-unhealthy {self.policy}: expected one of {allowed}")
         return cast(Policy, self.policy)
+
+
+def _refuse_changes(held: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise UsageError where an option differs from what the resumed run was begun with."""
+    for name, value in given.items():
+        if held[name] != value:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"{option} {value}: the run was begun with {held[name]}, and a resumed run keeps "
+                f"it; leave {option} out, or begin another with --run NAME"
+            )
 
 
 def _same_pictures(before: Checkpoint, data: dict[str, Any]) -> None:
