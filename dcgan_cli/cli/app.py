@@ -11,12 +11,14 @@ import typer
 
 from dcgan_cli import __version__
 from dcgan_cli.cli.boundary import run_guarded
+from dcgan_cli.cli.interpolate import interpolate
 from dcgan_cli.cli.sample import sample
 from dcgan_cli.cli.train import train
 
 COMMANDS = (
     ("train", train),
     ("sample", sample),
+    ("interpolate", interpolate),
 )
 
 app = typer.Typer(

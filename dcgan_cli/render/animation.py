@@ -1,24 +1,117 @@
-"""Pictures in a row as an animated GIF."""
+"""Pictures in a row as an animation: GIF, WebP or MP4."""
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
+import numpy as np
 from PIL import Image
+
+from dcgan_cli.errors import UsageError
+from dcgan_cli.render.png import to_image
+from dcgan_cli.report import Pictures
 
 MOST_FRAMES = 100
 
+COMFORTABLE = 128
+"""Smaller pictures are enlarged by a whole factor until they are at least this wide."""
 
-def encode_gif(images: Sequence[Image.Image], seconds: float = 0.15, hold: float = 2.0) -> bytes:
-    """An endless GIF of `images`, `seconds` each, the last one held; evenly thinned to MOST_FRAMES."""
-    step = max(1, math.ceil((len(images) - 1) / (MOST_FRAMES - 1)))
+PALETTE_FRAMES = 16
+"""Frames from which the colours of a GIF are chosen."""
+
+
+def encode_gif(
+    images: Sequence[Image.Image],
+    seconds: float = 0.15,
+    hold: float = 2.0,
+    palette: Image.Image | None = None,
+    most: int = MOST_FRAMES,
+) -> bytes:
+    """An endless GIF of `images`, `seconds` each, the last one held; evenly thinned to `most`.
+
+    `palette` is a picture of all colours to use; the last of `images` where there is none.
+    """
+    step = max(1, math.ceil((len(images) - 1) / (most - 1)))
     chosen = [*images[:-1:step], images[-1]]
-    # one palette for all frames, taken from the last: with their own the frames would flicker
-    palette = chosen[-1].convert("RGB").quantize(256, Image.Quantize.MEDIANCUT)
-    frames = [image.convert("RGB").quantize(palette=palette) for image in chosen]
-    durations = [int(1000 * seconds)] * (len(frames) - 1) + [int(1000 * hold)]
-    buffer = io.BytesIO()
-    frames[0].save(
-        buffer, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0
+    # one palette for all frames: with their own they would flicker
+    colours = (palette or chosen[-1]).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT)
+    frames = [image.convert("RGB").quantize(palette=colours) for image in chosen]
+    return _save_all(frames, "GIF", duration=_durations(len(frames), seconds, hold))
+
+
+def encode_film_gif(images: Sequence[Image.Image], seconds: float, hold: float) -> bytes:
+    """An endless GIF of all of `images`, in colours chosen from frames along the way."""
+    sample = images[:: max(1, len(images) // PALETTE_FRAMES)]
+    width, height = sample[0].size
+    strip = Image.new("RGB", (width * len(sample), height))
+    for i, image in enumerate(sample):
+        strip.paste(image, (i * width, 0))
+    return encode_gif(images, seconds, hold, strip, most=max(2, len(images)))
+
+
+def encode_webp(images: Sequence[Image.Image], seconds: float, hold: float) -> bytes:
+    """An endless lossless animated WebP: every pixel as it was drawn."""
+    frames = [image.convert("RGB") for image in images]
+    return _save_all(frames, "WEBP", duration=_durations(len(frames), seconds, hold), lossless=True)
+
+
+def encode_mp4(images: Sequence[Image.Image], seconds: float, hold: float) -> bytes:
+    """An H.264 film that every browser plays; the last frame is repeated for `hold` seconds.
+
+    Raises UsageError where the `video` extra is not installed.
+    """
+    require_video()
+    from imageio.v3 import imwrite  # the `video` extra
+
+    frames = [np.asarray(image.convert("RGB")) for image in images]
+    frames += frames[-1:] * (round(hold / seconds) - 1)
+    data = imwrite(
+        "<bytes>",
+        np.stack(frames),
+        extension=".mp4",
+        plugin="FFMPEG",
+        fps=1 / seconds,
+        codec="libx264",
+        quality=8,
+        pixelformat="yuv420p",
+        macro_block_size=2,  # what 4:2:0 needs; imageio's own 16 would scale the pictures
+        output_params=["-movflags", "+faststart"],
+        ffmpeg_log_level="error",
     )
+    assert data is not None
+    return data
+
+
+Encode = Callable[[Sequence[Image.Image], float, float], bytes]
+
+FORMATS: dict[str, Encode] = {".gif": encode_film_gif, ".webp": encode_webp, ".mp4": encode_mp4}
+"""By the end of the file name: from frames, seconds a frame and seconds on the last one."""
+
+
+def require_video() -> None:
+    """Raise UsageError, with what to install, where MP4 cannot be written."""
+    if find_spec("imageio") is None or find_spec("imageio_ffmpeg") is None:
+        raise UsageError(
+            "MP4 needs the video extra, which is not installed: pip install 'dcgan[video]'; "
+            "or name a file that ends in .webp or .gif"
+        )
+
+
+def film_frames(pictures: Pictures) -> list[Image.Image]:
+    """Pictures uint8 [N, H, W, C] as frames, enlarged by a whole factor until COMFORTABLE."""
+    _, height, width, _ = pictures.shape
+    scale = max(1, math.ceil(COMFORTABLE / width))
+    size = (width * scale, height * scale)
+    return [to_image(picture).resize(size, Image.Resampling.NEAREST) for picture in pictures]
+
+
+def _durations(count: int, seconds: float, hold: float) -> list[int]:
+    """Milliseconds of each frame."""
+    return [round(1000 * seconds)] * (count - 1) + [round(1000 * hold)]
+
+
+def _save_all(frames: Sequence[Image.Image], kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    frames[0].save(buffer, kind, save_all=True, append_images=frames[1:], loop=0, **options)
     return buffer.getvalue()
