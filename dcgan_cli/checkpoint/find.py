@@ -1,6 +1,7 @@
-"""What a checkpoint argument means: a path, the name of a run, or nothing at all."""
+"""What a checkpoint argument means: a path, the name of a run, a bundled model, or nothing at all."""
 
 import difflib
+from importlib.resources import files
 from pathlib import Path
 
 from dcgan_cli.errors import CheckpointError
@@ -10,28 +11,48 @@ ROOT = Path("checkpoints")
 
 LAST = "last.pt"
 
+BUNDLED = ("demo-faces", "demo-rooms")
+"""Small trained models that come with the toolkit; the first is what a fresh install draws with."""
+
 
 def find_checkpoint(argument: str | None, root: Path = ROOT) -> Path:
     """The file that `argument` names.
 
-    A path, a run (`faces` is `checkpoints/faces/last.pt`) or, for None, the newest below `root`.
+    A path, a run (`faces` is `checkpoints/faces/last.pt`), a bundled model (`demo-faces`, where no
+    run has that name) or, for None, the newest below `root`; where there is none, the first
+    bundled model.
 
     Raises CheckpointError where there is none, with the names that come near.
     """
+    loose = {path.stem: path for path in root.glob("*.pt") if path.stem not in BUNDLED}
+    runs = loose | {path.parent.name: path for path in root.glob(f"*/{LAST}")}
     if argument is None:
-        found = [*root.glob(f"*/{LAST}"), *root.glob("*.pt")]
-        candidates = [path for path in found if path.is_file()]
-        if not candidates:
+        files_there = filter(Path.is_file, runs.values())
+        newest = max(files_there, key=lambda path: path.stat().st_mtime, default=None)
+        if (found := newest or bundled(BUNDLED[0])) is None:
             raise CheckpointError(
                 f"no checkpoint given and none in {root}/; train one: dcgan train demo:faces"
             )
-        return max(candidates, key=lambda path: path.stat().st_mtime)
+        return found
     given = Path(argument)
     for path in (given, given / LAST, root / argument / LAST, root / f"{argument}.pt"):
         if path.is_file():
             return path
-    names = [path.parent.name for path in root.glob(f"*/{LAST}")]
-    names += [path.stem for path in root.glob("*.pt")]
+    if (found := bundled(argument)) is not None:
+        return found
+    there = [name for name in BUNDLED if bundled(name) is not None]
+    names = [*runs, *(name for name in there if name not in runs)]
     near = difflib.get_close_matches(argument, names, n=3) or sorted(names)[:5]
     known = f"; runs in {root}/: {', '.join(near)}" if near else f"; {root}/ holds no runs"
     raise CheckpointError(f"{argument}: neither a checkpoint file nor a run{known}")
+
+
+def bundled(name: str) -> Path | None:
+    """The bundled model called `name`: in the installed package, or in a clone's checkpoints/."""
+    if name not in BUNDLED:
+        return None
+    package = Path(str(files("dcgan_cli")))
+    for folder in (package / "bundled", package.parent / "checkpoints"):
+        if (path := folder / f"{name}.pt").is_file():
+            return path
+    return None

@@ -1,7 +1,7 @@
-"""Latent arguments: `samples.png#3,17`, `z.npy#0,4`, `z.npy` become points of Z.
+"""Latent arguments: `samples.png#3,17`, `z.npy#0,4`, `smiling_woman` become points of Z.
 
 Every sheet that this toolkit draws carries the z of its tiles (report.Provenance), so any tile can be
-named in a later command.
+named in a later command; a concept is a name that somebody gave to such points.
 """
 
 import re
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import PngImagePlugin
 
+from dcgan_cli.checkpoint.concepts import Concept, is_name, read_concepts, unknown
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.errors import CheckpointError, DcganError, UsageError
 from dcgan_cli.model.latents import Latents
@@ -25,20 +26,31 @@ class NamedLatents:
     latents: Latents
     checkpoint: str | None
     """The hash of the model they belong to; None where the file does not say."""
+    concept: Concept | None = None
+    """The concept that was named; None where a file was."""
+
+    @property
+    def mean(self) -> Latents:
+        """The mean of the points, float32 [1, z_dim]: what stands for them all (paper §6.3.2)."""
+        return self.latents.mean(0, dtype=np.float64, keepdims=True).astype(np.float32)
 
 
-def read_latents(argument: str, checkpoint: Checkpoint) -> NamedLatents:
-    """The points that `argument` names: FILE.png#3,17 · FILE.npy · FILE.npy#0,4 · FILE.png#2-5.
+def read_latents(argument: str, checkpoint: Checkpoint, path: Path | None = None) -> NamedLatents:
+    """The points that `argument` names.
+
+    FILE.png#3,17 · FILE.png#2-5 · FILE.npy · FILE.npy#0,4 · CONCEPT · CONCEPT#0,2
+
+    Args:
+        argument: what was typed; a concept goes before a file of the same name.
+        checkpoint: the model whose Z is meant.
+        path: where `checkpoint` was read from: its concepts stand beside it. None: no concepts.
 
     Raises:
-        UsageError: no such file, not a sheet, no points, an index out of range.
+        UsageError: no such file or concept, not a sheet, no points, an index out of range.
         CheckpointError: they are points of another model's Z, or of another dimension.
     """
     text, _, picks = argument.partition("#")
-    path = Path(text)
-    if not path.is_file():
-        raise UsageError(f"{text}: no such file; expected a sheet (samples.png#3,17) or z.npy#0,4")
-    named = _from_npy(path) if path.suffix == ".npy" else _from_sheet(path)
+    named = _named(text, checkpoint, path)
     rows = named.latents[_indices(argument, picks, len(named.latents))]
     if rows.shape[1] != checkpoint.model.z_dim:
         raise CheckpointError(
@@ -55,7 +67,21 @@ def read_latents(argument: str, checkpoint: Checkpoint) -> NamedLatents:
             f"{argument}: not all of these are points of Z (a tile may show a picture that was not "
             "drawn from one); name those that are: #3,17"
         )
-    return NamedLatents(argument, rows, named.checkpoint)
+    return NamedLatents(argument, rows, named.checkpoint, named.concept)
+
+
+def _named(text: str, checkpoint: Checkpoint, path: Path | None) -> NamedLatents:
+    """All points of the concept or file called `text`."""
+    file = Path(text)
+    missing = "no such file; expected a sheet (samples.png#3,17), z.npy#0,4 or a concept's name"
+    if path is not None and is_name(text):
+        concepts = read_concepts(path, checkpoint)
+        if (concept := concepts.get(text)) is not None:
+            return NamedLatents(text, concept.exemplars, checkpoint.hash, concept)
+        missing = unknown(concepts, text, path)
+    if not file.is_file():
+        raise UsageError(f"{text}: {missing}")
+    return _from_npy(file) if file.suffix == ".npy" else _from_sheet(file)
 
 
 def _from_npy(path: Path) -> NamedLatents:

@@ -1,0 +1,259 @@
+"""Concepts: names for points of one model's Z, in a readable file beside its checkpoint (paper §6.3.2).
+
+`checkpoints/faces/last.pt` has `checkpoints/faces/last.concepts.json`:
+
+    {"format": "dcgan concepts", "version": 1, "checkpoint": HASH, "z_dim": 100,
+     "concepts": {NAME: {"made": TEXT, "meaning": {ATTRIBUTE: CLASS}, "exemplars": [[…], …]}}}
+
+A point means something to one set of weights alone, so what ties the file to a model is the hash in
+it, not its name: any `*.concepts.json` of the folder that has a checkpoint's hash is that
+checkpoint's. When `last.pt` has been trained further, its old concepts stay usable with the
+`epoch-*.pt` of the same weights, and are set aside, not lost, when new ones are made.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dcgan_cli.checkpoint.find import BUNDLED, bundled
+from dcgan_cli.checkpoint.format import Checkpoint
+from dcgan_cli.errors import CheckpointError, DcganError, UsageError
+from dcgan_cli.files import write_text
+from dcgan_cli.model.latents import Latents
+
+FORMAT, VERSION = "dcgan concepts", 1
+SUFFIX = ".concepts.json"
+
+STEADY = 3
+"""Exemplars that the paper averages: single ones were unstable (§6.3.2)."""
+
+LARGEST = 64 << 20
+"""Bytes beyond which a file is not read: a thousand concepts of sixteen exemplars take 20 MB."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
+
+
+@dataclass(frozen=True, eq=False)
+class Concept:
+    """A name and the points it stands for.
+
+    Attributes:
+        exemplars: float32 [K, z_dim], K ≥ 1; the most certain first where a judge chose them.
+        made: how they came to be, for people.
+        meaning: class by attribute, where a judge chose them; empty for hand-picked ones.
+    """
+
+    name: str
+    exemplars: Latents
+    made: str
+    meaning: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if self.exemplars.ndim != 2 or not len(self.exemplars):
+            raise UsageError(f"concept {self.name}: holds no points; name at least one, better 3")
+
+    @property
+    def mean(self) -> Latents:
+        """The point that stands for the concept in arithmetic: float32 [z_dim]."""
+        return self.exemplars.mean(0, dtype=np.float64).astype(np.float32)
+
+
+Concepts = Mapping[str, Concept]
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` could be the name of a concept."""
+    return _NAME.fullmatch(text) is not None
+
+
+def check_name(name: str) -> None:
+    """Raises UsageError where `name` is no name for a concept."""
+    if not is_name(name):
+        near = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:64]
+        mend = f"; try {near}" if is_name(near) else ""
+        raise UsageError(
+            f"{name!r} is no name for a concept; expected small letters, digits and _{mend}"
+        )
+
+
+def concepts_path(checkpoint: Path) -> Path:
+    """Where the concepts of the checkpoint at `checkpoint` are written."""
+    return checkpoint.with_name(checkpoint.stem + SUFFIX)
+
+
+def read_concepts(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
+    """The concepts of `checkpoint`, which was read from `path`; empty where it has none.
+
+    Raises CheckpointError where the file beside it belongs to other weights, or is damaged.
+    """
+    own = concepts_path(path)
+    found = _hash_of(own) if own.is_file() else None
+    if found == checkpoint.hash:
+        return read_file(own, checkpoint)
+    for other in sorted(path.parent.glob(f"*{SUFFIX}")):
+        if other != own and _may_belong(other, checkpoint.hash):
+            return read_file(other, checkpoint)
+    if found is None:
+        return {}
+    raise CheckpointError(
+        f"{own}: concepts of model {found}, but {path} is {checkpoint.hash} (trained further?); "
+        f"make new ones with dcgan concepts learn {path} --data SOURCE"
+    )
+
+
+def read_file(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
+    """The concepts in the file at `path`, which must be those of `checkpoint`.
+
+    Raises CheckpointError: unreadable, damaged, of a newer version, or of another model.
+    """
+    content = _read_json(path)
+    try:
+        if content["checkpoint"] != checkpoint.hash:
+            raise CheckpointError(
+                f"{path}: concepts of model {content['checkpoint']}, this is {checkpoint.hash}; "
+                "points of one model mean nothing to another"
+            )
+        concepts = {
+            str(name): Concept(
+                str(name),
+                np.array(entry["exemplars"], np.float32),
+                str(entry["made"]),
+                {str(key): str(value) for key, value in entry["meaning"].items()},
+            )
+            for name, entry in content["concepts"].items()
+        }
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UsageError) as error:
+        raise CheckpointError(f"{path}: damaged list of concepts ({error})") from error
+    for concept in concepts.values():
+        shape = concept.exemplars.shape
+        if shape[1] != checkpoint.model.z_dim or not np.isfinite(concept.exemplars).all():
+            raise CheckpointError(
+                f"{path}: {concept.name} holds numbers {list(shape)}, expected finite ones "
+                f"[exemplars, {checkpoint.model.z_dim}]"
+            )
+    return concepts
+
+
+def write_concepts(path: Path, checkpoint: Checkpoint, concepts: Concepts) -> Path | None:
+    """Write the concepts of `checkpoint`, which is at `path`, beside it: whole or not at all.
+
+    Returns where the concepts of the checkpoint's earlier weights were set aside; None where there
+    were none. Raises StorageError.
+    """
+    own = concepts_path(path)
+    aside = None
+    if own.is_file() and (found := _hash_of(own)) != checkpoint.hash:
+        aside = own.with_name(f"{path.stem}.{found}{SUFFIX}")
+        write_text(aside, own.read_text("utf-8"))
+    write_file(own, checkpoint, concepts)
+    return aside
+
+
+def write_file(path: Path, checkpoint: Checkpoint, concepts: Concepts) -> None:
+    """Write a file of concepts at `path`, one line an exemplar. Raises StorageError."""
+    write_text(path, to_text(checkpoint, concepts))
+
+
+def to_text(checkpoint: Checkpoint, concepts: Concepts) -> str:
+    """The file of `concepts` as text; every float32 comes back as the same bits."""
+    entries = ",\n".join(_entry(concept) for _, concept in sorted(concepts.items()))
+    head = json.dumps(
+        {
+            "format": FORMAT,
+            "version": VERSION,
+            "checkpoint": checkpoint.hash,
+            "z_dim": checkpoint.model.z_dim,
+        }
+    )
+    return f'{head[:-1]},\n "concepts": {{\n{entries}\n}}}}\n'
+
+
+def unknown(concepts: Iterable[str], name: str, path: Path) -> str:
+    """Why there is no concept `name` for the checkpoint at `path`, and what to type instead."""
+    known = sorted(concepts)
+    for model in BUNDLED:
+        at = bundled(model)
+        if at is not None and at.resolve() != path.resolve() and name in _names(concepts_path(at)):
+            return (
+                f"{path} has no such concept, but the bundled {model} has; give the checkpoint "
+                f"{model} on the command line, or make it: dcgan concepts learn {path} --data SOURCE"
+            )
+    if not known:
+        return (
+            f"{path} has no concepts yet; make some: dcgan concepts learn {path} --data SOURCE, "
+            "or dcgan concepts add NAME samples.png#3,17,40"
+        )
+    near = difflib.get_close_matches(name, known, n=3)
+    listed = f"near: {', '.join(near)}" if near else f"there are {', '.join(known[:8])}"
+    more = ", …" if not near and len(known) > 8 else ""
+    return f"no such concept of {path}; {listed}{more}"
+
+
+def unsteady(concept: Concept) -> str | None:
+    """Why a concept of so few exemplars is not to be trusted; None where there are enough."""
+    count = len(concept.exemplars)
+    if count >= STEADY:
+        return None
+    return (
+        f"{concept.name} has {count} exemplar{'s' if count > 1 else ''}: what they share beside the "
+        f"concept takes part in the arithmetic; the paper found single ones unstable and averaged "
+        f"{STEADY} (§6.3.2)"
+    )
+
+
+def _entry(concept: Concept) -> str:
+    rows = ",\n   ".join(
+        "[" + ", ".join(str(value) for value in row) + "]" for row in concept.exemplars
+    )
+    about = json.dumps({"made": concept.made, "meaning": dict(concept.meaning)}, ensure_ascii=False)
+    return f' {json.dumps(concept.name)}: {about[:-1]}, "exemplars": [\n   {rows}]}}'
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > LARGEST:
+            raise CheckpointError(f"{path}: larger than any list of concepts; not read")
+        content = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror or error}; expected concepts") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: not a list of concepts in JSON ({error})") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: JSON, but not a list of concepts (no format mark)")
+    version = content.get("version")
+    if not isinstance(version, int) or version > VERSION:
+        raise CheckpointError(
+            f"{path}: version {version} of concepts, this dcgan reads up to {VERSION}; upgrade it"
+        )
+    return content
+
+
+def _hash_of(path: Path) -> str:
+    """Whose concepts these are, cut short: the word may come to stand in a file name."""
+    found = str(_read_json(path).get("checkpoint"))
+    if not re.fullmatch(r"[0-9a-f]{1,64}", found):
+        raise CheckpointError(f"{path}: damaged list of concepts (checkpoint {found[:40]!r})")
+    return found
+
+
+def _may_belong(path: Path, wanted: str) -> bool:
+    """Whether a file that nobody named is this model's; a damaged one is nobody's."""
+    try:
+        return _hash_of(path) == wanted
+    except CheckpointError:
+        return False
+
+
+def _names(path: Path) -> list[str]:
+    """Names in the file at `path`; none where it cannot be read, for it was only asked in passing."""
+    try:
+        return list(_read_json(path)["concepts"])
+    except (DcganError, KeyError, TypeError):
+        return []
