@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from dcgan_cli.checkpoint.format import load
 from dcgan_cli.errors import UnhealthyError
@@ -308,9 +309,12 @@ def rates(trainer: Trainer) -> set[float]:
 
 def latents_of(trainer: Trainer) -> list[bytes]:
     seen: list[bytes] = []
-    trainer.updater.generator.register_forward_pre_hook(
-        lambda network, z: seen.append(z[0].numpy().tobytes()) if network.training else None
-    )
+
+    def see(network: nn.Module, z: tuple[Tensor]) -> None:
+        if network is trainer.updater.generator and network.training:  # not the copies that draw
+            seen.append(z[0].numpy().tobytes())
+
+    trainer.updater.generator.register_forward_pre_hook(see)
     return seen
 
 
@@ -410,6 +414,14 @@ def test_a_network_that_is_not_finite_is_not_drawn_from(tmp_path: Path) -> None:
         with pytest.raises(UnhealthyError, match="not finite"):
             told.extend(trainer.run(Length(steps=400)))
         assert set(ailments(told)) <= {"not finite"}
+
+
+def test_diversity_is_looked_at_however_ill_the_steps_were(tmp_path: Path) -> None:
+    """Else what health remembers would depend on when the last report happened to be."""
+    with tiny.trainer(tmp_path) as trainer:
+        fall_ill(trainer, {4}, ILL)
+        assert ailments(tiny.train(trainer, 4)) == ["D saturated"]
+        assert trainer.health.state()["best_diversity"] > 0
 
 
 def test_health_sees_every_step_whatever_the_reports(

@@ -23,10 +23,13 @@ BatchNorm = Annotated[
     str,
     typer.Option(
         "--bn",
-        help="Batch-norm statistics to draw with: running (moving averages of training), batch "
-        "(of one reference batch), reestimated (averaged over many).",
+        help="Batch-norm statistics to draw with: reestimated (averaged over reference batches), "
+        "batch (of one reference batch), running (moving averages of training).",
     ),
 ]
+BATCH_NORM = "reestimated"
+"""The default of --bn: the pictures nearest to the real ones (README, "Draw")."""
+
 NoAverage = Annotated[
     bool, typer.Option("--no-ema", help="Draw with the last weights, not with their average.")
 ]

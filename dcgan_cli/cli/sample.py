@@ -35,7 +35,7 @@ def sample(
     save_latents: Annotated[
         Path | None, typer.Option(help="Write the points drawn as float32 [N, z_dim] .npy.")
     ] = None,
-    bn: options.BatchNorm = "running",
+    bn: options.BatchNorm = options.BATCH_NORM,
     no_ema: options.NoAverage = False,
     show: Annotated[
         bool, typer.Option("--show", help="Show the pictures in the terminal.")

@@ -29,7 +29,7 @@ REFERENCE_SEED = 1511_06434
 """The seed of the reference latents: any constant would do; this is the paper's arXiv number."""
 
 REFERENCE_BATCH = 128
-REFERENCE_BATCHES = 32
+REFERENCE_BATCHES = 8
 
 
 def fix_statistics(generator: Generator, mode: BatchNormMode) -> None:

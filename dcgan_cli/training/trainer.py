@@ -8,6 +8,7 @@ run equals an uninterrupted one bit for bit.
 import math
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from dcgan_cli.errors import CheckpointError, SourceError, UnhealthyError
 from dcgan_cli.model.config import ModelConfig, Recipe
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import seeded_latents
+from dcgan_cli.model.statistics import fix_statistics
 from dcgan_cli.report import Pictures
 from dcgan_cli.training.events import (
     Clock,
@@ -188,8 +190,14 @@ class Trainer:
         )
 
     def draw(self) -> Pictures:
-        """Pictures of the fixed latents, by the averaged generator where there is one."""
-        return self._paint(self.updater.average or self.updater.generator)
+        """Pictures of the fixed latents, by the averaged generator where there is one.
+
+        A copy is drawn with, its batch-norm statistics re-estimated: as `dcgan sample` draws, and
+        without touching the state of the run.
+        """
+        network = deepcopy(self.updater.average or self.updater.generator)
+        fix_statistics(network, "reestimated")
+        return self._paint(network)
 
     def last_step(self, length: Length) -> int | None:
         """The step at which a run of `length` ends; None where only the clock ends it."""
@@ -253,7 +261,7 @@ class Trainer:
 
     @torch.no_grad()
     def _paint(self, network: Generator) -> Pictures:
-        """Pictures of the fixed latents, with running statistics of batch norm."""
+        """Pictures of the fixed latents with the statistics that `network` holds."""
         network.eval()
         z = torch.from_numpy(self.latents).to(self.settings.device)
         return to_pictures(network(z))
