@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcgan_cli.analysis.drawing import CHUNK, Drawing, draw_samples
+from dcgan_cli.analysis.drawing import CHUNK, Drawing, draw_latents, draw_samples
 from dcgan_cli.checkpoint.format import Checkpoint, load, save
 from dcgan_cli.checkpoint.latents import read_latents
 from dcgan_cli.data.pixels import to_pictures, to_signed
@@ -79,7 +79,7 @@ def test_samples_drawn_again_from_files(bn: str, checkpoint: Checkpoint, tmp_pat
     for name in ("z.npy", "samples.png"):
         for picks, rows in (("", list(range(40))), ("#33", [33]), ("#39,0,7-9", [39, 0, 7, 8, 9])):
             latents = read_latents(f"{tmp_path / name}{picks}", loaded).latents
-            pictures = draw_samples(drawing, seed=0, count=0, latents=latents).sheets[0].pictures
+            pictures = draw_latents(drawing, latents).sheets[0].pictures
             assert np.array_equal(pictures, sheet.pictures[rows])
 
 
@@ -126,6 +126,7 @@ def test_report_says_what_was_drawn(checkpoint: Checkpoint) -> None:
         "size": 16,
         "channels": 3,
         "bn": "batch",
+        "ema": True,
     }
     sheet = report.sheets[0]
     assert sheet.columns == 4
@@ -134,9 +135,7 @@ def test_report_says_what_was_drawn(checkpoint: Checkpoint) -> None:
     assert sheet.provenance.seed == 3
     latents = seeded_latents(3, 10, 8, "normal")
     assert np.array_equal(sheet.provenance.latents, latents)
-    given_points = draw_samples(
-        Drawing.of(checkpoint, "batch", CPU), seed=3, count=99, latents=latents[:2], columns=1
-    )
+    given_points = draw_latents(Drawing.of(checkpoint, "batch", CPU), latents[:2], columns=1)
     assert given_points.facts["seed"] is None
     assert given_points.facts["count"] == 2
     assert given_points.sheets[0].columns == 1

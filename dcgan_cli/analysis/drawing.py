@@ -61,32 +61,32 @@ class Drawing:
         return to_pictures(self.signed(latents))
 
 
-def draw_samples(
-    drawing: Drawing,
-    *,
-    seed: int,
-    count: int,
-    latents: Latents | None = None,
-    columns: int | None = None,
-) -> Report:
-    """One sheet of `count` samples of `seed`, or of `latents` where they are given."""
+def draw_samples(drawing: Drawing, *, seed: int, count: int, columns: int | None = None) -> Report:
+    """One sheet of the samples 0 … `count` − 1 of `seed`."""
     config = drawing.generator.config
-    drawn_from: dict[str, Any] = {"seed": seed} if latents is None else {"seed": None}
-    if latents is None:
-        latents = seeded_latents(seed, count, config.z_dim, config.z_dist)
+    latents = seeded_latents(seed, count, config.z_dim, config.z_dist)
+    return draw_latents(drawing, latents, seed=seed, columns=columns)
+
+
+def draw_latents(
+    drawing: Drawing, latents: Latents, *, seed: int | None = None, columns: int | None = None
+) -> Report:
+    """One sheet of the pictures of `latents` [N, z_dim]; `seed` where they come from one."""
+    config = drawing.generator.config
     command = shlex.join(["sample", "--bn", drawing.bn, *([] if drawing.average else ["--no-ema"])])
     sheet = Sheet(
         "samples",
         drawing.pictures(latents),
         columns or math.ceil(math.sqrt(len(latents))),
-        provenance=Provenance(drawing.checkpoint, command, drawn_from["seed"], latents),
+        provenance=Provenance(drawing.checkpoint, command, seed, latents),
     )
     facts: dict[str, Any] = {
         "checkpoint": drawing.checkpoint,
-        **drawn_from,
+        "seed": seed,
         "count": len(latents),
         "size": config.size,
         "channels": config.channels,
         "bn": drawing.bn,
+        "ema": drawing.average,
     }
     return Report("Samples", facts, sheets=(sheet,))

@@ -30,7 +30,7 @@ def sample(
     ] = None,
     latents: Annotated[
         str | None,
-        typer.Option(help="Draw these points: z.npy, z.npy#0,4 or samples.png#3,17."),
+        typer.Option(help="Draw these points: z.npy, z.npy#0,4, samples.png#3,17 or a concept."),
     ] = None,
     save_latents: Annotated[
         Path | None, typer.Option(help="Write the points drawn as float32 [N, z_dim] .npy.")
@@ -61,7 +61,7 @@ def sample(
 
       dcgan sample faces -o - | imgcat
     """
-    from dcgan_cli.analysis.drawing import Drawing, draw_samples
+    from dcgan_cli.analysis.drawing import Drawing, draw_latents, draw_samples
     from dcgan_cli.checkpoint.find import find_checkpoint
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.checkpoint.latents import read_latents
@@ -74,9 +74,12 @@ def sample(
     path = find_checkpoint(checkpoint)
     console.note(f"drawing with {path}")
     model = load(path)
-    given = None if latents is None else read_latents(latents, model).latents[:count]
     drawing = Drawing.of(model, bn, choose_device(device), average=not no_ema)
-    report = draw_samples(drawing, seed=seed, count=count or 64, latents=given, columns=columns)
+    if latents is None:
+        report = draw_samples(drawing, seed=seed, count=count or 64, columns=columns)
+    else:
+        given = read_latents(latents, model, path).latents[:count]
+        report = draw_latents(drawing, given, columns=columns)
     sheet = report.sheets[0]
     facts = dict(report.facts)
 
