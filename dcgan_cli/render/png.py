@@ -16,6 +16,8 @@ CAPTION = 14
 COMFORTABLE = 48
 """Smaller tiles are enlarged by a whole factor until they are at least this wide."""
 
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
 PAPER, INK = (255, 255, 255), (70, 70, 70)
 
 PIECE = 500_000
@@ -50,7 +52,7 @@ def draw_sheet(sheet: Sheet, numbers: bool = False) -> Image.Image:
         if numbers:
             brush.text((x + 3, y + 1), str(i), "white", font, stroke_width=2, stroke_fill="black")
         if caption:
-            text = sheet.captions[i]
+            text = _fitted(sheet.captions[i], tile_w + GAP, font)
             brush.text((x + tile_w / 2, y + tile_h + 1), text, INK, font, anchor="ma")
     for row, text in enumerate(sheet.row_labels):
         y = MARGIN + row * (tile_h + caption + GAP) + tile_h / 2
@@ -77,6 +79,15 @@ def to_image(picture: Pictures) -> Image.Image:
     return Image.fromarray(
         picture[..., 0] if picture.shape[-1] == 1 else np.ascontiguousarray(picture)
     )
+
+
+def _fitted(text: str, width: int, font: Font) -> str:
+    """`text`, cut short with … where it is wider than `width` pixels."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
 
 
 def _record(provenance: Provenance | None) -> PngImagePlugin.PngInfo | None:
