@@ -7,7 +7,8 @@ again and again, so that it depends neither on how many steps are shown nor on h
 pictures the way passes: 1 for a steady pace, 256 and more for a jump, LIMIT where nothing else moves.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -100,12 +101,28 @@ class Measures:
 
 def measure(film: Film, eyes: Sequence[Eye], segments: int, steps: int, seed: int) -> Measures:
     """Measure `film` from time 0 to `segments`; `steps` pictures are shown of each, ends included."""
-    shown = [_changes(film, eyes, k + np.linspace(0, 1, steps)) for k in range(segments)]
-    return Measures(
-        np.stack([changes.mean(0) for changes in shown]),
-        sharpest(film, eyes, segments),
-        np.array([_path_length(film, eyes[-1], k, seed) for k in range(segments)]),
-    )
+    with full_precision():
+        shown = [_changes(film, eyes, k + np.linspace(0, 1, steps)) for k in range(segments)]
+        return Measures(
+            np.stack([changes.mean(0) for changes in shown]),
+            sharpest(film, eyes, segments),
+            np.array([_path_length(film, eyes[-1], k, seed) for k in range(segments)]),
+        )
+
+
+@contextmanager
+def full_precision() -> Generator[None]:
+    """Convolutions in whole float32 while the block lasts.
+
+    On recent NVIDIA devices they otherwise keep ten bits (TF32): a z that moves by less than that
+    would move in stairs, which look like jumps.
+    """
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def sharpest(film: Film, eyes: Sequence[Eye], segments: int) -> NDArray[np.float64]:

@@ -29,8 +29,8 @@ def interpolate(
     between: Annotated[
         list[str] | None,
         typer.Option(
-            help="Visit these points instead; repeat it: samples.png#3, z.npy#0,4. Several points "
-            "of one argument follow each other.",
+            help="Visit these points instead; repeat it: samples.png#3, z.npy#0,4, or a concept, "
+            "which is visited at its mean. Several points of one argument follow each other.",
         ),
     ] = None,
     steps: Annotated[
@@ -64,7 +64,7 @@ def interpolate(
     fps: Annotated[
         float, typer.Option(help="Pictures a second of an animation.", min=1, max=50)
     ] = 20,
-    bn: options.BatchNorm = "running",
+    bn: options.BatchNorm = options.BATCH_NORM,
     no_ema: options.NoAverage = False,
     json: options.Json = False,
     device: options.Device = "auto",
@@ -119,7 +119,7 @@ def interpolate(
     console.note(f"walking with {file}")
     model = load(file)
     if between:
-        visited = _named_points(between, model)
+        visited = _named_points(between, model, file)
     else:
         visited = seeded_latents(seed, points or POINTS, model.model.z_dim, model.model.z_dist)
     way = LatentPath.of(visited, path, loop)
@@ -169,13 +169,18 @@ def _ending(out: Path) -> str:
     return ending
 
 
-def _named_points(arguments: list[str], model: "Checkpoint") -> "Latents":
+def _named_points(arguments: list[str], model: "Checkpoint", file: Path) -> "Latents":
     """The points of all `arguments`, one after the other, [P, z_dim]."""
     import numpy as np
 
     from dcgan_cli.checkpoint.latents import read_latents
 
-    return np.concatenate([read_latents(argument, model).latents for argument in arguments])
+    rows: list[Latents] = []
+    for argument in arguments:
+        named = read_latents(argument, model, file)
+        whole = named.concept is not None and "#" not in argument
+        rows.append(named.mean if whole else named.latents)
+    return np.concatenate(rows)
 
 
 def _training_pictures(
@@ -190,14 +195,14 @@ def _training_pictures(
     from dcgan_cli.errors import DcganError
     from dcgan_cli.runtime import numpy_stream
 
-    location = model.data.get("location")
+    location, limit = model.data.get("location"), model.data.get("limit")
     left_out = "no cross-fade of training pictures as a control:"
     if not isinstance(location, str):
         console.note(f"{left_out} the checkpoint does not say where they are")
         return None
     try:
-        source = open_source(location, limit=model.data.get("limit"))
-        background = Request(location, background=model.data.get("background", "white")).colour()
+        source = open_source(location, limit=limit if isinstance(limit, int) else None)
+        background = Request(location, background=str(model.data.get("background"))).colour()
     except DcganError as error:
         console.note(f"{left_out} {error}")
         return None
