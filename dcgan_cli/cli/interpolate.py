@@ -202,7 +202,9 @@ def _training_pictures(
         return None
     try:
         source = open_source(location, limit=limit if isinstance(limit, int) else None)
-        background = Request(location, background=str(model.data.get("background"))).colour()
+        background = Request(
+            location, background=str(model.data.get("background", "white"))
+        ).colour()
     except DcganError as error:
         console.note(f"{left_out} {error}")
         return None
