@@ -312,6 +312,27 @@ def test_planted_look_up_is_caught_however_much_it_remembers(
     assert np.nanmin(found.sharpest) > 2 * SHARP
 
 
+def test_a_soft_look_up_is_as_sharp_as_it_is_hard() -> None:
+    stream = torch.Generator().manual_seed(1)
+    places = torch.randn(50, 8, generator=stream)
+    pictures = torch.rand(50, 1, 8, 8, generator=stream) * 2 - 1
+    path = LatentPath.of(seeded_latents(0, 9, 8, "normal"), "linear")
+
+    def ratios(softness: float) -> NDArray[np.float64]:
+        def film(times: Times) -> Tensor:
+            distances = torch.cdist(torch.from_numpy(path.at(times)), places) ** 2
+            return torch.einsum("nk,kcij->ncij", torch.softmax(-distances / softness, 1), pictures)
+
+        return sharpest(film, [pixel_eye], path.segments)
+
+    soft, harder, hard = ratios(2.0), ratios(0.2), ratios(0.01)
+    assert soft.max() < SHARP
+    assert np.median(harder) > SHARP
+    assert hard.min() > 100 * SHARP
+    assert (soft < harder).all()
+    assert (harder <= hard).all()
+
+
 def test_smooth_generators_are_not_caught(checkpoint: Checkpoint) -> None:
     eyes = (pixel_eye, feature_eye(checkpoint.build_discriminator()))
     for gain in (1, 20, 200):
@@ -448,7 +469,7 @@ def test_report_has_every_figure_with_its_control(drawing: Drawing, checkpoint: 
     )
     assert [row[0] for row in table.rows] == keys
     assert [row[1] for row in table.rows] == [found.value.value for found in report.findings]
-    assert "nothing here looks like" in report.notes[-1]
+    assert "not looked up in a table" in report.notes[-1]
     again = report_of(drawing, checkpoint, loop=True)
     assert again.findings == report.findings
     assert again.tables == report.tables

@@ -197,8 +197,8 @@ def _notes(found: Measures) -> tuple[str, ...]:
     )
     still = int((~found.moving).sum())
     says = {
-        "smooth": "no segment has a sharp transition: nothing here looks like a table of remembered "
-        "pictures (paper §6.1)",
+        "smooth": "no segment has a sharp transition: these pictures are not looked up in a table "
+        "(paper §6.1); a network that blends what it remembers may pass too",
         "sharp": "sharp transitions in rows "
         + ", ".join(map(str, np.flatnonzero(found.sharp)))
         + " (counted from 0): look at them; on most rows they mean memorisation (paper §6.1)",
