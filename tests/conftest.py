@@ -1,7 +1,6 @@
 """What every test shares: few threads, a private cache, and the real pictures where they are."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,11 @@ DATA = Path(os.environ.get("DCGAN_TEST_DATA", Path(__file__).parents[2] / "share
 @pytest.fixture(autouse=True)
 def private_cache(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
+) -> Path:
     """Every test has a cache folder of its own; the user's is never touched."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("DCGAN_CACHE", str(folder))
-    yield folder
+    return folder
 
 
 @pytest.fixture

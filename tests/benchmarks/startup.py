@@ -1,6 +1,6 @@
 """Seconds until `dcgan --help` has answered, against a bare interpreter and against `import torch`.
 
-    python tests/benchmarks/startup.py [--rounds 10]
+python tests/benchmarks/startup.py [--rounds 10]
 """
 
 import argparse

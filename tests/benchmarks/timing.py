@@ -27,9 +27,7 @@ class Ratio:
 def compare(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> Ratio:
     """Run both once to warm up, then `rounds` times each, alternating."""
     ours(), theirs()
-    times: list[tuple[float, float]] = []
-    for _ in range(rounds):
-        times.append((seconds(ours), seconds(theirs)))
+    times = [(seconds(ours), seconds(theirs)) for _ in range(rounds)]
     ratios = sorted(b / a for a, b in times)
     low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return Ratio(
