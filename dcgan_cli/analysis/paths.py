@@ -49,6 +49,8 @@ class LatentPath:
 
 def lerp(a: NDArray[np.float32], b: NDArray[np.float32], t: float) -> NDArray[np.float32]:
     """(1 − t) a + t b: the straight line, as in the paper. `t` 0 and 1 give `a` and `b` exactly."""
+    if t in (0.0, 1.0):  # −0 + 0 would lose the sign of a zero
+        return b.copy() if t else a.copy()
     return ((1 - t) * a.astype(np.float64) + t * b.astype(np.float64)).astype(np.float32)
 
 
