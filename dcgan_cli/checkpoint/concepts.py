@@ -93,19 +93,25 @@ def read_concepts(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
 
     Raises CheckpointError where the file beside it belongs to other weights, or is damaged.
     """
+    known = own_concepts(path, checkpoint)
     own = concepts_path(path)
-    found = _hash_of(own) if own.is_file() else None
-    if found == checkpoint.hash:
+    if not known and own.is_file() and (found := _hash_of(own)) != checkpoint.hash:
+        raise CheckpointError(
+            f"{own}: concepts of model {found}, but {path} is {checkpoint.hash} (trained further?); "
+            f"make new ones with dcgan concepts learn {path} --data SOURCE"
+        )
+    return known
+
+
+def own_concepts(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
+    """As `read_concepts`, for adding to them: empty where the file belongs to other weights."""
+    own = concepts_path(path)
+    if own.is_file() and _hash_of(own) == checkpoint.hash:
         return read_file(own, checkpoint)
     for other in sorted(path.parent.glob(f"*{SUFFIX}")):
         if other != own and _may_belong(other, checkpoint.hash):
             return read_file(other, checkpoint)
-    if found is None:
-        return {}
-    raise CheckpointError(
-        f"{own}: concepts of model {found}, but {path} is {checkpoint.hash} (trained further?); "
-        f"make new ones with dcgan concepts learn {path} --data SOURCE"
-    )
+    return {}
 
 
 def read_file(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
@@ -196,13 +202,12 @@ def unknown(concepts: Iterable[str], name: str, path: Path) -> str:
     return f"no such concept of {path}; {listed}{more}"
 
 
-def unsteady(concept: Concept) -> str | None:
-    """Why a concept of so few exemplars is not to be trusted; None where there are enough."""
-    count = len(concept.exemplars)
+def unsteady(name: str, count: int) -> str | None:
+    """Why `count` exemplars of `name` are not to be trusted; None where there are enough."""
     if count >= STEADY:
         return None
     return (
-        f"{concept.name} has {count} exemplar{'s' if count > 1 else ''}: what they share beside the "
+        f"{name} has {count} exemplar{'s' if count > 1 else ''}: what they share beside the "
         f"concept takes part in the arithmetic; the paper found single ones unstable and averaged "
         f"{STEADY} (§6.3.2)"
     )

@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 from dcgan_cli import __version__
+from dcgan_cli.cli.arithmetic import arithmetic
 from dcgan_cli.cli.boundary import run_guarded
+from dcgan_cli.cli.concepts import concepts
 from dcgan_cli.cli.interpolate import interpolate
 from dcgan_cli.cli.sample import sample
 from dcgan_cli.cli.train import train
@@ -19,6 +21,8 @@ COMMANDS = (
     ("train", train),
     ("sample", sample),
     ("interpolate", interpolate),
+    ("arithmetic", arithmetic),
+    ("concepts", concepts),
 )
 
 app = typer.Typer(
@@ -29,7 +33,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _name, _command in COMMANDS:
-    app.command(_name)(_command)
+    if isinstance(_command, typer.Typer):  # a group of subcommands
+        app.add_typer(_command, name=_name)
+    else:
+        app.command(_name)(_command)
 
 
 def _print_version(value: bool) -> None:

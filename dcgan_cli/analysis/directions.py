@@ -1,0 +1,69 @@
+"""Directions in Z: from means of exemplars, of random ones, and of an attribute that is judged."""
+
+import numpy as np
+
+from dcgan_cli.analysis.intervals import bootstrap
+from dcgan_cli.analysis.views import Numbers
+from dcgan_cli.errors import DcganError
+from dcgan_cli.model.latents import Latents
+from dcgan_cli.report import Estimate
+
+
+def draw_exemplars(exemplars: Latents, count: int, stream: np.random.Generator) -> Latents:
+    """`count` of `exemplars` [K, z_dim], none twice, in their order; all where there are no more."""
+    if len(exemplars) <= count:
+        return exemplars
+    return exemplars[np.sort(stream.choice(len(exemplars), count, replace=False))]
+
+
+def mean(latents: Latents) -> Numbers:
+    """The mean of [K, z_dim], in double precision."""
+    return latents.mean(0, dtype=np.float64)
+
+
+def random_like(direction: Numbers, stream: np.random.Generator) -> Numbers:
+    """A direction drawn evenly from all, of the length of `direction` [z_dim]."""
+    drawn = stream.standard_normal(len(direction))
+    return drawn * (np.linalg.norm(direction) / np.linalg.norm(drawn))
+
+
+def attribute_axes(latents: Latents, evidence: Numbers) -> tuple[Numbers, Estimate]:
+    """Directions along which an attribute changes, by linear regression of `evidence` on z.
+
+    Args:
+        latents: samples [N, z_dim].
+        evidence: of a judge about them, [N, D].
+
+    Returns:
+        Orthonormal rows [R, z_dim], R ≤ D, and the share of the evidence's variance that the
+        regression explains on the quarter of the samples that it was not fitted to.
+
+    Raises:
+        DcganError: the attribute is the same in all samples.
+    """
+    design = np.concatenate([latents.astype(np.float64), np.ones((len(latents), 1))], 1)
+    part = len(design) * 3 // 4
+    weights: Numbers = np.linalg.lstsq(design[:part], evidence[:part], rcond=None)[0]
+    if not evidence[:part].var(0).any() or not evidence[part:].var(0).any():
+        raise DcganError("an attribute that is the same in all samples has no direction in Z")
+    width = evidence.shape[1]
+
+    def explained(rows: Numbers) -> float:
+        said, true = rows[:, :width], rows[:, width:]
+        return 1 - float(
+            ((said - true) ** 2).sum() / max(((true - true.mean(0)) ** 2).sum(), 1e-12)
+        )
+
+    both = np.concatenate([design[part:] @ weights, evidence[part:]], 1)
+    return orthonormal(weights[:-1].T), bootstrap(both, explained)
+
+
+def orthonormal(rows: Numbers) -> Numbers:
+    """Orthonormal rows that span the same directions as `rows` [R, z_dim]."""
+    _, strengths, axes = np.linalg.svd(rows, full_matrices=False)
+    return axes[strengths > 1e-9 * strengths.max()]
+
+
+def project_out(direction: Numbers, axes: Numbers) -> Numbers:
+    """`direction` [z_dim] without its part along the orthonormal rows of `axes` [R, z_dim]."""
+    return direction - axes.T @ (axes @ direction)

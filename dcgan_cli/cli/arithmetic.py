@@ -1,0 +1,356 @@
+"""`dcgan arithmetic`: add and subtract concepts, and say by measurement what came out."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dcgan_cli.cli import options
+from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.judging import LIMIT, train_judge
+from dcgan_cli.cli.pictures import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dcgan_cli.analysis.arithmetic import Role, Term
+    from dcgan_cli.analysis.drawing import Drawing
+    from dcgan_cli.checkpoint.format import Checkpoint
+    from dcgan_cli.cli.judging import Bench
+    from dcgan_cli.model.latents import Latents
+    from dcgan_cli.report import Report
+
+SCORED = 2048
+"""Samples that the judge looks at to know how attributes vary, and along which directions."""
+
+
+def arithmetic(
+    checkpoint: options.Checkpoint = None,
+    pos: Annotated[
+        list[str] | None,
+        typer.Option(help="Add this to the displacement: a concept, samples.png#3,17,40 or z.npy."),
+    ] = None,
+    neg: Annotated[
+        list[str] | None, typer.Option(help="Subtract this from the displacement.")
+    ] = None,
+    add: Annotated[
+        list[str] | None, typer.Option(help="What the displacement is added to.")
+    ] = None,
+    expr: Annotated[
+        str | None, typer.Option(help='The same in one: "A - B + C", spaces around the signs.')
+    ] = None,
+    turn: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="LEFT RIGHT",
+            help="The turn vector instead: from LEFT to RIGHT, added to random samples (Fig. 8).",
+            show_default=False,
+        ),
+    ] = None,
+    exemplars: Annotated[
+        int | None,
+        typer.Option(
+            help="How many exemplars of each term are averaged (paper: 3, and 4 for --turn). "
+            "Default: 8, where a concept has so many.",
+            min=1,
+        ),
+    ] = None,
+    noise: Annotated[
+        float, typer.Option(help="Half the width of the neighbours' uniform noise.", min=0)
+    ] = 0.25,
+    rows: Annotated[
+        int | None, typer.Option(help="Samples that --turn moves. Default: 5.", min=1)
+    ] = None,
+    columns: Annotated[
+        int | None, typer.Option(help="Steps along the turn vector. Default: 11.", min=2)
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(help="Labelled real pictures to learn a judge from: demo:faces, faces.zip."),
+    ] = None,
+    judge_labels: Annotated[
+        Path | None, typer.Option(help="A CSV file of labels that joins them.")
+    ] = None,
+    judge_limit: Annotated[
+        int, typer.Option(help="Learn to judge from so many pictures at most.", min=100)
+    ] = LIMIT,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(help="Judge this column of the labels alone; repeatable. Default: all."),
+    ] = None,
+    expect: Annotated[
+        str | None,
+        typer.Option(
+            help='What the result should be: "smiling & man". Default: what the terms say.'
+        ),
+    ] = None,
+    orthogonal_to: Annotated[
+        list[str] | None,
+        typer.Option(help="Take this attribute's direction out of the displacement; repeatable."),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(help="Judge so many draws of exemplars and noise.", min=1)
+    ] = 1,
+    seed: options.Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--out", help="The PNG. Default: arithmetic.png or turn.png; - is stdout."
+        ),
+    ] = None,
+    save_latents: Annotated[
+        Path | None, typer.Option(help="Write the results' points as float32 [N, z_dim] .npy.")
+    ] = None,
+    bn: options.BatchNorm = options.BATCH_NORM,
+    no_ema: options.NoAverage = False,
+    show: Annotated[bool, typer.Option("--show", help="Show the sheet in the terminal.")] = False,
+    json: options.Json = False,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Calculate with concepts in Z: smiling woman - neutral woman + neutral man (paper Figs. 7, 8).
+
+    The sheet shows the exemplars of each term with their mean, the result among eight neighbours,
+    and below it the control: the same arithmetic on pixels. With --judge, a judge that learnt from
+    labelled real pictures says what the results are, beside the pixels and random directions, and
+    how far other attributes moved.
+
+    [bold]Examples[/bold]
+
+      dcgan arithmetic --pos smiling_woman --neg neutral_woman --add neutral_man
+
+      dcgan arithmetic --expr "man_with_glasses - man_without_glasses + woman_without_glasses"
+
+      dcgan arithmetic --expr "smiling_woman - neutral_woman + neutral_man" --judge demo:faces
+
+      dcgan arithmetic --turn turn_low turn_high --judge demo:faces
+    """
+    wish = _Wish(pos or [], neg or [], add or [], expr, turn)
+    roles = wish.check()
+    to_stdout = str(out) == "-"
+    needs_judge = {
+        "--judge-labels": judge_labels is not None,
+        "--attribute": bool(attribute),
+        "--expect": expect is not None,
+        "--orthogonal-to": bool(orthogonal_to),
+        "--seeds": seeds > 1,
+    }
+    arithmetic_only = {"--expect": expect is not None, "--seeds": seeds > 1}
+    turn_only = {"--rows": rows is not None, "--columns": columns is not None}
+    if judge is None:
+        _refuse(needs_judge, "needs --judge SOURCE, labelled pictures such as demo:faces")
+    _refuse(*(arithmetic_only, "is not for --turn") if turn else (turn_only, "is for --turn"))
+    _refuse({"-o -": to_stdout and json}, "and --json would both be written to stdout")
+
+    from dcgan_cli.analysis.arithmetic import EXEMPLARS
+    from dcgan_cli.analysis.drawing import Drawing
+    from dcgan_cli.checkpoint.find import find_checkpoint
+    from dcgan_cli.checkpoint.format import load
+    from dcgan_cli.render.document import to_json
+    from dcgan_cli.render.png import encode_sheet
+    from dcgan_cli.render.terminal import HalfBlocks, findings_table, plain_table
+    from dcgan_cli.runtime import choose_device, use_threads
+
+    console = Console(quiet)
+    use_threads(threads)
+    machine = choose_device(device)
+    path = find_checkpoint(checkpoint)
+    console.note(f"calculating with {path}")
+    model = load(path)
+    terms = [_term(console, role, name, model, path) for role, name in roles]
+    drawing = Drawing.of(model, bn, machine, average=not no_ema)
+    bench = None
+    if judge is not None:
+        request = Request(judge, labels=judge_labels, limit=judge_limit)
+        learnt = train_judge(console, request, model, machine, "--judge", attribute)
+        bench = learnt.with_samples(console, drawing, SCORED, seed, orthogonal_to or [])
+    if turn is not None:
+        report, points = _turn(console, drawing, terms, bench, exemplars, rows, columns, seed)
+    else:
+        averaged = exemplars or EXEMPLARS
+        report, points = _calculate(
+            console, drawing, terms, bench, averaged, noise, range(seed, seed + seeds), expect
+        )
+
+    sheet = report.sheets[0]
+    target = out or Path(f"{sheet.name}.png")
+    facts = {**report.facts, "file": str(target)}
+    console.write_result(target, encode_sheet(sheet))
+    if save_latents is not None:
+        console.write_result(save_latents, _npy(points))
+        facts["latents"] = str(save_latents)
+    for note in report.notes:
+        console.note(note)
+    if json:
+        console.result(to_json(replace(report, facts=facts)))
+        return
+    if show:
+        console.result_table(HalfBlocks(sheet))
+    # a picture on stdout leaves no room there for anything else
+    display = console.show if to_stdout else console.result_table
+    display(findings_table(report))
+    for table in report.tables:
+        display(plain_table(table))
+    if not to_stdout:
+        console.result(str(target))
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What is to be calculated, as typed."""
+
+    pos: list[str]
+    neg: list[str]
+    add: list[str]
+    expr: str | None
+    turn: tuple[str, str] | None
+
+    def check(self) -> "list[tuple[Role, str]]":
+        """The terms by role and name. Raises UsageError where not exactly one thing is asked."""
+        from dcgan_cli.analysis.arithmetic import parse_expression
+        from dcgan_cli.errors import UsageError
+
+        named = bool(self.pos or self.neg or self.add)
+        if named + (self.expr is not None) + (self.turn is not None) != 1:
+            raise UsageError(
+                "expected one of --pos A --neg B --add C, --expr 'A - B + C', or --turn LEFT RIGHT"
+            )
+        if self.turn is not None:
+            return [("neg", self.turn[0]), ("pos", self.turn[1])]
+        if self.expr is not None:
+            return parse_expression(self.expr)
+        if not self.pos and not self.add:
+            raise UsageError("--neg alone: nothing to subtract from; give --pos or --add as well")
+        roles: list[tuple[Role, str]] = [("pos", name) for name in self.pos]
+        roles += [("neg", name) for name in self.neg]
+        roles += [("add", name) for name in self.add]
+        return roles
+
+
+def _refuse(given: dict[str, bool], why: str) -> None:
+    from dcgan_cli.errors import UsageError
+
+    for option, there in given.items():
+        if there:
+            raise UsageError(f"{option} {why}")
+
+
+def _term(console: Console, role: "Role", name: str, model: "Checkpoint", path: Path) -> "Term":
+    """What `name` stands for, with a warning where it is too little."""
+    from dcgan_cli.analysis.arithmetic import Term
+    from dcgan_cli.checkpoint.concepts import unsteady
+    from dcgan_cli.checkpoint.latents import read_latents
+
+    points = read_latents(name, model, path)
+    if (warning := unsteady(name, len(points.latents))) is not None:
+        console.note(f"warning: {warning}")
+    meaning = {} if points.concept is None else points.concept.meaning
+    return Term(role, name, points.latents, meaning)
+
+
+def _calculate(
+    console: Console,
+    drawing: "Drawing",
+    terms: "Sequence[Term]",
+    bench: "Bench | None",
+    exemplars: int,
+    noise: float,
+    seeds: range,
+    expect: str | None,
+) -> "tuple[Report, Latents]":
+    """The report, and the results' points of the first seed."""
+    from dcgan_cli.analysis import outcome
+    from dcgan_cli.analysis.arithmetic import arithmetic as calculated
+    from dcgan_cli.analysis.arithmetic import calculate
+
+    without = None if bench is None else bench.without
+    done = [
+        calculate(terms, seed=seed, exemplars=exemplars, noise=noise, without=without)
+        for seed in seeds
+    ]
+    if bench is None:
+        report = calculated(drawing, terms, done[0], seed=seeds[0])
+        hint = "what the results are, by measurement: --judge SOURCE (labelled pictures)"
+        return replace(report, notes=[hint]), done[0].results
+    target = (
+        outcome.expected(drawing, bench.judge, terms)
+        if expect is None
+        else outcome.parse_target("--expect", expect, bench.judge)
+    )
+    overlays = outcome.overlay_judge(bench.signed, terms, exemplars, bench.discriminator, seeds[0])
+    with console.progress("judging results") as bar:
+        found = outcome.measure(
+            drawing, bench.judge, overlays, terms, done, target, bench.samples, progress=bar
+        )
+    report = calculated(drawing, terms, done[0], seed=seeds[0], said=found.said)
+    report = replace(
+        report,
+        facts={**report.facts, "seeds": len(seeds), "expected": target, "summary": found.summary},
+        findings=[*report.findings, *found.findings, *bench.findings],
+        tables=[found.table],
+        notes=[found.summary],
+    )
+    return report, done[0].results
+
+
+def _turn(
+    console: Console,
+    drawing: "Drawing",
+    terms: "Sequence[Term]",
+    bench: "Bench | None",
+    exemplars: int | None,
+    rows: int | None,
+    columns: int | None,
+    seed: int,
+) -> "tuple[Report, Latents]":
+    """The report, and the points of the sheet."""
+    from dcgan_cli.analysis import turning
+
+    left, right = terms
+    way = turning.Turn.between(
+        left.exemplars,
+        right.exemplars,
+        seed=seed,
+        exemplars=exemplars or turning.EXEMPLARS,
+        columns=columns or turning.COLUMNS,
+        without=None if bench is None else bench.without,
+    )
+    names = left.name, right.name
+    report = turning.turn(drawing, way, names=names, rows=rows or turning.ROWS, seed=seed)
+    record = report.sheets[0].provenance
+    assert record is not None
+    if bench is None:
+        hint = "whether it turns, by measurement: --judge SOURCE (labelled pictures)"
+        return replace(report, notes=[hint]), record.latents
+    attribute = turning.turned_attribute(drawing, bench.judge, way, bench.samples)
+    with console.progress("judging results") as bar:
+        findings, table = turning.measure_turn(
+            drawing,
+            bench.judge,
+            way,
+            attribute=attribute,
+            samples=bench.samples,
+            seed=seed,
+            progress=bar,
+        )
+    report = replace(
+        report,
+        facts={**report.facts, "attribute": attribute, "judged": turning.JUDGED},
+        findings=[*report.findings, *findings, *bench.findings],
+        tables=[table],
+    )
+    return report, record.latents
+
+
+def _npy(points: "Latents") -> bytes:
+    """Points as a .npy file."""
+    import io
+
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.save(buffer, points)
+    return buffer.getvalue()
