@@ -1,5 +1,6 @@
 """Minibatches: an epoch is a permutation, an address is a batch, and nothing global is drawn from."""
 
+import itertools
 import random
 import threading
 from collections.abc import Iterator
@@ -121,8 +122,9 @@ def test_a_thread_in_the_next_epoch_cannot_swap_the_order() -> None:
 def test_following_batch_is_prepared_meanwhile() -> None:
     pictures = Numbered(8)
     with opened(pictures) as batches:
-        for address in ((0, 0), (0, 1), (1, 0), (1, 1)):
-            batches.get(address)
+        addresses = ((0, 0), (0, 1), (1, 0), (1, 1), (2, 0))
+        for address, following in itertools.pairwise(addresses):
+            batches.get(address, following)
         batches._thread.submit(lambda: None).result()
         assert pictures.taken == 5, "four were asked for, one more is ready; none was made twice"
 
@@ -131,7 +133,7 @@ def test_an_error_while_preparing_reaches_the_one_who_asks() -> None:
     pictures = Numbered(8)
     with opened(pictures) as batches:
         batches._thread.submit(threading.Event().wait, 0.05)
-        batches.get((0, 0))
+        batches.get((0, 0), (0, 1))
         pictures.take = lambda indices: 1 / 0  # type: ignore[method-assign,assignment,return-value]
         with pytest.raises(ZeroDivisionError):
             batches.get((0, 1))

@@ -128,6 +128,21 @@ def test_resuming_from_the_first_instant_is_exact(tmp_path: Path) -> None:
     assert tiny.differences(whole, resumed(tmp_path / "resumed", [0, 3])) == []
 
 
+@pytest.mark.parametrize("updates", ["together", "alternate"])
+def test_no_minibatch_is_prepared_in_vain(updates: Any, tmp_path: Path) -> None:
+    """Over epoch ends and left-over minibatches too; at most one is ready when the run ends."""
+    recipe = replace(tiny.RECIPE, updates=updates)
+    with tiny.trainer(tmp_path, recipe=recipe, d_steps=2) as trainer:
+        prepared: list[tuple[int, int]] = []
+        prepare = trainer.batches._prepare
+        trainer.batches._prepare = lambda address: prepared.append(address) or prepare(address)  # type: ignore[method-assign]
+        steps = 2 * trainer.steps_per_epoch + 1
+        tiny.train(trainer, steps)
+        trainer.batches.close()
+        assert len(set(prepared)) == len(prepared)
+        assert 2 * steps <= len(prepared) <= 2 * steps + 1
+
+
 @pytest.mark.parametrize("stop_at", [1, 4, 6])
 def test_a_signal_saves_after_the_step_and_nothing_is_lost(stop_at: int, tmp_path: Path) -> None:
     """Asked in the middle of a step, as a signal handler does; 4 is the end of an epoch."""
@@ -135,10 +150,10 @@ def test_a_signal_saves_after_the_step_and_nothing_is_lost(stop_at: int, tmp_pat
     with tiny.trainer(tmp_path / "stopped") as trainer:
         take = trainer.batches.get
 
-        def interrupt(address: tuple[int, int]) -> torch.Tensor:
+        def interrupt(*addresses: Any) -> torch.Tensor:
             if trainer.step == stop_at - 1:
                 trainer.request_stop(signal.SIGTERM)
-            return take(address)
+            return take(*addresses)
 
         trainer.batches.get = interrupt  # type: ignore[method-assign]
         end = tiny.train(trainer, 7)[-1]

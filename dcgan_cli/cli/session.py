@@ -2,13 +2,13 @@
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from dcgan_cli.checkpoint.find import LAST
 from dcgan_cli.checkpoint.format import Checkpoint, load
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.pictures import Request, look, prepare_pictures, remember
@@ -65,13 +65,23 @@ class Session:
 
     def train(self) -> int:
         """Train until the end that was asked for or a signal; returns the exit code."""
-        keep, policy = self._keep(), self._policy()
-        path = self._path()
         self._check_options()
-        check_folder(path, self.resume, self.overwrite)
-        before = self._earlier(path / LAST) if self.resume else None
-        threads = use_threads(self.threads)
+        path = self._path()
+        with RunFolder(path) as folder:  # from here on nobody else writes there
+            check_folder(path, self.resume, self.overwrite)
+            before = self._earlier(folder.last) if self.resume else None
+            trainer, display = self._begin(folder, before)
+            try:
+                with _listening(trainer):
+                    end = display.follow(trainer.run(self._length(trainer.recipe)))
+                display.finish(end)
+            finally:
+                trainer.batches.close()
+        return self._conclude(end, folder)
 
+    def _begin(self, folder: RunFolder, before: Checkpoint | None) -> tuple[Trainer, Display]:
+        """Everything up to the first step, said as it is found out."""
+        threads = use_threads(self.threads)
         source, survey = look(self.console, self.request)
         model, recipe = self._networks(before, survey)
         settings = self._settings(before, recipe)
@@ -80,42 +90,34 @@ class Session:
         data = remember(source, self.request, pictures)
         if before is not None:
             _same_pictures(before, data)
-        batches = Batches(
-            pictures,
-            size=model.size,
-            batch_size=recipe.batch_size,
-            seed=settings.seed,
-            flip=recipe.flip,
-            device=settings.device,
-        )
         about = {"data": data, "training": self._about(before, settings, threads)}
-        with RunFolder(path) as folder:
-            if not self.resume:
-                folder.clear()
-            trainer = Trainer(
-                model,
-                recipe,
-                settings,
-                batches,
-                folder,
-                about,
-                policy=policy,
-                keep=keep,
-                save_minutes=self.save_minutes,
-            )
-            if before is not None:
-                trainer.restore(before)
-                self.console.note(f"resuming at step {trainer.step:,}, epoch {trainer.epoch:.2f}")
-            display = Display(self.console, folder, about["training"]["preset"], self.tensorboard)
-            length = self._length(recipe)
-            display.plan(make_plan(model, recipe, settings), trainer, length)
-            folder.write_config({"model": model.to_dict(), "recipe": recipe.to_dict(), **about})
-            _listen(trainer, self.console)
-            try:
-                end = display.follow(trainer.run(length))
-            finally:
-                batches.close()
-        return self._conclude(end, folder)
+        trainer = Trainer(
+            model,
+            recipe,
+            settings,
+            Batches(
+                pictures,
+                size=model.size,
+                batch_size=recipe.batch_size,
+                seed=settings.seed,
+                flip=recipe.flip,
+                device=settings.device,
+            ),
+            folder,
+            about,
+            policy=self._policy(),
+            keep=self._keep(),
+            save_minutes=self.save_minutes,
+        )
+        display = Display(self.console, folder, about["training"]["preset"], self.tensorboard)
+        if before is None:
+            folder.clear()
+        else:
+            trainer.restore(before)
+            self.console.note(f"resuming at step {trainer.step:,}, epoch {trainer.epoch:.2f}")
+        display.plan(make_plan(model, recipe, settings), trainer, self._length(recipe))
+        folder.write_config({"model": model.to_dict(), "recipe": recipe.to_dict(), **about})
+        return trainer, display
 
     def _conclude(self, end: Finished, folder: RunFolder) -> int:
         if self.json:
@@ -149,6 +151,8 @@ class Session:
 
     def _check_options(self) -> None:
         """Raise UsageError for a value that cannot be meant, before anything long begins."""
+        self._keep()
+        self._policy()
         with_options(PRESETS[self._preset()], self.overrides)
         choose_precision(self.precision, choose_device(self.device))
         choose_loss(self.loss or DEFAULT_LOSS)
@@ -272,14 +276,20 @@ def _same_pictures(before: Checkpoint, data: dict[str, Any]) -> None:
         )
 
 
-def _listen(trainer: Trainer, console: Console) -> None:
+@contextmanager
+def _listening(trainer: Trainer) -> Generator[None]:
     """Ctrl-C and SIGTERM ask the trainer to save and end; a second one leaves at once."""
 
     def handle(number: int, _: FrameType | None) -> None:
         if trainer.signal is not None:
             os._exit(128 + number)
         trainer.request_stop(number)
-        console.note("saving after this step; once more leaves at once")
+        # print is not for signal handlers: it may have been interrupted itself
+        os.write(2, b"saving after this step; once more leaves at once\n")
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handle)
+    before = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 
 from dcgan_cli.cli.console import Console
 from dcgan_cli.files import atomic_write
-from dcgan_cli.render.animation import encode_gif
+from dcgan_cli.render.animation import MOST_FRAMES, encode_gif, thinned
 from dcgan_cli.render.curves import encode_curves
 from dcgan_cli.render.png import encode_sheet
 from dcgan_cli.render.terminal import plain_table
@@ -84,7 +84,7 @@ class Display:
                     self._health = f"{event.ailment.name}: {event.ailment.sign}"
                     self.console.note(f"step {event.step:,}: {self._health}; {event.action}")
                 case Finished():
-                    return self._finish(event)
+                    return event
         raise AssertionError("a run ends with Finished")
 
     def _progress(self, event: Progress) -> None:
@@ -101,12 +101,13 @@ class Display:
     def _epoch(self, event: EpochDone) -> None:
         self._write_samples(f"epoch-{event.epoch:04d}.png", event.pictures, event)
         if self.board is not None:
-            grid = torch_grid(event.pictures)
+            grid = _grid(event.pictures)
             self.board.add_image("samples", grid, event.epoch, dataformats="HWC")
 
-    def _finish(self, event: Finished) -> Finished:
+    def finish(self, event: Finished) -> None:
+        """Draw what a finished run leaves: its last samples, their animation, its curves."""
         self._write_samples("last.png", event.pictures, event)
-        frames = sorted((self.folder.path / "samples").glob("epoch-*.png"))
+        frames = thinned(sorted(self.folder.samples.glob("epoch-*.png")), MOST_FRAMES - 1)
         images = [Image.open(path) for path in (*frames, self.folder.samples / "last.png")]
         with atomic_write(self.folder.path / "samples.gif") as file:
             file.write(encode_gif(images))
@@ -121,7 +122,6 @@ class Display:
             f"{event.epoch:.2f}, after {_duration(event.seconds)}; see "
             f"{self.folder.samples / 'last.png'}"
         )
-        return event
 
     def _write_samples(self, name: str, pictures: Pictures, event: EpochDone | Finished) -> None:
         provenance = Provenance(event.checkpoint, "train", None, event.latents)
@@ -130,7 +130,7 @@ class Display:
             file.write(encode_sheet(sheet))
 
 
-def torch_grid(pictures: Pictures) -> Any:
+def _grid(pictures: Pictures) -> Any:
     """A sheet of `pictures` as one uint8 array [H, W, 3]."""
     import numpy as np
 

@@ -67,15 +67,14 @@ class Batches:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._ahead: tuple[Address, Future[Pictures]] | None = None
 
-    def get(self, address: Address) -> torch.Tensor:
-        """The minibatch at `address`; preparation of the one after it begins."""
+    def get(self, address: Address, following: Address | None = None) -> torch.Tensor:
+        """The minibatch at `address`; preparation of `following`, the next to be got, begins."""
         if self._ahead and self._ahead[0] == address:
             pictures = self._ahead[1].result()
         else:
             pictures = self._prepare(address)
-        epoch, position = address
-        following = (epoch, position + 1) if position + 1 < self.per_epoch else (epoch + 1, 0)
-        self._ahead = (following, self._thread.submit(self._prepare, following))
+        if following is not None:
+            self._ahead = (following, self._thread.submit(self._prepare, following))
         return to_signed(torch.from_numpy(pictures).to(self.device, non_blocking=True))
 
     def close(self) -> None:

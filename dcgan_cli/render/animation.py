@@ -4,6 +4,7 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -12,6 +13,8 @@ from dcgan_cli.errors import UsageError
 from dcgan_cli.render.png import to_image
 from dcgan_cli.report import Pictures
 
+Frame = TypeVar("Frame")
+
 MOST_FRAMES = 100
 
 COMFORTABLE = 128
@@ -19,6 +22,14 @@ COMFORTABLE = 128
 
 PALETTE_FRAMES = 16
 """Frames from which the colours of a GIF are chosen."""
+
+
+def thinned(frames: Sequence[Frame], most: int) -> list[Frame]:
+    """At most `most` (> 1) of `frames`, evenly spaced, the first and the last among them."""
+    if len(frames) <= most:
+        return list(frames)
+    step = math.ceil((len(frames) - 1) / (most - 1))
+    return [*frames[:-1:step], frames[-1]]
 
 
 def encode_gif(
@@ -32,8 +43,7 @@ def encode_gif(
 
     `palette` is a picture of all colours to use; the last of `images` where there is none.
     """
-    step = max(1, math.ceil((len(images) - 1) / (most - 1)))
-    chosen = [*images[:-1:step], images[-1]]
+    chosen = thinned(images, most)
     # one palette for all frames: with their own they would flicker
     colours = (palette or chosen[-1]).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT)
     frames = [image.convert("RGB").quantize(palette=colours) for image in chosen]

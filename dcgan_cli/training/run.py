@@ -1,6 +1,7 @@
 """The folder of a run: what lies where, who may write, and what is kept."""
 
 import json
+import math
 import os
 import re
 import sys
@@ -16,15 +17,20 @@ PAPERS_EPOCHS = (1, 5)
 """The epochs whose samples the paper shows (§4.1); their checkpoints are always kept."""
 
 
+LOCK = ".lock"
+
+
 class RunFolder:
     """`checkpoints/<run>/`, locked for as long as this object is open.
 
-    last.pt, epoch-0001.pt …, samples/, metrics.jsonl, curves.png, config.json, unreadable.txt.
+    last.pt, epoch-0001.pt …, samples/, metrics.jsonl, curves.png, config.json. A folder that was
+    made for this and holds nothing when it is left is removed again.
     """
 
     def __init__(self, path: Path) -> None:
+        self._is_new = not path.exists()
         self.path = make_folder(path)
-        self._lock = _lock(path / ".lock", path)
+        self._lock = _lock(path / LOCK, path)
         # Whoever was killed inside an atomic write left its temporary file behind.
         self._delete(".*.tmp", "samples/.*.tmp")
 
@@ -32,6 +38,9 @@ class RunFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._is_new and [entry.name for entry in self.path.iterdir()] == [LOCK]:
+            (self.path / LOCK).unlink()
+            self.path.rmdir()
         self._lock.close()
 
     @property
@@ -64,7 +73,7 @@ class RunFolder:
 
     def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add one line a step to metrics.jsonl. Raises StorageError."""
-        text = "".join(json.dumps(row) + "\n" for row in rows)
+        text = "".join(json.dumps(_finite(row)) + "\n" for row in rows)
         rest = memoryview(text.encode())
         try:
             descriptor = os.open(self.metrics, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
@@ -138,6 +147,14 @@ def check_folder(path: Path, resume: bool, overwrite: bool) -> None:
         )
 
 
+def _finite(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with null for NaN and infinity, which JSON does not know."""
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in row.items()
+    }
+
+
 def _lock(path: Path, run: Path) -> IO[bytes]:
     """Hold an exclusive lock on `path`; the system releases it however the process ends."""
     try:
@@ -153,9 +170,12 @@ def _lock(path: Path, run: Path) -> IO[bytes]:
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except (BlockingIOError, PermissionError) as error:
         file.close()
         raise StorageError(
             f"{run} is being written by another dcgan train; wait for it or choose --run NAME"
         ) from error
+    except OSError as error:  # a file system without locks
+        file.close()
+        raise storage_error(path, error) from error
     return file

@@ -67,7 +67,12 @@ class Updater:
     @property
     def minibatches(self) -> int:
         """Minibatches one step takes: k, and one more where G has a minibatch of its own."""
-        return self.settings.d_steps + (self.recipe.updates == "alternate")
+        return self.settings.d_steps + self.first_minibatch
+
+    @property
+    def first_minibatch(self) -> int:
+        """The first of them that D sees: under "alternate", G's own passes by."""
+        return int(self.recipe.updates == "alternate")
 
     def step(self, number: int, attempt: int, batch: Callable[[int], Tensor]) -> Tensor:
         """Make step `number`; `batch(j)` is its j-th minibatch of real pictures.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dcgan_cli.checkpoint.format import Checkpoint, load, save
-from dcgan_cli.data.batches import Batches
+from dcgan_cli.data.batches import Address, Batches
 from dcgan_cli.data.pixels import to_pictures
 from dcgan_cli.errors import CheckpointError, SourceError, UnhealthyError
 from dcgan_cli.model.config import ModelConfig, Recipe
@@ -216,14 +216,22 @@ class Trainer:
 
     def _advance(self) -> None:
         """Make one step."""
-        epoch, position = divmod(self.step, self.steps_per_epoch)
-        first = position * self.updater.minibatches
-        self._pending.append(
-            self.updater.step(
-                self.step, self.attempt, lambda j: self.batches.get((epoch, first + j))
-            )
-        )
+        figures = self.updater.step(self.step, self.attempt, self._minibatch)
+        self._pending.append(figures)
         self.step += 1
+
+    def _minibatch(self, j: int) -> Tensor:
+        """Minibatch `j` of this step; the one after it is being prepared meanwhile."""
+        if j + 1 < self.updater.minibatches:
+            following = self._address(self.step, j + 1)
+        else:
+            following = self._address(self.step + 1, self.updater.first_minibatch)
+        return self.batches.get(self._address(self.step, j), following)
+
+    def _address(self, step: int, j: int) -> Address:
+        """Where minibatch `j` of `step` lies in the data."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        return epoch, position * self.updater.minibatches + j
 
     def _examine(self, look: bool) -> list[Ailment]:
         """Fetch and log the figures of the steps since the last time; what is newly wrong.
