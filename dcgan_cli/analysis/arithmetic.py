@@ -30,7 +30,7 @@ NOISE = 0.25
 """Half the width of the neighbours' uniform noise (paper §6.3.2)."""
 
 EXEMPLARS = 8
-"""Averaged where a concept has so many; the paper averages 3."""
+"""Averaged where a concept has so many: steadier than the paper's 3 (README says how much)."""
 
 TILES = 9
 CENTRE = TILES // 2
@@ -246,7 +246,7 @@ def _sheet(
     for term, points in zip(terms, done.drawn, strict=True):
         with_mean = np.concatenate([points, mean(points)[None].astype(np.float32)])
         under = [""] * len(points) + ["mean"]
-        sign = "−" if term.sign < 0 else "+"
+        sign = "-" if term.sign < 0 else "+"
         row(f"{sign} {term.name}", drawing.pictures(with_mean), with_mean, under)
     of_results, of_control = said or ([""] * TILES, [""] * TILES)
     shown = drawing.pictures(done.results)

@@ -43,7 +43,7 @@ def attribute_axes(latents: Latents, evidence: Numbers) -> tuple[Numbers, Estima
     """
     design = np.concatenate([latents.astype(np.float64), np.ones((len(latents), 1))], 1)
     part = len(design) * 3 // 4
-    weights: Numbers = np.linalg.lstsq(design[:part], evidence[:part], rcond=None)[0]
+    weights = np.linalg.lstsq(design[:part], evidence[:part], rcond=None)[0].astype(np.float64)
     if not evidence[:part].var(0).any() or not evidence[part:].var(0).any():
         raise DcganError("an attribute that is the same in all samples has no direction in Z")
     width = evidence.shape[1]

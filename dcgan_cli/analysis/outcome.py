@@ -84,20 +84,23 @@ def parse_target(option: str, text: str, judge: Judge) -> dict[str, str]:
 
 
 def overlay_judge(
-    signed: Tensor, terms: Sequence[Term], exemplars: int, discriminator: Discriminator, seed: int
+    signed: Tensor,
+    terms: Sequence[Term],
+    exemplars: Sequence[int],
+    discriminator: Discriminator,
+    seed: int,
 ) -> Judge | None:
     """Tells single pictures from overlays: an attribute "picture". None where it cannot be learnt.
 
     It learns from real pictures alone: single ones, and the terms' arithmetic on pixels of real
-    pictures drawn at random, whatever they show.
+    pictures drawn at random, whatever they show, `exemplars` of them for each term.
     """
     stream = numpy_stream(seed, "overlays")
     count = min(len(signed) // 2, OVERLAYS)
     order = torch.from_numpy(stream.permutation(len(signed)))
     singles, rest = signed[order[:count]], signed[order[count:]]
     total = torch.zeros_like(singles)
-    for term in terms:
-        averaged = min(exemplars, len(term.exemplars))
+    for term, averaged in zip(terms, exemplars, strict=True):
         for _ in range(averaged):
             picks = torch.from_numpy(stream.integers(0, len(rest), count))
             total += term.sign / averaged * rest[picks]
@@ -253,15 +256,21 @@ def _moved(
         ]
         return bootstrap(moves)
 
-    return [
-        Finding(
-            f"drift_{name}",
-            f"{name} moved, though nothing was said of it",
-            drift(name, IN_Z),
-            drift(name, RANDOM),
-            "random directions",
-            unit=" sd",
-        )
-        for name in judge.attributes
-        if name not in target
-    ]
+    def changed(name: str, way: int) -> Estimate:
+        words = [
+            [look[at][name].probabilities.argmax(1) for at in (way, UNMOVED)] for look in looks
+        ]
+        return bootstrap([float((moved != base).mean()) for moved, base in words])
+
+    findings: list[Finding] = []
+    for name, known in judge.attributes.items():
+        if name in target:
+            continue
+        values = drift(name, IN_Z), drift(name, RANDOM)
+        label = f"{name} moved, though nothing was said of it"
+        findings.append(Finding(f"drift_{name}", label, *values, WAYS[RANDOM], unit=" sd"))
+        if known.classes:
+            values = changed(name, IN_Z), changed(name, RANDOM)
+            label = f"{name}: share of results judged another word than the base"
+            findings.append(Finding(f"changed_{name}", label, *values, WAYS[RANDOM]))
+    return findings

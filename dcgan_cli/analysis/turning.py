@@ -1,7 +1,8 @@
 """The turn vector (paper §6.3.2, Fig. 8): mean(RIGHT) − mean(LEFT), added to random samples.
 
 Each row of the sheet is one random sample; along it, the vector is added from −reach to +reach times,
-the sample itself in the middle. The control is a random direction of the same length.
+the sample itself in the middle. The control moves every sample in a random direction of its own, as
+far.
 """
 
 import shlex
@@ -21,15 +22,12 @@ from dcgan_cli.model.latents import Latents, seeded_latents
 from dcgan_cli.report import Estimate, Finding, Provenance, Report, Sheet, Table
 from dcgan_cli.runtime import numpy_stream
 
-EXEMPLARS = 4
-"""Averaged on each side (paper §6.3.2)."""
-
 ROWS, COLUMNS = 5, 11
 """The paper's Fig. 8."""
 
-REACH = 1.0
-"""How many times the vector is added at most: half of it leads from the middle to either side, the
-rest is extrapolation."""
+REACH = 0.5
+"""How many times the vector is added at most: half of it leads from the middle to either side; more
+would be extrapolation beyond the exemplars."""
 
 JUDGED = 64
 """Samples that are moved when a judge measures; the sheet shows the first of them."""
@@ -42,14 +40,12 @@ class Turn:
     Attributes:
         left, right: the exemplars that were averaged, [K, z_dim].
         vector: from left to right, [z_dim].
-        elsewhere: a random direction of the same length: the control.
         coefficients: [columns], evenly from −reach to reach.
     """
 
     left: Latents
     right: Latents
     vector: Numbers
-    elsewhere: Numbers
     coefficients: Numbers
 
     @classmethod
@@ -59,7 +55,7 @@ class Turn:
         right: Latents,
         *,
         seed: int,
-        exemplars: int = EXEMPLARS,
+        exemplars: int,
         columns: int = COLUMNS,
         reach: float = REACH,
         without: Numbers | None = None,
@@ -72,12 +68,15 @@ class Turn:
         vector = mean(drawn[1]) - mean(drawn[0])
         if without is not None:
             vector = project_out(vector, without)
-        elsewhere = random_like(vector, numpy_stream(seed, "random direction"))
-        return cls(drawn[0], drawn[1], vector, elsewhere, np.linspace(-reach, reach, columns))
+        return cls(drawn[0], drawn[1], vector, np.linspace(-reach, reach, columns))
 
-    def moved(self, samples: Latents, direction: Numbers) -> Latents:
-        """`samples` [N, z_dim] moved along `direction`: [N · columns, z_dim], a sample a row."""
-        steps = self.coefficients[:, None] * direction
+    def moved(self, samples: Latents, directions: Numbers | None = None) -> Latents:
+        """`samples` [N, z_dim] moved along the vector, or each along a direction of its own.
+
+        [N · columns, z_dim], a sample a row of the sheet.
+        """
+        along = np.broadcast_to(self.vector if directions is None else directions, samples.shape)
+        steps = self.coefficients[None, :, None] * along[:, None]
         return (samples[:, None] + steps).astype(np.float32).reshape(-1, samples.shape[1])
 
 
@@ -85,14 +84,14 @@ def turn(
     drawing: Drawing, way: Turn, *, names: tuple[str, str], rows: int = ROWS, seed: int = 0
 ) -> Report:
     """The sheet of Fig. 8: `rows` samples of `seed`, moved along `way`."""
-    points = way.moved(_samples(drawing, rows, seed), way.vector)
+    points = way.moved(_samples(drawing, rows, seed))
     columns = len(way.coefficients)
     command = shlex.join(["arithmetic", "--bn", drawing.bn, "--turn", *names])
     sheet = Sheet(
         "turn",
         drawing.pictures(points),
         columns,
-        [f"{value:+.1f}" for value in way.coefficients] * rows,
+        [f"{value:+.2f}" for value in way.coefficients] * rows,
         provenance=Provenance(drawing.checkpoint, command, seed, points),
     )
     facts = {
@@ -154,8 +153,10 @@ def measure_turn(
     start = _samples(drawing, JUDGED, seed)
     shape = (JUDGED, len(way.coefficients))
     looks: list[dict[str, Verdict]] = []
-    for direction in (way.vector, way.elsewhere):
-        points = way.moved(start, direction)
+    stream = numpy_stream(seed, "random directions")
+    astray = np.stack([random_like(way.vector, stream) for _ in start])
+    for directions in (None, astray):
+        points = way.moved(start, directions)
         parts: list[dict[str, Verdict]] = []
         for at in range(0, len(points), 512):
             parts.append(judge.look(drawing.signed(points[at : at + 512])))
@@ -177,13 +178,17 @@ def measure_turn(
         middle = rows[:, [shape[1] // 2]]
         return bootstrap(np.abs(rows - middle).mean((1, 2)))
 
+    def changed(look: Verdicts, name: str) -> Estimate:
+        words = look[name].probabilities.argmax(1).reshape(shape)
+        return bootstrap((words != words[:, [shape[1] // 2]]).mean(1))
+
     findings = [
         Finding(
             "rank_correlation",
             f"{attribute} against the coefficient, Spearman's ρ of each sample",
             ranks(looks[0]),
             ranks(looks[1]),
-            "random directions of equal length",
+            "random directions",
         )
     ]
     findings += [
@@ -192,16 +197,27 @@ def measure_turn(
             f"{name} moved" + (" (it should)" if name == attribute else ""),
             drift(looks[0], name),
             drift(looks[1], name),
-            "random directions of equal length",
+            "random directions",
             unit=" sd",
         )
         for name in judge.attributes
     ]
-    moved, astray = (look[attribute].evidence.reshape(shape) for look in looks)
+    findings += [
+        Finding(
+            f"changed_{name}",
+            f"{name}: share of pictures judged another word than their sample",
+            changed(looks[0], name),
+            changed(looks[1], name),
+            "random directions",
+        )
+        for name, known in judge.attributes.items()
+        if known.classes and name != attribute
+    ]
+    moved, lost = (look[attribute].evidence.reshape(shape) for look in looks)
     rows: list[Sequence[str | float | int | None]] = []
     for column, coefficient in enumerate(way.coefficients.tolist()):
         here = bootstrap(moved[:, column])
-        rows.append((coefficient, here.value, here.low, here.high, float(astray[:, column].mean())))
+        rows.append((coefficient, here.value, here.low, here.high, float(lost[:, column].mean())))
     heading = ("coefficient", attribute, "low", "high", "random direction")
     return findings, Table(f"Judged {attribute}", heading, rows)
 

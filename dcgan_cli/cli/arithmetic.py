@@ -1,25 +1,21 @@
 """`dcgan arithmetic`: add and subtract concepts, and say by measurement what came out."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dcgan_cli.cli import options
+from dcgan_cli.cli.calculating import calculated, turned
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.judging import LIMIT, train_judge
 from dcgan_cli.cli.pictures import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from dcgan_cli.analysis.arithmetic import Role, Term
-    from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.checkpoint.format import Checkpoint
-    from dcgan_cli.cli.judging import Bench
     from dcgan_cli.model.latents import Latents
-    from dcgan_cli.report import Report
 
 SCORED = 2048
 """Samples that the judge looks at to know how attributes vary, and along which directions."""
@@ -64,6 +60,14 @@ def arithmetic(
     ] = None,
     columns: Annotated[
         int | None, typer.Option(help="Steps along the turn vector. Default: 11.", min=2)
+    ] = None,
+    reach: Annotated[
+        float | None,
+        typer.Option(
+            help="How many times the turn vector is added at most. Default: 0.5, from the middle "
+            "to LEFT and RIGHT; more extrapolates.",
+            min=0.01,
+        ),
     ] = None,
     judge: Annotated[
         str | None,
@@ -128,8 +132,7 @@ def arithmetic(
 
       dcgan arithmetic --turn turn_low turn_high --judge demo:faces
     """
-    wish = _Wish(pos or [], neg or [], add or [], expr, turn)
-    roles = wish.check()
+    roles = _asked(pos or [], neg or [], add or [], expr, turn)
     to_stdout = str(out) == "-"
     needs_judge = {
         "--judge-labels": judge_labels is not None,
@@ -139,14 +142,19 @@ def arithmetic(
         "--seeds": seeds > 1,
     }
     arithmetic_only = {"--expect": expect is not None, "--seeds": seeds > 1}
-    turn_only = {"--rows": rows is not None, "--columns": columns is not None}
+    turn_only = {
+        "--rows": rows is not None,
+        "--columns": columns is not None,
+        "--reach": reach is not None,
+    }
     if judge is None:
         _refuse(needs_judge, "needs --judge SOURCE, labelled pictures such as demo:faces")
     _refuse(*(arithmetic_only, "is not for --turn") if turn else (turn_only, "is for --turn"))
     _refuse({"-o -": to_stdout and json}, "and --json would both be written to stdout")
 
-    from dcgan_cli.analysis.arithmetic import EXEMPLARS
+    from dcgan_cli.analysis.arithmetic import EXEMPLARS, calculate
     from dcgan_cli.analysis.drawing import Drawing
+    from dcgan_cli.analysis.turning import COLUMNS, REACH, ROWS, Turn
     from dcgan_cli.checkpoint.find import find_checkpoint
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.render.document import to_json
@@ -168,16 +176,34 @@ def arithmetic(
         learnt = train_judge(console, request, model, machine, "--judge", attribute)
         bench = learnt.with_samples(console, drawing, SCORED, seed, orthogonal_to or [])
     if turn is not None:
-        report, points = _turn(console, drawing, terms, bench, exemplars, rows, columns, seed)
-    else:
-        averaged = exemplars or EXEMPLARS
-        report, points = _calculate(
-            console, drawing, terms, bench, averaged, noise, range(seed, seed + seeds), expect
+        left, right = terms
+        way = Turn.between(
+            left.exemplars,
+            right.exemplars,
+            seed=seed,
+            exemplars=exemplars or EXEMPLARS,
+            columns=columns or COLUMNS,
+            reach=reach or REACH,
+            without=None if bench is None else bench.without,
         )
+        report, points = turned(console, drawing, way, turn, bench, rows or ROWS, seed)
+    else:
+        done = [
+            calculate(
+                terms,
+                seed=number,
+                exemplars=exemplars or EXEMPLARS,
+                noise=noise,
+                without=None if bench is None else bench.without,
+            )
+            for number in range(seed, seed + seeds)
+        ]
+        report = calculated(console, drawing, terms, done, bench, seed, expect)
+        points = done[0].results
 
     sheet = report.sheets[0]
     target = out or Path(f"{sheet.name}.png")
-    facts = {**report.facts, "file": str(target)}
+    facts = {**report.facts, "orthogonal_to": orthogonal_to or [], "file": str(target)}
     console.write_result(target, encode_sheet(sheet))
     if save_latents is not None:
         console.write_result(save_latents, _npy(points))
@@ -198,36 +224,25 @@ def arithmetic(
         console.result(str(target))
 
 
-@dataclass(frozen=True)
-class _Wish:
-    """What is to be calculated, as typed."""
+def _asked(
+    pos: list[str], neg: list[str], add: list[str], expr: str | None, turn: tuple[str, str] | None
+) -> "list[tuple[Role, str]]":
+    """The terms by role and name. Raises UsageError where not exactly one thing is asked."""
+    from dcgan_cli.analysis.arithmetic import parse_expression
+    from dcgan_cli.errors import UsageError
 
-    pos: list[str]
-    neg: list[str]
-    add: list[str]
-    expr: str | None
-    turn: tuple[str, str] | None
-
-    def check(self) -> "list[tuple[Role, str]]":
-        """The terms by role and name. Raises UsageError where not exactly one thing is asked."""
-        from dcgan_cli.analysis.arithmetic import parse_expression
-        from dcgan_cli.errors import UsageError
-
-        named = bool(self.pos or self.neg or self.add)
-        if named + (self.expr is not None) + (self.turn is not None) != 1:
-            raise UsageError(
-                "expected one of --pos A --neg B --add C, --expr 'A - B + C', or --turn LEFT RIGHT"
-            )
-        if self.turn is not None:
-            return [("neg", self.turn[0]), ("pos", self.turn[1])]
-        if self.expr is not None:
-            return parse_expression(self.expr)
-        if not self.pos and not self.add:
-            raise UsageError("--neg alone: nothing to subtract from; give --pos or --add as well")
-        roles: list[tuple[Role, str]] = [("pos", name) for name in self.pos]
-        roles += [("neg", name) for name in self.neg]
-        roles += [("add", name) for name in self.add]
-        return roles
+    if bool(pos or neg or add) + (expr is not None) + (turn is not None) != 1:
+        raise UsageError(
+            "expected one of --pos A --neg B --add C, --expr 'A - B + C', or --turn LEFT RIGHT"
+        )
+    if turn is not None:
+        return [("neg", turn[0]), ("pos", turn[1])]
+    if expr is not None:
+        return parse_expression(expr)
+    if not pos and not add:
+        raise UsageError("--neg alone: nothing to subtract from; give --pos or --add as well")
+    named: tuple[tuple[Role, list[str]], ...] = (("pos", pos), ("neg", neg), ("add", add))
+    return [(role, name) for role, names in named for name in names]
 
 
 def _refuse(given: dict[str, bool], why: str) -> None:
@@ -249,100 +264,6 @@ def _term(console: Console, role: "Role", name: str, model: "Checkpoint", path: 
         console.note(f"warning: {warning}")
     meaning = {} if points.concept is None else points.concept.meaning
     return Term(role, name, points.latents, meaning)
-
-
-def _calculate(
-    console: Console,
-    drawing: "Drawing",
-    terms: "Sequence[Term]",
-    bench: "Bench | None",
-    exemplars: int,
-    noise: float,
-    seeds: range,
-    expect: str | None,
-) -> "tuple[Report, Latents]":
-    """The report, and the results' points of the first seed."""
-    from dcgan_cli.analysis import outcome
-    from dcgan_cli.analysis.arithmetic import arithmetic as calculated
-    from dcgan_cli.analysis.arithmetic import calculate
-
-    without = None if bench is None else bench.without
-    done = [
-        calculate(terms, seed=seed, exemplars=exemplars, noise=noise, without=without)
-        for seed in seeds
-    ]
-    if bench is None:
-        report = calculated(drawing, terms, done[0], seed=seeds[0])
-        hint = "what the results are, by measurement: --judge SOURCE (labelled pictures)"
-        return replace(report, notes=[hint]), done[0].results
-    target = (
-        outcome.expected(drawing, bench.judge, terms)
-        if expect is None
-        else outcome.parse_target("--expect", expect, bench.judge)
-    )
-    overlays = outcome.overlay_judge(bench.signed, terms, exemplars, bench.discriminator, seeds[0])
-    with console.progress("judging results") as bar:
-        found = outcome.measure(
-            drawing, bench.judge, overlays, terms, done, target, bench.samples, progress=bar
-        )
-    report = calculated(drawing, terms, done[0], seed=seeds[0], said=found.said)
-    report = replace(
-        report,
-        facts={**report.facts, "seeds": len(seeds), "expected": target, "summary": found.summary},
-        findings=[*report.findings, *found.findings, *bench.findings],
-        tables=[found.table],
-        notes=[found.summary],
-    )
-    return report, done[0].results
-
-
-def _turn(
-    console: Console,
-    drawing: "Drawing",
-    terms: "Sequence[Term]",
-    bench: "Bench | None",
-    exemplars: int | None,
-    rows: int | None,
-    columns: int | None,
-    seed: int,
-) -> "tuple[Report, Latents]":
-    """The report, and the points of the sheet."""
-    from dcgan_cli.analysis import turning
-
-    left, right = terms
-    way = turning.Turn.between(
-        left.exemplars,
-        right.exemplars,
-        seed=seed,
-        exemplars=exemplars or turning.EXEMPLARS,
-        columns=columns or turning.COLUMNS,
-        without=None if bench is None else bench.without,
-    )
-    names = left.name, right.name
-    report = turning.turn(drawing, way, names=names, rows=rows or turning.ROWS, seed=seed)
-    record = report.sheets[0].provenance
-    assert record is not None
-    if bench is None:
-        hint = "whether it turns, by measurement: --judge SOURCE (labelled pictures)"
-        return replace(report, notes=[hint]), record.latents
-    attribute = turning.turned_attribute(drawing, bench.judge, way, bench.samples)
-    with console.progress("judging results") as bar:
-        findings, table = turning.measure_turn(
-            drawing,
-            bench.judge,
-            way,
-            attribute=attribute,
-            samples=bench.samples,
-            seed=seed,
-            progress=bar,
-        )
-    report = replace(
-        report,
-        facts={**report.facts, "attribute": attribute, "judged": turning.JUDGED},
-        findings=[*report.findings, *findings, *bench.findings],
-        tables=[table],
-    )
-    return report, record.latents
 
 
 def _npy(points: "Latents") -> bytes:
