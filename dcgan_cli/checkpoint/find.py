@@ -11,7 +11,7 @@ ROOT = Path("checkpoints")
 
 LAST = "last.pt"
 
-BUNDLED = ("demo-faces", "demo-rooms")
+BUNDLED = ("demo-faces",)
 """Small trained models that come with the toolkit; the first is what a fresh install draws with."""
 
 
