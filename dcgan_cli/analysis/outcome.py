@@ -16,8 +16,8 @@ from torch import Tensor
 from dcgan_cli.analysis.arithmetic import TILES, Calculation, Term, on_pixels
 from dcgan_cli.analysis.drawing import Drawing
 from dcgan_cli.analysis.intervals import bootstrap, proportion
-from dcgan_cli.analysis.judge import Judge, Verdicts, fit_judge
-from dcgan_cli.analysis.views import Progress
+from dcgan_cli.analysis.judge import Column, Judge, Verdicts, fit_judge
+from dcgan_cli.analysis.views import Numbers, Progress
 from dcgan_cli.analysis.words import parse_meaning
 from dcgan_cli.errors import DcganError, UsageError
 from dcgan_cli.model.discriminator import Discriminator
@@ -31,6 +31,10 @@ SURE = 0.75
 """What the words of the terms must come to, of 1, for a class to be expected of the result."""
 
 OVERLAYS = 1000
+"""So many single pictures, and as many overlays, are learnt from at most."""
+
+FEWEST_SHOWN = 100
+"""Fewer real pictures of a class than this are too few to lay over each other."""
 
 WAYS = ("in Z", "on pixels", "random directions", "base alone")
 IN_Z, PIXELS, RANDOM, UNMOVED = range(4)
@@ -85,31 +89,47 @@ def parse_target(option: str, text: str, judge: Judge) -> dict[str, str]:
 
 def overlay_judge(
     signed: Tensor,
+    columns: Mapping[str, Column],
     terms: Sequence[Term],
     exemplars: Sequence[int],
+    target: Mapping[str, str],
     discriminator: Discriminator,
     seed: int,
 ) -> Judge | None:
     """Tells single pictures from overlays: an attribute "picture". None where it cannot be learnt.
 
-    It learns from real pictures alone: single ones, and the terms' arithmetic on pixels of real
-    pictures drawn at random, whatever they show, `exemplars` of them for each term.
+    It learns from real pictures alone: single ones of what the result should be, and the terms'
+    arithmetic on pixels of real pictures of what each term means (`exemplars` of them); where too
+    few are labelled so, of any real pictures.
     """
     stream = numpy_stream(seed, "overlays")
-    count = min(len(signed) // 2, OVERLAYS)
-    order = torch.from_numpy(stream.permutation(len(signed)))
-    singles, rest = signed[order[:count]], signed[order[count:]]
-    total = torch.zeros_like(singles)
-    for term, averaged in zip(terms, exemplars, strict=True):
+    singles = _showing(columns, target, len(signed))
+    pools = [_showing(columns, term.meaning, len(signed)) for term in terms]
+    if min(len(singles), *map(len, pools)) < FEWEST_SHOWN:
+        singles, *pools = [np.arange(len(signed))] * (1 + len(terms))
+    singles = stream.permutation(singles)[:OVERLAYS]
+    total = torch.zeros_like(signed[: len(singles)])
+    for term, pool, averaged in zip(terms, pools, exemplars, strict=True):
         for _ in range(averaged):
-            picks = torch.from_numpy(stream.integers(0, len(rest), count))
-            total += term.sign / averaged * rest[picks]
-    words = np.repeat(["single", "overlay"], count)
+            picks = torch.from_numpy(stream.choice(pool, len(singles)))
+            total += term.sign / averaged * signed[picks]
+    both = torch.cat([signed[torch.from_numpy(singles)], total.clamp_(-1, 1)])
+    words = np.repeat(["single", "overlay"], len(singles))
     try:
-        both = torch.cat([singles, total.clamp_(-1, 1)])
         return fit_judge(both, {"picture": words}, discriminator, seed=seed)
     except DcganError:
         return None
+
+
+def _showing(
+    columns: Mapping[str, Column], meaning: Mapping[str, str], count: int
+) -> NDArray[np.int64]:
+    """Which of `count` real pictures are labelled as `meaning` says."""
+    shown = np.ones(count, np.bool_)
+    for name, word in meaning.items():
+        if name in columns and columns[name].dtype.kind == "U":
+            shown &= columns[name] == word
+    return np.flatnonzero(shown)
 
 
 def measure(
@@ -214,8 +234,7 @@ def _shares(
         counts = [int(right(look[way]).sum()) for look in looks]
         if len(counts) == 1:
             return proportion(counts[0], TILES)
-        # nine results of one seed are neighbours: what is independent is the seed
-        return bootstrap(np.array(counts) / TILES)
+        return _over_seeds(np.array(counts) / TILES)
 
     def often(way: int, right: Callable[[Verdicts], NDArray[np.bool_]]) -> Estimate:
         return proportion(sum(right(look[way]).sum() >= ENOUGH for look in looks), len(looks))
@@ -260,7 +279,7 @@ def _moved(
         words = [
             [look[at][name].probabilities.argmax(1) for at in (way, UNMOVED)] for look in looks
         ]
-        return bootstrap([float((moved != base).mean()) for moved, base in words])
+        return _over_seeds(np.array([(moved != base).mean() for moved, base in words]))
 
     findings: list[Finding] = []
     for name, known in judge.attributes.items():
@@ -274,3 +293,13 @@ def _moved(
             label = f"{name}: share of results judged another word than the base"
             findings.append(Finding(f"changed_{name}", label, *values, WAYS[RANDOM]))
     return findings
+
+
+def _over_seeds(shares: Numbers) -> Estimate:
+    """The mean of shares, one a seed: the results of one seed are neighbours, not independent.
+
+    Seeds that all say 0 or 1 leave nothing to resample; they count as so many trials (Wilson).
+    """
+    if shares.min() == shares.max() and shares[0] in (0, 1):
+        return proportion(int(shares.sum()), len(shares))
+    return bootstrap(shares)

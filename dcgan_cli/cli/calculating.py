@@ -37,7 +37,9 @@ def calculated(
     else:
         target = outcome.parse_target("--expect", expect, bench.judge)
     averaged = [len(points) for points in done[0].drawn]
-    overlays = outcome.overlay_judge(bench.signed, terms, averaged, bench.discriminator, seed)
+    overlays = outcome.overlay_judge(
+        bench.signed, bench.columns, terms, averaged, target, bench.discriminator, seed
+    )
     with console.progress("judging results") as bar:
         found = outcome.measure(
             drawing, bench.judge, overlays, terms, done, target, bench.samples, progress=bar

@@ -32,6 +32,7 @@ class Bench:
         judge: who knows the labels' words.
         discriminator: with whose features it sees.
         signed: the real pictures that it learnt from, [N, C, S, S] in [−1, 1].
+        columns: their labels.
         samples: its verdicts on plain samples of the generator; empty before `with_samples`.
         without: directions of Z that shall play no part, orthonormal rows [R, z_dim].
         findings: how far it can be trusted.
@@ -40,6 +41,7 @@ class Bench:
     judge: "Judge"
     discriminator: "Discriminator"
     signed: "torch.Tensor"
+    columns: "Mapping[str, Column]"
     samples: "Mapping[str, Verdict]"
     without: "Numbers | None"
     findings: "Sequence[Finding]"
@@ -121,7 +123,7 @@ def train_judge(
             f"{known.held_out.value:.3f} [{known.held_out.low:.3f}, {known.held_out.high:.3f}] on "
             f"{known.held_out.n} pictures kept back, chance {known.chance:.3f}"
         )
-    return Bench(judge, discriminator, signed, {}, None, judge.findings())
+    return Bench(judge, discriminator, signed, rows, {}, None, judge.findings())
 
 
 def _chosen(

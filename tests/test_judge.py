@@ -1,0 +1,162 @@
+"""The judge: right where the truth is planted, silent where the labels mean nothing."""
+
+import numpy as np
+import planted
+import pytest
+import torch
+
+from dcgan_cli.analysis.judge import agreement, correlation, fit_judge
+from dcgan_cli.analysis.views import Components, soften
+from dcgan_cli.errors import DcganError
+from dcgan_cli.model.latents import seeded_latents
+
+
+@pytest.fixture(scope="module")
+def world() -> planted.World:
+    return planted.world()
+
+
+@pytest.fixture(scope="module")
+def noise() -> torch.Tensor:
+    return torch.rand((400, 1, 16, 16), generator=torch.Generator().manual_seed(3)) * 2 - 1
+
+
+def test_it_learns_what_is_there_and_says_how_well(world: planted.World) -> None:
+    attributes = world.judge.attributes
+    assert list(attributes) == ["sex", "mouth", "turn", "glasses"]
+    for name in ("sex", "mouth", "glasses"):
+        known = attributes[name]
+        assert known.held_out.n == 240
+        assert known.held_out.value > 0.95
+        assert known.held_out.low is not None
+        assert known.held_out.low > known.chance
+        assert 0.5 <= known.chance < 0.6
+    assert attributes["turn"].held_out.value > 0.9
+    assert attributes["turn"].classes == ()
+    keys = [finding.key for finding in world.judge.findings()]
+    assert keys == ["judge_sex", "judge_mouth", "judge_turn", "judge_glasses"]
+    assert all(f.control is not None and f.control_label for f in world.judge.findings())
+
+
+def test_verdicts_on_new_pictures_are_right(world: planted.World) -> None:
+    latents = seeded_latents(5, 400, planted.Z_DIM, "normal")
+    clear = latents[(np.abs(latents[:, :4]) > 0.3).all(1)]
+    verdicts = world.judge.look(world.drawing.signed(clear))
+    for name, truth in planted.labels(clear).items():
+        verdict = verdicts[name]
+        if not verdict.classes:
+            assert correlation(np.stack([verdict.evidence[:, 0], truth], 1)) > 0.95
+            continue
+        said = np.array(verdict.classes)[verdict.probabilities.argmax(1)]
+        assert (said == truth).mean() > 0.98
+        np.testing.assert_allclose(verdict.probabilities.sum(1), 1)
+        # the evidence of two classes points to the second
+        assert ((verdict.evidence[:, 0] > 0) == (said == verdict.classes[1])).all()
+        word = verdict.classes[0]
+        assert (verdict.certainty(word) <= verdict.probabilities[:, 0] + 1e-12).all()
+        assert (verdict.is_word(word) == (said == word)).all()
+        assert agreement(verdicts, name).value > 0.9
+
+
+def test_labels_that_mean_nothing_are_refused(noise: torch.Tensor) -> None:
+    stream = np.random.default_rng(0)
+    columns = {
+        "coin": np.where(stream.random(400) < 0.5, "heads", "tails"),
+        "number": stream.random(400),
+    }
+    with pytest.raises(DcganError, match=r"coin: no better than chance on 80 .*number: no better"):
+        fit_judge(noise, columns, planted.discriminator())
+
+
+def test_false_alarms_on_meaningless_labels_are_rare(noise: torch.Tensor) -> None:
+    stream = np.random.default_rng(1)
+    refused = 0
+    for _ in range(12):
+        column = np.where(stream.random(400) < 0.5, "heads", "tails")
+        try:
+            fit_judge(noise, {"coin": column}, planted.discriminator())
+        except DcganError:
+            refused += 1
+    assert refused >= 10
+
+
+def test_a_rare_class_is_not_learnt_by_always_saying_the_common_one(noise: torch.Tensor) -> None:
+    column = np.where(np.arange(400) % 10 == 0, "rare", "common")
+    with pytest.raises(DcganError, match=r"chance 0\.9"):
+        fit_judge(noise, {"kind": column}, planted.discriminator())
+
+
+def test_columns_that_cannot_be_learnt_say_why(world: planted.World) -> None:
+    latents = seeded_latents(77, 1200, planted.Z_DIM, "normal")
+    known = planted.labels(latents)["sex"]
+    columns = {
+        "sex": known,
+        "person": np.array([f"person {i}" for i in range(1200)]),
+        "same": np.full(1200, "yes"),
+        "few": np.where(np.arange(1200) < 15, "rare", "common"),
+        "constant": np.ones(1200),
+        "unknown": np.full(1200, np.nan),
+        "empty": np.full(1200, ""),
+    }
+    judge = fit_judge(world.signed, columns, world.discriminator)
+    assert list(judge.attributes) == ["sex"]
+    assert "1,200 different words" in judge.refused["person"]
+    for name in ("same", "few"):
+        assert "found 1" in judge.refused[name]
+    assert "found 0" in judge.refused["empty"]
+    assert "numbers that differ" in judge.refused["constant"]
+    assert "found 0" in judge.refused["unknown"]
+
+
+def test_unknown_labels_take_no_part(world: planted.World) -> None:
+    latents = seeded_latents(77, 1200, planted.Z_DIM, "normal")
+    known = planted.labels(latents)
+    half = np.arange(1200) % 2 == 0
+    judge = fit_judge(
+        world.signed,
+        {"sex": np.where(half, known["sex"], ""), "turn": np.where(half, known["turn"], np.nan)},
+        world.discriminator,
+    )
+    assert judge.attributes["sex"].classes == ("man", "woman")
+    assert (judge.attributes["sex"].held_out.n or 0) < 240 * 0.65
+    assert judge.attributes["turn"].held_out.value > 0.9
+
+
+def test_three_classes(world: planted.World) -> None:
+    latents = seeded_latents(77, 1200, planted.Z_DIM, "normal")
+    looks = np.select([latents[:, 2] < -0.5, latents[:, 2] > 0.5], ["left", "right"], "ahead")
+    judge = fit_judge(world.signed, {"looks": looks}, world.discriminator)
+    known = judge.attributes["looks"]
+    assert known.classes == ("ahead", "left", "right")
+    verdict = judge.look(world.signed[:9])["looks"]
+    assert verdict.evidence.shape == verdict.probabilities.shape == (9, 3)
+
+
+def test_the_same_seed_gives_the_same_judge(world: planted.World) -> None:
+    again = planted.world().judge.look(world.signed[:20])
+    for name, verdict in world.judge.look(world.signed[:20]).items():
+        np.testing.assert_array_equal(verdict.evidence, again[name].evidence)
+
+
+def test_softened_pictures_keep_their_size_and_mean() -> None:
+    signed = torch.rand((2, 3, 16, 16), generator=torch.Generator().manual_seed(0))
+    softer = soften(signed)
+    assert softer.shape == signed.shape
+    assert abs(float(softer.mean() - signed.mean())) < 0.01
+    assert softer.std() < 0.8 * signed.std()
+    assert soften(signed[..., :7, :7]).shape == (2, 3, 7, 7)
+
+
+def test_components_of_the_first_have_unit_spread_and_keep_constant_features() -> None:
+    raw = np.random.default_rng(0).normal(3, 5, (300, 20)).astype(np.float32)
+    raw[:, 7] = 4
+    found = Components.fit(raw, 0)(raw)
+    assert found.shape == (300, 20)
+    assert np.isfinite(found).all()
+    assert abs(found[:, 0].std() - 1) < 1e-3
+
+
+def test_correlation_by_hand() -> None:
+    assert correlation(np.array([[0.0, 1], [1, 2], [2, 3]])) == pytest.approx(1)
+    assert correlation(np.array([[0.0, 3], [1, 2], [2, 1]])) == pytest.approx(-1)
+    assert correlation(np.array([[0.0, 3], [1, 3]])) == 0
