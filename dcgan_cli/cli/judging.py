@@ -135,7 +135,8 @@ def _chosen(
     if not columns:
         raise UsageError(
             f"{option} {request.location}: has no labels to learn from; give a CSV file of them "
-            "with --labels, or a source that has its own, such as demo:faces"
+            f"with {'--judge-labels' if option == '--judge' else '--labels'}, or a source that has "
+            "its own, such as demo:faces"
         )
     for name in attributes or ():
         if name not in columns:
