@@ -52,7 +52,8 @@ class Dcgan:
 
 
 @pytest.fixture
-def dcgan(capfdbinary: pytest.CaptureFixture[bytes]) -> Dcgan:
+def dcgan(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Dcgan:
+    monkeypatch.setenv("COLUMNS", "200")
     return Dcgan(capfdbinary)
 
 
