@@ -17,6 +17,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dcgan_cli.checkpoint import find
 from dcgan_cli.checkpoint import format as checkpoint_format
 from dcgan_cli.checkpoint.find import find_checkpoint
 from dcgan_cli.checkpoint.format import Checkpoint, load, save
@@ -544,6 +545,12 @@ def test_find_the_newest(tmp_path: Path) -> None:
     assert find_checkpoint(None, tmp_path) == new
 
 
+@pytest.fixture
+def nothing_bundled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(find, "bundled", lambda name: None)  # pyright: ignore[reportUnknownLambdaType]
+
+
+@pytest.mark.usefixtures("nothing_bundled")
 def test_nothing_to_find(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"no checkpoint given and none in .*dcgan train"):
         find_checkpoint(None, tmp_path / "none")
@@ -551,6 +558,7 @@ def test_nothing_to_find(tmp_path: Path) -> None:
         find_checkpoint("faces", tmp_path)
 
 
+@pytest.mark.usefixtures("nothing_bundled")
 def test_near_names_are_offered(tmp_path: Path) -> None:
     for name in ("faces", "rooms", "digits"):
         touch(tmp_path / name / "last.pt")

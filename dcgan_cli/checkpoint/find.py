@@ -43,7 +43,7 @@ def find_checkpoint(argument: str | None, root: Path = ROOT) -> Path:
     there = [name for name in BUNDLED if bundled(name) is not None]
     names = [*runs, *(name for name in there if name not in runs)]
     near = difflib.get_close_matches(argument, names, n=3) or sorted(names)[:5]
-    known = f"; runs in {root}/: {', '.join(near)}" if near else f"; {root}/ holds no runs"
+    known = f"; there are: {', '.join(near)}" if near else f"; {root}/ holds no runs"
     raise CheckpointError(f"{argument}: neither a checkpoint file nor a run{known}")
 
 
