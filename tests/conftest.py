@@ -1,11 +1,15 @@
 """What every test shares: few threads, a private cache, and the real pictures where they are."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A test runner started in the background ignores Ctrl-C, and so would the processes under test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DATA = Path(os.environ.get("DCGAN_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
