@@ -14,6 +14,7 @@ from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.pictures import Request, look, prepare_pictures, remember
 from dcgan_cli.cli.training_display import Display
 from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches
+from dcgan_cli.data.streaming import StreamedPictures
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.config import PRESETS, ModelConfig, Recipe, with_options
 from dcgan_cli.model.sizes import largest_size
@@ -102,6 +103,7 @@ class Session:
                 seed=settings.seed,
                 flip=recipe.flip,
                 device=settings.device,
+                look_ahead=settings.device.type != "cpu" or isinstance(pictures, StreamedPictures),
             ),
             folder,
             about,

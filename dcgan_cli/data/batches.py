@@ -37,7 +37,9 @@ class Batches:
     """Minibatches [batch_size, C, size, size] in [−1, 1] on `device`, in the order of `seed`.
 
     Every picture is visited at most once an epoch; the last, incomplete minibatch is left out.
-    Pictures larger than `size` are cropped at random; `flip` mirrors half of them.
+    Pictures larger than `size` are cropped at random; `flip` mirrors half of them. `look_ahead` has
+    a thread prepare the next one: a gain while a GPU works or pictures are decoded, a loss where
+    memory-mapped pictures are gathered beside busy CPU threads.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Batches:
         seed: int,
         flip: bool = False,
         device: torch.device | None = None,
+        look_ahead: bool = True,
     ) -> None:
         if len(pictures) < batch_size:
             fewer = f" or type --batch-size {len(pictures) // 2}" if len(pictures) >= 4 else ""
@@ -61,6 +64,7 @@ class Batches:
         self.batch_size = batch_size
         self.seed = seed
         self.flip = flip
+        self.look_ahead = look_ahead
         self.device = device or torch.device("cpu")
         self.per_epoch = len(pictures) // batch_size
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
@@ -73,7 +77,7 @@ class Batches:
             pictures = self._ahead[1].result()
         else:
             pictures = self._prepare(address)
-        if following is not None:
+        if following is not None and self.look_ahead:
             self._ahead = (following, self._thread.submit(self._prepare, following))
         return to_signed(torch.from_numpy(pictures).to(self.device, non_blocking=True))
 

@@ -51,7 +51,7 @@ def main() -> None:
         write_pictures(folder / "pictures", arguments.pictures, arguments.side)
 
         pictures = prepare(open_source(str(folder / "pictures")), Framing(SIZE, 3))
-        batches = Batches(pictures, size=SIZE, batch_size=BATCH, seed=0)
+        batches = Batches(pictures, size=SIZE, batch_size=BATCH, seed=0, look_ahead=False)
         epochs = iter(range(10**6))
 
         def ours() -> None:
