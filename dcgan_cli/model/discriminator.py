@@ -25,13 +25,13 @@ class Discriminator(nn.Module):
         self.config = config
         widths = config.discriminator_widths
         layers = [
-            nn.Sequential(down(config.channels, widths[0], config.kernel), nn.LeakyReLU(SLOPE))
+            nn.Sequential(down(config.channels, widths[0], config.kernel), nn.LeakyReLU(SLOPE, inplace=True))
         ]
         layers += [
             nn.Sequential(
                 down(inputs, outputs, config.kernel),
                 norm(config.d_norm, outputs, config.bn_eps),
-                nn.LeakyReLU(SLOPE),
+                nn.LeakyReLU(SLOPE, inplace=True),
             )
             for inputs, outputs in pairwise(widths)
         ]

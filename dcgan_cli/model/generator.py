@@ -25,7 +25,7 @@ class Generator(nn.Module):
             nn.Sequential(
                 up(inputs, outputs, config.kernel),
                 norm(config.g_norm, outputs, config.bn_eps),
-                nn.ReLU(),
+                nn.ReLU(inplace=True),
             )
             for inputs, outputs in pairwise(widths)
         )
@@ -33,7 +33,7 @@ class Generator(nn.Module):
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """Pictures for latents `z` [N, z_dim]."""
-        maps = torch.relu(self.project(z))
+        maps = torch.relu_(self.project(z))
         for layer in self.hidden:
             maps = layer(maps)
         return torch.tanh(self.paint(maps))
