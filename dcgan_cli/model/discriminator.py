@@ -25,7 +25,9 @@ class Discriminator(nn.Module):
         self.config = config
         widths = config.discriminator_widths
         layers = [
-            nn.Sequential(down(config.channels, widths[0], config.kernel), nn.LeakyReLU(SLOPE, inplace=True))
+            nn.Sequential(
+                down(config.channels, widths[0], config.kernel), nn.LeakyReLU(SLOPE, inplace=True)
+            )
         ]
         layers += [
             nn.Sequential(
