@@ -177,7 +177,7 @@ def test_the_sheet_goes_down_a_pipe_and_the_figures_beside_it(run: Run, work: Pa
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ({}, "does not say where they are"),
+        ({}, "does not say where its training pictures are"),
         ({"location": "gone/away"}, "gone/away: no such file"),
         ({"location": "digits", "fingerprint": "old"}, "digits has changed since the training"),
         ({"location": "digits", "background": "reddish"}, "--background reddish"),

@@ -189,27 +189,17 @@ def _training_pictures(
     """`count` random pictures of the set the model was trained on; None, and why, without them."""
     import numpy as np
 
-    from dcgan_cli.cli.pictures import Request
+    from dcgan_cli.cli.pictures import remembered
     from dcgan_cli.data.decode import Framing, Unreadable, read_picture
-    from dcgan_cli.data.sources import open_source
     from dcgan_cli.errors import DcganError
     from dcgan_cli.runtime import numpy_stream
 
-    location, limit = model.data.get("location"), model.data.get("limit")
     left_out = "no cross-fade of training pictures as a control:"
-    if not isinstance(location, str):
-        console.note(f"{left_out} the checkpoint does not say where they are")
-        return None
     try:
-        source = open_source(location, limit=limit if isinstance(limit, int) else None)
-        background = Request(
-            location, background=str(model.data.get("background", "white"))
-        ).colour()
+        source, request = remembered(model)
+        background = request.colour()
     except DcganError as error:
         console.note(f"{left_out} {error}")
-        return None
-    if source.fingerprint() != model.data.get("fingerprint"):
-        console.note(f"{left_out} {location} has changed since the training")
         return None
     framing = Framing(model.model.size, model.model.channels, background)
     found: list[Pictures] = []
@@ -220,5 +210,5 @@ def _training_pictures(
             found.append(read_picture(source, number, framing)[0])
         if len(found) == count:
             return np.stack(found)
-    console.note(f"{left_out} only {len(found)} of {location} could be read, {count} are needed")
+    console.note(f"{left_out} only {len(found)} of {request.location} could be read, {count} are needed")
     return None

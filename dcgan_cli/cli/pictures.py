@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dcgan_cli.cli.console import Console
 
 if TYPE_CHECKING:
+    from dcgan_cli.checkpoint.format import Checkpoint
     from dcgan_cli.data.cache import PictureSet
     from dcgan_cli.data.sources import Source
     from dcgan_cli.data.survey import Survey
@@ -100,3 +101,26 @@ def remember(source: "Source", request: Request, pictures: "PictureSet") -> dict
         "side": pictures.framing.side,
         "channels": pictures.framing.channels,
     }
+
+
+def remembered(model: "Checkpoint") -> "tuple[Source, Request]":
+    """The pictures that `model` was trained on, found again by what `remember` kept of them.
+
+    Raises DcganError where the checkpoint does not say where they are, or they are gone or changed.
+    """
+    from dcgan_cli.data.sources import open_source
+    from dcgan_cli.errors import SourceError
+
+    location, limit, labels = (model.data.get(key) for key in ("location", "limit", "labels"))
+    if not isinstance(location, str):
+        raise SourceError("the checkpoint does not say where its training pictures are")
+    request = Request(
+        location,
+        labels=Path(labels) if isinstance(labels, str) else None,
+        limit=limit if isinstance(limit, int) else None,
+        background=str(model.data.get("background", "white")),
+    )
+    source = open_source(location, labels=request.labels, limit=request.limit)
+    if source.fingerprint() != model.data.get("fingerprint"):
+        raise SourceError(f"{location} has changed since the training")
+    return source, request
