@@ -2,8 +2,12 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Literal
 
 from torch import Tensor, nn
+
+Rule = Literal["guided", "leaky", "gradient"]
+RULES: tuple[Rule, ...] = ("guided", "leaky", "gradient")
 
 
 @contextmanager
@@ -33,3 +37,47 @@ def evaluating(network: nn.Module) -> Generator[None]:
     finally:
         for module, training in modes.items():
             module.training = training
+
+
+@contextmanager
+def guided(network: nn.Module, rule: Rule = "guided") -> Generator[None]:
+    """Let gradients pass the rectifiers of `network` by `rule`, for what runs forward in the block.
+
+    Guided backpropagation (Springenberg et al. 2014, arXiv 1412.6806, §3.4) is defined for ReLU: a
+    gradient passes where the unit's input was positive, and only if it is positive itself. Below
+    zero LeakyReLU has a slope, so the rule can be read in two ways. With x the input of a ReLU or
+    LeakyReLU module and g the gradient that arrives at its output, what leaves at its input is
+
+        guided      max(g, 0) where x > 0, else 0: the rule to the letter, the leak is closed
+        leaky       max(g, 0) where x > 0, else max(g, 0) · slope: negative gradients are cut, the
+                    unit's own derivative is kept
+        gradient    g where x > 0, else g · slope: the plain gradient
+
+    For ReLU, whose slope is 0, guided and leaky are the same. Slopes are 0 or more. The pass forward
+    is not changed, and activations may work in place. The hooks are removed when the block ends,
+    after an exception as well; a graph that was built in the block keeps its rule.
+
+    Raises ValueError for an unknown rule.
+    """
+    if rule not in RULES:
+        raise ValueError(f"rule {rule!r}: expected one of {', '.join(RULES)}")
+
+    def guide(_: nn.Module, __: object, output: Tensor) -> None:
+        if not output.requires_grad:
+            return
+        # the sign of the output is that of the input, which an activation in place has overwritten;
+        # noted here, because another module in place may overwrite the output in turn
+        passes = output > 0 if rule == "guided" else None
+
+        def cut(gradient: Tensor) -> Tensor:
+            positive = gradient.clamp(min=0)
+            return positive if passes is None else positive * passes
+
+        output.register_hook(cut)
+
+    with ExitStack() as stack:
+        if rule != "gradient":
+            for module in network.modules():
+                if isinstance(module, nn.ReLU | nn.LeakyReLU):
+                    stack.callback(module.register_forward_hook(guide).remove)
+        yield
