@@ -4,6 +4,7 @@ from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 Rule = Literal["guided", "leaky", "gradient"]
@@ -37,6 +38,26 @@ def evaluating(network: nn.Module) -> Generator[None]:
     finally:
         for module, training in modes.items():
             module.training = training
+
+
+@contextmanager
+def masked(module: nn.Module, maps: Sequence[int]) -> Generator[None]:
+    """Set the feature maps `maps` of the output of `module`, [N, C, ...], to zero in the block.
+
+    That is what dropping a filter means (paper §6.3.1): its map is gone from all locations. The hook
+    is removed when the block ends, after an exception as well. Raises IndexError, when the module
+    runs, for a map that it does not have.
+    """
+    gone = torch.tensor(list(maps), dtype=torch.int64)
+
+    def drop(_: nn.Module, __: object, output: Tensor) -> Tensor:
+        return output.index_fill(1, gone.to(output.device), 0)
+
+    handle = module.register_forward_hook(drop)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 @contextmanager
