@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from dcgan_cli.checkpoint import foreign
 from dcgan_cli.checkpoint.untrusted import read_pt, reason
 from dcgan_cli.errors import CheckpointError, UsageError
 from dcgan_cli.files import atomic_write
@@ -44,7 +45,8 @@ class Checkpoint:
         average: weights of the EMA generator, where one was kept.
         optimisers: Adam's states by network; empty in files that cannot be trained on.
         recipe, training, data, progress: plain values that `dcgan train` wrote; `data` names the
-            source, so that analyses find the pictures again.
+            source, so that analyses find the pictures again. `training` says `statistics: none`
+            where the weights came without batch-norm statistics.
     """
 
     model: ModelConfig
@@ -69,12 +71,23 @@ class Checkpoint:
         Raises CheckpointError where weights and configuration do not belong together.
         """
         weights = self.average if average and self.average is not None else self.generator
-        return _filled(Generator, self.model, weights, "the generator's weights")
+        generator = _filled(Generator, self.model, weights, "the generator's weights")
+        if self._lacks_statistics:
+            foreign.gather_statistics(generator)
+        return generator
 
     def build_discriminator(self) -> Discriminator:
         """The discriminator on the CPU. Raises CheckpointError as `build_generator` does."""
         weights = self.discriminator
-        return _filled(Discriminator, self.model, weights, "the discriminator's weights")
+        network = _filled(Discriminator, self.model, weights, "the discriminator's weights")
+        if self._lacks_statistics:
+            generator = _filled(Generator, self.model, self.generator, "the generator's weights")
+            foreign.gather_statistics(generator, network)
+        return network
+
+    @property
+    def _lacks_statistics(self) -> bool:
+        return self.training.get("statistics") == "none"
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
@@ -105,13 +118,17 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint, all tensors on the CPU.
+    """Read a checkpoint, all tensors on the CPU; the authors' own files too (`foreign`).
 
     Raises:
         CheckpointError: the file is missing, not a checkpoint, truncated, altered, of a newer
             version, holds anything but plain values and tensors, or weights that do not fit its
             networks. Nothing in it is ever run.
     """
+    if foreign.is_foreign(path):
+        model, generator, discriminator, epoch = foreign.read(path)
+        training, progress = {"statistics": "none"}, {"epoch": epoch}
+        return Checkpoint(model, generator, discriminator, training=training, progress=progress)
     content = read_pt(path)
     try:
         return _interpret(path, content)

@@ -1,0 +1,201 @@
+"""The DCGAN authors' own networks, as their code wrote them (Newmu/dcgan_code, Theano and joblib).
+
+A folder of plain arrays, one file a parameter, numbered from 01 in the order of their code:
+
+    EPOCH_gen_params.jl_NN.npy       projection, γ, β; convolution, γ, β of every level; convolution
+    EPOCH_discrim_params.jl_NN.npy   convolution; convolution, γ, β of every level; linear unit
+
+Which network it is, their shapes say. The `.jl` index beside them is a pickle: its name stands for
+the network here, and it is never opened. Theano convolves where PyTorch correlates, so every kernel
+is flipped in both spatial axes, and a matrix stands the other way round.
+
+The files hold batch norm's scales and shifts, but no running statistics. `gather_statistics` makes
+some: G's over reference latents, D's over the pictures that G then draws, which is what D saw for
+half of its training. For other pictures they have to be re-estimated, as the authors' script does.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
+
+from dcgan_cli.checkpoint.untrusted import reason
+from dcgan_cli.errors import CheckpointError, UsageError
+from dcgan_cli.model.config import ModelConfig
+from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.model.generator import Generator
+from dcgan_cli.model.latents import seeded_latents
+from dcgan_cli.model.statistics import (
+    REFERENCE_BATCH,
+    REFERENCE_BATCHES,
+    REFERENCE_SEED,
+    reestimate,
+)
+from dcgan_cli.model.taps import evaluating
+
+BASE = 4
+"""Side of the generator's first feature maps in all of the authors' networks."""
+
+_INDEX = re.compile(r"(\d+)_(?:gen|discrim)_params\.jl")
+_ARRAY = re.compile(rf"{_INDEX.pattern}_(\d+)\.npy")
+
+Arrays = Mapping[str, NDArray[np.float32]]
+"""Arrays by the name of their file, in the order of the authors' code."""
+
+
+class ForeignNetworks(NamedTuple):
+    """Both networks, their weights by our names, and the epoch they were written after."""
+
+    model: ModelConfig
+    generator: dict[str, Tensor]
+    discriminator: dict[str, Tensor]
+    epoch: int
+
+
+def recognise(folder: Path) -> Path | None:
+    """The index file that stands for the last networks in `folder`; None where there are none."""
+    if not folder.is_dir():
+        return None
+    epochs = [found[1] for path in folder.iterdir() if (found := _ARRAY.fullmatch(path.name))]
+    return folder / f"{max(epochs, key=int)}_gen_params.jl" if epochs else None
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether `path` is such an index file. It need not exist: the arrays beside it are read."""
+    return _INDEX.fullmatch(path.name) is not None
+
+
+def read(path: Path) -> ForeignNetworks:
+    """The networks that the index file at `path` stands for.
+
+    z is normal: the arrays do not say it, but the name of the authors' folder does.
+
+    Raises:
+        CheckpointError: an array is missing, unreadable, not of numbers, or of another shape than
+            the others ask for. Nothing is unpickled.
+    """
+    epoch = path.name.partition("_")[0]
+    levels = _levels(path.parent, epoch)
+    g_arrays = _arrays(path.parent, f"{epoch}_gen_params.jl", 3 * levels + 1)
+    d_arrays = _arrays(path.parent, f"{epoch}_discrim_params.jl", 3 * levels - 1)
+    model = _config(path.parent, g_arrays, d_arrays, levels)
+    with torch.device("meta"):
+        networks = Generator(model), Discriminator(model)
+    return ForeignNetworks(
+        model,
+        _weights(path.parent, networks[0], g_arrays),
+        _weights(path.parent, networks[1], d_arrays),
+        int(epoch),
+    )
+
+
+@torch.no_grad()
+def gather_statistics(generator: Generator, discriminator: Discriminator | None = None) -> None:
+    """Give G the statistics of reference latents, and D those of the pictures that G then draws."""
+    config = generator.config
+    latents = [
+        torch.from_numpy(
+            seeded_latents(
+                REFERENCE_SEED, REFERENCE_BATCH, config.z_dim, config.z_dist, i * REFERENCE_BATCH
+            )
+        )
+        for i in range(REFERENCE_BATCHES)
+    ]
+    reestimate(generator, latents)
+    if discriminator is not None:
+        with evaluating(generator):
+            reestimate(discriminator, map(generator, latents))
+
+
+def _levels(folder: Path, epoch: str) -> int:
+    """The number of convolutions of each network, by the highest numbers that its arrays have."""
+    highest = 0
+    for path in folder.iterdir():
+        found = _ARRAY.fullmatch(path.name)
+        if found and found[1] == epoch:
+            # G has 3·levels + 1 arrays, D 3·levels − 1.
+            highest = max(highest, int(found[2]) + (-1 if "_gen_" in path.name else 1))
+    return -(-highest // 3)
+
+
+def _arrays(folder: Path, index: str, count: int) -> Arrays:
+    """The arrays 1 … `count` of one network."""
+    names = [f"{index}_{number:02d}.npy" for number in range(1, count + 1)]
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        raise CheckpointError(
+            f"{folder}: missing {missing[0]}{f' and {len(missing) - 1} more' * (len(missing) > 1)}; "
+            f"expected {names[0]} to {names[-1]}"
+        )
+    return {name: _array(folder / name) for name in names}
+
+
+def _array(path: Path) -> NDArray[np.float32]:
+    """A copy of what the file holds; mapped first, so that no header can ask for more memory."""
+    try:
+        mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        if mapped.dtype.name not in ("float32", "float64") or not np.isfinite(mapped).all():
+            raise CheckpointError(
+                f"{path}: {mapped.dtype} numbers, or some not finite; expected finite float32"
+            )
+        return mapped.astype(np.float32)
+    except (OSError, ValueError, EOFError) as error:
+        raise CheckpointError(f"{path}: not an array of numbers: {reason(error)}") from error
+
+
+def _config(folder: Path, g_arrays: Arrays, d_arrays: Arrays, levels: int) -> ModelConfig:
+    """What the arrays that touch z and the pictures say of the networks."""
+    g_names, d_names = list(g_arrays), list(d_arrays)
+    z_dim, _ = _shape(folder, g_names[0], g_arrays, "[z, units]")
+    ngf, channels, kernel, _ = _shape(folder, g_names[-1], g_arrays, "[maps, channels, side, side]")
+    ndf, *_ = _shape(folder, d_names[0], d_arrays, "[maps, channels, side, side]")
+    try:
+        return ModelConfig(
+            size=BASE << levels,
+            channels=channels,
+            z_dim=z_dim,
+            z_dist="normal",
+            ngf=ngf,
+            ndf=ndf,
+            kernel=kernel,
+            projection="unit",
+            bn_eps=1e-8,
+        )
+    except UsageError as error:
+        raise CheckpointError(f"{folder}: not a network that can be built: {error}") from error
+
+
+def _shape(folder: Path, name: str, arrays: Arrays, expected: str) -> tuple[int, ...]:
+    shape = arrays[name].shape
+    if len(shape) != len(expected.split(",")):
+        raise CheckpointError(f"{folder / name}: shape {list(shape)}, expected {expected}")
+    return shape
+
+
+def _weights(folder: Path, network: nn.Module, arrays: Arrays) -> dict[str, Tensor]:
+    """The state of `network`, a network of shapes alone, filled with `arrays`.
+
+    Its batch norms count no batch: their statistics were never gathered.
+    """
+    network.to_empty(device="cpu")
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            module.reset_running_stats()
+    state = dict(network.state_dict())
+    parameters = network.named_parameters()
+    for (name, parameter), (file, array) in zip(parameters, arrays.items(), strict=True):
+        # Their matrices map rows: x·W, ours W·x.
+        expected = parameter.shape[::-1] if parameter.dim() == 2 else parameter.shape
+        if array.shape != expected:
+            raise CheckpointError(
+                f"{folder / file}: shape {list(array.shape)}, expected {list(expected)}"
+            )
+        theirs = torch.from_numpy(array)
+        turned = theirs.t() if theirs.dim() == 2 else theirs
+        state[name] = (turned.flip(2, 3) if theirs.dim() == 4 else turned).contiguous()
+    return state
