@@ -4,6 +4,7 @@ import difflib
 from importlib.resources import files
 from pathlib import Path
 
+from dcgan_cli.checkpoint.foreign import recognise
 from dcgan_cli.errors import CheckpointError
 
 ROOT = Path("checkpoints")
@@ -18,7 +19,8 @@ BUNDLED = ("demo-faces",)
 def find_checkpoint(argument: str | None, root: Path = ROOT) -> Path:
     """The file that `argument` names.
 
-    A path, a run (`faces` is `checkpoints/faces/last.pt`), a bundled model (`demo-faces`, where no
+    A path, a run (`faces` is `checkpoints/faces/last.pt`), a folder of the authors' own files
+    (`foreign`; its index file stands for it), a bundled model (`demo-faces`, where no
     run has that name) or, for None, the newest below `root`; where there is none, the first
     bundled model.
 
@@ -38,6 +40,9 @@ def find_checkpoint(argument: str | None, root: Path = ROOT) -> Path:
     for path in (given, given / LAST, root / argument / LAST, root / f"{argument}.pt"):
         if path.is_file():
             return path
+    for folder in (given, root / argument):
+        if (found := recognise(folder)) is not None:
+            return found
     if (found := bundled(argument)) is not None:
         return found
     there = [name for name in BUNDLED if bundled(name) is not None]
