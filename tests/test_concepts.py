@@ -313,6 +313,22 @@ def test_names_that_only_the_bundled_model_knows(package: Path) -> None:
         read_latents("frowning_woman", LATER, own)
 
 
+def test_concepts_named_choose_the_model_where_none_is(package: Path) -> None:
+    """A fresh install calculates with the bundled model, and still does after the first training."""
+    bundled = bundle(package / "bundled")
+    own = Path("checkpoints/mine/last.pt")
+    own.parent.mkdir(parents=True)
+    save(own, LATER)
+    terms = ["smiling_woman", "smiling_woman#0", "samples.png#3"]
+    assert c.find_knowing(None, terms) == bundled
+    assert c.find_knowing("mine", terms) == own, "what is named is taken"
+    assert c.find_knowing(None, ["samples.png#3"]) == own
+    assert c.find_knowing(None, ["frowning_woman"]) == own
+    c.write_concepts(own, LATER, known("smiling_woman"))
+    assert c.find_knowing(None, terms) == own
+    assert c.find_knowing(None, [*terms, "frowning_woman"]) == own
+
+
 def test_near_names_include_bundled_models(package: Path) -> None:
     bundle(package / "bundled")
     with pytest.raises(CheckpointError, match="demo-faces"):

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from dcgan_cli.checkpoint.find import BUNDLED, bundled
+from dcgan_cli.checkpoint.find import BUNDLED, bundled, find_checkpoint, known_checkpoints
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.errors import CheckpointError, DcganError, UsageError
 from dcgan_cli.files import write_text
@@ -81,6 +81,20 @@ def check_name(name: str) -> None:
         raise UsageError(
             f"{name!r} is no name for a concept; expected small letters, digits and _{mend}"
         )
+
+
+def find_knowing(argument: str | None, names: Iterable[str]) -> Path:
+    """As `find_checkpoint`; without an argument, the first model that knows all concepts in `names`.
+
+    `names` may hold latent arguments of any kind; those that are no concept's name do not count.
+    Where no model knows them all, the first is returned, whose errors then say what is missing.
+    """
+    wanted = {name for argument in names if is_name(name := argument.partition("#")[0])}
+    if argument is None and wanted:
+        for path in known_checkpoints():
+            if wanted.issubset(_names(concepts_path(path))):
+                return path
+    return find_checkpoint(argument)
 
 
 def concepts_path(checkpoint: Path) -> Path:

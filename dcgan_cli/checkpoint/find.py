@@ -21,21 +21,16 @@ def find_checkpoint(argument: str | None, root: Path = ROOT) -> Path:
 
     A path, a run (`faces` is `checkpoints/faces/last.pt`), a folder of the authors' own files
     (`foreign`; its index file stands for it), a bundled model (`demo-faces`, where no
-    run has that name) or, for None, the newest below `root`; where there is none, the first
-    bundled model.
+    run has that name) or, for None, the first of `known_checkpoints`.
 
     Raises CheckpointError where there is none, with the names that come near.
     """
-    loose = {path.stem: path for path in root.glob("*.pt") if path.stem not in BUNDLED}
-    runs = loose | {path.parent.name: path for path in root.glob(f"*/{LAST}")}
     if argument is None:
-        files_there = filter(Path.is_file, runs.values())
-        newest = max(files_there, key=lambda path: path.stat().st_mtime, default=None)
-        if (found := newest or bundled(BUNDLED[0])) is None:
+        if not (known := known_checkpoints(root)):
             raise CheckpointError(
                 f"no checkpoint given and none in {root}/; train one: dcgan train demo:faces"
             )
-        return found
+        return known[0]
     given = Path(argument)
     for path in (given, given / LAST, root / argument / LAST, root / f"{argument}.pt"):
         if path.is_file():
@@ -45,11 +40,25 @@ def find_checkpoint(argument: str | None, root: Path = ROOT) -> Path:
             return found
     if (found := bundled(argument)) is not None:
         return found
+    runs = _runs(root)
     there = [name for name in BUNDLED if bundled(name) is not None]
     names = [*runs, *(name for name in there if name not in runs)]
     near = difflib.get_close_matches(argument, names, n=3) or sorted(names)[:5]
-    known = f"; there are: {', '.join(near)}" if near else f"; {root}/ holds no runs"
-    raise CheckpointError(f"{argument}: neither a checkpoint file nor a run{known}")
+    said = f"; there are: {', '.join(near)}" if near else f"; {root}/ holds no runs"
+    raise CheckpointError(f"{argument}: neither a checkpoint file nor a run{said}")
+
+
+def known_checkpoints(root: Path = ROOT) -> list[Path]:
+    """What may be meant where no checkpoint is named: runs, the newest first, then bundled models."""
+    there = [path for path in _runs(root).values() if path.is_file()]
+    newest_first = sorted(there, key=lambda path: path.stat().st_mtime, reverse=True)
+    return newest_first + [path for name in BUNDLED if (path := bundled(name)) is not None]
+
+
+def _runs(root: Path) -> dict[str, Path]:
+    """The checkpoints below `root` by name."""
+    loose = {path.stem: path for path in root.glob("*.pt") if path.stem not in BUNDLED}
+    return loose | {path.parent.name: path for path in root.glob(f"*/{LAST}")}
 
 
 def bundled(name: str) -> Path | None:

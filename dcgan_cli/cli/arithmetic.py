@@ -155,7 +155,7 @@ def arithmetic(
     from dcgan_cli.analysis.arithmetic import EXEMPLARS, calculate
     from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.analysis.turning import COLUMNS, REACH, ROWS, Turn
-    from dcgan_cli.checkpoint.find import find_checkpoint
+    from dcgan_cli.checkpoint.concepts import find_knowing
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.render.document import to_json
     from dcgan_cli.render.png import encode_sheet
@@ -165,7 +165,7 @@ def arithmetic(
     console = Console(quiet)
     use_threads(threads)
     machine = choose_device(device)
-    path = find_checkpoint(checkpoint)
+    path = find_knowing(checkpoint, (name for _, name in roles))
     console.note(f"calculating with {path}")
     model = load(path)
     terms = [_term(console, role, name, model, path) for role, name in roles]

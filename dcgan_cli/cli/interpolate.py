@@ -103,7 +103,7 @@ def interpolate(
     from dcgan_cli.analysis import interpolation
     from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.analysis.paths import LatentPath
-    from dcgan_cli.checkpoint.find import find_checkpoint
+    from dcgan_cli.checkpoint.concepts import find_knowing
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.model.latents import seeded_latents
     from dcgan_cli.render.animation import FORMATS, film_frames
@@ -115,7 +115,7 @@ def interpolate(
     console = Console(quiet)
     use_threads(threads)
     machine = choose_device(device)
-    file = find_checkpoint(checkpoint)
+    file = find_knowing(checkpoint, between or ())
     console.note(f"walking with {file}")
     model = load(file)
     if between:
@@ -210,5 +210,7 @@ def _training_pictures(
             found.append(read_picture(source, number, framing)[0])
         if len(found) == count:
             return np.stack(found)
-    console.note(f"{left_out} only {len(found)} of {request.location} could be read, {count} are needed")
+    console.note(
+        f"{left_out} only {len(found)} of {request.location} could be read, {count} are needed"
+    )
     return None

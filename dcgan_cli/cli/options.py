@@ -9,7 +9,8 @@ from dcgan_cli.cli.boundary import set_debug
 Checkpoint = Annotated[
     str | None,
     typer.Argument(
-        help="A .pt file, the name of a run in checkpoints/, or nothing: the newest run.",
+        help="A .pt file, the name of a run in checkpoints/, or nothing: the newest run (or the "
+        "newest model that knows the concepts which are named).",
         show_default=False,
     ),
 ]

@@ -144,7 +144,8 @@ class Session:
             name = self.run
         elif self.request.location:
             place = self.request.location.partition("#")[0].rstrip("/")
-            name = place.replace(":", "-") if ":" in place else Path(place).stem
+            demo = place.startswith("demo:")
+            name = place[5:].replace(":", "-") if demo else Path(place).stem
         else:
             raise UsageError("missing SOURCE: a folder of pictures, an archive, or demo:faces")
         if not name or Path(name).name != name or name.startswith("."):
