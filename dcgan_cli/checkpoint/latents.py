@@ -4,6 +4,7 @@ Every sheet that this toolkit draws carries the z of its tiles (report.Provenanc
 named in a later command; a concept is a name that somebody gave to such points.
 """
 
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,13 @@ def read_latents(argument: str, checkpoint: Checkpoint, path: Path | None = None
             "drawn from one); name those that are: #3,17"
         )
     return NamedLatents(argument, rows, named.checkpoint, named.concept)
+
+
+def to_npy(points: Latents) -> bytes:
+    """A .npy file of `points` [N, z_dim], which is a latent argument."""
+    buffer = io.BytesIO()
+    np.save(buffer, points)
+    return buffer.getvalue()
 
 
 def _named(text: str, checkpoint: Checkpoint, path: Path | None) -> NamedLatents:

@@ -1,8 +1,7 @@
 """`dcgan arithmetic`: add and subtract concepts, and say by measurement what came out."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,11 +10,11 @@ from dcgan_cli.cli.calculating import calculated, turned
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.judging import LIMIT, train_judge
 from dcgan_cli.cli.pictures import Request
+from dcgan_cli.cli.results import conclude, refuse_two_results
 
 if TYPE_CHECKING:
     from dcgan_cli.analysis.arithmetic import Role, Term
     from dcgan_cli.checkpoint.format import Checkpoint
-    from dcgan_cli.model.latents import Latents
 
 SCORED = 2048
 """Samples that the judge looks at to know how attributes vary, and along which directions."""
@@ -103,12 +102,10 @@ def arithmetic(
             "-o", "--out", help="The PNG. Default: arithmetic.png or turn.png; - is stdout."
         ),
     ] = None,
-    save_latents: Annotated[
-        Path | None, typer.Option(help="Write the results' points as float32 [N, z_dim] .npy.")
-    ] = None,
+    save_latents: options.SaveLatents = None,
     bn: options.BatchNorm = options.BATCH_NORM,
     no_ema: options.NoAverage = False,
-    show: Annotated[bool, typer.Option("--show", help="Show the sheet in the terminal.")] = False,
+    show: options.Show = False,
     json: options.Json = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
@@ -133,7 +130,6 @@ def arithmetic(
       dcgan arithmetic --turn turn_low turn_high --judge demo:faces
     """
     roles = _asked(pos or [], neg or [], add or [], expr, turn)
-    to_stdout = str(out) == "-"
     needs_judge = {
         "--judge-labels": judge_labels is not None,
         "--attribute": bool(attribute),
@@ -150,16 +146,16 @@ def arithmetic(
     if judge is None:
         _refuse(needs_judge, "needs --judge SOURCE, labelled pictures such as demo:faces")
     _refuse(*(arithmetic_only, "is not for --turn") if turn else (turn_only, "is for --turn"))
-    _refuse({"-o -": to_stdout and json}, "and --json would both be written to stdout")
+    refuse_two_results(out, json)
 
     from dcgan_cli.analysis.arithmetic import EXEMPLARS, calculate
     from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.analysis.turning import COLUMNS, REACH, ROWS, Turn
     from dcgan_cli.checkpoint.concepts import find_knowing
     from dcgan_cli.checkpoint.format import load
-    from dcgan_cli.render.document import to_json
+    from dcgan_cli.checkpoint.latents import to_npy
     from dcgan_cli.render.png import encode_sheet
-    from dcgan_cli.render.terminal import HalfBlocks, findings_table, plain_table
+    from dcgan_cli.render.terminal import HalfBlocks
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = Console(quiet)
@@ -203,25 +199,14 @@ def arithmetic(
 
     sheet = report.sheets[0]
     target = out or Path(f"{sheet.name}.png")
-    facts = {**report.facts, "orthogonal_to": orthogonal_to or [], "file": str(target)}
     console.write_result(target, encode_sheet(sheet))
+    facts: dict[str, Any] = {"orthogonal_to": orthogonal_to or []}
     if save_latents is not None:
-        console.write_result(save_latents, _npy(points))
+        console.write_result(save_latents, to_npy(points))
         facts["latents"] = str(save_latents)
-    for note in report.notes:
-        console.note(note)
-    if json:
-        console.result(to_json(replace(report, facts=facts)))
-        return
     if show:
         console.result_table(HalfBlocks(sheet))
-    # a picture on stdout leaves no room there for anything else
-    display = console.show if to_stdout else console.result_table
-    display(findings_table(report))
-    for table in report.tables:
-        display(plain_table(table))
-    if not to_stdout:
-        console.result(str(target))
+    conclude(console, report, out=target, json=json, **facts)
 
 
 def _asked(
@@ -264,14 +249,3 @@ def _term(console: Console, role: "Role", name: str, model: "Checkpoint", path: 
         console.note(f"warning: {warning}")
     meaning = {} if points.concept is None else points.concept.meaning
     return Term(role, name, points.latents, meaning)
-
-
-def _npy(points: "Latents") -> bytes:
-    """Points as a .npy file."""
-    import io
-
-    import numpy as np
-
-    buffer = io.BytesIO()
-    np.save(buffer, points)
-    return buffer.getvalue()

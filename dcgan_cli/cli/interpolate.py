@@ -8,6 +8,7 @@ import typer
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.results import conclude, refuse_two_results
 
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.format import Checkpoint
@@ -91,14 +92,10 @@ def interpolate(
     """
     from dcgan_cli.errors import UsageError
 
-    to_stdout = str(out) == "-"
-    if to_stdout and json:
-        raise UsageError("-o - and --json would both be written to stdout; name a file with -o")
+    refuse_two_results(out, json)
     if between and points is not None:
         raise UsageError("--points draws random points, --between names them; give one of the two")
     ending = _ending(out)
-
-    from dataclasses import replace
 
     from dcgan_cli.analysis import interpolation
     from dcgan_cli.analysis.drawing import Drawing
@@ -107,9 +104,7 @@ def interpolate(
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.model.latents import seeded_latents
     from dcgan_cli.render.animation import FORMATS, film_frames
-    from dcgan_cli.render.document import to_json
     from dcgan_cli.render.png import encode_sheet
-    from dcgan_cli.render.terminal import findings_table, plain_table
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = Console(quiet)
@@ -141,18 +136,7 @@ def interpolate(
     else:
         data = encode_sheet(sheet)
     console.write_result(out, data)
-    if json:
-        console.result(to_json(replace(report, facts={**report.facts, "file": str(out)})))
-        return
-    # a picture on stdout leaves no room there for anything else
-    show = console.show if to_stdout else console.result_table
-    show(findings_table(report))
-    for table in report.tables:
-        show(plain_table(table))
-    for note in report.notes:
-        console.note(note)
-    if not to_stdout:
-        console.result(str(out))
+    conclude(console, report, out=out, json=json)
 
 
 def _ending(out: Path) -> str:

@@ -10,6 +10,7 @@ from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.judging import LIMIT, train_judge
 from dcgan_cli.cli.naming import open_model, write
 from dcgan_cli.cli.pictures import Request
+from dcgan_cli.cli.results import conclude
 
 SAMPLES, EXEMPLARS = 4096, 16
 
@@ -75,13 +76,9 @@ def learn(
     if data is None:
         raise UsageError("--data SOURCE is missing: labelled pictures such as demo:faces")
 
-    from dataclasses import replace
-
     from dcgan_cli.analysis import learning
     from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.checkpoint.concepts import concepts_path, own_concepts
-    from dcgan_cli.render.document import to_json
-    from dcgan_cli.render.terminal import findings_table, plain_table
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = Console(quiet)
@@ -109,14 +106,5 @@ def learn(
         "seed": seed,
         "samples": samples,
         "concepts": [one.name for one in found],
-        "file": str(concepts_path(path)),
     }
-    for note in report.notes:
-        console.note(note)
-    if json:
-        console.result(to_json(replace(report, facts=facts)))
-        return
-    console.result_table(findings_table(report))
-    for table in report.tables:
-        console.result_table(plain_table(table))
-    console.result(str(concepts_path(path)))
+    conclude(console, report, out=concepts_path(path), json=json, **facts)

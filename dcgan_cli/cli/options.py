@@ -1,5 +1,6 @@
 """Options that commands share, each written once."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,6 +34,10 @@ BATCH_NORM = "reestimated"
 
 NoAverage = Annotated[
     bool, typer.Option("--no-ema", help="Draw with the last weights, not with their average.")
+]
+Show = Annotated[bool, typer.Option("--show", help="Show the pictures in the terminal.")]
+SaveLatents = Annotated[
+    Path | None, typer.Option(help="Write the points drawn as float32 [N, z_dim] .npy.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress on stderr.")]

@@ -1,12 +1,13 @@
 """`dcgan sample`: draw pictures from a trained generator."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.results import conclude, refuse_two_results
 
 
 def sample(
@@ -32,14 +33,10 @@ def sample(
         str | None,
         typer.Option(help="Draw these points: z.npy, z.npy#0,4, samples.png#3,17 or a concept."),
     ] = None,
-    save_latents: Annotated[
-        Path | None, typer.Option(help="Write the points drawn as float32 [N, z_dim] .npy.")
-    ] = None,
+    save_latents: options.SaveLatents = None,
     bn: options.BatchNorm = options.BATCH_NORM,
     no_ema: options.NoAverage = False,
-    show: Annotated[
-        bool, typer.Option("--show", help="Show the pictures in the terminal.")
-    ] = False,
+    show: options.Show = False,
     json: options.Json = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
@@ -61,11 +58,13 @@ def sample(
 
       dcgan sample faces -o - | imgcat
     """
+    if split is None:
+        refuse_two_results(out, json)
+
     from dcgan_cli.analysis.drawing import Drawing, draw_latents, draw_samples
     from dcgan_cli.checkpoint.find import find_checkpoint
     from dcgan_cli.checkpoint.format import load
-    from dcgan_cli.checkpoint.latents import read_latents
-    from dcgan_cli.render.document import to_json
+    from dcgan_cli.checkpoint.latents import read_latents, to_npy
     from dcgan_cli.render.png import encode_picture, encode_sheet
     from dcgan_cli.runtime import choose_device, use_threads
 
@@ -81,17 +80,10 @@ def sample(
         given = read_latents(latents, model, path).latents[:count]
         report = draw_latents(drawing, given, columns=columns)
     sheet = report.sheets[0]
-    facts = dict(report.facts)
-
+    facts: dict[str, Any] = {}
     if save_latents is not None:
-        import io
-
-        import numpy as np
-
         assert sheet.provenance is not None
-        buffer = io.BytesIO()
-        np.save(buffer, sheet.provenance.latents)
-        console.write_result(save_latents, buffer.getvalue())
+        console.write_result(save_latents, to_npy(sheet.provenance.latents))
         facts["latents"] = str(save_latents)
     if split is not None:
         from dcgan_cli.files import make_folder
@@ -104,16 +96,8 @@ def sample(
         facts["files"] = [str(name) for name in names]
     else:
         console.write_result(out, encode_sheet(sheet, numbers))
-        facts["file"] = str(out)
     if show:
         from dcgan_cli.render.terminal import HalfBlocks
 
         console.result_table(HalfBlocks(sheet))
-    if json:
-        from dataclasses import replace
-
-        console.result(to_json(replace(report, facts=facts)))
-    elif split is None and str(out) != "-":
-        console.result(str(out))
-    elif split is not None:
-        console.result(str(split))
+    conclude(console, report, out=split or out, json=json, **facts)

@@ -1,0 +1,48 @@
+"""How a command that reports ends: the same for all, so that scripts and people know where to look."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dcgan_cli.cli.console import Console
+
+if TYPE_CHECKING:
+    from dcgan_cli.report import Report
+
+
+def refuse_two_results(out: Path | None, json: bool) -> None:
+    """Raise UsageError where a picture and a document would both be written to stdout."""
+    from dcgan_cli.errors import UsageError
+
+    if json and str(out) == "-":
+        raise UsageError("-o - and --json would both be written to stdout; name a file with -o")
+
+
+def conclude(
+    console: Console, report: "Report", *, out: Path | None, json: bool, **facts: Any
+) -> None:
+    """Say what `report` found: its notes on stderr, its figures and tables on stdout.
+
+    `out` is the file that was written, whose name is the last line; where it is `-`, the picture has
+    stdout to itself and the figures go to stderr. With `json` one document stands for all of this;
+    `facts` are more of its keys.
+    """
+    for note in report.notes:
+        console.note(note)
+    if json:
+        from dcgan_cli.render.document import to_json
+
+        files: Mapping[str, Any] = {} if out is None else {"file": str(out)}
+        console.result(to_json(replace(report, facts={**report.facts, **facts, **files})))
+        return
+    if report.findings or report.tables:
+        from dcgan_cli.render.terminal import findings_table, plain_table
+
+        show = console.show if str(out) == "-" else console.result_table
+        if report.findings:
+            show(findings_table(report))
+        for table in report.tables:
+            show(plain_table(table))
+    if out is not None and str(out) != "-":
+        console.result(str(out))
