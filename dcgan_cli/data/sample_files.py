@@ -1,0 +1,54 @@
+"""Files of samples: what `dcgan sample --split` calls them, and whose file a name is."""
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from dcgan_cli.errors import SourceError
+
+_NUMBERED = re.compile(r"(?:[0-9a-f]{8}-)?([0-9]{1,9})")
+"""A name without its ending; Label Studio puts eight digits of its own before it."""
+
+
+@dataclass(frozen=True)
+class SampleFiles:
+    """The files of samples 0 … `count` − 1, as a source that a table of labels can be joined to."""
+
+    count: int
+
+    @property
+    def location(self) -> str:
+        """What to call them in an error."""
+        return f"the {self.count} samples"
+
+    def __len__(self) -> int:
+        return self.count
+
+    def name(self, index: int) -> str:
+        """0017.png, with more digits where there are more than ten thousand."""
+        return f"{index:0{max(4, len(str(self.count - 1)))}d}.png"
+
+    def find(self, where: str, name: str) -> int:
+        """The number of the sample whose file is called `name`, in any folder, with any ending.
+
+        Raises SourceError, which begins with `where`, if none is.
+        """
+        file = PurePosixPath(name.strip().replace("\\", "/"))
+        if (match := _NUMBERED.fullmatch(file.stem)) is not None:
+            return self.check(where, int(match[1]))
+        known = [self.name(index) for index in range(self.count)]
+        near = ", ".join(difflib.get_close_matches(file.name, known, n=3))
+        raise SourceError(
+            f"{where}: {name[:60]!r} is no sample; expected names as dcgan sample --split writes "
+            f"them, {known[0]} to {known[-1]}{f'; near: {near}' if near else ''}"
+        )
+
+    def check(self, where: str, index: int) -> int:
+        """`index` if there is such a sample. Raises SourceError, which begins with `where`."""
+        if not 0 <= index < self.count:
+            more = f"; give -n {index + 1}" if 0 < index < 10**9 else ""
+            raise SourceError(
+                f"{where}: there is no sample {index}: there are {self.count}, counted from 0{more}"
+            )
+        return index
