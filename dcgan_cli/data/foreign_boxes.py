@@ -6,6 +6,7 @@ anything (a DTD, and so entities that grow or name files) is refused before it i
 
 import math
 import reprlib
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,9 @@ LARGEST_XML = 1 << 20
 
 OVERHANG = 1.0
 """Pixels that a box may reach out of its picture: tools round, and let one draw over the edge."""
+
+_UNPRINTED = ("Cc", "Cs", "Zl", "Zp")
+"""Control characters, halves of characters, and ends of lines."""
 
 _SHAPES = ("rectangle", "polygon")
 
@@ -130,7 +134,7 @@ def checked_kind(where: str, kind: object) -> str:
         not isinstance(kind, str)
         or kind != kind.strip()
         or not 0 < len(kind) <= LONGEST_KIND
-        or not kind.isprintable()
+        or any(unicodedata.category(character) in _UNPRINTED for character in kind)
     ):
         raise SourceError(
             f"{where}: the object is called {shown(kind)}; expected a word of up to {LONGEST_KIND} "

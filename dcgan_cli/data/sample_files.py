@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import reprlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -49,6 +50,7 @@ class SampleFiles:
         if not 0 <= index < self.count:
             more = f"; give -n {index + 1}" if 0 < index < 10**9 else ""
             raise SourceError(
-                f"{where}: there is no sample {index}: there are {self.count}, counted from 0{more}"
+                f"{where}: no sample {reprlib.repr(index)}; there are {self.count}, counted from 0"
+                f"{more}"
             )
         return index
