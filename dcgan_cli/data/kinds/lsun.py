@@ -7,6 +7,7 @@ three million keys are held as bytes and offsets, not as Python objects.
 import itertools
 import os
 import threading
+import time
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from dcgan_cli.errors import SourceError
 
 _MAGIC = b"\xde\xc0\xef\xbe"  # 0xBEEFC0DE in the first meta page, after its 16-byte header
 _MAGIC_AT, _HEAD = 16, 20
+_PATIENCE = 2.0  # seconds
 _NOT_FOR_TRAINING = ("_val_lmdb", "_test_lmdb")
 
 _environments: "weakref.WeakValueDictionary[tuple[int, str], lmdb.Environment]" = (
@@ -191,17 +193,32 @@ def _open_environment(folder: str) -> lmdb.Environment:
         for (process, other), inherited in list(_environments.items()):
             if other == folder and process != key[0]:
                 inherited.close()
-        environment = lmdb.open(
-            folder,
-            readonly=True,
-            create=False,
-            lock=False,
-            readahead=False,
-            meminit=False,
-            max_spare_txns=8,
-        )
+        environment = _open_once_closed(folder)
         _environments[key] = environment
         return environment
+
+
+def _open_once_closed(folder: str) -> lmdb.Environment:
+    """Open `folder`, after waiting for a source that is just being forgotten.
+
+    In another thread its environment may be past sharing, and yet a moment away from being closed.
+    """
+    patience = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return lmdb.open(
+                folder,
+                readonly=True,
+                create=False,
+                lock=False,
+                readahead=False,
+                meminit=False,
+                max_spare_txns=8,
+            )
+        except lmdb.Error as error:
+            if "already open" not in str(error) or time.monotonic() > patience:
+                raise
+            time.sleep(0.001)
 
 
 def _refuse_cut_short(folder: Path, environment: lmdb.Environment) -> None:
