@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import lmdb
 import making
 import pytest
 from reading import names, refusal, words
@@ -89,3 +90,12 @@ def test_many_threads_open_one_database_at_once(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(read, range(8)))) == 1
+
+
+def test_a_database_that_is_just_being_closed_is_waited_for(tmp_path: Path) -> None:
+    folder = making.write_lmdb(tmp_path / "db", making.lsun_records(3))
+    before = lmdb.open(str(folder), readonly=True, lock=False)
+    closing = threading.Timer(0.1, before.close)
+    closing.start()
+    assert len(open_source(str(folder))) == 3
+    closing.join()
