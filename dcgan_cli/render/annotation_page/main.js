@@ -21,16 +21,12 @@ const boxesHere = () => state().boxes[page.current];
 // Steps
 
 function commit(next, tag = null) {
-  const wasComplete = nextUnseen(state(), 0) < 0;
   page.steps.commit(next, page.current, tag);
   page.saved = false;
   page.drag = null;
   closeMessage();
   keep();
   render();
-  if (!wasComplete && nextUnseen(next, 0) < 0) {
-    tell(`All ${samples.count} are looked at: ${boxCount(tally(next).boxes)}. Save boxes.json now.`);
-  }
 }
 
 function setBoxes(boxes, selected, tag = null) {
@@ -67,7 +63,7 @@ function finishSample() {
   if (!state().seen[page.current]) commit(withSeen(state(), page.current, true));
   const unseen = nextUnseen(state(), page.current);
   if (unseen >= 0) go(unseen);
-  else if (page.current + 1 < samples.count) show(page.current + 1);
+  else tell(`All ${samples.count} are looked at: ${boxCount(tally(state()).boxes)}. Save boxes.json now.`);
 }
 
 function undo() {
@@ -100,10 +96,6 @@ function deselect() {
 
 function go(sample) {
   closeMessage();
-  show(sample);
-}
-
-function show(sample) {
   page.current = within(sample, samples.count - 1);
   page.selected = null;
   page.drag = null;
