@@ -1,10 +1,14 @@
 """Where feature maps of a discriminator respond most, and what in the pictures they respond to there.
 
-Paper §6.2: the maximal responses of single maps ("axis-aligned"), each carried back to the picture
-from its own place.
+Paper §6.2, Fig. 5: the maximal responses of single maps ("axis-aligned"), each carried back to the
+picture from its own place.
+
+Batch norm normalises with statistics that are re-estimated on the pictures, in every network: random
+filters have no others, and all are to be compared.
 """
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,16 +18,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dcgan_cli.data.pictures import PictureSet
-from dcgan_cli.data.pixels import to_signed
+from dcgan_cli.data.pixels import to_pictures, to_signed
 from dcgan_cli.errors import CheckpointError
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.model.statistics import REFERENCE_BATCH, REFERENCE_BATCHES, reestimate
 from dcgan_cli.model.taps import Rule, evaluating, guided
+from dcgan_cli.report import Pictures
 
 Integers = NDArray[np.int64]
 
 CHUNK = 128
 """Pictures that are looked at in one pass."""
+
+PALE = 0.3
+"""How much of a picture's contrast is left outside the receptive field on the sheet."""
+
+BRIGHT = 0.99
+"""The quantile of a visualisation's magnitudes that is drawn at full contrast."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,30 +64,93 @@ def trunk(discriminator: Discriminator, layer: int) -> nn.Sequential:
     return nn.Sequential(*below, last[:-1])
 
 
+Side = tuple[str, nn.Sequential, Maxima]
+"""One side of Fig. 5: what it is called, the network, and its maxima."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What networks of one architecture look at, and how they are asked about it.
+
+    Attributes:
+        pictures: of the size and channels of `config`.
+        layer: which convolution, from 1.
+        rule: how gradients pass LeakyReLU.
+        step: called after every chunk of pictures that was looked at.
+    """
+
+    pictures: PictureSet
+    config: ModelConfig
+    layer: int
+    rule: Rule
+    device: torch.device
+    step: Callable[[], None] = lambda: None
+
+    @property
+    def width(self) -> int:
+        """Maps of the layer."""
+        return self.config.discriminator_widths[self.layer - 1]
+
+    def signed(self, numbers: Integers) -> Tensor:
+        """Pictures `numbers` as [N, C, S, S] in [−1, 1] on the device."""
+        return to_signed(torch.from_numpy(self.pictures.take(numbers)).to(self.device))
+
+    def network(self, discriminator: Discriminator) -> nn.Sequential:
+        """A copy on the device, its statistics re-estimated, up to the responses of the layer."""
+        network = copy.deepcopy(discriminator).to(self.device)
+        count = min(len(self.pictures), REFERENCE_BATCH * REFERENCE_BATCHES)
+        spread = np.arange(count) * len(self.pictures) // count
+        starts = range(0, count, REFERENCE_BATCH)
+        reestimate(network, (self.signed(spread[at : at + REFERENCE_BATCH]) for at in starts))
+        return trunk(network, self.layer)
+
+    def fields(self, places: Integers) -> NDArray[np.bool_]:
+        """The receptive fields of responses at `places` [N, 2]: bool [N, S, S]."""
+        return receptive_fields(self.config, self.layer, places)
+
+    def views(self, maxima: Maxima) -> Iterator["View"]:
+        """All of `maxima` in chunks, map by map."""
+        maps, top = maxima.picture.shape
+        numbers, places = maxima.picture.reshape(-1), maxima.place.reshape(-1, 2)
+        owners = np.repeat(np.arange(maps), top)
+        for start in range(0, len(numbers), CHUNK):
+            part = slice(start, start + CHUNK)
+            yield View(self.signed(numbers[part]), numbers[part], owners[part], places[part])
+            self.step()
+
+    def chunks(self, maxima: int) -> int:
+        """How often `step` is called by `find_maxima`, and then by `views` of so many maxima."""
+        return -(-len(self.pictures) // CHUNK) - maxima // -CHUNK
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Pictures [N, C, S, S] of some numbers [N], each with the map [N] and place [N, 2] of a response."""
+
+    signed: Tensor
+    numbers: Integers
+    maps: Integers
+    places: Integers
+
+
 @torch.no_grad()
 def find_maxima(
-    trunks: Sequence[nn.Sequential],
-    pictures: PictureSet,
-    maps: int,
-    top: int,
-    step: Callable[[], None] = lambda: None,
+    scene: Scene, networks: Sequence[nn.Sequential], maps: int, top: int
 ) -> list[Maxima]:
-    """The `top` pictures for each of the first `maps` maps of every one of `trunks`.
+    """The `top` pictures for each of the first `maps` maps of every one of `networks`.
 
     The pictures are read once, in chunks. Of a picture only its largest response counts; of equal
-    responses, the one of the earlier picture. `step` is called after every chunk.
+    responses, the one of the earlier picture.
 
     Raises CheckpointError where a response is not a finite number.
     """
-    device = next(trunks[0].parameters()).device
-    best = [_Best.none(maps, device) for _ in trunks]
-    for start in range(0, len(pictures), CHUNK):
-        numbers = np.arange(start, min(start + CHUNK, len(pictures)))
-        signed = to_signed(torch.from_numpy(pictures.take(numbers)).to(device))
-        for i, network in enumerate(trunks):
+    best = [_Best.none(maps, scene.device) for _ in networks]
+    for start in range(0, len(scene.pictures), CHUNK):
+        signed = scene.signed(np.arange(start, min(start + CHUNK, len(scene.pictures))))
+        for i, network in enumerate(networks):
             with evaluating(network):
                 best[i] = best[i].merged(network(signed)[:, :maps].float(), start, top)
-        step()
+        scene.step()
     return [found.maxima() for found in best]
 
 
@@ -116,26 +191,17 @@ class _Best:
         return Maxima(self.response.cpu().numpy(), self.picture.cpu().numpy(), places)
 
 
-def visualise(
-    network: nn.Sequential, signed: Tensor, maps: Integers, places: Integers, rule: Rule
-) -> Tensor:
-    """What single responses of a trunk owe to each pixel.
+def visualise(network: nn.Sequential, view: View, rule: Rule) -> Tensor:
+    """What each response of `view` owes to each pixel of its picture, by `rule`.
 
-    Args:
-        network: a trunk; batch norm uses the statistics that it holds, forward and backward.
-        signed: pictures [N, C, S, S] in [−1, 1].
-        maps: [N], the map of each picture whose response is carried back.
-        places: [N, 2], its row and column.
-        rule: how gradients pass LeakyReLU, see `taps.guided`.
-
-    Returns:
-        [N, C, S, S], signed; 0 outside the receptive field.
+    `network` ends at the responses (see `trunk`); its batch norm uses the statistics that it holds,
+    forward and backward. Returns [N, C, S, S], signed; 0 outside the receptive fields.
     """
-    rows = torch.arange(len(maps))
-    row, column = torch.from_numpy(places).unbind(1)
+    rows, maps = torch.arange(len(view.maps)), torch.from_numpy(view.maps)
+    row, column = torch.from_numpy(view.places).unbind(1)
     with torch.enable_grad(), evaluating(network), guided(network, rule):
-        pixels = signed.detach().requires_grad_()
-        responses = network(pixels)[rows, torch.from_numpy(maps), row, column]
+        pixels = view.signed.detach().requires_grad_()
+        responses = network(pixels)[rows, maps, row, column]
         return torch.autograd.grad(responses.sum(), pixels)[0]
 
 
@@ -149,3 +215,45 @@ def receptive_fields(config: ModelConfig, layer: int, places: Integers) -> NDArr
     pixels = np.arange(config.size)
     inside = (starts <= pixels) & (pixels < starts + length)
     return inside[:, 0, :, None] & inside[:, 1, None, :]
+
+
+def draw_maxima(scene: Scene, sides: Sequence[Side], features: int) -> tuple[Pictures, list[str]]:
+    """The tiles of Fig. 5, and a caption for each.
+
+    Two rows a map, visualisations above their pictures, which are pale outside the receptive field;
+    an empty column between the sides. Grey is 0; what is scaled is each tile by itself.
+    """
+    size = scene.config.size
+    gap = np.full((1, size, size, scene.config.channels), 255, np.uint8)
+    tiles: list[Pictures] = []
+    captions: list[str] = []
+    for number in range(features):
+        upper: list[Pictures] = []
+        lower: list[Pictures] = []
+        over: list[str] = []
+        under: list[str] = []
+        for name, network, maxima in sides:
+            numbers, places = maxima.picture[number], maxima.place[number]
+            view = View(scene.signed(numbers), numbers, np.full(len(numbers), number), places)
+            fields = torch.from_numpy(scene.fields(places))[:, None]
+            upper += [
+                to_pictures(_contrasted(visualise(network, view, scene.rule).cpu(), fields)),
+                gap,
+            ]
+            signed = view.signed.cpu()
+            lower += [to_pictures(torch.where(fields, signed, 1 - PALE * (1 - signed))), gap]
+            over += [*(f"{name} {value:.1f}" for value in maxima.response[number]), ""]
+            under += [*(f"#{origin}" for origin in scene.pictures.origin[numbers]), ""]
+        tiles += [*upper[:-1], *lower[:-1]]
+        captions += [*over[:-1], *under[:-1]]
+    return np.concatenate(tiles), captions
+
+
+def _contrasted(seen: Tensor, fields: Tensor) -> Tensor:
+    """Each of [N, C, S, S] scaled to [−1, 1]: the BRIGHT quantile in its field becomes 1."""
+    shown = torch.zeros_like(seen)
+    for tile, picture, field in zip(shown, seen, fields, strict=True):
+        scale = picture[field.expand_as(picture)].abs().quantile(BRIGHT)
+        if scale > 0:
+            tile.copy_(picture / scale)
+    return shown

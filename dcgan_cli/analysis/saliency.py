@@ -1,27 +1,106 @@
-"""Measures of a visualisation: how much of the picture it fills, what it lies on, what it resembles.
+"""Measures of what a network looks at: how much of the picture it is, what it lies on, what it is like.
 
 A visualisation is read as energy: the squares of its numbers, summed over the channels. All measures
 look at the receptive field alone, because a network cannot look beyond it.
 """
 
+import copy
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
-from torch import Tensor
+from torch import nn
 
+from dcgan_cli.analysis.intervals import bootstrap
+from dcgan_cli.analysis.maxima import Maxima, Scene, View, visualise
 from dcgan_cli.data.decode import crop_corners
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.data.pictures import PictureSet
+from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.model.layers import initialise
+from dcgan_cli.model.taps import RULES, Rule
+from dcgan_cli.report import Estimate
+from dcgan_cli.runtime import torch_stream
 
 Numbers = NDArray[np.float64]
 Fields = NDArray[np.bool_]
 
+Rows = Mapping[str, Numbers]
+"""Measures by name, each [F, top]: a number for every maximum of every map."""
 
-def energy(visualisations: Tensor) -> Numbers:
-    """[N, C, S, S] → [N, S, S], 0 or more."""
-    return visualisations.double().square().sum(1).cpu().numpy()
+ANY = "any object"
+
+UNTOUCHED = "none, but the next map"
+
+
+def measure(
+    scene: Scene,
+    maxima: Maxima,
+    home: nn.Sequential,
+    guest: nn.Sequential,
+    boxes: Mapping[str, Boxes],
+) -> Rows:
+    """Measures of `home` at its own maxima, and of `guest` at the same pictures, maps and places.
+
+    `filled`; `RULE RULE` (rank correlation of two rules); and, for each kind of `boxes` (see
+    `boxes_by_kind`), the shares of area, energy and the guest's energy inside: `area KIND`,
+    `inside KIND`, `guest inside KIND`. NaN where there is no energy or nobody looked for objects.
+    """
+    rows: dict[str, list[Numbers]] = {}
+    for view in scene.views(maxima):
+        fields = scene.fields(view.places)
+        by_rule = {rule: energy(home, view, rule) for rule in RULES}
+        own, other = by_rule[scene.rule], energy(guest, view, scene.rule)
+        found = {"filled": filled(own, fields)}
+        for some, others in combinations(RULES, 2):
+            found[f"{some} {others}"] = likeness(by_rule[some], by_rule[others], fields)
+        for kind, of_kind in boxes.items():
+            inside = inside_boxes(of_kind, view.numbers, scene.config.size)
+            found[f"area {kind}"] = share_inside(fields.astype(np.float64), inside)
+            found[f"inside {kind}"] = share_inside(own, inside)
+            found[f"guest inside {kind}"] = share_inside(other, inside)
+        for name, values in found.items():
+            rows.setdefault(name, []).append(values)
+    return _shaped(rows, maxima)
+
+
+def cascade(
+    scene: Scene, maxima: Maxima, discriminator: Discriminator, seed: int
+) -> dict[str, Numbers]:
+    """How like its visualisations stay when ever more layers of `discriminator` become random.
+
+    Spearman's rank correlation with its own, at the same pictures, maps and places, by the layers
+    that were randomised, from the top down (Adebayo et al. 2018, arXiv 1810.03292, §3.1). The first
+    entry is for what two visualisations have in common anyway: with none random, the map is another.
+    """
+    networks: dict[str, nn.Sequential] = {}
+    changing, trained = copy.deepcopy(discriminator), scene.network(discriminator)
+    for number in range(scene.layer, 0, -1):
+        initialise(changing.layers[number - 1], torch_stream(seed, "cascade", number))
+        networks[", ".join(map(str, range(scene.layer, number - 1, -1)))] = scene.network(changing)
+    rows: dict[str, list[Numbers]] = {}
+    for view in scene.views(maxima):
+        fields, own = scene.fields(view.places), energy(trained, view, scene.rule)
+        neighbour = replace(view, maps=(view.maps + 1) % scene.width)
+        others = {UNTOUCHED: energy(trained, neighbour, scene.rule)}
+        others |= {name: energy(network, view, scene.rule) for name, network in networks.items()}
+        for name, other in others.items():
+            rows.setdefault(name, []).append(likeness(own, other, fields))
+    return _shaped(rows, maxima)
+
+
+def _shaped(rows: Mapping[str, list[Numbers]], maxima: Maxima) -> dict[str, Numbers]:
+    return {k: np.concatenate(parts).reshape(maxima.picture.shape) for k, parts in rows.items()}
+
+
+def energy(network: nn.Sequential, view: View, rule: Rule) -> Numbers:
+    """The energy that each response of `view` owes to each pixel: [N, S, S], 0 or more."""
+    return visualise(network, view, rule).double().square().sum(1).cpu().numpy()
 
 
 def filled(energies: Numbers, fields: Fields) -> Numbers:
@@ -56,23 +135,31 @@ def likeness(some: Numbers, others: Numbers, fields: Fields) -> Numbers:
     return found
 
 
-def on_squares(boxes: Boxes, pictures: PictureSet) -> Boxes:
-    """Boxes of a source as they lie on its prepared pictures.
+def boxes_by_kind(boxes: Boxes | None, pictures: PictureSet) -> dict[str, Boxes]:
+    """Boxes of a source as they lie on its prepared pictures: all of them, and each kind's.
 
     Renumbered as in `pictures`, corners as fractions of the centred square, those outside it left
-    out.
+    out; empty where none is left.
     """
+    if boxes is None:
+        return {}
     boxes = boxes.take(pictures.origin)
     width, height = pictures.original_size[boxes.picture].T
     corners = crop_corners(boxes.corners, width, height)
     there = ~np.isnan(corners).any(1)
-    return replace(
-        boxes, picture=boxes.picture[there], kind=boxes.kind[there], corners=corners[there]
-    )
+    chosen = {ANY: there} if there.any() else {}
+    chosen |= {str(kind): there & (boxes.kind == kind) for kind in np.unique(boxes.kind[there])}
+    return {
+        kind: Boxes(boxes.picture[rows], boxes.kind[rows], corners[rows], boxes.seen)
+        for kind, rows in chosen.items()
+    }
 
 
 def inside_boxes(boxes: Boxes, numbers: NDArray[np.int64], size: int) -> Numbers:
-    """How far each pixel of the pictures `numbers` [N] lies in a box: [N, size, size] in [0, 1]."""
+    """How far each pixel of the pictures `numbers` [N] lies in a box: [N, size, size] in [0, 1].
+
+    NaN in pictures where nobody looked for objects.
+    """
     edges = np.arange(size)
     outside = np.ones((len(numbers), size, size))
     for row, number in enumerate(numbers):
@@ -82,4 +169,30 @@ def inside_boxes(boxes: Boxes, numbers: NDArray[np.int64], size: int) -> Numbers
                 for low, high in ((x0, x1), (y0, y1))
             )
             outside[row] *= 1 - down[:, None] * across
+    outside[~boxes.seen[numbers]] = np.nan
     return 1 - outside
+
+
+def over_maps(statistic: Callable[..., Any], *columns: Numbers) -> Estimate:
+    """`statistic` of `columns`, each [F, top], with a bootstrap interval of 95 % over the F maps.
+
+    Maps are what is resampled: the pictures of one map were chosen by one filter and look alike.
+    """
+    return bootstrap(np.stack(columns, -1), lambda rows: statistic(*np.moveaxis(rows, -1, 0)))
+
+
+def finite_mean(values: Numbers) -> float:
+    """The mean of the numbers that are finite; NaN where none is."""
+    there = values[np.isfinite(values)]
+    return float(there.mean()) if len(there) else math.nan
+
+
+def lift(inside: Numbers, area: Numbers) -> float:
+    """How much more energy lies inside than its area would get by chance, which is 1.
+
+    The mean share of the energy over the mean share of the area: of means, because the ratio of one
+    picture has no bound where an object only just reaches into the field. NaN where no object does.
+    """
+    there = np.isfinite(inside) & np.isfinite(area)
+    total = area[there].sum()
+    return float(inside[there].sum() / total) if total > 0 else math.nan

@@ -1,0 +1,155 @@
+"""`dcgan guided-backprop`: draw what the discriminator's features look at."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dcgan_cli.cli import options
+from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.pictures import Request
+from dcgan_cli.cli.results import conclude, refuse_two_results
+
+if TYPE_CHECKING:
+    from dcgan_cli.checkpoint.format import Checkpoint
+
+LIMIT = 4000
+"""Pictures among which maximal responses are looked for, where nothing else is said."""
+
+
+def guided_backprop(
+    checkpoint: options.Checkpoint = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Look at these pictures, as in dcgan train. Default: those it was trained on.",
+            show_default=False,
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="A CSV file of boxes (file,kind,x0,y0,x1,y1, in fractions) around known objects."
+        ),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(help="Look at so many pictures at most, evenly spread.", min=1)
+    ] = LIMIT,
+    layer: Annotated[
+        int | None,
+        typer.Option(
+            help="Which convolution of D, from 1. Default: the last.", min=1, show_default=False
+        ),
+    ] = None,
+    features: Annotated[
+        int, typer.Option(help="Maps to draw, the first of the layer (paper: 6).", min=1)
+    ] = 6,
+    top: Annotated[int, typer.Option(help="Pictures of each map (paper: 5).", min=1)] = 5,
+    measured: Annotated[
+        int,
+        typer.Option(
+            help="Maps to measure, the first of the layer; at least --features, at most all.",
+            min=1,
+        ),
+    ] = 64,
+    rule: Annotated[
+        str,
+        typer.Option(
+            help="How gradients pass LeakyReLU: guided (where its input was positive, and positive "
+            "ones only: read as ReLU), leaky (positive ones only, with its slope below zero), "
+            "gradient (as they are)."
+        ),
+    ] = "guided",
+    seed: options.Seed = 0,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The PNG to write; - is stdout.")] = Path(
+        "guided-backprop.png"
+    ),
+    show: options.Show = False,
+    json: options.Json = False,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Draw what the discriminator's features look at, beside random filters (paper Fig. 5).
+
+    For each of the first maps of its last convolution layer: the pictures to which it responds most,
+    and what the largest response owes to every pixel, left for random filters, right for the trained
+    ones. Guided backpropagation is defined for ReLU, this network has LeakyReLU: --rule says how it
+    is read. Each visualisation is scaled by itself, grey is zero. Batch norm uses statistics that
+    are re-estimated on the pictures. The figures: the share of the receptive field that is filled,
+    how the rules agree, how much lies on known objects (where boxes are known: demo:rooms, or
+    --labels), and what is left of it all when layers are randomised from the top down.
+
+    [bold]Examples[/bold]
+
+      dcgan guided-backprop                                the newest run, its own pictures
+
+      dcgan guided-backprop rooms --features 12 --layer 3
+
+      dcgan guided-backprop faces --data photos/ --labels boxes.csv --rule leaky
+
+      dcgan guided-backprop rooms --json --quiet
+    """
+    refuse_two_results(out, json)
+
+    from dcgan_cli.analysis import guided
+    from dcgan_cli.checkpoint.find import find_checkpoint
+    from dcgan_cli.checkpoint.format import load
+    from dcgan_cli.cli.pictures import look, prepare_pictures
+    from dcgan_cli.render.png import encode_sheet
+    from dcgan_cli.render.terminal import HalfBlocks
+    from dcgan_cli.runtime import choose_device, use_threads
+
+    console = Console(quiet)
+    use_threads(threads)
+    machine = choose_device(device)
+    file = find_checkpoint(checkpoint)
+    console.note(f"looking with the discriminator of {file}")
+    model = load(file)
+    request = _asked(model, data, labels, limit)
+    source, seen = look(console, request)
+    if seen.channels != model.model.channels:
+        console.note(
+            f"the model is {'grey' if model.model.channels == 1 else 'colour'}: so are they"
+        )
+    pictures = prepare_pictures(console, source, request, model.model.size, model.model.channels)
+    with console.progress("looking") as bar:
+        report = guided.guided_backprop(
+            model.build_discriminator(),
+            pictures,
+            checkpoint=model.hash,
+            layer=layer,
+            features=features,
+            top=top,
+            measured=measured,
+            rule=rule,
+            seed=seed,
+            boxes=None if source.labels is None else source.labels.boxes,
+            name=source.name,
+            device=machine,
+            progress=bar,
+        )
+    pictures.close()
+    sheet = report.sheets[0]
+    console.write_result(out, encode_sheet(sheet))
+    if show and not json:
+        console.result_table(HalfBlocks(sheet))
+    conclude(console, report, out=out, json=json, data=source.location)
+
+
+def _asked(model: "Checkpoint", data: str | None, labels: Path | None, limit: int) -> Request:
+    """The pictures that were named, or else those of the training. Raises SourceError."""
+    from dcgan_cli.cli.pictures import remembered
+    from dcgan_cli.errors import DcganError, SourceError
+
+    if data is not None:
+        return Request(data, labels=labels, limit=limit)
+    try:
+        _, request = remembered(model)
+    except DcganError as error:
+        raise SourceError(f"{error}; name pictures with --data SOURCE") from error
+    return replace(
+        request, labels=labels or request.labels, limit=min(limit, request.limit or limit)
+    )
