@@ -1,0 +1,164 @@
+"""Are samples copies of training pictures? A verdict that honest pictures pass.
+
+How near a picture lies to its nearest training picture says little by itself: soft pictures are near
+to everything, and in some data everything is near. So the **closeness** of a picture is its distance
+to the nearest training picture as a share of the mean distance to the nearest NEIGHBOURS of them
+(after Carlini et al. 2023, arXiv 2301.13188, §4): about 1 for a picture that is like several others, 0
+for a copy of one, whatever the scale. Softness does not lower it.
+
+The null are real pictures that are kept back, compared with the same training pictures. A generator
+that copies has more samples in the low tail of their closeness than they have; one that does not may
+be as far off otherwise as it likes. Under the null hypothesis, samples and honest pictures come from
+one distribution, so the number of n samples below the j-th smallest closeness of m honest pictures is
+beta-binomial (n; j, m + 1 − j), exactly and whatever that distribution is. (That samples as a whole
+are nearer than held-out pictures, which is what Meehan et al. 2020, arXiv 2004.05675, test, is
+measured as well; it is no verdict here, because GANs are soft.)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import betabinom, rankdata
+
+from dcgan_cli.report import Estimate
+from dcgan_cli.runtime import numpy_stream
+
+Numbers = NDArray[np.float64]
+
+NEIGHBOURS = 10
+"""Training pictures whose distances set the scale; a picture may have several near-duplicates among
+them before a copy of it goes unseen."""
+
+TAILS = (0.0, 0.0025, 0.01, 0.05)
+"""Shares of honest pictures that lie in the tails looked at; 0 is beyond the closest of them. The
+first finds few exact copies, the last many vague ones."""
+
+LEVEL = 0.01
+"""Memorisation is found where chance would give as much in fewer than one of a hundred cases."""
+
+DRAWS = 4000
+"""Of the interval of the share of copies."""
+
+
+def closeness(distances: Numbers) -> Numbers:
+    """Distance to the nearest as a share of the mean distance, [Q] in [0, 1], of [Q, K] ascending."""
+    mean = distances.mean(1)
+    return np.divide(distances[:, 0], mean, out=np.zeros_like(mean), where=mean > 0)
+
+
+@dataclass(frozen=True)
+class Tail:
+    """What lies below the `rank`-th smallest closeness of `honest` held-out pictures.
+
+    Attributes:
+        rank, honest: j and m.
+        limit: that closeness.
+        below, samples: how many of how many samples are closer still.
+        p_value: the probability of as many or more, were they honest.
+    """
+
+    rank: int
+    honest: int
+    limit: float
+    below: int
+    samples: int
+    p_value: float
+
+    @property
+    def expected(self) -> float:
+        """The share of honest pictures that would lie below."""
+        return self.rank / (self.honest + 1)
+
+    @property
+    def copies(self) -> tuple[float, float, float]:
+        """The share of samples in excess of that, and an interval of 95 %.
+
+        Samples are a mixture of copies, all of which lie below, and honest pictures. The interval
+        takes in that both shares are estimated.
+        """
+        stream = numpy_stream(self.below, "copies", self.rank, self.honest, self.samples)
+        honest = stream.beta(self.rank, self.honest + 1 - self.rank, DRAWS)
+        found = stream.beta(self.below + 0.5, self.samples - self.below + 0.5, DRAWS)
+        low, high = np.quantile(_excess(found, honest), (0.025, 0.975))
+        value = float(_excess(np.float64(self.below / self.samples), np.float64(self.expected)))
+        return value, min(value, float(low)), max(value, float(high))
+
+
+def _excess(found: Numbers | np.float64, honest: Numbers | np.float64) -> Numbers:
+    return np.clip((found - honest) / (1 - honest), 0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What one eye says: closeness of `samples` [n] and of `honest` pictures [m] to the training set."""
+
+    samples: Numbers
+    honest: Numbers
+
+    @cached_property
+    def tails(self) -> tuple[Tail, ...]:
+        """The tails, from the smallest; those that would hold the same pictures are one."""
+        n, m = len(self.samples), len(self.honest)
+        ordered = np.sort(self.honest)
+        found: list[Tail] = []
+        for rank in sorted({max(1, round(share * m)) for share in TAILS}):
+            limit = ordered[rank - 1]
+            below = int(np.count_nonzero(self.samples < limit))
+            p_value = float(betabinom.sf(below - 1, n, rank, m + 1 - rank))
+            found.append(Tail(rank, m, float(limit), below, n, p_value))
+        return tuple(found)
+
+    @property
+    def telling(self) -> Tail:
+        """The tail that honest pictures would fill so least often."""
+        return min(self.tails, key=lambda tail: tail.p_value)
+
+    @property
+    def p_value(self) -> float:
+        """Of all tails together (Bonferroni)."""
+        return min(1.0, len(self.tails) * self.telling.p_value)
+
+    @property
+    def copies(self) -> Estimate:
+        """The share of samples that are copies: no less than this explains the telling tail."""
+        return Estimate(*self.telling.copies, n=len(self.samples))
+
+    @property
+    def copied(self) -> NDArray[np.bool_]:
+        """The samples in the telling tail, [n]."""
+        return self.samples < self.telling.limit
+
+    @property
+    def nearer(self) -> Estimate:
+        """The probability that a sample is closer than an honest picture, ties counted half.
+
+        0.5 where there is no difference. The interval of 95 % is DeLong's (1988).
+        """
+        n, m = len(self.samples), len(self.honest)
+        ranks = rankdata(np.concatenate([self.samples, self.honest]))
+        of_sample = 1 - (ranks[:n] - rankdata(self.samples)) / m  # honest ones that are farther
+        of_honest = (ranks[n:] - rankdata(self.honest)) / n  # samples that are closer
+        variance = of_sample.var() / n + of_honest.var() / m
+        half = NormalDist().inv_cdf(0.975) * float(np.sqrt(variance))
+        value = float(of_sample.mean())
+        return Estimate(value, max(0.0, value - half), min(1.0, value + half), n)
+
+    @property
+    def rarity(self) -> Numbers:
+        """For each sample, the share of honest pictures that are as close, [n] in (0, 1]."""
+        as_close = np.searchsorted(np.sort(self.honest), self.samples, side="right")
+        return (1 + as_close) / (1 + len(self.honest))
+
+
+def combined(verdicts: Mapping[str, Verdict]) -> float:
+    """The p-value of several eyes together (Bonferroni)."""
+    return min(1.0, len(verdicts) * min(verdict.p_value for verdict in verdicts.values()))
+
+
+def memorised(verdicts: Mapping[str, Verdict]) -> bool:
+    """Whether any eye finds more close samples than chance allows."""
+    return combined(verdicts) < LEVEL
