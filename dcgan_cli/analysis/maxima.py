@@ -104,9 +104,10 @@ class Scene:
         reestimate(network, (self.signed(spread[at : at + REFERENCE_BATCH]) for at in starts))
         return trunk(network, self.layer)
 
-    def fields(self, places: Integers) -> NDArray[np.bool_]:
-        """The receptive fields of responses at `places` [N, 2]: bool [N, S, S]."""
-        return receptive_fields(self.config, self.layer, places)
+    def view(self, numbers: Integers, maps: Integers, places: Integers) -> "View":
+        """Pictures `numbers` [N], each with the map [N] and the place [N, 2] of a response."""
+        fields = receptive_fields(self.config, self.layer, places)
+        return View(self.signed(numbers), numbers, maps, places, fields)
 
     def views(self, maxima: Maxima) -> Iterator["View"]:
         """All of `maxima` in chunks, map by map."""
@@ -115,7 +116,7 @@ class Scene:
         owners = np.repeat(np.arange(maps), top)
         for start in range(0, len(numbers), CHUNK):
             part = slice(start, start + CHUNK)
-            yield View(self.signed(numbers[part]), numbers[part], owners[part], places[part])
+            yield self.view(numbers[part], owners[part], places[part])
             self.step()
 
     def chunks(self, maxima: int) -> int:
@@ -125,12 +126,21 @@ class Scene:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """Pictures [N, C, S, S] of some numbers [N], each with the map [N] and place [N, 2] of a response."""
+    """Pictures, each with a response that is to be carried back to it.
+
+    Attributes:
+        signed: [N, C, S, S] in [−1, 1].
+        numbers: [N], in the picture set.
+        maps: [N], whose response it is.
+        places: [N, 2], its row and column.
+        fields: bool [N, S, S], its receptive field.
+    """
 
     signed: Tensor
     numbers: Integers
     maps: Integers
     places: Integers
+    fields: NDArray[np.bool_]
 
 
 @torch.no_grad()
@@ -195,7 +205,8 @@ def visualise(network: nn.Sequential, view: View, rule: Rule) -> Tensor:
     """What each response of `view` owes to each pixel of its picture, by `rule`.
 
     `network` ends at the responses (see `trunk`); its batch norm uses the statistics that it holds,
-    forward and backward. Returns [N, C, S, S], signed; 0 outside the receptive fields.
+    forward and backward. Returns [N, C, S, S], signed; 0 outside the receptive fields (layer norm
+    lets a little through, because it normalises with the whole picture).
     """
     rows, maps = torch.arange(len(view.maps)), torch.from_numpy(view.maps)
     row, column = torch.from_numpy(view.places).unbind(1)
@@ -234,8 +245,8 @@ def draw_maxima(scene: Scene, sides: Sequence[Side], features: int) -> tuple[Pic
         under: list[str] = []
         for name, network, maxima in sides:
             numbers, places = maxima.picture[number], maxima.place[number]
-            view = View(scene.signed(numbers), numbers, np.full(len(numbers), number), places)
-            fields = torch.from_numpy(scene.fields(places))[:, None]
+            view = scene.view(numbers, np.full(len(numbers), number), places)
+            fields = torch.from_numpy(view.fields)[:, None]
             upper += [
                 to_pictures(_contrasted(visualise(network, view, scene.rule).cpu(), fields)),
                 gap,

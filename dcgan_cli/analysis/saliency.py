@@ -6,14 +6,15 @@ look at the receptive field alone, because a network cannot look beyond it.
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
+from scipy.stats import t as student
 from torch import nn
 
 from dcgan_cli.analysis.intervals import bootstrap
@@ -22,16 +23,17 @@ from dcgan_cli.data.decode import crop_corners
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.data.pictures import PictureSet
 from dcgan_cli.model.discriminator import Discriminator
-from dcgan_cli.model.layers import initialise
 from dcgan_cli.model.taps import RULES, Rule
 from dcgan_cli.report import Estimate
-from dcgan_cli.runtime import torch_stream
 
 Numbers = NDArray[np.float64]
 Fields = NDArray[np.bool_]
 
 Rows = Mapping[str, Numbers]
 """Measures by name, each [F, top]: a number for every maximum of every map."""
+
+Measured = tuple[Rows, Sequence[Rows]]
+"""What `measure` found of a network, and of its guests."""
 
 ANY = "any object"
 
@@ -42,55 +44,65 @@ def measure(
     scene: Scene,
     maxima: Maxima,
     home: nn.Sequential,
-    guest: nn.Sequential,
+    guests: Sequence[nn.Sequential],
     boxes: Mapping[str, Boxes],
-) -> Rows:
-    """Measures of `home` at its own maxima, and of `guest` at the same pictures, maps and places.
+) -> Measured:
+    """Measures of `home` at its own maxima, and of `guests` at the same pictures, maps and places.
 
-    `filled`; `RULE RULE` (rank correlation of two rules); and, for each kind of `boxes` (see
-    `boxes_by_kind`), the shares of area, energy and the guest's energy inside: `area KIND`,
-    `inside KIND`, `guest inside KIND`. NaN where there is no energy or nobody looked for objects.
+    Of `home`: `filled`; `RULE RULE`, the rank correlation of two rules; and for each kind of `boxes`
+    (see `boxes_by_kind`) the shares of area and energy inside, `area KIND` and `inside KIND`. Of
+    each guest: `inside KIND`. NaN where there is no energy, or nobody looked for objects.
     """
-    rows: dict[str, list[Numbers]] = {}
+    own: dict[str, list[Numbers]] = {}
+    visitors: list[dict[str, list[Numbers]]] = [{} for _ in guests]
     for view in scene.views(maxima):
-        fields = scene.fields(view.places)
         by_rule = {rule: energy(home, view, rule) for rule in RULES}
-        own, other = by_rule[scene.rule], energy(guest, view, scene.rule)
-        found = {"filled": filled(own, fields)}
+        _add(own, "filled", filled(by_rule[scene.rule], view.fields))
         for some, others in combinations(RULES, 2):
-            found[f"{some} {others}"] = likeness(by_rule[some], by_rule[others], fields)
-        for kind, of_kind in boxes.items():
-            inside = inside_boxes(of_kind, view.numbers, scene.config.size)
-            found[f"area {kind}"] = share_inside(fields.astype(np.float64), inside)
-            found[f"inside {kind}"] = share_inside(own, inside)
-            found[f"guest inside {kind}"] = share_inside(other, inside)
-        for name, values in found.items():
-            rows.setdefault(name, []).append(values)
-    return _shaped(rows, maxima)
+            alike = likeness(by_rule[some], by_rule[others], view.fields)
+            _add(own, f"{some} {others}", alike)
+        inside = {k: inside_boxes(of, view.numbers, scene.config.size) for k, of in boxes.items()}
+        for kind, mask in inside.items():
+            _add(own, f"area {kind}", share_inside(view.fields.astype(np.float64), mask))
+            _add(own, f"inside {kind}", share_inside(by_rule[scene.rule], mask))
+        for row, guest in zip(visitors, guests, strict=True) if boxes else ():
+            seen = energy(guest, view, scene.rule)
+            for kind, mask in inside.items():
+                _add(row, f"inside {kind}", share_inside(seen, mask))
+    return _shaped(own, maxima), [_shaped(row, maxima) for row in visitors]
+
+
+def _add(rows: dict[str, list[Numbers]], name: str, values: Numbers) -> None:
+    rows.setdefault(name, []).append(values)
 
 
 def cascade(
-    scene: Scene, maxima: Maxima, discriminator: Discriminator, seed: int
+    scene: Scene,
+    maxima: Maxima,
+    discriminator: Discriminator,
+    trained: nn.Sequential,
+    filters: Discriminator,
 ) -> dict[str, Numbers]:
     """How like its visualisations stay when ever more layers of `discriminator` become random.
 
-    Spearman's rank correlation with its own, at the same pictures, maps and places, by the layers
-    that were randomised, from the top down (Adebayo et al. 2018, arXiv 1810.03292, §3.1). The first
-    entry is for what two visualisations have in common anyway: with none random, the map is another.
+    Spearman's rank correlation with those of `trained`, its network (see `Scene.network`), at the
+    same pictures, maps and places, by the layers that were replaced by those of `filters`, from the
+    top down (Adebayo et al. 2018, arXiv 1810.03292, §3.1). The first entry is for what two
+    visualisations have in common anyway: nothing is replaced, but the map is another.
     """
     networks: dict[str, nn.Sequential] = {}
-    changing, trained = copy.deepcopy(discriminator), scene.network(discriminator)
+    changing = copy.deepcopy(discriminator)
     for number in range(scene.layer, 0, -1):
-        initialise(changing.layers[number - 1], torch_stream(seed, "cascade", number))
+        changing.layers[number - 1] = filters.layers[number - 1]
         networks[", ".join(map(str, range(scene.layer, number - 1, -1)))] = scene.network(changing)
     rows: dict[str, list[Numbers]] = {}
     for view in scene.views(maxima):
-        fields, own = scene.fields(view.places), energy(trained, view, scene.rule)
+        own = energy(trained, view, scene.rule)
         neighbour = replace(view, maps=(view.maps + 1) % scene.width)
         others = {UNTOUCHED: energy(trained, neighbour, scene.rule)}
         others |= {name: energy(network, view, scene.rule) for name, network in networks.items()}
         for name, other in others.items():
-            rows.setdefault(name, []).append(likeness(own, other, fields))
+            _add(rows, name, likeness(own, other, view.fields))
     return _shaped(rows, maxima)
 
 
@@ -99,8 +111,12 @@ def _shaped(rows: Mapping[str, list[Numbers]], maxima: Maxima) -> dict[str, Numb
 
 
 def energy(network: nn.Sequential, view: View, rule: Rule) -> Numbers:
-    """The energy that each response of `view` owes to each pixel: [N, S, S], 0 or more."""
-    return visualise(network, view, rule).double().square().sum(1).cpu().numpy()
+    """The energy that each response of `view` owes to each pixel: [N, S, S], 0 or more.
+
+    What reaches beyond the receptive fields, through layer norm alone, is left out.
+    """
+    seen = visualise(network, view, rule).cpu().double().square().sum(1).numpy()
+    return np.where(view.fields, seen, 0.0)
 
 
 def filled(energies: Numbers, fields: Fields) -> Numbers:
@@ -176,7 +192,7 @@ def inside_boxes(boxes: Boxes, numbers: NDArray[np.int64], size: int) -> Numbers
 def over_maps(statistic: Callable[..., Any], *columns: Numbers) -> Estimate:
     """`statistic` of `columns`, each [F, top], with a bootstrap interval of 95 % over the F maps.
 
-    Maps are what is resampled: the pictures of one map were chosen by one filter and look alike.
+    Maps are what is resampled: the pictures of one map were chosen by one filter and are alike.
     """
     return bootstrap(np.stack(columns, -1), lambda rows: statistic(*np.moveaxis(rows, -1, 0)))
 
@@ -196,3 +212,34 @@ def lift(inside: Numbers, area: Numbers) -> float:
     there = np.isfinite(inside) & np.isfinite(area)
     total = area[there].sum()
     return float(inside[there].sum() / total) if total > 0 else math.nan
+
+
+def same_places(
+    trained: Measured, control: Sequence[Measured], kind: str
+) -> list[tuple[float, float]]:
+    """For each random network the lifts of the trained and of the random one, at the same places.
+
+    These are the maxima of both, so that neither is at home more than the other. `trained` was
+    measured with all random networks as guests, each of `control` with the trained one.
+    """
+    inside, area = f"inside {kind}", f"area {kind}"
+    own, guests = trained
+    pairs: list[tuple[float, float]] = []
+    for (random, (visitor,)), guest in zip(control, guests, strict=True):
+        areas = np.concatenate((own[area], random[area]))
+        both = ((own[inside], visitor[inside]), (guest[inside], random[inside]))
+        first, second = (lift(np.concatenate(parts), areas) for parts in both)
+        pairs.append((first, second))
+    return pairs
+
+
+def one_more(values: ArrayLike) -> Estimate:
+    """The mean of K networks, and where one more falls with 95 % probability (Student's t).
+
+    Networks are what is drawn at random here: the maps of one share its lower layers, so that an
+    interval over the maps of one random network says nothing of the next.
+    """
+    found = np.asarray(values, np.float64)
+    half = student.ppf(0.975, len(found) - 1) * found.std(ddof=1) * math.sqrt(1 + 1 / len(found))
+    middle = float(found.mean())
+    return Estimate(middle, middle - float(half), middle + float(half), len(found))

@@ -52,7 +52,10 @@ def guided_backprop(
             help="Maps to measure, the first of the layer; at least --features, at most all.",
             min=1,
         ),
-    ] = 64,
+    ] = 32,
+    draws: Annotated[
+        int, typer.Option(help="Random discriminators to measure beside it.", min=2)
+    ] = 8,
     rule: Annotated[
         str,
         typer.Option(
@@ -65,7 +68,6 @@ def guided_backprop(
     out: Annotated[Path, typer.Option("-o", "--out", help="The PNG to write; - is stdout.")] = Path(
         "guided-backprop.png"
     ),
-    show: options.Show = False,
     json: options.Json = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
@@ -99,7 +101,6 @@ def guided_backprop(
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.cli.pictures import look, prepare_pictures
     from dcgan_cli.render.png import encode_sheet
-    from dcgan_cli.render.terminal import HalfBlocks
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = Console(quiet)
@@ -108,6 +109,7 @@ def guided_backprop(
     file = find_checkpoint(checkpoint)
     console.note(f"looking with the discriminator of {file}")
     model = load(file)
+    choice = guided.Choice.of(model.model, layer, rule, features, top, measured, draws, seed)
     request = _asked(model, data, labels, limit)
     source, seen = look(console, request)
     if seen.channels != model.model.channels:
@@ -119,23 +121,15 @@ def guided_backprop(
         report = guided.guided_backprop(
             model.build_discriminator(),
             pictures,
+            choice,
             checkpoint=model.hash,
-            layer=layer,
-            features=features,
-            top=top,
-            measured=measured,
-            rule=rule,
-            seed=seed,
             boxes=None if source.labels is None else source.labels.boxes,
             name=source.name,
             device=machine,
             progress=bar,
         )
     pictures.close()
-    sheet = report.sheets[0]
-    console.write_result(out, encode_sheet(sheet))
-    if show and not json:
-        console.result_table(HalfBlocks(sheet))
+    console.write_result(out, encode_sheet(report.sheets[0]))
     conclude(console, report, out=out, json=json, data=source.location)
 
 
