@@ -4,7 +4,9 @@ import base64
 import io
 import json
 import re
+import tomllib
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,6 +130,18 @@ def test_every_control_has_a_name_for_those_who_hear_the_page() -> None:
     for place in re.findall(r"<button[^>]*>[?×]</button>", page):
         assert "aria-label=" in place
     assert '<html lang="en">' in page
+
+
+def test_its_parts_travel_in_the_wheel() -> None:
+    root = Path(__file__).parents[1]
+    with (root / "pyproject.toml").open("rb") as file:
+        patterns = tomllib.load(file)["tool"]["setuptools"]["package-data"]["dcgan_cli.render"]
+    render = root / "dcgan_cli" / "render"
+    shipped = {path for pattern in patterns for path in render.glob(pattern)}
+    assert {
+        path for path in render.rglob("*") if path.suffix in (".html", ".css", ".js")
+    } <= shipped
+    assert len(shipped) > 1
 
 
 def test_every_element_that_the_script_asks_for_is_there() -> None:

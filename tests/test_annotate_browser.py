@@ -100,6 +100,11 @@ class Page:
         ]
 
     @property
+    def due(self) -> bool:
+        """Whether the button Save shows that something is not saved."""
+        return "due" in str(self.find("save").get_attribute("class"))
+
+    @property
     def focused(self) -> str:
         return self.browser.execute_script(
             "return document.activeElement.id || document.activeElement.className"
@@ -473,7 +478,9 @@ def test_what_is_saved_is_read_exactly_and_loaded_again(page: Page, tmp_path: Pa
     page.drag(50, 1, 63, 11)
     page.press(Keys.ENTER * 3)
     page.drag(7, 8, 9, 64)
+    assert page.due
     saved = page.save()
+    assert not page.due
     assert page.message == (
         "boxes.json is among your downloads: 3 boxes on 4 of 6 samples. The other 2 will be left out."
     )
@@ -496,9 +503,11 @@ def test_what_is_saved_is_read_exactly_and_loaded_again(page: Page, tmp_path: Pa
     assert page.text("tally") == "0 of 6 looked at, 0 boxes"
     assert page.load(copy) == "mine.json: 3 boxes on 4 samples."
     assert page.boxes == [(10, 20, 40, 50), (50, 1, 63, 11)]
+    assert not page.due
     assert page.save().read_bytes() == copy.read_bytes()
     page.click("undo")
     assert page.boxes == []
+    assert page.due
     assert page.drop("dropped.json", copy.read_text()) == "dropped.json: 3 boxes on 4 samples."
     assert page.save().read_bytes() == copy.read_bytes()
 
@@ -543,7 +552,10 @@ def hostile() -> list[tuple[str, str]]:
         ("null", "found null"),
         ("<annotation/>", "not JSON"),
         ("[" * 100_000, "not JSON"),
-        ('{"images": [], "annotations": []}', "give other programs' files to dcgan drop-filters"),
+        (
+            '{"images": [], "annotations": []}',
+            "give those of other programs to dcgan drop-filters --boxes",
+        ),
         (document(version=9), "version 9; this page reads up to 1"),
         (document(samples={"checkpoint": "ba9876543210"}), 'checkpoint is "ba9876543210", of this'),
         (document(samples={"seed": 7}), "about other samples: seed is 7, of this page 0"),
@@ -592,6 +604,7 @@ def test_of_several_objects_the_one_of_the_page_is_taken(page: Page) -> None:
     assert page.drop("b.json", text) == (
         "b.json: 1 box on 2 samples. Boxes of other objects are left out: door 2, <i>bed</i> 1."
     )
+    assert page.due
     page.type_name("sofa")
     page.press(Keys.ENTER)
     assert page.drop("b.json", text).startswith("b.json: 2 boxes on 2 samples.")

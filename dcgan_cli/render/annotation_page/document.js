@@ -31,8 +31,7 @@ function parseDocument(text, samples, kind) {
   const document = parseObject(text);
   if (document.format !== FORMAT) {
     throw new Refusal(
-      "not a file that this page saved; give other programs' files to " +
-        "dcgan drop-filters --boxes FILE --annotate PAGE, which writes a page that holds them",
+      "not a file that this page saved; give those of other programs to dcgan drop-filters --boxes",
     );
   }
   if (!Number.isInteger(document.version) || document.version < 1 || document.version > VERSION) {

@@ -265,14 +265,16 @@ function listen() {
   window.addEventListener("beforeunload", (event) => {
     if (!page.kept && !page.saved) event.preventDefault();
   });
-  new ResizeObserver(fitPicture).observe($("pane"));
+  const fit = () => {
+    fitPicture();
+    showThumb();
+  };
+  new ResizeObserver(fit).observe($("pane"));
 }
 
 $("bar").max = samples.count;
 begin();
 makeThumbs();
-listen();
-fitPicture();
+listen(); // whose observer of the pane fits the picture
 render();
-showThumb();
 focusPicture();
