@@ -3,14 +3,21 @@
 Every convolution layer after its activation, max-pooled to a grid × grid, flattened, concatenated.
 """
 
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, pairwise
+
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dcgan_cli.data.batches import Gathers
 from dcgan_cli.data.pixels import to_signed
+from dcgan_cli.errors import UsageError
+from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.model.statistics import reestimate
 from dcgan_cli.model.taps import captured, evaluating
 from dcgan_cli.report import Pictures
 
@@ -18,18 +25,28 @@ GRID = 4
 """Side of the grid that feature maps are pooled to (paper §5.1)."""
 
 CHUNK = 128
+"""Pictures that pass the network at a time, and a batch of re-estimated statistics (paper §5.2)."""
+
+Progress = Callable[[int, int], None]
 
 
 @torch.no_grad()
-def features(discriminator: Discriminator, signed: Tensor, grid: int = GRID) -> Tensor:
+def features(
+    discriminator: Discriminator,
+    signed: Tensor,
+    grid: int = GRID,
+    layers: Sequence[int] | None = None,
+) -> Tensor:
     """Features of pictures [N, C, S, S] in [−1, 1]: float32 [N, F], on the CPU.
 
-    F is grid² times the feature maps of all layers; maps smaller than the grid are kept as they
-    are. Batch norm uses the running statistics the network holds.
+    F is grid² times the feature maps of `layers` (numbered from 0, ascending; None for all); maps
+    smaller than the grid are kept as they are. Batch norm uses the running statistics the network
+    holds.
     """
     device = next(discriminator.parameters()).device
+    taps = range(len(discriminator.layers)) if layers is None else layers
     rows: list[Tensor] = []
-    with evaluating(discriminator), captured(list(discriminator.layers)) as maps:
+    with evaluating(discriminator), captured([discriminator.layers[i] for i in taps]) as maps:
         for chunk in signed.split(CHUNK):
             maps.clear()
             discriminator(chunk.to(device))
@@ -43,3 +60,82 @@ def picture_features(
 ) -> NDArray[np.float32]:
     """As `features`, for stored pictures uint8 [N, S, S, C]; a numpy array float32 [N, F]."""
     return features(discriminator, to_signed(torch.from_numpy(pictures)), grid).numpy()
+
+
+def feature_table(
+    discriminator: Discriminator,
+    pictures: Gathers,
+    rows: NDArray[np.int64],
+    *,
+    grid: int = GRID,
+    layers: Sequence[int] | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Tensor:
+    """As `features`, for the pictures `rows` of a prepared set: float32 [len(rows), F].
+
+    Filled block by block: beside the table itself only one block of pictures is in memory.
+    """
+    table = torch.empty(len(rows), layer_spans(discriminator.config, grid, layers)[-1].stop)
+    done = 0
+    for block in feature_blocks(discriminator, pictures, rows, grid=grid, layers=layers):
+        table[done : done + len(block)] = block
+        done += len(block)
+        progress(done, len(rows))
+    return table
+
+
+def feature_blocks(
+    discriminator: Discriminator,
+    pictures: Gathers,
+    rows: NDArray[np.int64],
+    *,
+    grid: int = GRID,
+    layers: Sequence[int] | None = None,
+) -> Iterator[Tensor]:
+    """The rows of `feature_table`, CHUNK at a time."""
+    for start in range(0, len(rows), CHUNK):
+        signed = to_signed(torch.from_numpy(pictures.take(rows[start : start + CHUNK])))
+        yield features(discriminator, signed, grid, layers)
+
+
+def layer_spans(
+    config: ModelConfig, grid: int = GRID, layers: Sequence[int] | None = None
+) -> list[slice]:
+    """Which columns of the features each of `layers` fills, in their order.
+
+    Raises UsageError for a layer that D does not have, or layers that do not ascend.
+    """
+    widths = config.discriminator_widths
+    taps = tuple(range(len(widths)) if layers is None else layers)
+    if (
+        not taps
+        or any(i >= j for i, j in pairwise(taps))
+        or not 0 <= taps[0] <= taps[-1] < config.levels
+    ):
+        typed = ",".join(str(i + 1) for i in taps)
+        raise UsageError(f"--layers {typed}: expected some of 1 to {config.levels}, ascending")
+    sides = [min(grid, config.size >> (i + 1)) for i in taps]
+    ends = accumulate((widths[i] * side**2 for i, side in zip(taps, sides, strict=True)), initial=0)
+    return [slice(start, end) for start, end in pairwise(ends)]
+
+
+def reestimate_on(
+    discriminator: Discriminator,
+    pictures: Gathers,
+    rows: NDArray[np.int64],
+    progress: Progress = lambda done, total: None,
+) -> None:
+    """Replace D's batch-norm statistics by those of the pictures `rows` (the authors' script).
+
+    One pass in batches of CHUNK, whose means and biased variances count alike. Shuffle `rows`:
+    batches of pictures that lie sorted by class would each have the statistics of one class.
+    """
+    device = next(discriminator.parameters()).device
+
+    def batches() -> Iterator[Tensor]:
+        for start in range(0, len(rows), CHUNK):
+            block = pictures.take(rows[start : start + CHUNK])
+            yield to_signed(torch.from_numpy(block).to(device))
+            progress(start + len(block), len(rows))
+
+    reestimate(discriminator, batches())

@@ -1,0 +1,254 @@
+"""From what a person types as sources with labels to classes by number, with every step said."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.pictures import Request, look, prepare_pictures
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from dcgan_cli.analysis.contenders import Labelled
+    from dcgan_cli.analysis.draws import Rows
+    from dcgan_cli.data.cache import PictureSet
+    from dcgan_cli.data.sources import Source
+    from dcgan_cli.model.config import ModelConfig
+
+SPLIT = "split"
+"""A column that says which pictures are test pictures is heeded under this name."""
+
+TEST_WORDS = ("test", "testing")
+
+FEWEST = 5
+"""Training pictures of a class below which it is left out: to learn, choose and draw from."""
+
+HELD_OUT = 0.2
+"""The share of the pictures that is kept for the test where nothing else says which are."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Pictures to learn from and to be examined on, with their classes by number.
+
+    Attributes:
+        classes: the words of the numbers.
+        column: which column of the labels they are of.
+        train, test: the pictures.
+        sources: where both come from; the same one where a part of it is the test.
+        origins: which pictures of their sources they are.
+        held_out: whether the test pictures are a part of the training source.
+    """
+
+    classes: tuple[str, ...]
+    column: str
+    train: "Labelled"
+    test: "Labelled"
+    sources: "tuple[Source, Source]"
+    origins: "tuple[Rows, Rows]"
+    held_out: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """Prepared pictures of a source: the word of each ('' unknown), and which are test pictures."""
+
+    source: "Source"
+    pictures: "PictureSet"
+    words: "NDArray[np.str_]"
+    is_test: "NDArray[np.bool_] | None"
+
+
+def read_task(
+    console: Console,
+    model: "ModelConfig",
+    train: Request,
+    test: Request | None,
+    *,
+    column: str | None,
+    held_out: float | None,
+    seed: int,
+) -> Task:
+    """Read both sources as the network wants them, and find classes and test pictures.
+
+    Without `test`, the pictures that a column `split` calls test are the test pictures; where there
+    is no such column, or `held_out` is given, a stratified random part of that share is.
+
+    Raises:
+        UsageError: no labels, an unknown column, fewer than two classes, or nothing to test on.
+    """
+    import numpy as np
+
+    from dcgan_cli.analysis.draws import split_rows
+    from dcgan_cli.errors import UsageError
+    from dcgan_cli.runtime import numpy_stream
+
+    first, column = _read(console, model, train, column, "--train")
+    known = np.flatnonzero(first.words != "")
+    if test is not None:
+        second = _test_side(console, model, train, test, column, first)
+        asked = np.flatnonzero(second.words != "")
+        if second.is_test is not None:
+            asked = asked[second.is_test[asked]]
+        if first.is_test is not None:
+            known = known[~first.is_test[known]]
+    elif first.is_test is not None and held_out is None:
+        second = first
+        known, asked = known[~first.is_test[known]], known[first.is_test[known]]
+        console.note(f"the column {SPLIT} says which are the test pictures ({len(asked):,})")
+    else:
+        second = first
+        codes = np.unique(first.words[known], return_inverse=True)[1]
+        count = max(1, round((held_out or HELD_OUT) * len(known)))
+        kept, taken = split_rows(codes, count, numpy_stream(seed, "held out"))
+        known, asked = known[np.sort(kept)], known[np.sort(taken)]
+        console.note(f"{len(asked):,} pictures, stratified by class, are kept for the test")
+    classes = _classes(console, first.words[known], column, train)
+    learnt, examined = (
+        _labelled(side, rows, classes) for side, rows in ((first, known), (second, asked))
+    )
+    if not len(examined.rows):
+        raise UsageError(
+            f"{'--test' if test else '--train'} {second.source.location}: none of its test pictures "
+            f"has a class of {column} that is also among the training pictures"
+        )
+    if test is not None and len(examined.rows) < len(asked):
+        console.note(
+            f"{len(asked) - len(examined.rows):,} test pictures are of other classes: left out"
+        )
+    origins = first.pictures.origin[learnt.rows], second.pictures.origin[examined.rows]
+    sources = first.source, second.source
+    return Task(classes, column, learnt, examined, sources, origins, second is first)
+
+
+def _read(
+    console: Console, model: "ModelConfig", request: Request, column: str | None, option: str
+) -> tuple[_Side, str]:
+    """Look, choose the column, decode."""
+    import numpy as np
+
+    source, seen = look(console, request)
+    columns: Mapping[str, Any] = {} if source.labels is None else source.labels.columns
+    chosen = choose_column(columns, column, f"{option} {request.location}")
+    if seen.channels != model.channels:
+        console.note(
+            f"{request.location}: {_colours(seen.channels)} pictures are read as "
+            f"{_colours(model.channels)}, as the network was trained"
+        )
+    pictures = prepare_pictures(console, source, request, model.size, model.channels)
+    words = np.asarray(columns[chosen])[pictures.origin]
+    is_test = None
+    if SPLIT in columns and chosen != SPLIT:
+        parts = np.char.lower(np.asarray(columns[SPLIT]).astype(np.str_))[pictures.origin]
+        is_test = np.isin(parts, TEST_WORDS)
+        if is_test.all() or not is_test.any():
+            is_test = None
+    return _Side(source, pictures, words, is_test), chosen
+
+
+def _test_side(
+    console: Console,
+    model: "ModelConfig",
+    train: Request,
+    test: Request,
+    column: str,
+    first: _Side,
+) -> _Side:
+    """The test source; of data sets that have parts, the test part is meant."""
+    from dcgan_cli.data.sources import open_source
+    from dcgan_cli.errors import SourceError, UsageError
+
+    if test.location == train.location and test.labels is None:
+        test = replace(test, labels=train.labels)
+    if "#" not in test.location:
+        import contextlib
+
+        with contextlib.suppress(SourceError):
+            open_source(f"{test.location}#test")
+            test = replace(test, location=f"{test.location}#test")
+    second, _ = _read(console, model, test, column, "--test")
+    same = first.source.fingerprint() == second.source.fingerprint()
+    if same and (second.is_test is None or first.is_test is None):
+        raise UsageError(
+            f"--test {test.location}: the same pictures as --train; leave --test out, and a part "
+            "of them is held out"
+        )
+    return second
+
+
+def choose_column(columns: Mapping[str, Any], asked: str | None, where: str) -> str:
+    """The column of classes that is meant: `asked`, "label", or the only one there is.
+
+    `where` begins the errors: the option and the source. Raises UsageError.
+    """
+    import numpy as np
+
+    from dcgan_cli.errors import UsageError
+
+    names = [
+        name for name in columns if name != SPLIT and np.asarray(columns[name]).dtype.kind == "U"
+    ]
+    if asked is not None and asked in columns:
+        if asked not in names and asked != SPLIT:
+            raise UsageError(
+                f"{where}: {asked} holds numbers; a classifier needs classes"
+                + (f": {', '.join(names)}" if names else "")
+            )
+        return asked
+    if asked is not None:
+        near = difflib.get_close_matches(asked, names, n=3) or names
+        raise UsageError(
+            f"{where}: no column of labels called {asked}; there are: {', '.join(near) or 'none'}"
+        )
+    if not names:
+        raise UsageError(
+            f"{where}: has no labels; give a CSV file of them with --labels, or a source that has "
+            "its own, such as a folder with a sub-folder for each class"
+        )
+    if "label" in names or len(names) == 1:
+        return "label" if "label" in names else names[0]
+    raise UsageError(f"{where}: choose one with --label-column: {', '.join(names)}")
+
+
+def _classes(
+    console: Console, words: "NDArray[np.str_]", column: str, train: Request
+) -> tuple[str, ...]:
+    """The classes that can be learnt, numbers by size and words by alphabet."""
+    import numpy as np
+
+    from dcgan_cli.errors import UsageError
+
+    found, counts = np.unique(words, return_counts=True)
+    enough = found[counts >= FEWEST].tolist()
+    if len(enough) < 2:
+        raise UsageError(
+            f"--train {train.location}: {column} has {len(enough)} class"
+            f"{'' if len(enough) == 1 else 'es'} of {FEWEST} or more training pictures "
+            f"({', '.join(found.tolist()[:5])}); telling apart needs two"
+        )
+    if len(enough) < len(found):
+        console.note(
+            f"{len(found) - len(enough):,} of {len(found):,} classes have fewer than {FEWEST} "
+            "training pictures: left out"
+        )
+    return tuple(
+        sorted(enough, key=lambda word: (0, int(word), "") if word.isdecimal() else (1, 0, word))
+    )
+
+
+def _labelled(side: _Side, rows: "Rows", classes: tuple[str, ...]) -> "Labelled":
+    """The pictures `rows` that are of one of `classes`, with its number."""
+    import numpy as np
+
+    from dcgan_cli.analysis.contenders import Labelled
+
+    number = {word: code for code, word in enumerate(classes)}
+    codes = np.array([number.get(word, -1) for word in side.words[rows].tolist()], np.int64)
+    return Labelled(side.pictures, rows[codes >= 0], codes[codes >= 0])
+
+
+def _colours(channels: int) -> str:
+    return "grey" if channels == 1 else "colour"
