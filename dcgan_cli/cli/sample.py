@@ -86,11 +86,12 @@ def sample(
         console.write_result(save_latents, to_npy(sheet.provenance.latents))
         facts["latents"] = str(save_latents)
     if split is not None:
+        from dcgan_cli.data.sample_files import SampleFiles
         from dcgan_cli.files import make_folder
 
         make_folder(split)
-        width = max(4, len(str(len(sheet.pictures) - 1)))
-        names = [split / f"{i:0{width}d}.png" for i in range(len(sheet.pictures))]
+        files = SampleFiles(len(sheet.pictures))
+        names = [split / files.name(number) for number in range(len(sheet.pictures))]
         for name, picture in zip(names, sheet.pictures, strict=True):
             console.write_result(name, encode_picture(picture))
         facts["files"] = [str(name) for name in names]
