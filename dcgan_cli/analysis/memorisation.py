@@ -133,7 +133,7 @@ class Verdict:
         return self.samples < self.telling.limit
 
     @property
-    def nearer(self) -> Estimate:
+    def closer(self) -> Estimate:
         """The probability that a sample is closer than an honest picture, ties counted half.
 
         0.5 where there is no difference. The interval of 95 % is DeLong's (1988).
@@ -162,3 +162,11 @@ def combined(verdicts: Mapping[str, Verdict]) -> float:
 def memorised(verdicts: Mapping[str, Verdict]) -> bool:
     """Whether any eye finds more close samples than chance allows."""
     return combined(verdicts) < LEVEL
+
+
+def detectable(samples: int, honest: int, eyes: int) -> float:
+    """The smallest share of `samples` that would be found if they alone were closer than `honest`."""
+    tests = eyes * len({max(1, round(share * honest)) for share in TAILS})
+    counts = np.arange(1, samples + 1)
+    enough = counts[tests * betabinom.sf(counts - 1, samples, 1, honest) < LEVEL]
+    return float(enough[0] / samples) if len(enough) else np.nan

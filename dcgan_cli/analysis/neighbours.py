@@ -70,10 +70,10 @@ class Search:
         versions = queries if queries.dim() == 3 else queries[:, None]
         count, self._versions, width = versions.shape
         self._device = device or torch.device("cpu")
-        self._flat = versions.reshape(-1, width).cpu().contiguous()
-        squares = _squares(self._flat)
-        one = torch.ones_like(squares)
-        self._left = torch.cat([-2 * self._flat, squares, one], 1).to(self._device)
+        flat = versions.reshape(-1, width).cpu()
+        squares = _squares(flat)
+        self._left = torch.cat([-2 * flat, squares, torch.ones_like(squares)], 1)
+        self._left_there = self._left.to(self._device)
         self._longest = squares.view(count, -1).amax(1).double().sqrt().numpy()
         self._left_out = np.full(count, -1) if left_out is None else left_out
         self._seen = 0
@@ -107,7 +107,7 @@ class Search:
         """Measure the rows of a block that may be among the nearest of some queries."""
         count, k = self._squared[queries].shape
         v = self._versions
-        product = self._left[queries.start * v : (queries.start + count) * v] @ right.T
+        product = self._left_there[queries.start * v : (queries.start + count) * v] @ right.T
         product = product.view(count, v, len(rows))
         nearest = product.amin(1) if v > 1 else product[:, 0]
         own = self._left_out[queries] - self._seen
@@ -116,15 +116,30 @@ class Search:
         bound = self._squared[queries, -1]
         if np.isinf(bound).any():
             at_least = min(k, len(rows))
-            found = nearest.topk(at_least, largest=False).values[:, -1].double().cpu().numpy()
+            found = nearest.topk(at_least, largest=False).values[:, -1].cpu().double().numpy()
             bound = np.minimum(bound, found + slack)
         limit = torch.from_numpy(bound + slack).float().to(self._device)
         query, row = _places((nearest <= limit[:, None]) & nearest.isfinite())
         version = product[query, :, row].argmin(1).cpu().numpy() if v > 1 else 0
         query = query.cpu().numpy() + queries.start
         row = row.cpu().numpy()
-        squared = _measure(self._flat, query * v + version, rows, row)
+        squared = self._measure(query * v + version, rows, row)
         self._keep(query, row + self._seen, squared)
+
+    def _measure(
+        self, version: NDArray[np.int64], rows: Tensor, row: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Squared distances of versions of queries to rows of a block, by differences in float64."""
+        left, right = self._left.numpy()[:, :-2], rows.numpy()
+        result = np.empty(len(row))
+        step = max(1, GATHER // right.shape[1])
+        for first in range(0, len(row), step):
+            part = slice(first, first + step)
+            apart = left[version[part]] * np.float32(-0.5)  # exact
+            apart -= right[row[part]]
+            wide = apart.astype(np.float64)
+            result[part] = np.einsum("ij,ij->i", wide, wide)
+        return result
 
     def _keep(
         self, query: NDArray[np.int64], index: NDArray[np.int64], squared: NDArray[np.float64]
@@ -163,19 +178,3 @@ def _places(mask: Tensor) -> tuple[Tensor, Tensor]:
     # NumPy skips runs of False many times faster
     flat = torch.from_numpy(np.flatnonzero(mask.numpy()))
     return flat // mask.shape[1], flat % mask.shape[1]
-
-
-def _measure(
-    left: Tensor, of_left: NDArray[np.int64], right: Tensor, of_right: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Squared distances of pairs of rows, by differences in float64."""
-    one, other = left.numpy(), right.numpy()
-    result = np.empty(len(of_left))
-    step = max(1, GATHER // left.shape[1])
-    for first in range(0, len(result), step):
-        part = slice(first, first + step)
-        apart = one[of_left[part]]
-        apart -= other[of_right[part]]
-        wide = apart.astype(np.float64)
-        result[part] = np.einsum("ij,ij->i", wide, wide)
-    return result
