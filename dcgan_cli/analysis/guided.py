@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from dcgan_cli.analysis.maxima import BRIGHT, Maxima, Scene, Side, draw_maxima, find_maxima
+from dcgan_cli.analysis.maxima import BRIGHT, Maxima, Scene, Side, chunks, draw_maxima, find_maxima
 from dcgan_cli.analysis.saliency import (
     ANY,
     UNTOUCHED,
@@ -150,14 +150,18 @@ def guided_backprop(
     rule, features, top = choice.rule, choice.features, choice.top
     if len(pictures) < top:
         raise SourceError(f"{len(pictures)} pictures are fewer than --top {top}; add pictures")
-    config, done = discriminator.config, 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        progress(done, scene.chunks(choice.measured * top * (choice.draws + 2)))
-
-    scene = Scene(pictures, config, choice.layer, rule, device or torch.device("cpu"), step)
+    config = discriminator.config
+    networks, looks = 1 + choice.draws + choice.layer, 2 + choice.draws
+    total = networks + chunks(len(pictures)) + looks * chunks(choice.measured * top)
+    steps = iter(range(1, total + 1))
+    scene = Scene(
+        pictures,
+        config,
+        choice.layer,
+        rule,
+        device or torch.device("cpu"),
+        step=lambda: progress(next(steps), total),
+    )
     filters = [_random(config, choice.seed, draw) for draw in range(choice.draws)]
     trained, random = scene.network(discriminator), [scene.network(one) for one in filters]
     own, *others = find_maxima(scene, (trained, *random), choice.measured, top)
@@ -207,7 +211,7 @@ def guided_backprop(
                 ),
             ),
         ),
-        notes=(caption, *_notes(own, found, control, likenesses, bool(kinds))),
+        notes=(caption, *_notes(own, likenesses, bool(kinds))),
     )
 
 
@@ -249,14 +253,14 @@ def _findings(
             label,
             over_maps(statistic, *(found[0][row] for row in rows)),
             one_more([statistic(*(one[0][row] for row in rows)) for one in control]),
-            f"{len(control)} random networks",
+            "random networks",
         )
         for key, (label, statistic, rows) in FIGURES.items()
         if boxes or key != "overlap"
     ]
     if boxes:
         gain = one_more([a - b for a, b in same_places(found, control, ANY)])
-        label = f"{FIGURES['overlap'][0]}, trained − random at the same places"
+        label = "energy on objects, trained − random, same places"
         figures.append(Finding("overlap_same_places", label, gain, Estimate(0.0), "no difference"))
     stages = [name for name in likenesses if name != UNTOUCHED]
     for key, name in (("cascade_top", stages[0]), ("cascade_all", stages[-1])):
@@ -286,13 +290,7 @@ def _tables(
     return [*tables[: len(objects)], Table("Cascading randomisation", columns, stages)]
 
 
-def _notes(
-    maxima: Maxima,
-    found: Measured,
-    control: Sequence[Measured],
-    likenesses: Mapping[str, Estimate],
-    boxes: bool,
-) -> list[str]:
+def _notes(maxima: Maxima, likenesses: Mapping[str, Estimate], boxes: bool) -> list[str]:
     """What the figures say in words."""
     notes: list[str] = []
     if silent := int((maxima.response[:, 0] <= 0).sum()):
@@ -304,13 +302,5 @@ def _notes(
         f"({whole.value:.2f})"
     )
     if not boxes:
-        return [*notes, "no boxes of objects are known here: --labels FILE.csv adds some"]
-    gain = one_more([a - b for a, b in same_places(found, control, ANY)])
-    assert gain.low is not None
-    assert gain.high is not None
-    says = "more" if gain.low > 0 else "less" if gain.high < 0 else "not clearly more"
-    notes.append(
-        f"at the same places the trained discriminator looks at known objects {says} than random "
-        f"ones do: {gain.value:+.3f}, for 95 % of random ones {gain.low:+.3f} to {gain.high:+.3f}"
-    )
+        notes.append("no boxes of objects are known here: --labels FILE.csv adds some")
     return notes

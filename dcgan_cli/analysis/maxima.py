@@ -8,6 +8,7 @@ filters have no others, and all are to be compared.
 """
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -38,6 +39,11 @@ BRIGHT = 0.99
 """The quantile of a visualisation's magnitudes that is drawn at full contrast."""
 
 
+def chunks(count: int) -> int:
+    """In how many passes `count` pictures are looked at."""
+    return math.ceil(count / CHUNK)
+
+
 @dataclass(frozen=True, eq=False)
 class Maxima:
     """The pictures to which each of F maps responds most, the largest response first.
@@ -64,10 +70,6 @@ def trunk(discriminator: Discriminator, layer: int) -> nn.Sequential:
     return nn.Sequential(*below, last[:-1])
 
 
-Side = tuple[str, nn.Sequential, Maxima]
-"""One side of Fig. 5: what it is called, the network, and its maxima."""
-
-
 @dataclass(frozen=True, eq=False)
 class Scene:
     """What networks of one architecture look at, and how they are asked about it.
@@ -76,7 +78,8 @@ class Scene:
         pictures: of the size and channels of `config`.
         layer: which convolution, from 1.
         rule: how gradients pass LeakyReLU.
-        step: called after every chunk of pictures that was looked at.
+        device: where to calculate.
+        step: called for every network that was made ready, and every chunk that was looked at.
     """
 
     pictures: PictureSet
@@ -102,6 +105,7 @@ class Scene:
         spread = np.arange(count) * len(self.pictures) // count
         starts = range(0, count, REFERENCE_BATCH)
         reestimate(network, (self.signed(spread[at : at + REFERENCE_BATCH]) for at in starts))
+        self.step()
         return trunk(network, self.layer)
 
     def view(self, numbers: Integers, maps: Integers, places: Integers) -> "View":
@@ -118,10 +122,6 @@ class Scene:
             part = slice(start, start + CHUNK)
             yield self.view(numbers[part], owners[part], places[part])
             self.step()
-
-    def chunks(self, maxima: int) -> int:
-        """How often `step` is called by `find_maxima`, and then by `views` of so many maxima."""
-        return -(-len(self.pictures) // CHUNK) - maxima // -CHUNK
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,40 +228,47 @@ def receptive_fields(config: ModelConfig, layer: int, places: Integers) -> NDArr
     return inside[:, 0, :, None] & inside[:, 1, None, :]
 
 
-def draw_maxima(scene: Scene, sides: Sequence[Side], features: int) -> tuple[Pictures, list[str]]:
+Side = tuple[str, nn.Sequential, Maxima]
+"""One side of Fig. 5: what it is called, the network, and its maxima."""
+
+
+def draw_maxima(
+    scene: Scene, sides: tuple[Side, Side], features: int
+) -> tuple[Pictures, list[str]]:
     """The tiles of Fig. 5, and a caption for each.
 
     Two rows a map, visualisations above their pictures, which are pale outside the receptive field;
-    an empty column between the sides. Grey is 0; what is scaled is each tile by itself.
+    an empty column between the sides. Grey is 0; each visualisation is scaled by itself.
     """
     size = scene.config.size
     gap = np.full((1, size, size, scene.config.channels), 255, np.uint8)
     tiles: list[Pictures] = []
     captions: list[str] = []
     for number in range(features):
-        upper: list[Pictures] = []
-        lower: list[Pictures] = []
-        over: list[str] = []
-        under: list[str] = []
-        for name, network, maxima in sides:
-            numbers, places = maxima.picture[number], maxima.place[number]
-            view = scene.view(numbers, np.full(len(numbers), number), places)
-            fields = torch.from_numpy(view.fields)[:, None]
-            upper += [
-                to_pictures(_contrasted(visualise(network, view, scene.rule).cpu(), fields)),
-                gap,
-            ]
-            signed = view.signed.cpu()
-            lower += [to_pictures(torch.where(fields, signed, 1 - PALE * (1 - signed))), gap]
-            over += [*(f"{name} {value:.1f}" for value in maxima.response[number]), ""]
-            under += [*(f"#{origin}" for origin in scene.pictures.origin[numbers]), ""]
-        tiles += [*upper[:-1], *lower[:-1]]
-        captions += [*over[:-1], *under[:-1]]
+        left, right = (_drawn(scene, *side, number) for side in sides)
+        for (some, said), (others, also_said) in zip(left, right, strict=True):
+            tiles += [some, gap, others]
+            captions += [*said, "", *also_said]
     return np.concatenate(tiles), captions
 
 
+def _drawn(
+    scene: Scene, name: str, network: nn.Sequential, maxima: Maxima, number: int
+) -> tuple[tuple[Pictures, list[str]], tuple[Pictures, list[str]]]:
+    """One map's visualisations with their responses, and its pictures with their numbers."""
+    numbers = maxima.picture[number]
+    view = scene.view(numbers, np.full(len(numbers), number), maxima.place[number])
+    fields, signed = torch.from_numpy(view.fields)[:, None], view.signed.cpu()
+    seen = _contrasted(visualise(network, view, scene.rule).cpu(), fields)
+    pale = torch.where(fields, signed, 1 - PALE * (1 - signed))
+    return (
+        (to_pictures(seen), [f"{name} {response:.1f}" for response in maxima.response[number]]),
+        (to_pictures(pale), [f"#{origin}" for origin in scene.pictures.origin[numbers]]),
+    )
+
+
 def _contrasted(seen: Tensor, fields: Tensor) -> Tensor:
-    """Each of [N, C, S, S] scaled to [−1, 1]: the BRIGHT quantile in its field becomes 1."""
+    """Each of [N, C, S, S] scaled by itself: the BRIGHT quantile in its field becomes 1."""
     shown = torch.zeros_like(seen)
     for tile, picture, field in zip(shown, seen, fields, strict=True):
         scale = picture[field.expand_as(picture)].abs().quantile(BRIGHT)
