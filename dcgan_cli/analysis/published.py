@@ -89,10 +89,8 @@ def beside(
 
 def data_set(kinds: Sequence[str]) -> str | None:
     """CIFAR-10 or SVHN where all pictures are of its own files, by what they were recognised as."""
-    for name in (CIFAR, SVHN):
-        if all(kind.split(",")[0] == name for kind in kinds):
-            return name
-    return None
+    names = {kind.split(",")[0] for kind in kinds}
+    return next((name for name in (CIFAR, SVHN) if names == {name}), None)
 
 
 def _mark(published: str, data: str | None, test_pictures: int, same_labels: bool) -> str:
