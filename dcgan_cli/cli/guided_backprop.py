@@ -113,9 +113,8 @@ def guided_backprop(
     request = _asked(model, data, labels, limit)
     source, seen = look(console, request)
     if seen.channels != model.model.channels:
-        console.note(
-            f"the model is {'grey' if model.model.channels == 1 else 'colour'}: so are they"
-        )
+        colours = "grey" if model.model.channels == 1 else "in colour"
+        console.note(f"the model is {colours}, and so it sees them")
     pictures = prepare_pictures(console, source, request, model.model.size, model.model.channels)
     with console.progress("looking") as bar:
         report = guided.guided_backprop(
