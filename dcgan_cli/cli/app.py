@@ -13,6 +13,7 @@ from dcgan_cli import __version__
 from dcgan_cli.cli.arithmetic import arithmetic
 from dcgan_cli.cli.boundary import run_guarded
 from dcgan_cli.cli.concepts import concepts
+from dcgan_cli.cli.guided_backprop import guided_backprop
 from dcgan_cli.cli.interpolate import interpolate
 from dcgan_cli.cli.sample import sample
 from dcgan_cli.cli.train import train
@@ -23,6 +24,7 @@ COMMANDS = (
     ("interpolate", interpolate),
     ("arithmetic", arithmetic),
     ("concepts", concepts),
+    ("guided-backprop", guided_backprop),
 )
 
 app = typer.Typer(
