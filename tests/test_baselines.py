@@ -68,7 +68,7 @@ def test_planted_patches_are_whitened_clustered_and_found_in_their_quadrant() ->
     # 11×11 places, of which the first half are 6: only the first quadrant sees the pattern
     by_quadrant = (table[0] - table[1]).abs().view(4, 8).sum(1)
     assert by_quadrant[0] > 1
-    assert by_quadrant[1:].tolist() == [0, 0, 0]
+    assert by_quadrant[1:].max() < 1e-3
 
 
 def test_a_picture_is_described_by_the_sums_over_its_quadrants() -> None:
