@@ -1,0 +1,111 @@
+"""Boxes as locations of a grid, and back: what is inside, and how well scores tell it from outside."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.analysis.intervals import bootstrap
+from dcgan_cli.data.labels import Boxes
+from dcgan_cli.report import Estimate
+
+Mask = NDArray[np.bool_]
+"""Locations of N pictures: bool [N, side, side], rows from the top, columns from the left."""
+
+Scores = NDArray[np.floating]
+"""One number a location: [N, side, side]."""
+
+
+Flags = NDArray[np.bool_]
+"""One truth a picture: bool [N]."""
+
+
+def having(mask: Mask) -> Flags:
+    """Which pictures have anything inside, [N]."""
+    return np.asarray(mask.reshape(len(mask), -1).any(1))
+
+
+def inside(boxes: Boxes, kind: str, side: int) -> Mask:
+    """Which locations of a side × side grid lie in a box of `kind`, [N, side, side].
+
+    A location is in a box where its centre is; the smallest box has at least the location that its
+    own centre falls into.
+    """
+    centres = (np.arange(side) + 0.5) / side
+    found = np.zeros((len(boxes.seen), side, side), np.bool_)
+    for picture, corners in zip(
+        boxes.picture[boxes.kind == kind], boxes.corners[boxes.kind == kind], strict=True
+    ):
+        spans: list[Mask] = []
+        for low, high in (corners[1::2], corners[::2]):
+            span = (centres >= low) & (centres <= high)
+            span[min(int((low + high) / 2 * side), side - 1)] = True
+            spans.append(span)
+        found[picture] |= spans[0][:, None] & spans[1][None]
+    return found
+
+
+def outlined(mask: Mask, kind: str, fewest: int = 1) -> Boxes:
+    """The boxes around the connected parts of `mask`, parts of fewer locations left out.
+
+    Locations are connected where they share an edge. All pictures count as seen.
+    """
+    from scipy.ndimage import find_objects, label
+
+    side = mask.shape[1]
+    pictures: list[int] = []
+    corners: list[Sequence[float]] = []
+    for number, picture in enumerate(mask):
+        parts, _ = cast(tuple[NDArray[np.int32], int], label(picture))
+        for part, (rows, columns) in enumerate(find_objects(parts), 1):
+            if (parts[rows, columns] == part).sum() >= fewest:
+                pictures.append(number)
+                corners.append((columns.start, rows.start, columns.stop, rows.stop))
+    return Boxes(
+        np.array(pictures, np.int64),
+        np.full(len(pictures), kind),
+        np.array(corners, np.float64).reshape(-1, 4) / side,
+        np.ones(len(mask), np.bool_),
+    )
+
+
+def auc(scores: NDArray[np.floating], truth: Mask) -> float:
+    """Area under the ROC curve: how often a true one scores above a false one; ties count half.
+
+    `truth` must hold both.
+    """
+    from scipy.stats import rankdata
+
+    ranks = rankdata(scores)
+    true = int(truth.sum())
+    return float((ranks[truth].sum() - true * (true + 1) / 2) / (true * (truth.size - true)))
+
+
+def aucs_within(scores: Scores, mask: Mask) -> NDArray[np.float64]:
+    """How well `scores` tell inside from outside in the same picture: an AUC each, [M].
+
+    Pictures with nothing inside or nothing outside say nothing and are left out. The pictures, not
+    the locations, are independent: intervals resample these values.
+    """
+    telling = np.flatnonzero(having(mask) & having(~mask))
+    return np.array([auc(scores[i].ravel(), mask[i].ravel()) for i in telling], np.float64)
+
+
+def mean_auc(scores: Scores, mask: Mask) -> Estimate:
+    """The mean of `aucs_within` with its interval; n counts the pictures that say something."""
+    values = aucs_within(scores, mask)
+    return bootstrap(values) if len(values) else Estimate(np.nan, n=0)
+
+
+def usual_place(mask: Mask, folds: NDArray[np.int64]) -> Scores:
+    """The share of the other folds' pictures in which a location is inside, [N, side, side].
+
+    The control of every score of locations: it knows where the object usually is and no picture.
+    """
+    return np.stack([mask[folds != fold].mean(0) for fold in range(folds.max() + 1)])[folds]
+
+
+def split(count: int, folds: int, stream: np.random.Generator) -> NDArray[np.int64]:
+    """The fold of each of `count` pictures, at random and of equal size: int64 [count]."""
+    return stream.permutation(np.arange(count) % folds)

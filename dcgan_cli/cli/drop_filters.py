@@ -1,0 +1,254 @@
+"""`dcgan drop-filters`: make the generator forget an object, and measure what that does."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dcgan_cli.cli import options
+from dcgan_cli.cli.console import Console
+
+if TYPE_CHECKING:
+    from dcgan_cli.analysis.before_after import Plan
+    from dcgan_cli.analysis.dropping import Ranking
+    from dcgan_cli.checkpoint.format import Checkpoint
+    from dcgan_cli.model.statistics import BatchNormMode
+
+
+def drop_filters(
+    checkpoint: options.Checkpoint = None,
+    find: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="The object to forget: window. With --boxes it may be left out where they are of "
+            "one kind.",
+            show_default=False,
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="SOURCE",
+            help="Real pictures with boxes, to learn finding the object from: demo:rooms, or "
+            "photographs with --labels. Default: those the model was trained on.",
+            show_default=False,
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="A CSV file of boxes for --from: file, kind, x0, y0, x1, y1."),
+    ] = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            help="Boxes on the samples, drawn by hand: what the page of --annotate saves, COCO, "
+            "LabelMe, Pascal VOC or CSV."
+        ),
+    ] = None,
+    annotate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PAGE.html",
+            help="Write a page on which to draw the boxes, and stop. It shows those of --boxes, or "
+            "those found with --find and --from, to begin with.",
+        ),
+    ] = None,
+    count: Annotated[
+        int, typer.Option("-n", "--count", help="Samples that are looked at.", min=20)
+    ] = 150,
+    fresh: Annotated[
+        int, typer.Option(help="Samples of the next seed on which the outcome is measured.", min=20)
+    ] = 200,
+    layer: Annotated[
+        int | None,
+        typer.Option(
+            help="The layer whose maps are dropped: 0 is the projection, 1 the first convolution "
+            "after it, and so on. Default: 1 (8×8).",
+            show_default=False,
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Drop the maps of a weight above this. Default: 0.", show_default=False),
+    ] = None,
+    maps: Annotated[
+        int | None,
+        typer.Option(help="Drop so many maps instead, those of the highest weights.", min=1),
+    ] = None,
+    keep_only: Annotated[
+        bool, typer.Option("--keep-only", help="Keep these maps and drop all others.")
+    ] = False,
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="CHECKPOINT", help="Write a model that has forgotten the object."),
+    ] = None,
+    save_boxes: Annotated[
+        Path | None,
+        typer.Option(metavar="JSON", help="Write the boxes that were learnt from."),
+    ] = None,
+    seed: options.Seed = 0,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The PNG of the sheet; - writes it to stdout.")
+    ] = Path("forgotten.png"),
+    curve: Annotated[
+        Path | None,
+        typer.Option(
+            help="The PNG of the dose curve. Default: beside the sheet, forgotten-dose.png; none "
+            "with -o -.",
+            show_default=False,
+        ),
+    ] = None,
+    bn: options.BatchNorm = options.BATCH_NORM,
+    no_ema: options.NoAverage = False,
+    json: options.Json = False,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Make the generator forget an object by dropping feature maps (paper §6.3.1, Fig. 6).
+
+    A logistic regression learns which feature maps of a layer speak for the object, from boxes on
+    samples: yours (--annotate, then --boxes), or those that a finder predicts, which learns from
+    real pictures with boxes (--find, --from). The maps with a weight above zero are dropped from all
+    locations of fresh samples. The sheet shows samples, the same without these maps, and without as
+    many random maps; the figures say how often the object, and what else the pictures have boxes of,
+    is found before and after.
+
+    [bold]Examples[/bold]
+
+      dcgan drop-filters rooms --find window --from demo:rooms
+
+      dcgan drop-filters rooms --find window --annotate page.html -n 150
+
+      dcgan drop-filters rooms --boxes boxes.json --save windowless.pt
+
+      dcgan drop-filters bedrooms --find window --from house.zip --labels window_boxes.csv
+    """
+    from dcgan_cli.errors import UsageError
+
+    to_stdout = str(out) == "-"
+    if to_stdout and json:
+        raise UsageError("-o - and --json would both be written to stdout; name a file with -o")
+    if maps is not None and threshold is not None:
+        raise UsageError("--maps says how many maps, --threshold which; give one of the two")
+    if labels is not None and source is None:
+        raise UsageError("--labels holds boxes of real pictures; name these with --from SOURCE")
+    if source is not None and find is None:
+        raise UsageError("--from: what shall be found in these pictures? --find KIND, as in window")
+    if find is None and boxes is None and annotate is None:
+        raise UsageError(
+            "what shall be forgotten? --find KIND --from SOURCE finds it, --annotate PAGE.html "
+            "writes a page to draw boxes on, --boxes FILE reads them"
+        )
+
+    from dcgan_cli.analysis.before_after import Bench, Plan
+    from dcgan_cli.analysis.drawing import Drawing
+    from dcgan_cli.analysis.dropping import activations, choose_layer, rank_maps
+    from dcgan_cli.analysis.forgetting import forget
+    from dcgan_cli.checkpoint.find import find_checkpoint
+    from dcgan_cli.checkpoint.format import load
+    from dcgan_cli.cli.boxing import Samples, write_page
+    from dcgan_cli.cli.finding import boxed_source, learn_from_source
+    from dcgan_cli.render.document import to_json
+    from dcgan_cli.render.dose import encode_dose
+    from dcgan_cli.render.png import encode_sheet
+    from dcgan_cli.render.terminal import findings_table
+    from dcgan_cli.runtime import choose_device, use_threads
+
+    console = Console(quiet)
+    use_threads(threads)
+    machine = choose_device(device)
+    file = find_checkpoint(checkpoint)
+    console.note(f"looking into {file}")
+    model = load(file)
+    drawing = Drawing.of(model, bn, machine, average=not no_ema)
+    number = choose_layer(drawing.generator, layer)  # before any work is done
+    samples = Samples(drawing, seed, count)
+    drawn = None if boxes is None else samples.read(boxes)
+    kind = samples.kind(find, boxes, drawn)
+    finder = None
+    if source is not None or (drawn is None and annotate is None):
+        real = boxed_source(model, source, labels)
+        finder = learn_from_source(console, real, model, kind, machine, seed)
+    if drawn is None and finder is not None:
+        drawn = samples.predict(console, finder, kind)
+    if drawn is not None and save_boxes is not None:
+        from dcgan_cli.data.box_files import write_boxes
+
+        console.write_result(save_boxes, write_boxes(drawn))
+    if annotate is not None:
+        write_page(console, annotate, samples, kind, drawn, json)
+        return
+    assert drawn is not None  # they were given, or predicted
+    if finder is None:
+        finder = samples.learn(console, drawn, model, kind, machine)
+
+    ranking = rank_maps(
+        activations(drawing, number, samples.latents), drawn.boxes, kind, number, seed
+    )
+    plan = Plan(ranking, _chosen(ranking, threshold, maps), keep_only, seed)
+    later = Samples(drawing, seed + 1, fresh)
+    with console.progress("dropping") as bar:
+        bench = Bench.of(drawing, finder, kind, later.latents)
+        report = forget(bench, plan, seed=later.seed, progress=bar)
+    facts = {**report.facts, "seed": seed, "samples": count, "file": str(out)}
+    console.write_result(out, encode_sheet(report.sheets[0]))
+    target = curve or (None if to_stdout else out.with_name(f"{out.stem}-dose.png"))
+    if target is not None:
+        console.write_result(target, encode_dose(report.tables[0], kind, plan.chosen, keep_only))
+        facts["curve"] = str(target)
+    if save is not None:
+        _save(console, save, model, plan, kind, drawing.bn)
+        facts["saved"] = str(save)
+    for note in report.notes:
+        console.note(note)
+    if json:
+        console.result(to_json(replace(report, facts=facts)))
+        return
+    # a picture on stdout leaves no room there for anything else
+    (console.show if to_stdout else console.result_table)(findings_table(report))
+    if not to_stdout:
+        console.result(str(out))
+
+
+def _chosen(ranking: "Ranking", threshold: float | None, maps: int | None) -> int:
+    """How many of the maps in order are dropped. Raises UsageError where it would be none."""
+    from dcgan_cli.errors import UsageError
+
+    total = len(ranking.weights)
+    if maps is not None:
+        if maps > total:
+            raise UsageError(f"--maps {maps}: layer {ranking.layer} has {total} maps")
+        return maps
+    chosen = len(ranking.above(threshold or 0.0))
+    if not chosen:
+        highest = ranking.weights[ranking.order[0]]
+        raise UsageError(
+            f"--threshold {threshold or 0.0:g}: no map has a weight above it, the highest is "
+            f"{highest:.3g}"
+        )
+    return chosen
+
+
+def _save(
+    console: Console,
+    path: Path,
+    model: "Checkpoint",
+    plan: "Plan",
+    kind: str,
+    bn: "BatchNormMode",
+) -> None:
+    """Write the model that has forgotten. Raises StorageError."""
+    from dcgan_cli.analysis.dropping import forgotten
+    from dcgan_cli.checkpoint.format import save
+
+    layer, gone = plan.ranking.layer, plan.gone(plan.chosen)
+    lost = {"object": kind, "layer": layer, "maps": gone, "keep_only": plan.keep_only, "bn": bn}
+    without = forgotten(model, layer, gone, bn)
+    earlier = model.training.get("forgotten", [])
+    save(path, replace(without, training={**model.training, "forgotten": [*earlier, lost]}))
+    console.note(f"{path}: the same pictures are drawn from it with --bn running")

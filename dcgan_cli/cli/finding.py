@@ -1,0 +1,159 @@
+"""From pictures with boxes to a finder of objects, with every step said; for `drop-filters`."""
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.pictures import Request, remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import torch
+
+    from dcgan_cli.analysis.finder import Finder
+    from dcgan_cli.checkpoint.format import Checkpoint
+    from dcgan_cli.data.labels import Boxes
+    from dcgan_cli.data.sources import Source
+    from dcgan_cli.report import Pictures
+
+LEARN = 1000
+"""Pictures that a finder learns from at most."""
+
+
+def boxed_source(
+    model: "Checkpoint", location: str | None, labels: Path | None
+) -> "tuple[Source, Boxes, Request]":
+    """Real pictures with boxes: those at `location`, or those that `model` was trained on.
+
+    Raises UsageError where they have no boxes, SourceError where there are no such pictures.
+    """
+    from dcgan_cli.data.sources import open_source
+    from dcgan_cli.errors import DcganError, UsageError
+
+    if location is None:
+        try:
+            source, request = remembered(model)
+        except DcganError as error:
+            raise UsageError(
+                f"--find learns from real pictures with boxes, and {error}; name some: --from SOURCE"
+            ) from error
+    else:
+        request = Request(location, labels, background=str(model.data.get("background", "white")))
+        # of drawn rooms no more than are looked at: working out the truth of each takes its time
+        limit = LEARN if location == "demo:rooms" else None
+        source = open_source(location, labels=labels, limit=limit)
+    boxes = None if source.labels is None else source.labels.boxes
+    if boxes is None or not len(boxes.picture):
+        raise UsageError(
+            f"--from {source.location}: has no boxes; give a CSV file of them with --labels (file, "
+            "kind, x0, y0, x1, y1 as fractions), or a source that has its own, such as demo:rooms"
+        )
+    return source, boxes, request
+
+
+def learn_from_source(
+    console: Console,
+    found: "tuple[Source, Boxes, Request]",
+    model: "Checkpoint",
+    kind: str,
+    device: "torch.device",
+    seed: int,
+) -> "Finder":
+    """Learn to find what is boxed in real pictures, at most LEARN of those that were looked at.
+
+    Raises UsageError where no box is a `kind`, DcganError where it cannot be found by them.
+    """
+    import numpy as np
+
+    from dcgan_cli.data.decode import Framing, Unreadable, crop_corners, read_picture
+    from dcgan_cli.errors import SourceError
+    from dcgan_cli.runtime import numpy_stream
+
+    source, boxes, request = found
+    check_kind(kind, boxes.kind.tolist(), source.location)
+    framing = Framing(model.model.size, model.model.channels, request.colour())
+    looked = np.flatnonzero(boxes.seen)
+    rows: list[int] = []
+    pictures: list[Pictures] = []
+    sizes = np.zeros((len(boxes.seen), 2), np.int64)
+    with console.progress("reading pictures with boxes") as bar:
+        order = numpy_stream(seed, "boxed pictures").permutation(looked)[:LEARN]
+        for number in order.tolist():
+            with contextlib.suppress(Unreadable):
+                picture, sizes[number] = read_picture(source, number, framing)
+                pictures.append(picture)
+                rows.append(number)
+            bar(len(rows), len(order))
+    if not rows:
+        raise SourceError(f"{source.location}: none of its pictures with boxes can be read")
+    chosen = np.array(rows, np.int64)
+    kept = np.isin(boxes.picture, chosen)
+    width, height = sizes[boxes.picture[kept]].T
+    corners = crop_corners(boxes.corners[kept], width, height)
+    inside = ~np.isnan(corners).any(1)
+    framed = replace(
+        boxes,
+        picture=boxes.picture[kept][inside],
+        kind=boxes.kind[kept][inside],
+        corners=corners[inside],
+    )
+    console.note(
+        f"{source.location}: {source.kind}, {len(rows):,} pictures with boxes are learnt from"
+    )
+    return learn(console, np.stack(pictures), framed.take(chosen), model, kind, device, seed)
+
+
+def learn(
+    console: Console,
+    pictures: "Pictures",
+    boxes: "Boxes",
+    model: "Checkpoint",
+    kind: str,
+    device: "torch.device",
+    seed: int,
+) -> "Finder":
+    """Learn to find what is boxed in `pictures` uint8 [N, S, S, C], and say how well that goes.
+
+    Raises DcganError where `kind` cannot be found.
+    """
+    import torch
+
+    from dcgan_cli.analysis.learning_to_find import fit_finder
+    from dcgan_cli.data.pixels import to_signed
+    from dcgan_cli.errors import DcganError
+
+    discriminator = model.build_discriminator().to(device)
+    with console.progress("learning to find") as bar:
+        finder = fit_finder(
+            to_signed(torch.from_numpy(pictures)), boxes, discriminator, seed=seed, progress=bar
+        )
+    for name, reason in finder.refused.items():
+        if name == kind:
+            raise DcganError(f"a {kind} cannot be found by these boxes: {reason}")
+        console.note(f"not looked for: {name}: {reason}")
+    for name, known in finder.objects.items():
+        whether = known.whether
+        said = "" if whether is None else f", whether there is one {whether.value:.3f} (chance 0.5)"
+        console.note(
+            f"finder: {name}: AUC {known.where.value:.3f} [{known.where.low:.3f}, "
+            f"{known.where.high:.3f}] on {known.where.n} pictures kept back, by the usual place "
+            f"{known.where_usual.value:.3f}{said}"
+        )
+    return finder
+
+
+def check_kind(kind: str, kinds: "Iterable[str]", where: str) -> None:
+    """Raise UsageError, with what comes near, where none of `kinds` is `kind`."""
+    import difflib
+
+    from dcgan_cli.errors import UsageError
+
+    there = sorted(set(kinds))
+    if kind not in there:
+        near = difflib.get_close_matches(kind, there, n=3) or there
+        raise UsageError(
+            f"--find {kind}: {where} has no box of that; there are {', '.join(near) or 'none at all'}"
+        )

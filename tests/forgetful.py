@@ -1,0 +1,92 @@
+"""A real Generator with planted weights: one known feature map paints the object.
+
+Pictures are 16×16 grey. Layer 1 (8×8) has four maps: 0 and 1 paint the scene, waves whose height z
+sets; 2 paints the object, a bright block of 4×4 pixels at one of four places, there where z at that
+place is above 1; 3 is the negative of the object's surroundings: nothing. Batch norm is the identity
+up to its ε, so that everything can be worked out by hand.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from dcgan_cli.checkpoint.format import Checkpoint
+from dcgan_cli.data.labels import Boxes
+from dcgan_cli.model.config import ModelConfig
+from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.model.generator import Generator
+from dcgan_cli.model.latents import Latents
+from dcgan_cli.model.layers import initialise
+
+CONFIG = ModelConfig(
+    size=16, channels=1, z_dim=8, z_dist="normal", ngf=4, ndf=4, kernel=4, projection="channel"
+)
+
+OBJECT = 2
+"""The map of layer 1 that paints the object."""
+
+PLACES = ((0, 1), (1, 3), (2, 0), (3, 2))
+"""Rows and columns, of four, of the places where the object may be; z[i] decides about place i."""
+
+
+def generator(config: ModelConfig = CONFIG) -> Generator:
+    """The planted network."""
+    network = Generator(config)
+    initialise(network, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.weight.fill_(1)
+                module.bias.zero_()
+        project = network.project.linear.weight.zero_().view(8, 4, 4, config.z_dim)
+        for i, (row, column) in enumerate(PLACES):
+            project[OBJECT, row, column, i] = 4
+        for row in range(4):
+            for column in range(4):
+                project[0, row, column, 4 + row % 2] = 1
+                project[1, row, column, 6 + column % 2] = 1
+        shift = network.project.norm.bias
+        assert isinstance(shift, torch.Tensor)
+        shift[OBJECT] = -4
+        shift[:2] = 1
+        block = torch.zeros(4, 4)
+        block[1:3, 1:3] = 1
+        hidden = network.hidden[0][0].weight.zero_()  # type: ignore[index]
+        paint = network.paint.weight.zero_()
+        for number in range(3):
+            hidden[number, number] = block
+            paint[number, 0] = block * (0.3, -0.3, 2.0)[number]
+    return network.eval()
+
+
+def boxes(latents: Latents, kind: str = "block") -> Boxes:
+    """Where the object is in pictures of `latents`, by construction."""
+    pictures, places = np.nonzero(latents[:, :4] > 1)
+    rows = np.array(PLACES, np.float64)[places]
+    corners = np.stack([rows[:, 1], rows[:, 0], rows[:, 1] + 1, rows[:, 0] + 1], 1) / 4
+    return Boxes(
+        pictures.astype(np.int64),
+        np.full(len(pictures), kind),
+        corners,
+        np.ones(len(latents), np.bool_),
+    )
+
+
+def discriminator(config: ModelConfig = CONFIG) -> Discriminator:
+    """Random features, scaled so that they are not all alike."""
+    network = Discriminator(config)
+    initialise(network, torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        network.layers[0][0].weight.mul_(10)  # type: ignore[index]
+    return network
+
+
+def checkpoint(config: ModelConfig = CONFIG, **about: Any) -> Checkpoint:
+    """The planted networks; the average is the same network, the scene a little darker."""
+    network = generator(config)
+    average = {name: values.clone() for name, values in network.state_dict().items()}
+    average["paint.weight"][:2] *= 0.9
+    return Checkpoint(
+        config, network.state_dict(), discriminator(config).state_dict(), average, **about
+    )
