@@ -118,7 +118,7 @@ def closest_table(
     closest: NDArray[np.int64],
 ) -> Table:
     """The pictures that are most likely copies, of what, and by which eye."""
-    rows: list[tuple[str, str, float, float, float, str]] = []
+    rows: list[tuple[str, str, str, float, float, float]] = []
     for number in map(int, closest):
         eye = min(verdicts, key=lambda eye: verdicts[eye].rarity[number])
         verdict, neighbours = verdicts[eye], found[eye]
