@@ -24,7 +24,7 @@ TOP = 32
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Known:
     """One object as the finder knows it.
 

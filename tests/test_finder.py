@@ -1,0 +1,262 @@
+"""The finder: locations and boxes, what is seen, what is learnt, and what is refused."""
+
+from dataclasses import replace
+
+import forgetful
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from dcgan_cli.analysis.drawing import Drawing
+from dcgan_cli.analysis.finder import Finder, presence
+from dcgan_cli.analysis.learning_to_find import fit_finder
+from dcgan_cli.analysis.locations import (
+    auc,
+    aucs_within,
+    inside,
+    mean_auc,
+    outlined,
+    split,
+    usual_place,
+)
+from dcgan_cli.analysis.sight import grid_side, places, seen
+from dcgan_cli.data.labels import Boxes
+from dcgan_cli.errors import DcganError
+from dcgan_cli.model.latents import seeded_latents
+
+COUNT = 200
+
+
+def boxes_of(*rows: tuple[int, float, float, float, float], count: int = 1) -> Boxes:
+    return Boxes(
+        np.array([row[0] for row in rows], np.int64),
+        np.full(len(rows), "block"),
+        np.array([row[1:] for row in rows], np.float64).reshape(-1, 4),
+        np.ones(count, np.bool_),
+    )
+
+
+def test_a_location_is_inside_where_its_centre_is() -> None:
+    mask = inside(boxes_of((0, 0.25, 0.0, 0.75, 0.25)), "block", 4)
+    expected = np.zeros((1, 4, 4), np.bool_)
+    expected[0, 0, 1:3] = True
+    assert np.array_equal(mask, expected)
+    # 0.3 to 0.6 covers the centre 0.375 and not 0.125 or 0.625
+    mask = inside(boxes_of((0, 0.3, 0.3, 0.6, 0.6)), "block", 4)
+    assert np.argwhere(mask).tolist() == [[0, 1, 1]]
+
+
+def test_boxes_of_another_kind_or_picture_are_elsewhere() -> None:
+    boxes = boxes_of((1, 0, 0, 0.5, 0.5), (1, 0.5, 0.5, 1, 1), count=3)
+    mask = inside(boxes, "block", 2)
+    assert np.argwhere(mask).tolist() == [[1, 0, 0], [1, 1, 1]]
+    assert not inside(boxes, "door", 2).any()
+
+
+@given(
+    st.floats(0, 0.98),
+    st.floats(0, 0.98),
+    st.floats(0.001, 1),
+    st.floats(0.001, 1),
+    st.integers(1, 9),
+)
+def test_the_smallest_box_has_a_location(
+    x: float, y: float, width: float, height: float, side: int
+) -> None:
+    x1, y1 = min(1.0, x + width), min(1.0, y + height)
+    mask = inside(boxes_of((0, x, y, x1, y1)), "block", side)[0]
+    assert mask[min(int((y + y1) / 2 * side), side - 1), min(int((x + x1) / 2 * side), side - 1)]
+    # and what is inside is a rectangle
+    assert mask.sum() == mask.any(0).sum() * mask.any(1).sum()
+
+
+def test_outlines_of_connected_parts() -> None:
+    mask = np.zeros((2, 4, 4), np.bool_)
+    mask[0, :2, 0] = mask[0, 1, 1] = True  # an L
+    mask[0, 3, 3] = True  # touches nothing
+    mask[1, 0, 0] = mask[1, 1, 1] = True  # touch at a corner alone
+    found = outlined(mask, "block")
+    assert found.picture.tolist() == [0, 0, 1, 1]
+    assert found.corners.tolist() == [
+        [0, 0, 0.5, 0.5], [0.75, 0.75, 1, 1], [0, 0, 0.25, 0.25], [0.25, 0.25, 0.5, 0.5],
+    ]  # fmt: skip
+    assert found.seen.tolist() == [True, True]
+    assert set(found.kind) == {"block"}
+    assert outlined(mask, "block", fewest=2).picture.tolist() == [0]
+    assert outlined(mask, "block", fewest=9).corners.shape == (0, 4)
+
+
+def test_auc_by_hand() -> None:
+    truth = np.array([True, False, True, False])
+    assert auc(np.array([4.0, 3.0, 2.0, 1.0]), truth) == 0.75
+    assert auc(np.array([1.0, 1.0, 1.0, 1.0]), truth) == 0.5
+    assert auc(np.array([1.0, 0.0, 1.0, 0.0]), truth) == 1
+
+
+def test_auc_within_is_of_each_picture_by_itself() -> None:
+    mask = np.zeros((4, 2, 2), np.bool_)
+    mask[0, 0, 0] = mask[1, 0, 0] = True
+    mask[3] = True
+    scores = np.zeros((4, 2, 2))
+    scores[0] = [[9, 1], [2, 3]]  # right
+    scores[1] = [[100, 300], [200, 0]]  # above two thirds of none: 1/3
+    assert aucs_within(scores, mask).tolist() == [1, pytest.approx(1 / 3)]
+    found = mean_auc(scores, mask)
+    assert (found.value, found.n) == (pytest.approx(2 / 3), 2)
+    assert mean_auc(scores, np.zeros_like(mask)).n == 0
+
+
+def test_the_usual_place_knows_other_folds_alone() -> None:
+    mask = np.zeros((4, 1, 1), np.bool_)
+    mask[:2] = True
+    folds = np.array([0, 1, 0, 1])
+    assert usual_place(mask, folds).ravel().tolist() == [0.5, 0.5, 0.5, 0.5]
+    folds = np.array([0, 0, 1, 1])
+    assert usual_place(mask, folds).ravel().tolist() == [0, 0, 1, 1]
+
+
+@given(st.integers(1, 50), st.integers(1, 7))
+def test_folds_are_of_equal_size(count: int, folds: int) -> None:
+    sizes = np.bincount(split(count, folds, np.random.default_rng(0)), minlength=folds)
+    assert sizes.sum() == count
+    assert sizes.max() - sizes.min() <= 1
+
+
+def test_what_is_seen_at_a_location() -> None:
+    network = forgetful.discriminator()
+    pictures = torch.rand(70, 1, 16, 16) * 2 - 1
+    maps = torch.cat(list(seen(network, pictures)))
+    widths = sum(network.config.discriminator_widths)
+    assert grid_side(network) == 8
+    assert maps.shape == (70, widths + 36, 8, 8)
+    # the first layer has the grid's size: seen as it is
+    with torch.no_grad():
+        first = network.layers[0](pictures.clone())
+    torch.testing.assert_close(maps[:, :4], first)
+    # colours of a 2×2 location stand in the middle of the 6×6 around it
+    colours = maps[:, widths:].unflatten(1, (6, 6))
+    torch.testing.assert_close(colours[:, 2:4, 2:4, 3, 5], pictures[:, 0, 6:8, 10:12])
+    torch.testing.assert_close(colours[:, 0:2, 2:4, 3, 5], pictures[:, 0, 4:6, 10:12])
+    assert not any(module._forward_hooks for module in network.modules())
+    assert places(5)[2, 2].tolist() == [0] * 9
+    assert places(5)[0, 4, :2].tolist() == [1, -1]
+
+
+def planted(count: int = COUNT, seed: int = 0) -> tuple[torch.Tensor, Boxes, NDArray[np.float32]]:
+    """Pictures of the planted generator, and what is in them."""
+    latents = seeded_latents(seed, count, 8, "normal")
+    drawing = Drawing("", forgetful.generator(), "running", True)
+    return drawing.signed(latents), forgetful.boxes(latents), latents
+
+
+@pytest.fixture(scope="module")
+def finder() -> Finder:
+    pictures, boxes, _ = planted()
+    return fit_finder(pictures, boxes, forgetful.discriminator())
+
+
+def test_it_finds_what_was_planted(finder: Finder) -> None:
+    known = finder.objects["block"]
+    assert known.where.value > 0.95
+    assert known.where.low is not None
+    assert known.where.low > known.where_usual.value
+    assert known.whether is not None
+    assert known.whether.value > 0.85
+    assert known.share.value == pytest.approx((planted()[2][:, :4] > 1).any(1).mean())
+    # on pictures that it never saw, at full resolution
+    pictures, boxes, latents = planted(100, seed=5)
+    scores = finder.look(pictures)
+    assert scores.shape == (100, 1, 8, 8)
+    clear = (latents[:, :4] > 1.3).any(1) | ~(latents[:, :4] > 0.9).any(1)
+    truth = (latents[:, :4] > 1).any(1)
+    assert (finder.found(scores)["block"] == truth)[clear].mean() > 0.9
+    found, expected = (inside(each, "block", 8) for each in (finder.boxes(scores, "block"), boxes))
+    overlap = (found & expected).sum() / (found | expected).sum()
+    assert overlap > 0.5
+
+
+def test_boxes_are_only_where_it_is_found(finder: Finder) -> None:
+    scores = finder.look(planted(60, seed=6)[0])
+    assert set(finder.boxes(scores, "block").picture) <= set(
+        np.flatnonzero(finder.found(scores)["block"])
+    )
+
+
+def test_a_picture_is_scored_alike_in_any_company(finder: Finder) -> None:
+    pictures = planted(80, seed=7)[0]
+    np.testing.assert_allclose(finder.look(pictures)[70:], finder.look(pictures[70:]), atol=1e-4)
+
+
+def test_same_seed_same_finder(finder: Finder) -> None:
+    pictures, boxes, _ = planted()
+    again = fit_finder(pictures, boxes, forgetful.discriminator())
+    assert again.objects == finder.objects
+    other = fit_finder(pictures, boxes, forgetful.discriminator(), seed=1)
+    assert other.objects != finder.objects
+    assert np.array_equal(again.look(pictures), finder.look(pictures))
+
+
+def test_pictures_that_nobody_looked_at_are_left_out() -> None:
+    pictures, boxes, _ = planted()
+    looked = np.zeros(COUNT, np.bool_)
+    looked[:150] = True
+    kept = boxes.picture < 150
+    some = Boxes(boxes.picture[kept], boxes.kind[kept], boxes.corners[kept], looked)
+    finder = fit_finder(pictures, some, forgetful.discriminator())
+    alone = fit_finder(pictures[:150], boxes.take(np.arange(150)), forgetful.discriminator())
+    assert finder.pictures == 150
+    assert finder.objects == alone.objects
+
+
+def test_what_cannot_be_found_is_refused_and_said() -> None:
+    pictures, boxes, _ = planted()
+    stream = np.random.default_rng(0)
+    # "ghost" boxes have nothing to do with the pictures; "sky" fills them; "rare" is too rare
+    low = stream.uniform(0, 0.7, (80, 2))
+    more = {
+        "ghost": (stream.integers(0, COUNT, 80), np.concatenate([low, low + 0.3], 1)),
+        "sky": (np.arange(COUNT), np.tile([0.0, 0, 1, 1], (COUNT, 1))),
+        "rare": (np.arange(9), np.tile([0.0, 0, 0.5, 0.5], (9, 1))),
+    }
+    every = replace(
+        boxes,
+        picture=np.concatenate([boxes.picture, *(picture for picture, _ in more.values())]),
+        kind=np.concatenate([boxes.kind, *(np.full(len(p), k) for k, (p, _) in more.items())]),
+        corners=np.concatenate([boxes.corners, *(corners for _, corners in more.values())]),
+    )
+    finder = fit_finder(pictures, every, forgetful.discriminator())
+    assert list(finder.objects) == ["block"]
+    assert set(finder.refused) == {"ghost", "sky", "rare"}
+    assert "9 pictures with it" in finder.refused["rare"]
+    assert "fills" in finder.refused["sky"]
+    only = replace(every, kind=np.where(every.kind == "rare", "rare", "sky"))
+    with pytest.raises(
+        DcganError, match=r"nothing can be found by these boxes: .*rare: 9 pictures"
+    ):
+        fit_finder(pictures, only, forgetful.discriminator())
+    with pytest.raises(DcganError, match="no boxes"):
+        fit_finder(pictures, boxes_of(count=COUNT), forgetful.discriminator())
+
+
+def test_an_object_in_every_picture_passes_at_the_usual_rate() -> None:
+    pictures, boxes, _ = planted(300)
+    there = np.unique(boxes.picture)
+    finder = fit_finder(
+        pictures[torch.from_numpy(there)], boxes.take(there), forgetful.discriminator()
+    )
+    known = finder.objects["block"]
+    assert known.whether is None
+    assert known.share.value == 1
+    assert len(finder.findings()) == 1
+    scores = finder.look(pictures[torch.from_numpy(there)])
+    assert finder.found(scores)["block"].mean() > 0.85
+
+
+def test_presence_is_the_mean_of_the_highest_scores() -> None:
+    scores = np.zeros((2, 8, 8), np.float32)
+    scores[0, 3, 4], scores[0, 5, 5], scores[1, 0, 0] = 5, 3, 8
+    assert presence(scores).tolist() == [4, 4]
+    assert presence(np.full((1, 2, 2), 7, np.float32)).tolist() == [7]
