@@ -12,7 +12,7 @@ ROOT = Path("checkpoints")
 
 LAST = "last.pt"
 
-BUNDLED = ("demo-faces",)
+BUNDLED = ("demo-faces", "demo-rooms")
 """Small trained models that come with the toolkit; the first is what a fresh install draws with."""
 
 
