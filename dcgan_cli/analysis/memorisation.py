@@ -4,9 +4,12 @@ How near a picture lies to its nearest training picture says little by itself: s
 to everything, and in some data everything is near. So the **closeness** of a picture is its distance
 to the nearest training picture as a share of the mean distance to the nearest NEIGHBOURS of them
 (after Carlini et al. 2023, arXiv 2301.13188, §4): about 1 for a picture that is like several others, 0
-for a copy of one, whatever the scale. Softness does not lower it.
+for a copy of one, whatever the scale.
 
-The null are real pictures that are kept back, compared with the same training pictures. A generator
+The null are real pictures that are held out, compared with the same training pictures. Where grain is
+much of all distances, soft pictures come out a little closer than sharp ones, and generators draw
+softly; so each held-out picture is seen as it is and softened, and the closer of the two counts. That
+alone makes the test below stricter, never laxer. A generator
 that copies has more samples in the low tail of their closeness than they have; one that does not may
 be as far off otherwise as it likes. Under the null hypothesis, samples and honest pictures come from
 one distribution, so the number of n samples below the j-th smallest closeness of m honest pictures is
@@ -92,6 +95,20 @@ def _excess(found: Numbers | np.float64, honest: Numbers | np.float64) -> Number
     return np.clip((found - honest) / (1 - honest), 0, 1)
 
 
+def tail_at(rank: int, samples: Numbers, honest: Numbers) -> Tail:
+    """The tail below the `rank`-th smallest (from 1) of `honest` [m], and which of `samples` [n] are in."""
+    n, m = len(samples), len(honest)
+    limit = np.sort(honest)[rank - 1]
+    below = int(np.count_nonzero(samples < limit))
+    p_value = float(betabinom.sf(below - 1, n, rank, m + 1 - rank))
+    return Tail(rank, m, float(limit), below, n, p_value)
+
+
+def ranks(honest: int) -> list[int]:
+    """Where the tails of so many honest pictures end, ascending."""
+    return sorted({max(1, round(share * honest)) for share in TAILS})
+
+
 @dataclass(frozen=True, eq=False)
 class Verdict:
     """What one eye says: closeness of `samples` [n] and of `honest` pictures [m] to the training set."""
@@ -102,15 +119,7 @@ class Verdict:
     @cached_property
     def tails(self) -> tuple[Tail, ...]:
         """The tails, from the smallest; those that would hold the same pictures are one."""
-        n, m = len(self.samples), len(self.honest)
-        ordered = np.sort(self.honest)
-        found: list[Tail] = []
-        for rank in sorted({max(1, round(share * m)) for share in TAILS}):
-            limit = ordered[rank - 1]
-            below = int(np.count_nonzero(self.samples < limit))
-            p_value = float(betabinom.sf(below - 1, n, rank, m + 1 - rank))
-            found.append(Tail(rank, m, float(limit), below, n, p_value))
-        return tuple(found)
+        return tuple(tail_at(rank, self.samples, self.honest) for rank in ranks(len(self.honest)))
 
     @property
     def telling(self) -> Tail:
@@ -166,7 +175,7 @@ def memorised(verdicts: Mapping[str, Verdict]) -> bool:
 
 def detectable(samples: int, honest: int, eyes: int) -> float:
     """The smallest share of `samples` that would be found if they alone were closer than `honest`."""
-    tests = eyes * len({max(1, round(share * honest)) for share in TAILS})
+    tests = eyes * len(ranks(honest))
     counts = np.arange(1, samples + 1)
     enough = counts[tests * betabinom.sf(counts - 1, samples, 1, honest) < LEVEL]
     return float(enough[0] / samples) if len(enough) else np.nan

@@ -32,6 +32,8 @@ from dcgan_cli.analysis.neighbour_report import (
 )
 from dcgan_cli.analysis.neighbours import Neighbours
 from dcgan_cli.analysis.reference import BLOCK, Progress, Question, Training, find
+from dcgan_cli.analysis.views import soften
+from dcgan_cli.data.pixels import to_pictures, to_signed
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.report import Pictures, Report
 from dcgan_cli.runtime import numpy_stream
@@ -70,7 +72,7 @@ def nearest_neighbors(
     device = next(discriminator.parameters()).device
     size, channels = asked.pictures.shape[1], asked.pictures.shape[3]
     shown = asked.pictures[:rows]
-    everything = np.concatenate([asked.pictures, honest])
+    everything = np.concatenate([asked.pictures, honest, softened(honest)])
     by_pixels, by_outlines, by_features = find(
         (
             Question(Pixels(size, channels), shown),
@@ -82,9 +84,9 @@ def nearest_neighbors(
         device,
         progress,
     )
-    n = len(asked)
+    n, m = len(asked), len(honest)
     found = {OUTLINES: by_outlines, FEATURES: by_features}
-    verdicts = {eye: _verdict(neighbours, n) for eye, neighbours in found.items()}
+    verdicts = {eye: _verdict(neighbours, n, m) for eye, neighbours in found.items()}
     rarity = np.stack([verdict.rarity for verdict in verdicts.values()])
     closest = np.lexsort((verdicts[OUTLINES].samples, rarity.min(0)))[:rows]
     blocks: list[Block] = [(np.arange(len(shown)), by_pixels, "px", by_features)]
@@ -99,24 +101,30 @@ def nearest_neighbors(
             "channels": channels,
             "pictures": n,
             "training": len(training.numbers),
-            "held_out": len(honest),
+            "held_out": m,
             "k": k,
             "memorised": memorised(verdicts),
             "p_value": combined(verdicts),
             "level": LEVEL,
-            "detectable": detectable(n, len(honest), len(verdicts)),
+            "detectable": detectable(n, m, len(verdicts)),
             "closest": [int(i) for i in closest],
         },
-        findings=findings(verdicts, found, n, seed),
+        findings=findings(verdicts, found, n, m, seed),
         tables=(tails_table(verdicts), closest_table(asked, training, verdicts, found, closest)),
         sheets=(sheet(asked, training, blocks, k),),
-        notes=notes(verdicts, n, len(honest)),
+        notes=notes(verdicts, n, m),
     )
 
 
-def _verdict(found: Neighbours, n: int) -> Verdict:
+def softened(pictures: Pictures) -> Pictures:
+    """Pictures uint8 [N, S, S, C] at half their resolution, scaled back."""
+    return to_pictures(soften(to_signed(torch.from_numpy(pictures))))
+
+
+def _verdict(found: Neighbours, n: int, m: int) -> Verdict:
+    """Of n pictures asked about and m held out, as they are and softened."""
     close = closeness(found.distances[:, :NEIGHBOURS])
-    return Verdict(close[:n], close[n:])
+    return Verdict(close[:n], np.minimum(close[n : n + m], close[n + m :]))
 
 
 def map_rows(

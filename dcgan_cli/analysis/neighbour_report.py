@@ -64,12 +64,12 @@ def _distances(eye: str, distances: NDArray[np.float64]) -> list[str]:
 
 
 def findings(
-    verdicts: Mapping[str, Verdict], found: Mapping[str, Neighbours], n: int, seed: int
+    verdicts: Mapping[str, Verdict], found: Mapping[str, Neighbours], n: int, m: int, seed: int
 ) -> tuple[Finding, ...]:
     """Share of copies, effect size and distance of each eye, each beside held-out pictures."""
     rows: list[Finding] = []
     for eye, verdict in verdicts.items():
-        of_asked, of_honest = np.split(found[eye].distances[:, 0], [n])
+        of_asked, of_honest, _ = np.split(found[eye].distances[:, 0], [n, n + m])
         where = f"by {EYES[eye]}"
         rows += [
             Finding(
