@@ -327,6 +327,18 @@ def test_a_network_gone_wrong_is_refused() -> None:
 # Measures
 
 
+def test_what_layer_norm_lets_through_is_no_energy() -> None:
+    config = replace(CONFIG, d_norm="layer")
+    stage = scene(noise(4), config)
+    network = stage.network(discriminator(config))
+    view = stage.view(np.arange(4), np.arange(4), np.zeros((4, 2), np.int64))
+    beyond = ~view.fields
+    assert visualise(network, view, "guided").abs().sum(1).numpy()[beyond].max() > 0
+    found = saliency.energy(network, view, "guided")
+    assert found[beyond].max() == 0
+    assert found.max() > 0
+
+
 def test_filled_counts_the_pixels_that_hold_the_energy() -> None:
     fields = np.zeros((4, 4, 4), np.bool_)
     fields[:, :2] = True

@@ -264,7 +264,7 @@ def _findings(
         figures.append(Finding("overlap_same_places", label, gain, Estimate(0.0), "no difference"))
     stages = [name for name in likenesses if name != UNTOUCHED]
     for key, name in (("cascade_top", stages[0]), ("cascade_all", stages[-1])):
-        label = f"rank correlation with itself, layers {name} random"
+        label = f"rank correlation with itself, random layers {name}"
         same = likenesses[UNTOUCHED]
         figures.append(Finding(key, label, likenesses[name], same, "the next map instead"))
     return figures
@@ -297,9 +297,9 @@ def _notes(maxima: Maxima, likenesses: Mapping[str, Estimate], boxes: bool) -> l
         notes.append(f"{silent} of the {len(maxima.response)} maps measured respond to no picture")
     same, *_, whole = likenesses.values()
     notes.append(
-        "how much of a visualisation is about its map: at the same place that of the next map is "
-        f"much the same (rank correlation {same.value:.2f}), that of a random network less "
-        f"({whole.value:.2f})"
+        f"at the same place, the next map's visualisation has a rank correlation of {same.value:.2f} "
+        f"with a map's own, a random network's {whole.value:.2f}: so much is not about the map, or "
+        "not about what was learnt"
     )
     if not boxes:
         notes.append("no boxes of objects are known here: --labels FILE.csv adds some")
