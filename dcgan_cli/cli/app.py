@@ -15,6 +15,7 @@ from dcgan_cli.cli.boundary import run_guarded
 from dcgan_cli.cli.concepts import concepts
 from dcgan_cli.cli.guided_backprop import guided_backprop
 from dcgan_cli.cli.interpolate import interpolate
+from dcgan_cli.cli.probe_svm import probe_svm
 from dcgan_cli.cli.sample import sample
 from dcgan_cli.cli.train import train
 
@@ -23,6 +24,7 @@ COMMANDS = (
     ("sample", sample),
     ("interpolate", interpolate),
     ("arithmetic", arithmetic),
+    ("probe-svm", probe_svm),
     ("concepts", concepts),
     ("guided-backprop", guided_backprop),
 )
