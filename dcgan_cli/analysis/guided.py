@@ -11,12 +11,20 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
 
-from dcgan_cli.analysis.maxima import BRIGHT, Maxima, Scene, Side, chunks, draw_maxima, find_maxima
+from dcgan_cli.analysis.maxima import (
+    BRIGHT,
+    Maxima,
+    Scene,
+    chunks,
+    draw_maxima,
+    find_maxima,
+    list_maxima,
+)
 from dcgan_cli.analysis.saliency import (
     ANY,
     UNTOUCHED,
@@ -192,7 +200,7 @@ def guided_backprop(
             **asdict(choice),
             "pictures": len(pictures),
             "caption": caption,
-            "maxima": _listed(sides, features, pictures, name),
+            "maxima": list_maxima(scene, sides, features, name),
         },
         findings=_findings(found, control, likenesses, bool(kinds)),
         tables=_tables(found, control, likenesses, list(kinds)),
@@ -220,27 +228,6 @@ def _random(config: ModelConfig, seed: int, draw: int) -> Discriminator:
     filters = Discriminator(config)
     initialise(filters, torch_stream(seed, "random filters", draw))
     return filters
-
-
-def _listed(
-    sides: Sequence[Side], features: int, pictures: PictureSet, name: Callable[[int], str]
-) -> list[dict[str, Any]]:
-    """Every maximum that is drawn, for scripts."""
-    return [
-        {
-            "network": network,
-            "map": number,
-            "rank": rank,
-            "picture": origin,
-            "name": name(origin),
-            "response": float(maxima.response[number, rank]),
-            "row": int(maxima.place[number, rank, 0]),
-            "column": int(maxima.place[number, rank, 1]),
-        }
-        for network, _, maxima in sides
-        for number in range(features)
-        for rank, origin in enumerate(pictures.origin[maxima.picture[number]].tolist())
-    ]
 
 
 def _findings(
@@ -284,10 +271,13 @@ def _tables(
         means = (finite_mean(found[0][f"area {kind}"]), *np.mean(pairs, 0).tolist())
         objects.append((kind, *means, gain.value, gain.low, gain.high))
     stages = [(name, like.value, like.low, like.high) for name, like in likenesses.items()]
-    columns = ("object", "area", "trained", "random", "difference", "low", "high")
-    tables = [Table("Energy on objects / chance, at the same places", columns, objects)]
     columns = ("random layers", "rank correlation", "low", "high")
-    return [*tables[: len(objects)], Table("Cascading randomisation", columns, stages)]
+    tables = [Table("Cascading randomisation", columns, stages)]
+    if objects:
+        columns = ("object", "area", "trained", "random", "difference", "low", "high")
+        title = "Energy on objects / chance, at the same places"
+        tables.insert(0, Table(title, columns, objects))
+    return tables
 
 
 def _notes(maxima: Maxima, likenesses: Mapping[str, Estimate], boxes: bool) -> list[str]:

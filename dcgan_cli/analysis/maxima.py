@@ -11,7 +11,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -275,3 +275,24 @@ def _contrasted(seen: Tensor, fields: Tensor) -> Tensor:
         if scale > 0:
             tile.copy_(picture / scale)
     return shown
+
+
+def list_maxima(
+    scene: Scene, sides: tuple[Side, Side], features: int, name: Callable[[int], str]
+) -> list[dict[str, Any]]:
+    """Every maximum of the first `features` maps, for scripts; `name` is of a picture's number."""
+    return [
+        {
+            "network": network,
+            "map": number,
+            "rank": rank,
+            "picture": origin,
+            "name": name(origin),
+            "response": float(maxima.response[number, rank]),
+            "row": int(maxima.place[number, rank, 0]),
+            "column": int(maxima.place[number, rank, 1]),
+        }
+        for network, _, maxima in sides
+        for number in range(features)
+        for rank, origin in enumerate(scene.pictures.origin[maxima.picture[number]].tolist())
+    ]
