@@ -15,6 +15,7 @@ from dcgan_cli.cli.boundary import run_guarded
 from dcgan_cli.cli.concepts import concepts
 from dcgan_cli.cli.guided_backprop import guided_backprop
 from dcgan_cli.cli.interpolate import interpolate
+from dcgan_cli.cli.nearest_neighbors import nearest_neighbors
 from dcgan_cli.cli.probe_svm import probe_svm
 from dcgan_cli.cli.sample import sample
 from dcgan_cli.cli.train import train
@@ -25,6 +26,7 @@ COMMANDS = (
     ("interpolate", interpolate),
     ("arithmetic", arithmetic),
     ("probe-svm", probe_svm),
+    ("nearest-neighbors", nearest_neighbors),
     ("concepts", concepts),
     ("guided-backprop", guided_backprop),
 )
