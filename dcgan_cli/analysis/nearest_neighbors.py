@@ -40,6 +40,7 @@ from dcgan_cli.runtime import numpy_stream
 
 MOST_ON_MAP = 2000
 MAP_GROUPS = ("training pictures", "samples")
+MAP_TITLE = "D's features: training pictures blue, samples orange"
 
 
 def nearest_neighbors(

@@ -74,21 +74,21 @@ def findings(
         rows += [
             Finding(
                 f"copies_{eye}",
-                f"share of copies, {where}",
+                f"copies, {where}",
                 verdict.copies,
                 Estimate(0.0),
                 "held out",
             ),
             Finding(
                 f"closer_{eye}",
-                f"P(closer than a held-out picture), {where}",
+                f"P(closer than one held out), {where}",
                 verdict.closer,
                 Estimate(0.5),
                 "held out",
             ),
             Finding(
                 f"distance_{eye}",
-                f"median distance to the nearest, {where}",
+                f"distance to the nearest, {where}",
                 bootstrap(of_asked, np.median, seed=seed),
                 bootstrap(of_honest, np.median, seed=seed),
                 "held out",

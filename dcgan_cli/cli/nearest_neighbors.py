@@ -236,7 +236,7 @@ def _classified(
 def _map(rows: "torch.Tensor", groups: "NDArray[np.int64]", seed: int) -> bytes:
     """A UMAP as a PNG."""
     from dcgan_cli.analysis.embedding import embed
-    from dcgan_cli.analysis.nearest_neighbors import MAP_GROUPS
+    from dcgan_cli.analysis.nearest_neighbors import MAP_GROUPS, MAP_TITLE
     from dcgan_cli.render.scatter import encode_scatter
 
-    return encode_scatter(embed(rows, seed), groups, MAP_GROUPS, "D's features")
+    return encode_scatter(embed(rows, seed), groups, MAP_GROUPS, MAP_TITLE)
