@@ -15,6 +15,7 @@ import torch.nn.functional as F  # noqa: N812
 from making import write_cifar10, write_svhn
 from numpy.typing import NDArray
 from PIL import Image
+from test_cli import dcgan, one_line
 from test_cli_interpolate import CONFIG, fails, make_checkpoint
 from torch import Tensor
 
@@ -86,7 +87,7 @@ def test_digits_by_their_own_labels(run: Run, work: Path) -> None:
     text = out.decode()
     for said in ("accuracy", "error", "random filters", "k nearest", "22.48 % (SVHN: another data"):
         assert said in text
-    assert "DCGAN − pixels + L2-SVM" in text
+    assert "better than pixels + L2-SVM by" in text
     assert "359 pictures, stratified by class, are kept for the test" in err
     assert "trained on these test pictures too, without their labels" in err
     assert "two-way bootstrap" in err
@@ -120,6 +121,17 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     assert run(*line)[1] == out  # one seed, one document
 
 
+def test_the_installed_command(work: Path) -> None:
+    """As a process: figures on stdout, the rest on stderr, and one line where it fails."""
+    line = ["model.pt", *QUICK, "--controls", "none"]
+    done = dcgan("probe-svm", *line, folder=work)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "Contenders" in done.stdout.decode()
+    assert done.stderr.decode().startswith("looking with the discriminator of model.pt\n")
+    failed = dcgan("probe-svm", *line, "--label-column", "digit", folder=work)
+    assert "there are: label" in one_line(failed, 2)
+
+
 def test_a_csv_of_labels_with_a_split(run: Run, work: Path) -> None:
     write_bands(work / "bands", split=True)
     line = (
@@ -138,6 +150,7 @@ def test_a_csv_of_labels_with_a_split(run: Run, work: Path) -> None:
     assert (held["training_pictures"], held["test_pictures"]) == (18, 18)
     both = json.loads(run(*line, "--test", "bands")[1])
     assert both["confusion"] == answer["confusion"]
+    assert "the column split keeps" not in err
     assert both["test"] == "bands"
 
 

@@ -1,5 +1,6 @@
 """The protocol of a probe: splits, draws, choices, marks and figures, on answers known beforehand."""
 
+import weakref
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -521,6 +522,24 @@ def test_the_report_has_every_contender_and_paired_differences() -> None:
     assert confusion.columns == ("is", "lying", "standing", "none", "pictures")
     assert sum(confusion.rows[0][1:4]) == pytest.approx(100, abs=0.2)  # type: ignore[arg-type]
     assert "CIFAR-10: another data set" in report.findings[0].published
+
+
+def test_one_table_of_features_is_gone_before_the_next_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """50,000 × 28,672 numbers are 5.7 GB: there is room for them once."""
+    made: list[weakref.ref[torch.Tensor]] = []
+    alive: list[int] = []
+
+    def counted(*arguments: Any, **options: Any) -> torch.Tensor:
+        alive.append(sum(ref() is not None for ref in made))
+        table = feature_table(*arguments, **options)
+        made.append(weakref.ref(table))
+        return table
+
+    monkeypatch.setattr("dcgan_cli.analysis.contenders.feature_table", counted)
+    report_of(Budget(per_class=4, draws=1), ("random", "pixels"), ablate=True)
+    assert alive == [0, 1, 0, 1]  # training and test pictures of D, then of random filters
 
 
 def test_the_same_seed_gives_the_same_report() -> None:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from dcgan_cli.analysis.draws import Rows
-from dcgan_cli.analysis.exam import Codes, Exam, Learner, Progress
-from dcgan_cli.analysis.features import GRID, feature_table, reestimate_on
+from dcgan_cli.analysis.exam import Codes, Exam, Learner
+from dcgan_cli.analysis.features import GRID, Progress, feature_table, reestimate_on
 from dcgan_cli.analysis.kmeans import KMeans, standardise
 from dcgan_cli.analysis.learners import NeighbourLearner, SvmLearner, Tables
 from dcgan_cli.analysis.supervised import TRIALS, SupervisedLearner

@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.analysis.draws import Rows, draw_rows, even, split_rows
+from dcgan_cli.analysis.features import Progress
 from dcgan_cli.errors import UsageError
 from dcgan_cli.runtime import numpy_stream
 
 Codes = NDArray[np.int64]
 """Classes by number, from 0."""
-
-Progress = Callable[[int, int], None]
 
 VALIDATION, MOST_VALIDATION = 0.2, 10_000
 """Share of the training pictures that choices are made by, and the most (paper §5.2: 10,000)."""

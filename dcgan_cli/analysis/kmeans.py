@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from dcgan_cli.analysis.draws import Rows
-from dcgan_cli.analysis.exam import Progress
+from dcgan_cli.analysis.features import Progress
 from dcgan_cli.data.batches import Gathers
 from dcgan_cli.data.pixels import to_signed
 

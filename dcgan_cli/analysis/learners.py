@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dcgan_cli.analysis.exam import Chosen, Codes, Lesson, Progress
+from dcgan_cli.analysis.exam import Chosen, Codes, Lesson
+from dcgan_cli.analysis.features import Progress
 from dcgan_cli.analysis.neighbours import nearest
 from dcgan_cli.analysis.svm import TOLERANCE, LinearSvm, fit_path
 

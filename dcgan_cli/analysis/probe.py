@@ -112,17 +112,19 @@ def _report(
             "error", "error", _error(found), beaten and _error(beaten), who, published.error, " %"
         ),
     ]
-    nothing = Estimate(0.0)
-    for name, entry in entries.items():
-        if name in CONTROLS:
-            gain = _percent(difference(own.right, entry.result.right))
-            label = f"DCGAN − {entry.label}"
-            findings.append(
-                Finding(f"over_{name}", label, gain, nothing, "no difference", unit=" %")
-            )
+    gains = {
+        name: _percent(difference(own.right, entry.result.right))
+        for name, entry in entries.items()
+        if name in CONTROLS
+    }
+    for name, gain in gains.items():
+        label = f"better than {LABELS[name]} by"
+        findings.append(
+            Finding(f"over_{name}", label, gain, Estimate(0.0), "no difference", unit=" %")
+        )
     tables = [_table(entries), *_confusion(own, exam), *published.tables]
     return Report(
-        "Probe", _facts(entries, bench, budget), findings, tables, notes=_notes(entries, bench)
+        "Probe", _facts(entries, bench, budget), findings, tables, notes=_notes(gains, exam)
     )
 
 
@@ -192,8 +194,7 @@ def _counts(result: Result, exam: Exam) -> list[list[int]]:
     return cells.reshape(k, k).tolist()
 
 
-def _notes(entries: Mapping[str, Entry], bench: Bench) -> tuple[str, ...]:
-    exam = bench.exam
+def _notes(gains: Mapping[str, Estimate], exam: Exam) -> tuple[str, ...]:
     draws, labels = len(exam.lessons), len(exam.lessons[0].codes)
     if draws > 1:
         reading = (
@@ -208,12 +209,10 @@ def _notes(entries: Mapping[str, Entry], bench: Bench) -> tuple[str, ...]:
             f"the draws overlap: {labels:,} of {exam.pool:,} pictures each, so they differ less "
             "than draws of new pictures would"
         )
-    own = entries[DCGAN].result
-    for name, entry in entries.items():
-        gain = difference(own.right, entry.result.right)
-        if name in CONTROLS and gain.low is not None and gain.low <= 0:
-            verdict = "not better than" if gain.high is None or gain.high >= 0 else "worse than"
-            notes.append(f"DCGAN features are {verdict} {entry.label}: {_why(name)}")
+    for name, gain in gains.items():
+        if gain.low is not None and gain.high is not None and gain.low <= 0:
+            verdict = "worse than" if gain.high < 0 else "not surely better than"
+            notes.append(f"DCGAN features are {verdict} {LABELS[name]}: {_why(name)}")
     return tuple(notes)
 
 

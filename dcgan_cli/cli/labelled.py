@@ -1,5 +1,6 @@
 """From what a person types as sources with labels to classes by number, with every step said."""
 
+import contextlib
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -94,7 +95,9 @@ def read_task(
         if second.is_test is not None:
             asked = asked[second.is_test[asked]]
         if first.is_test is not None:
+            left_out = int(first.is_test[known].sum())
             known = known[~first.is_test[known]]
+            console.note(f"the column {SPLIT} keeps {left_out:,} pictures of --train from learning")
     elif first.is_test is not None and held_out is None:
         second = first
         known, asked = known[~first.is_test[known]], known[first.is_test[known]]
@@ -164,13 +167,13 @@ def _test_side(
     if test.location == train.location and test.labels is None:
         test = replace(test, labels=train.labels)
     if "#" not in test.location:
-        import contextlib
-
         with contextlib.suppress(SourceError):
             open_source(f"{test.location}#test")
             test = replace(test, location=f"{test.location}#test")
     second, _ = _read(console, model, test, column, "--test")
-    same = first.source.fingerprint() == second.source.fingerprint()
+    same = test.location == train.location or (
+        first.source.fingerprint() == second.source.fingerprint()
+    )
     if same and (second.is_test is None or first.is_test is None):
         raise UsageError(
             f"--test {test.location}: the same pictures as --train; leave --test out, and a part "

@@ -297,8 +297,13 @@ def _asked(
 
 
 def _has_seen(model: "Checkpoint", task: Task) -> bool:
-    """Whether the network was trained, without labels, on the very pictures it is examined on."""
-    return model.data.get("fingerprint") == task.sources[1].fingerprint()
+    """Whether the network was trained, without labels, on the pictures that it is examined on."""
+    source = task.sources[1]
+    path, mark, part = source.location.partition("#")
+    place = f"{Path(path).resolve()}{mark}{part}" if Path(path).exists() else source.location
+    return (
+        model.data.get("location") == place or model.data.get("fingerprint") == source.fingerprint()
+    )
 
 
 def _facts(
