@@ -29,7 +29,7 @@ Role = Literal["pos", "neg", "add"]
 NOISE = 0.25
 """Half the width of the neighbours' uniform noise (paper §6.3.2)."""
 
-EXEMPLARS = 8
+EXEMPLARS = 16
 """Averaged where a concept has so many: steadier than the paper's 3 (README says how much)."""
 
 TILES = 9

@@ -47,7 +47,7 @@ def arithmetic(
         int | None,
         typer.Option(
             help="How many exemplars of each term are averaged (paper: 3, and 4 for --turn). "
-            "Default: 8, where a concept has so many.",
+            "Default: 16, where a concept has so many.",
             min=1,
         ),
     ] = None,

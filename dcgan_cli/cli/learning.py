@@ -12,7 +12,7 @@ from dcgan_cli.cli.naming import open_model, write
 from dcgan_cli.cli.pictures import Request
 from dcgan_cli.cli.results import conclude
 
-SAMPLES, EXEMPLARS = 4096, 16
+SAMPLES, EXEMPLARS = 4096, 32
 
 
 def learn(
