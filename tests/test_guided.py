@@ -154,7 +154,8 @@ def test_rules_of_deep_perceptrons(widths: list[int], seed: int, rule: Rule) -> 
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning:captum")
 def test_guided_is_captums_on_a_relu_network() -> None:
-    attr = pytest.importorskip("captum.attr")
+    from captum import attr
+
     torch.manual_seed(0)
     network = nn.Sequential(
         nn.Conv2d(3, 8, 4, 2, 1),
