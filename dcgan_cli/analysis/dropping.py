@@ -1,17 +1,19 @@
 """Which feature maps of the generator speak for an object (paper §6.3.1), and drawing without them.
 
 On one layer's activations a logistic regression predicts, location by location, 'inside a box of the
-object': positives inside the boxes, negatives random locations of the same samples. The feature maps
-with a weight above a threshold are dropped, which is to say zero everywhere.
+object'. The feature maps with a weight above a threshold are dropped: zero everywhere.
 
-The paper does not say how the regression was regularised, but what is dropped hangs on it: without
-any, half of all weights are above zero by chance alone. Here it is sparse (analysis.sparse), as sparse
-as it can be while it predicts held-out samples as well as any (the one-standard-error rule, Breiman
-et al. 1984), so that a weight above zero means that the map is needed.
+The paper takes negatives from anywhere in the same samples and does not say how its regression was
+regularised. What is dropped hangs on both, and here they are chosen for forgetting:
 
-Activations are divided by their spread first: a weight is the change in log-odds for one standard
-deviation of its map, and the penalty presses on all maps alike. That keeps the sign, by which the
-paper chooses.
+- Negatives are the same locations in other samples, each place counting as much outside boxes as
+  inside. Else the maps of the places where an object usually is (walls, for windows) speak for it too.
+- The regression is an elastic net (analysis.elastic_net). A plain one predicts as well from any few of
+  the maps that say the same, while the others go on painting the object; and with nothing to keep them
+  at zero, half of all weights are above it by chance.
+
+Activations are divided by their spread first: a weight is for one standard deviation of its map, and
+the penalties press on all maps alike. That keeps the sign, by which the paper chooses.
 """
 
 from collections.abc import Sequence
@@ -20,21 +22,12 @@ from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dcgan_cli.analysis.drawing import Drawing
+from dcgan_cli.analysis.elastic_net import Numbers, elastic_net
 from dcgan_cli.analysis.intervals import bootstrap
-from dcgan_cli.analysis.locations import (
-    Mask,
-    aucs_within,
-    having,
-    inside,
-    mean_auc,
-    split,
-    usual_place,
-)
-from dcgan_cli.analysis.sparse import Numbers, sparse_weights
+from dcgan_cli.analysis.locations import Mask, aucs_in_place, having, inside, split
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.errors import DcganError, UsageError
@@ -56,11 +49,9 @@ FOLDS = 5
 FEWEST = 10
 """Samples with a box below which nothing can be learnt from them."""
 
-NEGATIVES = 4
-"""Locations outside boxes that are learnt from, for each one inside."""
-
-PENALTIES = (0.5, 0.3, 0.2, 0.12, 0.07, 0.04)
-"""Penalties that are tried, the sparsest first; below the last one few weights are zero."""
+L1, RIDGE = 0.35, 10.0
+"""Penalties of the elastic net: by the first, a map gets a weight where it tells at least about a third
+as much as the map that tells most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,22 +61,21 @@ class Ranking:
     Attributes:
         layer: which one, as `layer_module` counts.
         weights: of each map, float64 [C], in log-odds a standard deviation.
-        penalty: how sparse the regression was made.
-        where: how well the activations tell inside from outside on samples that were not learnt
-            from: AUC within samples.
-        where_usual: the same of a classifier that knows the place alone.
+        contrast: by how many standard deviations each is higher inside boxes than at the same
+            places outside them, float64 [C].
+        auc: how well the maps tell inside from outside at the same place, on samples that were not
+            learnt from; chance is 0.5.
     """
 
     layer: int
     weights: Numbers
-    penalty: float
-    where: Estimate
-    where_usual: Estimate
+    contrast: Numbers
+    auc: Estimate
 
     @property
     def order(self) -> list[int]:
-        """All maps, the one that speaks most for the object first."""
-        return np.argsort(-self.weights, kind="stable").tolist()
+        """All maps, the one that speaks most for the object first; equal weights by contrast."""
+        return np.lexsort((-self.contrast, -self.weights)).tolist()
 
     def above(self, threshold: float) -> list[int]:
         """The maps of a weight above `threshold`, in order."""
@@ -137,8 +127,8 @@ def without(drawing: Drawing, layer: int, maps: Sequence[int], latents: Latents)
 def rank_maps(maps: Tensor, boxes: Boxes, kind: str, layer: int, seed: int) -> Ranking:
     """Learn which of `maps` [N, C, s, s], the activations of `layer`, speak for `kind`.
 
-    Samples that were not looked at are left out. Raises DcganError where too few have a box, or the
-    activations do not tell inside from outside on samples that were not learnt from.
+    Samples that were not looked at are left out; `seed` is of the folds that `auc` is measured by.
+    Raises DcganError where too few samples have a box, or the maps do not tell inside from outside.
     """
     looked = np.flatnonzero(boxes.seen)
     mask = inside(boxes.take(looked), kind, maps.shape[-1])
@@ -151,40 +141,30 @@ def rank_maps(maps: Tensor, boxes: Boxes, kind: str, layer: int, seed: int) -> R
     seen = maps[torch.from_numpy(looked)].numpy().transpose(0, 2, 3, 1).astype(np.float64)
     spread = seen.std((0, 1, 2))
     seen /= np.where(spread > 0, spread, 1)
-    stream = numpy_stream(seed, "feature maps", layer)
-    chosen = mask | (stream.random(mask.shape) < NEGATIVES * mask.mean() / (1 - mask).mean())
-    folds = split(len(looked), FOLDS, stream)
-    penalty, aucs = _sparsest(seen, mask, chosen, folds)
-    where = bootstrap(aucs)
-    if where.low is None or where.low <= 0.5:
+    folds = split(len(looked), FOLDS, numpy_stream(seed, "feature maps", layer))
+    scores = np.empty(mask.shape)
+    for fold in range(FOLDS):
+        held = folds == fold
+        scores[held] = seen[held] @ _learn(seen[~held], mask[~held])[0]
+    found = bootstrap(aucs_in_place(scores, mask))
+    if found.low is None or found.low <= 0.5:
         raise DcganError(
-            f"layer {layer} does not tell {kind} from the rest: AUC {where.value:.2f} on samples "
-            "that were not learnt from, chance is 0.5; look at more samples (-n) or try another "
-            "--layer"
+            f"the maps of layer {layer} do not tell a {kind} from what else is at its place: AUC "
+            f"{found.value:.2f} on samples that were not learnt from, chance is 0.5; look at more "
+            "samples (-n) or try another --layer"
         )
-    weights = sparse_weights(seen[chosen], mask[chosen], penalty)
-    return Ranking(layer, weights, penalty, where, mean_auc(usual_place(mask, folds), mask))
+    return Ranking(layer, *_learn(seen, mask), found)
 
 
-def _sparsest(
-    seen: Numbers, mask: Mask, chosen: Mask, folds: NDArray[np.int64]
-) -> tuple[float, Numbers]:
-    """The highest penalty that is within a standard error of the best, and its held-out AUCs."""
-    trials: list[Numbers] = []
-    for penalty in PENALTIES:
-        scores = np.empty(mask.shape)
-        for fold in range(FOLDS):
-            held = folds == fold
-            others = chosen & ~held[:, None, None]
-            scores[held] = seen[held] @ sparse_weights(seen[others], mask[others], penalty)
-        trials.append(aucs_within(scores, mask))
-    best = max(trials, key=np.mean)
-    enough = best.mean() - best.std() / np.sqrt(len(best))
-    return next(
-        (penalty, aucs)
-        for penalty, aucs in zip(PENALTIES, trials, strict=True)
-        if aucs.mean() >= enough
-    )
+def _learn(seen: Numbers, mask: Mask) -> tuple[Numbers, Numbers]:
+    """Weights and contrast [C] of the maps `seen` [N, s, s, C], both sides of `mask` matched by place."""
+    share = mask.mean(0)
+    counts = np.where(mask, 1.0, share / np.maximum(1 - share, 1e-9))
+    # where it always or never is, there is nothing to compare
+    kept = np.broadcast_to((share > 0) & (share < 1), mask.shape)
+    rows, truth, counts = seen[kept], mask[kept], counts[kept]
+    contrast = (np.where(truth, counts, -counts) @ rows) / counts[truth].sum()
+    return elastic_net(rows, truth, counts, L1, RIDGE), contrast
 
 
 def forgotten(

@@ -55,7 +55,6 @@ def forget(
         "feature_maps": len(ranking.weights),
         "chosen": chosen,
         "keep_only": plan.keep_only,
-        "penalty": ranking.penalty,
         "fresh_samples": len(bench.latents),
         "random_draws": len(dose.random),
         "size": config.size,
@@ -63,12 +62,15 @@ def forget(
         "bn": bench.drawing.bn,
         "ema": bench.drawing.average,
     }
-    weights = [[number, float(ranking.weights[number])] for number in ranking.order]
+    weights = [
+        [number, float(ranking.weights[number]), float(ranking.contrast[number])]
+        for number in ranking.order
+    ]
     return Report(
         "Forgetting",
         facts,
         findings=_findings(bench, plan, dose),
-        tables=(_curve(bench, doses), Table("Maps", ("map", "weight"), weights)),
+        tables=(_curve(bench, doses), Table("Maps", ("map", "weight", "contrast"), weights)),
         sheets=(_sheet(bench, plan, seed, columns),),
         notes=(_summary(bench, plan, dose),),
     )
@@ -94,14 +96,13 @@ def _findings(bench: Bench, plan: Plan, dose: Dose) -> list[Finding]:
 
     before = proportion(int(bench.found[kind].sum()), len(bench.latents))
     learnt = bench.finder.objects[kind].share
-    ranking = plan.ranking
     rows = [
         Finding(
-            "maps_where",
-            f"the maps tell where a {kind} is (AUC within samples kept back)",
-            ranking.where,
-            ranking.where_usual,
-            "where it usually is",
+            "maps_auc",
+            f"the maps tell a {kind} from what else is at its place (AUC)",
+            plan.ranking.auc,
+            Estimate(0.5),
+            "chance",
         ),
         Finding(
             "found_before", f"a {kind} is found, all maps there", before, learnt, "learnt from"

@@ -98,6 +98,22 @@ def mean_auc(scores: Scores, mask: Mask) -> Estimate:
     return bootstrap(values) if len(values) else Estimate(np.nan, n=0)
 
 
+def aucs_in_place(scores: Scores, mask: Mask) -> NDArray[np.float64]:
+    """How well `scores` tell inside from outside at the same location of other pictures, [M].
+
+    One value for each picture with anything inside: the mean over its locations inside of the share
+    of pictures with nothing there that score lower; ties count half. Knowing the place is no help:
+    chance is 0.5. Locations where all pictures are inside say nothing.
+    """
+    flat, truth = scores.reshape(len(scores), -1), mask.reshape(len(mask), -1)
+    wins = np.full(truth.shape, np.nan)
+    for place in np.flatnonzero(truth.any(0) & ~truth.all(0)):
+        own = truth[:, place]
+        gap = flat[own, place][:, None] - flat[~own, place]
+        wins[own, place] = ((gap > 0) + 0.5 * (gap == 0)).mean(1)
+    return np.nanmean(wins[~np.isnan(wins).all(1)], 1)
+
+
 def usual_place(mask: Mask, folds: NDArray[np.int64]) -> Scores:
     """The share of the other folds' pictures in which a location is inside, [N, side, side].
 
