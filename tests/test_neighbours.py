@@ -134,6 +134,9 @@ def test_products_and_measuring_in_pieces_change_nothing(monkeypatch: pytest.Mon
         found = search.result()
         answers.append(found.indices.tobytes() + found.distances.tobytes())
     assert answers[0] == answers[1]
+    apart = (queries[:, :, None] - rows).double().square().sum(-1).amin(1).sqrt().numpy()
+    order = np.argsort(apart, axis=1, kind="stable")[:, :5]
+    assert answers[0] == order.tobytes() + np.take_along_axis(apart, order, 1).tobytes()
 
 
 class Endless:
