@@ -22,7 +22,7 @@ from dcgan_cli.analysis.locations import (
     split,
     usual_place,
 )
-from dcgan_cli.analysis.sight import grid_side, places, seen
+from dcgan_cli.analysis.sight import Linear, grid_side, look, places
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.errors import DcganError
 from dcgan_cli.model.latents import seeded_latents
@@ -128,7 +128,9 @@ def test_folds_are_of_equal_size(count: int, folds: int) -> None:
 def test_what_is_seen_at_a_location() -> None:
     network = forgetful.discriminator()
     pictures = torch.rand(70, 1, 16, 16) * 2 - 1
-    maps = torch.cat(list(seen(network, pictures)))
+    sights = list(look(network, pictures))
+    assert [len(sight) for sight in sights] == [64, 6]
+    maps = torch.cat([sight.features() for sight in sights])
     widths = sum(network.config.discriminator_widths)
     assert grid_side(network) == 8
     assert maps.shape == (70, widths + 36, 8, 8)
@@ -140,6 +142,11 @@ def test_what_is_seen_at_a_location() -> None:
     colours = maps[:, widths:].unflatten(1, (6, 6))
     torch.testing.assert_close(colours[:, 2:4, 2:4, 3, 5], pictures[:, 0, 6:8, 10:12])
     torch.testing.assert_close(colours[:, 0:2, 2:4, 3, 5], pictures[:, 0, 4:6, 10:12])
+    # weighing before the grid is the same as after
+    weights, place = torch.randn(3, widths + 36), torch.randn(3, 8, 8)
+    scores = np.concatenate([Linear(weights, place)(sight) for sight in sights])
+    expected = torch.einsum("nfyx,kf->nkyx", maps, weights) + place
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
     assert not any(module._forward_hooks for module in network.modules())
     assert places(5)[2, 2].tolist() == [0] * 9
     assert places(5)[0, 4, :2].tolist() == [1, -1]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dcgan_cli.analysis.locations import Flags, outlined
-from dcgan_cli.analysis.sight import Grids, Linear, seen
+from dcgan_cli.analysis.sight import Grids, Linear, look
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.report import Estimate, Finding
@@ -59,8 +59,8 @@ class Finder:
     def look(self, signed: Tensor, progress: Progress = lambda done, total: None) -> Grids:
         """Scores of pictures [N, C, S, S] in [−1, 1] by `objects`: [N, objects, side, side]."""
         parts: list[Grids] = []
-        for maps in seen(self._discriminator, signed):
-            parts.append(self._linear(maps))
+        for sight in look(self._discriminator, signed):
+            parts.append(self._linear(sight))
             progress(sum(map(len, parts)), len(signed))
         return np.concatenate(parts)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from dcgan_cli.analysis.finder import Finder, Known, Progress, presence
 from dcgan_cli.analysis.intervals import bootstrap
 from dcgan_cli.analysis.locations import Flags, Mask, having, inside, mean_auc, split, usual_place
-from dcgan_cli.analysis.sight import Grids, Linear, grid_side, places, seen
+from dcgan_cli.analysis.sight import Grids, Linear, Sight, grid_side, look, places
 from dcgan_cli.analysis.views import soften
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.errors import DcganError
@@ -70,23 +70,24 @@ def fit_finder(
     folds = split(len(looked), FOLDS, stream)
     rows = _rows(list(truth.values()), stream)
 
-    def pieces(first: int) -> Iterator[tuple[slice, Tensor]]:
+    def pieces(first: int) -> Iterator[tuple[slice, Sight]]:
         done = 0
-        for maps in seen(discriminator, softened):
-            yield slice(done, done + len(maps)), maps
-            done += len(maps)
+        for sight in look(discriminator, softened):
+            yield slice(done, done + len(sight)), sight
+            done += len(sight)
             progress(first + done, 2 * len(looked))
 
     taken: list[Tensor] = []
-    for piece, maps in pieces(0):
-        picked = torch.from_numpy(rows[piece])[:, None].expand(-1, maps.shape[1], -1)
-        taken.append(maps.flatten(2).gather(2, picked))
+    for piece, sight in pieces(0):
+        features = sight.features().flatten(2)
+        picked = torch.from_numpy(rows[piece])[:, None].expand(-1, features.shape[1], -1)
+        taken.append(features.gather(2, picked))
     fitted = _fit(torch.cat(taken).transpose(1, 2), rows, truth, folds)
     held_out = np.empty((len(looked), len(truth), *fitted[0].place.shape[1:]), np.float32)
-    for piece, maps in pieces(len(looked)):
+    for piece, sight in pieces(len(looked)):
         for fold, linear in enumerate(fitted):
             own = folds[piece] == fold
-            held_out[piece][own] = linear(maps[torch.from_numpy(own)])
+            held_out[piece][own] = linear(sight)[own]
 
     objects: dict[str, Known] = {}
     for place, (kind, mask) in enumerate(truth.items()):
@@ -99,7 +100,7 @@ def fit_finder(
         raise _nothing(refused)
     kept = torch.tensor([place for place, kind in enumerate(truth) if kind in objects])
     mean = Linear(
-        torch.stack([linear.sight for linear in fitted]).mean(0)[kept],
+        torch.stack([linear.weights for linear in fitted]).mean(0)[kept],
         torch.stack([linear.place for linear in fitted]).mean(0)[kept],
     )
     return Finder(objects, refused, len(looked), discriminator, mean)
@@ -163,9 +164,9 @@ def _fit(
             model.fit(x, flat)
             intercept = np.asarray(model.intercept_)
             weights = torch.from_numpy(model.coef_[0].astype(np.float32))
-            sight = weights[:sights] / spread
-            rest = float(intercept[0]) - float(sight @ mean)
-            linear.append((sight, place @ weights[sights:] + rest))
+            own = weights[:sights] / spread
+            rest = float(intercept[0]) - float(own @ mean)
+            linear.append((own, place @ weights[sights:] + rest))
         fitted.append(Linear(*map(torch.stack, zip(*linear, strict=True))))
     return fitted
 

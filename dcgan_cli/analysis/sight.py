@@ -1,6 +1,6 @@
 """What is seen at the locations of a picture: the discriminator's features, colours, and the place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,9 @@ from dcgan_cli.model.taps import captured, evaluating
 GRID = 16
 """Locations a side, at most."""
 
+AROUND = 6
+"""Side of the square of colours that is seen around a location, which is 2 × 2 of them itself."""
+
 CHUNK = 64
 
 Grids = NDArray[np.float32]
@@ -26,30 +29,55 @@ def grid_side(discriminator: Discriminator) -> int:
     return min(GRID, discriminator.config.size // 2)
 
 
-@torch.no_grad()
-def seen(discriminator: Discriminator, signed: Tensor) -> Iterator[Tensor]:
-    """What is seen at each location of pictures [N, C, S, S], CHUNK of them at a time.
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What is seen in n pictures: all layers of the discriminator (paper §5.1), and colours.
 
-    Yields [n, F, side, side]: every convolution layer after its activation (paper §5.1), finer maps
-    averaged and coarser ones widened to the grid; and the colours of the location and its eight
-    neighbours, in 2 × 2 parts each.
+    Attributes:
+        maps: of each convolution layer after its activation, [n, C, s, s].
+        colours: with a margin that repeats the edge, [n, channels, 2·side + 4, 2·side + 4].
     """
+
+    maps: Sequence[Tensor]
+    colours: Tensor
+    side: int
+
+    def __len__(self) -> int:
+        return len(self.colours)
+
+    def features(self) -> Tensor:
+        """Everything at each location, [n, F, side, side]; finer maps averaged, coarser widened."""
+        around = F.unfold(self.colours, AROUND, stride=2).unflatten(2, (self.side, self.side))
+        return torch.cat([*(self._to_grid(layer) for layer in self.maps), around], 1)
+
+    def weighed(self, weights: Tensor) -> Tensor:
+        """`weights` [K, F] times `features`, [n, K, side, side]: weighed first, which is cheaper."""
+        sizes = [layer.shape[1] for layer in self.maps]
+        *of_maps, of_colours = weights.split([*sizes, weights.shape[1] - sum(sizes)], 1)
+        kernel = of_colours.unflatten(1, (-1, AROUND, AROUND))
+        total = F.conv2d(self.colours, kernel, stride=2)
+        for layer, own in zip(self.maps, of_maps, strict=True):
+            total += self._to_grid(F.conv2d(layer, own[:, :, None, None]))
+        return total
+
+    def _to_grid(self, maps: Tensor) -> Tensor:
+        if maps.shape[-1] >= self.side:
+            return F.adaptive_avg_pool2d(maps, self.side)
+        return F.interpolate(maps, (self.side, self.side), mode="bilinear", align_corners=False)
+
+
+@torch.no_grad()
+def look(discriminator: Discriminator, signed: Tensor) -> Iterator[Sight]:
+    """What is seen in pictures [N, C, S, S] in [−1, 1], CHUNK of them at a time, on the CPU."""
     device = next(discriminator.parameters()).device
     side = grid_side(discriminator)
+    margin = ((AROUND - 2) // 2,) * 4
     with evaluating(discriminator), captured(list(discriminator.layers)) as maps:
         for chunk in signed.split(CHUNK):
             maps.clear()
             discriminator(chunk.to(device))
-            rows = [_to_grid(layer.float(), side).cpu() for layer in maps]
-            colours = F.pad(F.adaptive_avg_pool2d(chunk, 2 * side), (2, 2, 2, 2), mode="replicate")
-            rows.append(F.unfold(colours, 6, stride=2).unflatten(2, (side, side)))
-            yield torch.cat(rows, 1)
-
-
-def _to_grid(maps: Tensor, side: int) -> Tensor:
-    if maps.shape[-1] >= side:
-        return F.adaptive_avg_pool2d(maps, side)
-    return F.interpolate(maps, (side, side), mode="bilinear", align_corners=False)
+            colours = F.pad(F.adaptive_avg_pool2d(chunk, 2 * side), margin, mode="replicate")
+            yield Sight([layer.float().cpu() for layer in maps], colours, side)
 
 
 def places(side: int) -> Tensor:
@@ -61,11 +89,11 @@ def places(side: int) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """Scores of locations: `sight` [K, F] times what is seen there, plus `place` [K, side, side]."""
+    """Scores of locations: `weights` [K, F] times what is seen, plus `place` [K, side, side]."""
 
-    sight: Tensor
+    weights: Tensor
     place: Tensor
 
-    def __call__(self, maps: Tensor) -> Grids:
-        """Scores [N, K, side, side] of what is seen [N, F, side, side]."""
-        return (torch.einsum("nfyx,kf->nkyx", maps, self.sight) + self.place).numpy()
+    def __call__(self, sight: Sight) -> Grids:
+        """Scores [n, K, side, side]."""
+        return (sight.weighed(self.weights) + self.place).numpy()
