@@ -1,9 +1,9 @@
 """A real Generator with planted weights: one known feature map paints the object.
 
-Pictures are 16×16 grey. Layer 1 (8×8) has four maps: 0 and 1 paint the scene, waves whose height z
+Pictures are 16×16 grey. Layer 1 (8×8) has four maps: 0 and 1 paint the scene, stripes whose levels z
 sets; 2 paints the object, a bright block of 4×4 pixels at one of four places, there where z at that
-place is above 1; 3 is the negative of the object's surroundings: nothing. Batch norm is the identity
-up to its ε, so that everything can be worked out by hand.
+place is above 1; 3 is zero everywhere. Layer 0 (4×4) has eight: the first three are what the three
+above are made from. Batch norm is the identity up to its ε, so everything can be worked out by hand.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from dcgan_cli.analysis.drawing import Drawing
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.model.config import ModelConfig
@@ -24,7 +25,7 @@ CONFIG = ModelConfig(
 )
 
 OBJECT = 2
-"""The map of layer 1 that paints the object."""
+"""The map that paints the object, on either layer."""
 
 PLACES = ((0, 1), (1, 3), (2, 0), (3, 2))
 """Rows and columns, of four, of the places where the object may be; z[i] decides about place i."""
@@ -42,22 +43,26 @@ def generator(config: ModelConfig = CONFIG) -> Generator:
         project = network.project.linear.weight.zero_().view(8, 4, 4, config.z_dim)
         for i, (row, column) in enumerate(PLACES):
             project[OBJECT, row, column, i] = 4
-        for row in range(4):
-            for column in range(4):
-                project[0, row, column, 4 + row % 2] = 1
-                project[1, row, column, 6 + column % 2] = 1
+        for line in range(4):
+            project[0, line, :, 4 + line % 2] = 1
+            project[1, :, line, 6 + line % 2] = 1
         shift = network.project.norm.bias
         assert isinstance(shift, torch.Tensor)
         shift[OBJECT] = -4
-        shift[:2] = 1
+        shift[:OBJECT] = 1
         block = torch.zeros(4, 4)
         block[1:3, 1:3] = 1
         hidden = network.hidden[0][0].weight.zero_()  # type: ignore[index]
         paint = network.paint.weight.zero_()
-        for number in range(3):
+        for number, level in enumerate((0.3, -0.3, 2.0)):
             hidden[number, number] = block
-            paint[number, 0] = block * (0.3, -0.3, 2.0)[number]
+            paint[number, 0] = block * level
     return network.eval()
+
+
+def drawing() -> Drawing:
+    """The planted network as a Drawing."""
+    return Drawing("0123456789ab", generator(), "running", True)
 
 
 def boxes(latents: Latents, kind: str = "block") -> Boxes:
@@ -82,11 +87,9 @@ def discriminator(config: ModelConfig = CONFIG) -> Discriminator:
     return network
 
 
-def checkpoint(config: ModelConfig = CONFIG, **about: Any) -> Checkpoint:
-    """The planted networks; the average is the same network, the scene a little darker."""
-    network = generator(config)
-    average = {name: values.clone() for name, values in network.state_dict().items()}
-    average["paint.weight"][:2] *= 0.9
-    return Checkpoint(
-        config, network.state_dict(), discriminator(config).state_dict(), average, **about
-    )
+def checkpoint(**about: Any) -> Checkpoint:
+    """The planted networks; the average is the same network, its scene a little darker."""
+    last = generator().state_dict()
+    average = {name: values.clone() for name, values in last.items()}
+    average["paint.weight"][:OBJECT] *= 0.9
+    return Checkpoint(CONFIG, last, discriminator().state_dict(), average, **about)

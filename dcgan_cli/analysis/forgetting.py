@@ -131,9 +131,9 @@ def _findings(bench: Bench, plan: Plan, dose: Dose) -> list[Finding]:
             ),
             beside(
                 "focus",
-                "inside / outside",
-                bootstrap(own.change, _ratio),
-                lambda outcome: _ratio(outcome.change),
+                "inside / (inside + outside), 0.5 is everywhere alike",
+                bootstrap(own.change, _focus),
+                lambda outcome: _focus(outcome.change),
             ),
         ]
     scene = bootstrap(own.scene)
@@ -165,10 +165,10 @@ def _fall(rows: Numbers) -> float:
     return float(1 - after / before) if before else float("nan")
 
 
-def _ratio(rows: Numbers) -> float:
-    """The mean of column 0 over that of column 1."""
+def _focus(rows: Numbers) -> float:
+    """The mean of column 0 as a share of both columns' means."""
     inner, outer = rows.mean(0)
-    return float(inner / outer) if outer else float("nan")
+    return float(inner / (inner + outer)) if inner + outer else float("nan")
 
 
 def _curve(bench: Bench, doses: list[Dose]) -> Table:
