@@ -100,8 +100,16 @@ def tail_at(rank: int, samples: Numbers, honest: Numbers) -> Tail:
     n, m = len(samples), len(honest)
     limit = np.sort(honest)[rank - 1]
     below = int(np.count_nonzero(samples < limit))
-    p_value = float(betabinom.sf(below - 1, n, rank, m + 1 - rank))
-    return Tail(rank, m, float(limit), below, n, p_value)
+    return Tail(rank, m, float(limit), below, n, float(_at_least(n, rank, m)[below]))
+
+
+def _at_least(n: int, rank: int, m: int) -> Numbers:
+    """The probability of 0, 1, … n or more of n samples below the `rank`-th of m honest pictures, [n + 1].
+
+    Summed from the far end, so that the small ones are exact too.
+    """
+    exactly = betabinom.pmf(np.arange(n + 1), n, rank, m + 1 - rank)
+    return np.minimum(exactly[::-1].cumsum()[::-1], 1)
 
 
 def ranks(honest: int) -> list[int]:
@@ -176,6 +184,5 @@ def memorised(verdicts: Mapping[str, Verdict]) -> bool:
 def detectable(samples: int, honest: int, eyes: int) -> float:
     """The smallest share of `samples` that would be found if they alone were closer than `honest`."""
     tests = eyes * len(ranks(honest))
-    counts = np.arange(1, samples + 1)
-    enough = counts[tests * betabinom.sf(counts - 1, samples, 1, honest) < LEVEL]
+    enough = np.flatnonzero(tests * _at_least(samples, 1, honest) < LEVEL)
     return float(enough[0] / samples) if len(enough) else np.nan
