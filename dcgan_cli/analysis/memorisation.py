@@ -141,8 +141,13 @@ class Verdict:
 
     @property
     def copies(self) -> Estimate:
-        """The share of samples that are copies: no less than this explains the telling tail."""
-        return Estimate(*self.telling.copies, n=len(self.samples))
+        """The share of samples that are copies: of all tails that are evidence, what the fullest says.
+
+        No less than this; copies that are vaguer than any tail are not counted.
+        """
+        evidence = [tail for tail in self.tails if len(self.tails) * tail.p_value < LEVEL]
+        shares = [tail.copies for tail in evidence or [self.telling]]
+        return Estimate(*max(shares), n=len(self.samples))
 
     @property
     def copied(self) -> NDArray[np.bool_]:
