@@ -99,7 +99,7 @@ def test_ties_go_to_the_lower_number_in_whatever_block_it_is() -> None:
 def test_of_versions_the_nearest_counts() -> None:
     rows = torch.tensor([[0.0, 0], [10, 0], [0, 7]])
     versions = torch.tensor([[[4.0, 0], [10, 1]], [[0, 6], [100, 100]]])
-    search = Search(versions, 2)
+    search = Search([versions], 2)
     search.add(rows)
     assert search.result().indices.tolist() == [[1, 0], [2, 0]]
     assert search.result().distances.tolist() == [[1, 4], [1, 6]]
@@ -107,7 +107,7 @@ def test_of_versions_the_nearest_counts() -> None:
 
 def test_a_row_left_out_is_no_neighbour_even_where_it_is_the_same() -> None:
     rows = torch.arange(12.0).reshape(6, 2)
-    search = Search(rows, 1, left_out=np.array([0, 1, 2, -1, 4, 5]))
+    search = Search([rows], 1, left_out=np.array([0, 1, 2, -1, 4, 5]))
     for block in rows.split(4):
         search.add(block)
     assert search.result().indices[:, 0].tolist() == [1, 0, 1, 3, 3, 4]
@@ -120,15 +120,14 @@ def test_fewer_rows_than_neighbours_is_one_line() -> None:
         nearest(torch.zeros(1, 2), [torch.zeros(2, 2), torch.zeros(0, 2), torch.zeros(1, 2)], 4)
 
 
-def test_products_and_measuring_in_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_queries_and_measuring_in_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = np.random.default_rng(3)
     rows = torch.from_numpy(stream.integers(0, 9, (200, 6)).astype(np.float32))
     queries = torch.from_numpy(stream.integers(0, 9, (30, 2, 6)).astype(np.float32))
     answers: list[bytes] = []
-    for product, gather in ((1 << 24, 1 << 18), (100, 7)):
-        monkeypatch.setattr(neighbours, "PRODUCT", product)
+    for part, gather in ((30, 1 << 18), (7, 7)):
         monkeypatch.setattr(neighbours, "GATHER", gather)
-        search = Search(queries, 5)
+        search = Search(queries.split(part), 5)
         for block in rows.split(64):
             search.add(block)
         found = search.result()
@@ -242,7 +241,7 @@ def test_a_gpu_finds_the_same() -> None:
     queries[:10, 0] = rows[:10]
     answers: list[bytes] = []
     for device in ("cpu", "cuda"):
-        search = Search(queries, 9, device=torch.device(device))
+        search = Search(queries.split(40), 9, device=torch.device(device))
         for block in rows.split(512):
             search.add(block)
         found = search.result()

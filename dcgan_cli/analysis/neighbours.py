@@ -16,8 +16,8 @@ from torch import Tensor
 
 from dcgan_cli.errors import DcganError
 
-PRODUCT = 1 << 24
-"""Numbers of one matrix product: 64 MB, whatever the sizes of queries and blocks."""
+PART = 256
+"""Queries that meet a block at a time: a product of 256 × 50 versions × 1024 rows takes 52 MB."""
 
 GATHER = 1 << 18
 """Numbers measured by differences at a time."""
@@ -46,12 +46,26 @@ class Neighbours:
         return Neighbours(self.indices[queries], self.distances[queries])
 
 
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Some of the queries: which, and what a block's rows are multiplied with.
+
+    A row of `left` is −2 q, ‖q‖², 1; its product with x, 1, ‖x‖² is the squared distance.
+    """
+
+    queries: slice
+    versions: int
+    left: Tensor
+    left_there: Tensor
+    longest: NDArray[np.float64]
+
+
 class Search:
     """The k nearest rows of each query among the blocks that `add` is shown."""
 
     def __init__(
         self,
-        queries: Tensor,
+        queries: Iterable[Tensor],
         k: int,
         *,
         left_out: NDArray[np.int64] | None = None,
@@ -60,21 +74,20 @@ class Search:
         """Begin a search.
 
         Args:
-            queries: float32 [Q, D], or [Q, V, D]: V versions of each query, of which the nearest
-                one counts.
+            queries: in parts of about PART, float32 [q, D] each, or [q, V, D]: V versions of each
+                query, of which the nearest one counts (of several that are as near within rounding,
+                one of them).
             k: how many neighbours, at least 1.
             left_out: int64 [Q], the number of a row that is no neighbour of the query (a picture
                 is not its own neighbour); −1 for none.
             device: where the products are computed. The CPU measures what is left.
         """
-        versions = queries if queries.dim() == 3 else queries[:, None]
-        count, self._versions, width = versions.shape
         self._device = device or torch.device("cpu")
-        flat = versions.reshape(-1, width).cpu()
-        squares = _squares(flat)
-        self._left = torch.cat([-2 * flat, squares, torch.ones_like(squares)], 1)
-        self._left_there = self._left.to(self._device)
-        self._longest = squares.view(count, -1).amax(1).double().sqrt().numpy()
+        self._parts: list[_Part] = []
+        count = 0
+        for part in queries:
+            self._parts.append(self._part(count, part))
+            count += len(part)
         self._left_out = np.full(count, -1) if left_out is None else left_out
         self._seen = 0
         self._indices = np.full((count, k), np.iinfo(np.int64).max)
@@ -82,14 +95,15 @@ class Search:
 
     def add(self, rows: Tensor) -> None:
         """Look through the next block, float32 [B, D]."""
+        if not len(rows):
+            return
         rows = rows.cpu()
         squares = _squares(rows)
         right = torch.cat([rows, torch.ones_like(squares), squares], 1).to(self._device)
-        reach = self._longest + float(squares.max().sqrt()) if len(rows) else self._longest
-        slack = 2 * SAFETY * UNIT * rows.shape[1] ** 0.5 * reach**2
-        step = max(1, PRODUCT // max(1, self._versions * len(rows)))
-        for first in range(0, len(self._squared) if len(rows) else 0, step):
-            self._look(slice(first, first + step), rows, right, slack[first : first + step])
+        farthest = float(squares.max().sqrt())
+        rounding = 2 * SAFETY * UNIT * rows.shape[1] ** 0.5
+        for part in self._parts:
+            self._look(part, rows, right, rounding * (part.longest + farthest) ** 2)
         self._seen += len(rows)
 
     def result(self) -> Neighbours:
@@ -101,45 +115,36 @@ class Search:
             )
         return Neighbours(self._indices, np.sqrt(self._squared))
 
-    def _look(
-        self, queries: slice, rows: Tensor, right: Tensor, slack: NDArray[np.float64]
-    ) -> None:
-        """Measure the rows of a block that may be among the nearest of some queries."""
-        count, k = self._squared[queries].shape
-        v = self._versions
-        product = self._left_there[queries.start * v : (queries.start + count) * v] @ right.T
-        product = product.view(count, v, len(rows))
-        nearest = product.amin(1) if v > 1 else product[:, 0]
-        own = self._left_out[queries] - self._seen
+    def _part(self, first: int, queries: Tensor) -> _Part:
+        versions = 1 if queries.dim() == 2 else queries.shape[1]
+        flat = queries.reshape(-1, queries.shape[-1]).cpu()
+        squares = _squares(flat)
+        left = torch.cat([-2 * flat, squares, torch.ones_like(squares)], 1)
+        longest = squares.view(-1, versions).amax(1).double().sqrt().numpy()
+        place = slice(first, first + len(queries))
+        return _Part(place, versions, left, left.to(self._device), longest)
+
+    def _look(self, part: _Part, rows: Tensor, right: Tensor, slack: NDArray[np.float64]) -> None:
+        """Measure the rows of a block that may be among the nearest of the queries of `part`."""
+        k = self._squared.shape[1]
+        product = (part.left_there @ right.T).view(len(slack), part.versions, len(rows))
+        nearest = product.amin(1) if part.versions > 1 else product[:, 0]
+        own = self._left_out[part.queries] - self._seen
         here = np.flatnonzero((own >= 0) & (own < len(rows)))
         nearest[torch.from_numpy(here), torch.from_numpy(own[here])] = torch.inf
-        bound = self._squared[queries, -1]
+        bound = self._squared[part.queries, -1]
         if np.isinf(bound).any():
             at_least = min(k, len(rows))
             found = nearest.topk(at_least, largest=False).values[:, -1].cpu().double().numpy()
             bound = np.minimum(bound, found + slack)
         limit = torch.from_numpy(bound + slack).float().to(self._device)
         query, row = _places((nearest <= limit[:, None]) & nearest.isfinite())
-        version = product[query, :, row].argmin(1).cpu().numpy() if v > 1 else 0
-        query = query.cpu().numpy() + queries.start
-        row = row.cpu().numpy()
-        squared = self._measure(query * v + version, rows, row)
-        self._keep(query, row + self._seen, squared)
-
-    def _measure(
-        self, version: NDArray[np.int64], rows: Tensor, row: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Squared distances of versions of queries to rows of a block, by differences in float64."""
-        left, right = self._left.numpy()[:, :-2], rows.numpy()
-        result = np.empty(len(row))
-        step = max(1, GATHER // right.shape[1])
-        for first in range(0, len(row), step):
-            part = slice(first, first + step)
-            apart = left[version[part]] * np.float32(-0.5)  # exact
-            apart -= right[row[part]]
-            wide = apart.astype(np.float64)
-            result[part] = np.einsum("ij,ij->i", wide, wide)
-        return result
+        version = product[query, :, row].argmin(1)
+        left = (query * part.versions + version).cpu().numpy()
+        squared = _measure(part.left, left, rows, row.cpu().numpy())
+        self._keep(
+            query.cpu().numpy() + part.queries.start, row.cpu().numpy() + self._seen, squared
+        )
 
     def _keep(
         self, query: NDArray[np.int64], index: NDArray[np.int64], squared: NDArray[np.float64]
@@ -159,7 +164,7 @@ def nearest(
     queries: Tensor, blocks: Iterable[Tensor], k: int, device: torch.device | None = None
 ) -> Neighbours:
     """The `k` nearest rows of `blocks` (float32 [B, D] each) for each of `queries` [Q, D]."""
-    search = Search(queries, k, device=device)
+    search = Search(queries.split(PART), k, device=device)
     for block in blocks:
         search.add(block)
     return search.result()
@@ -178,3 +183,19 @@ def _places(mask: Tensor) -> tuple[Tensor, Tensor]:
     # NumPy skips runs of False many times faster
     flat = torch.from_numpy(np.flatnonzero(mask.numpy()))
     return flat // mask.shape[1], flat % mask.shape[1]
+
+
+def _measure(
+    left: Tensor, of_left: NDArray[np.int64], rows: Tensor, of_rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Squared distances of versions of queries (rows of a part's `left`) to rows, by differences."""
+    minus_twice, others = left.numpy()[:, :-2], rows.numpy()
+    result = np.empty(len(of_rows))
+    step = max(1, GATHER // rows.shape[1])
+    for first in range(0, len(result), step):
+        piece = slice(first, first + step)
+        apart = minus_twice[of_left[piece]] * np.float32(-0.5)  # exact
+        apart -= others[of_rows[piece]]
+        wide = apart.astype(np.float64)
+        result[piece] = np.einsum("ij,ij->i", wide, wide)
+    return result

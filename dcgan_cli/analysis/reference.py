@@ -1,6 +1,6 @@
 """Training pictures as something to compare with: what is held back, and one pass over the others."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dcgan_cli.analysis.eyes import Eye
 from dcgan_cli.analysis.memorisation import NEIGHBOURS
-from dcgan_cli.analysis.neighbours import Neighbours, Search
+from dcgan_cli.analysis.neighbours import PART, Neighbours, Search
 from dcgan_cli.data.batches import Gathers
 from dcgan_cli.errors import DcganError
 from dcgan_cli.report import Pictures
@@ -92,8 +92,8 @@ def find(
     Indices are numbers of `training.pictures`; distances are in the eye's unit.
     """
     searches = [
-        Search(q.eye.versions(q.pictures), k, left_out=_places(q, training), device=device)
-        for q in questions
+        Search(_versions(question), k, left_out=_places(question, training), device=device)
+        for question in questions
     ]
     total = len(training.numbers)
     for first in range(0, total, BLOCK):
@@ -105,6 +105,12 @@ def find(
         Neighbours(training.numbers[found.indices], found.distances * question.eye.unit)
         for found, question in zip((s.result() for s in searches), questions, strict=True)
     ]
+
+
+def _versions(question: Question) -> Iterator[torch.Tensor]:
+    """What is looked for, a part at a time."""
+    for first in range(0, len(question.pictures), PART):
+        yield question.eye.versions(question.pictures[first : first + PART])
 
 
 def _places(question: Question, training: Training) -> NDArray[np.int64] | None:
