@@ -184,12 +184,12 @@ def drop_filters(
         write_page(console, annotate, samples, kind, drawn, json)
         return
     assert drawn is not None  # they were given, or predicted
-    if finder is None:
-        finder = samples.learn(console, drawn, model, kind, machine)
 
     ranking = rank_maps(
         activations(drawing, number, samples.latents), drawn.boxes, kind, number, seed
     )
+    if finder is None:
+        finder = samples.learn(console, drawn, model, kind, machine)
     plan = Plan(ranking, _chosen(ranking, threshold, maps), keep_only, seed)
     later = Samples(drawing, seed + 1, fresh)
     with console.progress("dropping") as bar:
