@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -199,6 +200,15 @@ def test_a_training_picture_is_its_own_neighbour(run: Run) -> None:
     assert row["training picture"] == "left/001.png"
     assert row["distance"] < 1e-6
     assert row["closeness"] < 1e-5
+
+
+def test_data_that_repeat_themselves_are_said_to(run: Run) -> None:
+    pictures = scenes(60, 5)
+    write(Path("twice"), np.concatenate([pictures, pictures]))
+    code, _, err = run("model.pt", *QUICK, "--data", "twice", "--strict")
+    assert code == 0, err
+    assert re.search(r"0\.\d+ of the held-out pictures are near-copies", err)
+    assert "near-copies" not in run("model.pt", *QUICK)[2]
 
 
 def test_a_classifier_that_learns_from_samples(run: Run) -> None:

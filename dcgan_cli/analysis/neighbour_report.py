@@ -16,6 +16,9 @@ from dcgan_cli.report import Estimate, Finding, Pictures, Provenance, Sheet, Tab
 OUTLINES, FEATURES = "outlines", "features"
 EYES = {OUTLINES: "outlines", FEATURES: "D's features"}
 
+REPEATED = 0.1
+"""Closeness below which a held-out picture is said to repeat a training picture."""
+
 
 @dataclass(frozen=True, eq=False)
 class Asked:
@@ -162,4 +165,11 @@ def notes(verdicts: Mapping[str, Verdict], n: int, honest: int) -> tuple[str, ..
             f"no memorisation found (p = {p_value:.2g}); copies that make up less than {least:.2g} of "
             "the pictures, or that are vaguer than held-out pictures are by themselves, would not be"
         )
-    return reading, says
+    repeated = float(np.mean(verdicts[OUTLINES].honest < REPEATED))
+    if repeated <= 0.01:
+        return reading, says
+    hides = (
+        f"{repeated:.2g} of the held-out pictures are near-copies of training pictures themselves "
+        f"(closeness by outlines below {REPEATED:g}): where the data repeat themselves, copies hide"
+    )
+    return reading, says, hides

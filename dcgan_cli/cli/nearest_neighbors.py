@@ -44,8 +44,8 @@ def nearest_neighbors(
         str | None,
         typer.Option(
             help="Real pictures that samples are judged by: a SOURCE of the same kind that was not "
-            "trained on, or the share of the training pictures to hold back. Default: a quarter, at "
-            "most 2000.",
+            "trained on, or the share of the training pictures to hold back, copies of which go "
+            "unseen. Default: a quarter, at most 2000.",
             metavar="SOURCE|SHARE",
         ),
     ] = None,
