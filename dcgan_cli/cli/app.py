@@ -13,6 +13,7 @@ from dcgan_cli import __version__
 from dcgan_cli.cli.arithmetic import arithmetic
 from dcgan_cli.cli.boundary import run_guarded
 from dcgan_cli.cli.concepts import concepts
+from dcgan_cli.cli.drop_filters import drop_filters
 from dcgan_cli.cli.guided_backprop import guided_backprop
 from dcgan_cli.cli.interpolate import interpolate
 from dcgan_cli.cli.nearest_neighbors import nearest_neighbors
@@ -28,6 +29,7 @@ COMMANDS = (
     ("probe-svm", probe_svm),
     ("nearest-neighbors", nearest_neighbors),
     ("concepts", concepts),
+    ("drop-filters", drop_filters),
     ("guided-backprop", guided_backprop),
 )
 
