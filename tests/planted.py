@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dcgan_cli.analysis.concepts.judge import Judge, fit_judge
 from dcgan_cli.analysis.drawing import Drawing
-from dcgan_cli.analysis.judge import Judge, fit_judge
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.latents import Latents, seeded_latents

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcgan_cli.analysis import learning, outcome, turning
-from dcgan_cli.analysis.arithmetic import (
+from dcgan_cli.analysis.arithmetic import outcome, turning
+from dcgan_cli.analysis.arithmetic.calculation import (
     CENTRE,
     TILES,
     Role,
@@ -22,14 +22,15 @@ from dcgan_cli.analysis.arithmetic import (
     parse_expression,
     written,
 )
-from dcgan_cli.analysis.directions import (
+from dcgan_cli.analysis.arithmetic.directions import (
     attribute_axes,
     draw_exemplars,
     orthonormal,
     project_out,
     random_like,
 )
-from dcgan_cli.analysis.words import parse_meaning, words
+from dcgan_cli.analysis.concepts import learning
+from dcgan_cli.analysis.concepts.words import parse_meaning, words
 from dcgan_cli.data.pixels import to_pictures
 from dcgan_cli.errors import DcganError, UsageError
 from dcgan_cli.model.latents import Latents, seeded_latents

@@ -7,11 +7,11 @@ import pytest
 import torch
 from test_probe import CONFIG, Held, exam_of, planted, stripes
 
-from dcgan_cli.analysis import kmeans, supervised
-from dcgan_cli.analysis.exam import Budget, Exam, examine
-from dcgan_cli.analysis.kmeans import KMeans, normalise, standardise, triangle
-from dcgan_cli.analysis.learners import NeighbourLearner, SvmLearner, Tables, vote
-from dcgan_cli.analysis.supervised import Classifier, Setting, SupervisedLearner
+from dcgan_cli.analysis.probe_svm import kmeans, supervised
+from dcgan_cli.analysis.probe_svm.exam import Budget, Exam, examine
+from dcgan_cli.analysis.probe_svm.kmeans import KMeans, normalise, standardise, triangle
+from dcgan_cli.analysis.probe_svm.learners import NeighbourLearner, SvmLearner, Tables, vote
+from dcgan_cli.analysis.probe_svm.supervised import Classifier, Setting, SupervisedLearner
 from dcgan_cli.data.pixels import to_signed
 
 

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from dcgan_cli.analysis.drawing import Drawing
-from dcgan_cli.analysis.dropping import without
+from dcgan_cli.analysis.drop_filters.dropping import without
 from dcgan_cli.checkpoint.format import load, save
 from dcgan_cli.checkpoint.latents import read_latents
 from dcgan_cli.cli.app import app

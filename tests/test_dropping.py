@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from dcgan_cli.analysis.before_after import DRAWS, Bench, Plan, measure_doses
 from dcgan_cli.analysis.drawing import Drawing
-from dcgan_cli.analysis.dropping import (
+from dcgan_cli.analysis.drop_filters.before_after import DRAWS, Bench, Plan, measure_doses
+from dcgan_cli.analysis.drop_filters.dropping import (
     Ranking,
     activations,
     choose_layer,
@@ -25,11 +25,11 @@ from dcgan_cli.analysis.dropping import (
     rank_maps,
     without,
 )
-from dcgan_cli.analysis.elastic_net import elastic_net
-from dcgan_cli.analysis.finder import Finder
-from dcgan_cli.analysis.forgetting import forget
-from dcgan_cli.analysis.learning_to_find import fit_finder
-from dcgan_cli.analysis.locations import aucs_in_place
+from dcgan_cli.analysis.drop_filters.elastic_net import elastic_net
+from dcgan_cli.analysis.drop_filters.finder import Finder
+from dcgan_cli.analysis.drop_filters.forgetting import forget
+from dcgan_cli.analysis.drop_filters.learning_to_find import fit_finder
+from dcgan_cli.analysis.drop_filters.locations import aucs_in_place
 from dcgan_cli.checkpoint.format import Checkpoint, load, save
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.errors import DcganError, UsageError

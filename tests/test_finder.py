@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dcgan_cli.analysis.drawing import Drawing
-from dcgan_cli.analysis.finder import Finder, presence
-from dcgan_cli.analysis.learning_to_find import fit_finder
-from dcgan_cli.analysis.locations import (
+from dcgan_cli.analysis.drop_filters.finder import Finder, presence
+from dcgan_cli.analysis.drop_filters.learning_to_find import fit_finder
+from dcgan_cli.analysis.drop_filters.locations import (
     auc,
     aucs_within,
     inside,
@@ -22,7 +22,7 @@ from dcgan_cli.analysis.locations import (
     split,
     usual_place,
 )
-from dcgan_cli.analysis.sight import Linear, grid_side, look, places
+from dcgan_cli.analysis.drop_filters.sight import Linear, grid_side, look, places
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.errors import DcganError
 from dcgan_cli.model.latents import seeded_latents

@@ -17,10 +17,17 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from dcgan_cli.analysis import maxima as looking
-from dcgan_cli.analysis import saliency
-from dcgan_cli.analysis.guided import Choice, guided_backprop
-from dcgan_cli.analysis.maxima import Scene, View, find_maxima, receptive_fields, trunk, visualise
+from dcgan_cli.analysis.guided_backprop import maxima as looking
+from dcgan_cli.analysis.guided_backprop import saliency
+from dcgan_cli.analysis.guided_backprop.guided import Choice, guided_backprop
+from dcgan_cli.analysis.guided_backprop.maxima import (
+    Scene,
+    View,
+    find_maxima,
+    receptive_fields,
+    trunk,
+    visualise,
+)
 from dcgan_cli.data.decode import Framing
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.data.pictures import PictureSet

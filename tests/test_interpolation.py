@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dcgan_cli.analysis.drawing import Drawing, draw_samples
-from dcgan_cli.analysis.interpolation import frames, interpolate, untrained, walk_film
-from dcgan_cli.analysis.intervals import bootstrap, proportion
-from dcgan_cli.analysis.paths import PATHS, LatentPath, Times, lerp, slerp
-from dcgan_cli.analysis.transitions import (
+from dcgan_cli.analysis.interpolate.interpolation import frames, interpolate, untrained, walk_film
+from dcgan_cli.analysis.interpolate.paths import PATHS, LatentPath, Times, lerp, slerp
+from dcgan_cli.analysis.interpolate.transitions import (
     LIMIT,
     MEASURED,
     SHARP,
@@ -28,6 +27,7 @@ from dcgan_cli.analysis.transitions import (
     sharpest,
     verdict,
 )
+from dcgan_cli.analysis.intervals import bootstrap, proportion
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.checkpoint.latents import read_latents
 from dcgan_cli.errors import UsageError

@@ -5,7 +5,7 @@ import planted
 import pytest
 import torch
 
-from dcgan_cli.analysis.judge import agreement, correlation, fit_judge
+from dcgan_cli.analysis.concepts.judge import agreement, correlation, fit_judge
 from dcgan_cli.analysis.views import Components, soften
 from dcgan_cli.errors import DcganError
 from dcgan_cli.model.latents import seeded_latents

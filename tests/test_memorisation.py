@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tiny import MODEL, Noise
 
-from dcgan_cli.analysis.eyes import Eye, Features, Outlines, Pixels
-from dcgan_cli.analysis.memorisation import (
+from dcgan_cli.analysis.nearest_neighbors.eyes import Eye, Features, Outlines, Pixels
+from dcgan_cli.analysis.nearest_neighbors.memorisation import (
     LEVEL,
     NEIGHBOURS,
     Numbers,
@@ -24,8 +24,8 @@ from dcgan_cli.analysis.memorisation import (
     detectable,
     memorised,
 )
-from dcgan_cli.analysis.nearest_neighbors import softened
-from dcgan_cli.analysis.reference import Question, Training, find
+from dcgan_cli.analysis.nearest_neighbors.nearest import softened
+from dcgan_cli.analysis.nearest_neighbors.reference import Question, Training, find
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.layers import initialise
 from dcgan_cli.report import Pictures
@@ -218,7 +218,7 @@ def test_p_values_are_those_of_all_orders(n: int, m: int) -> None:
 
 def tail_of(n: int, m: int, rank: int, below: int):
     """The tail at the `rank`-th of m honest pictures with `below` of n samples in it."""
-    from dcgan_cli.analysis.memorisation import tail_at
+    from dcgan_cli.analysis.nearest_neighbors.memorisation import tail_at
 
     honest = np.arange(m, dtype=np.float64)
     samples = np.where(np.arange(n) < below, rank - 1.5, rank - 0.5)

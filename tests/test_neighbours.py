@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from dcgan_cli.analysis import neighbours
-from dcgan_cli.analysis.eyes import Pixels
+from dcgan_cli.analysis.nearest_neighbors.eyes import Pixels
+from dcgan_cli.analysis.nearest_neighbors.reference import Question, Training, find, hold_out
 from dcgan_cli.analysis.neighbours import Search, nearest
-from dcgan_cli.analysis.reference import Question, Training, find, hold_out
 from dcgan_cli.errors import DcganError
 from dcgan_cli.report import Pictures
 
@@ -159,8 +159,8 @@ import resource, sys
 import numpy as np, torch
 sys.path.insert(0, {tests!r})
 from test_neighbours import Endless
-from dcgan_cli.analysis.eyes import Outlines, Pixels
-from dcgan_cli.analysis.reference import Question, Training, find
+from dcgan_cli.analysis.nearest_neighbors.eyes import Outlines, Pixels
+from dcgan_cli.analysis.nearest_neighbors.reference import Question, Training, find
 
 def run(count):
     pictures = Endless(count)

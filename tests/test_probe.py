@@ -15,10 +15,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dcgan_cli.analysis import features as features_module
-from dcgan_cli.analysis import supervised
-from dcgan_cli.analysis.contenders import CONTROLS, Bench, Labelled, Settings
-from dcgan_cli.analysis.draws import draw_rows, even, proportional, split_rows
-from dcgan_cli.analysis.exam import CHOOSING_DRAWS, Budget, Chosen, Codes, Exam, Lesson, examine
 from dcgan_cli.analysis.features import (
     feature_blocks,
     feature_table,
@@ -26,7 +22,19 @@ from dcgan_cli.analysis.features import (
     layer_spans,
     reestimate_on,
 )
-from dcgan_cli.analysis.learners import (
+from dcgan_cli.analysis.probe_svm import supervised
+from dcgan_cli.analysis.probe_svm.contenders import CONTROLS, Bench, Labelled, Settings
+from dcgan_cli.analysis.probe_svm.draws import draw_rows, even, proportional, split_rows
+from dcgan_cli.analysis.probe_svm.exam import (
+    CHOOSING_DRAWS,
+    Budget,
+    Chosen,
+    Codes,
+    Exam,
+    Lesson,
+    examine,
+)
+from dcgan_cli.analysis.probe_svm.learners import (
     STRONGEST,
     WEAKEST,
     SvmLearner,
@@ -34,9 +42,9 @@ from dcgan_cli.analysis.learners import (
     choose_place,
     strength,
 )
-from dcgan_cli.analysis.probe import probe
-from dcgan_cli.analysis.published import CIFAR_ROWS, SVHN_ROWS, beside
-from dcgan_cli.analysis.two_way import accuracy, difference, spread
+from dcgan_cli.analysis.probe_svm.probe import probe
+from dcgan_cli.analysis.probe_svm.published import CIFAR_ROWS, SVHN_ROWS, beside
+from dcgan_cli.analysis.probe_svm.two_way import accuracy, difference, spread
 from dcgan_cli.data.pixels import to_signed
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.config import ModelConfig
@@ -272,7 +280,7 @@ def test_poisoned_test_labels_change_no_choice_and_no_answer(budget: Budget) -> 
 def test_the_choice_of_c_is_that_of_least_mean_validation_error() -> None:
     exam = exam_of(Budget(per_class=5), count=150)
     tables = planted(exam, noise=0.7)
-    from dcgan_cli.analysis.svm import fit_svm
+    from dcgan_cli.analysis.probe_svm.svm import fit_svm
 
     result = examine(SvmLearner(tables, 3), exam)
     errors: dict[str, float] = {}

@@ -13,7 +13,7 @@ from dcgan_cli.cli.pictures import Request
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
 if TYPE_CHECKING:
-    from dcgan_cli.analysis.arithmetic import Role, Term
+    from dcgan_cli.analysis.arithmetic.calculation import Role, Term
     from dcgan_cli.checkpoint.format import Checkpoint
 
 SCORED = 2048
@@ -148,9 +148,9 @@ def arithmetic(
     _refuse(*(arithmetic_only, "is not for --turn") if turn else (turn_only, "is for --turn"))
     refuse_two_results(out, json)
 
-    from dcgan_cli.analysis.arithmetic import EXEMPLARS, calculate
+    from dcgan_cli.analysis.arithmetic.calculation import EXEMPLARS, calculate
+    from dcgan_cli.analysis.arithmetic.turning import COLUMNS, REACH, ROWS, Turn
     from dcgan_cli.analysis.drawing import Drawing
-    from dcgan_cli.analysis.turning import COLUMNS, REACH, ROWS, Turn
     from dcgan_cli.checkpoint.concepts import find_knowing
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.checkpoint.latents import to_npy
@@ -213,7 +213,7 @@ def _asked(
     pos: list[str], neg: list[str], add: list[str], expr: str | None, turn: tuple[str, str] | None
 ) -> "list[tuple[Role, str]]":
     """The terms by role and name. Raises UsageError where not exactly one thing is asked."""
-    from dcgan_cli.analysis.arithmetic import parse_expression
+    from dcgan_cli.analysis.arithmetic.calculation import parse_expression
     from dcgan_cli.errors import UsageError
 
     if bool(pos or neg or add) + (expr is not None) + (turn is not None) != 1:
@@ -240,7 +240,7 @@ def _refuse(given: dict[str, bool], why: str) -> None:
 
 def _term(console: Console, role: "Role", name: str, model: "Checkpoint", path: Path) -> "Term":
     """What `name` stands for, with a warning where it is too little."""
-    from dcgan_cli.analysis.arithmetic import Term
+    from dcgan_cli.analysis.arithmetic.calculation import Term
     from dcgan_cli.checkpoint.concepts import unsteady
     from dcgan_cli.checkpoint.latents import read_latents
 

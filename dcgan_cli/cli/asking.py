@@ -9,7 +9,7 @@ from dcgan_cli.cli.pictures import Request
 
 if TYPE_CHECKING:
     from dcgan_cli.analysis.drawing import Drawing
-    from dcgan_cli.analysis.neighbour_report import Asked
+    from dcgan_cli.analysis.nearest_neighbors.neighbour_report import Asked
     from dcgan_cli.checkpoint.format import Checkpoint
     from dcgan_cli.data.decode import Framing
     from dcgan_cli.model.latents import Latents
@@ -23,7 +23,7 @@ def samples(console: Console, drawing: "Drawing", count: int, seed: int) -> "Ask
     """Samples 0 … `count` − 1 of `seed`."""
     import numpy as np
 
-    from dcgan_cli.analysis.neighbour_report import Asked
+    from dcgan_cli.analysis.nearest_neighbors.neighbour_report import Asked
     from dcgan_cli.model.latents import seeded_latents
 
     config = drawing.generator.config
@@ -43,7 +43,7 @@ def given(
     """The pictures and points that `--of` names, in that order."""
     import numpy as np
 
-    from dcgan_cli.analysis.neighbour_report import Asked
+    from dcgan_cli.analysis.nearest_neighbors.neighbour_report import Asked
     from dcgan_cli.checkpoint.latents import read_latents
     from dcgan_cli.data.decode import Framing
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
 
     from dcgan_cli.analysis.drawing import Drawing
-    from dcgan_cli.analysis.finder import Finder
+    from dcgan_cli.analysis.drop_filters.finder import Finder
     from dcgan_cli.checkpoint.format import Checkpoint
     from dcgan_cli.data.box_files import SampleBoxes
     from dcgan_cli.model.latents import Latents

@@ -8,9 +8,9 @@ from dcgan_cli.cli.console import Console
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dcgan_cli.analysis.arithmetic import Calculation, Term
+    from dcgan_cli.analysis.arithmetic.calculation import Calculation, Term
+    from dcgan_cli.analysis.arithmetic.turning import Turn
     from dcgan_cli.analysis.drawing import Drawing
-    from dcgan_cli.analysis.turning import Turn
     from dcgan_cli.cli.judging import Bench
     from dcgan_cli.model.latents import Latents
     from dcgan_cli.report import Report
@@ -26,8 +26,8 @@ def calculated(
     expect: str | None,
 ) -> "Report":
     """The report on calculations, one a seed, of which the first is drawn."""
-    from dcgan_cli.analysis import outcome
-    from dcgan_cli.analysis.arithmetic import arithmetic
+    from dcgan_cli.analysis.arithmetic import outcome
+    from dcgan_cli.analysis.arithmetic.calculation import arithmetic
 
     if bench is None:
         hint = "what the results are, by measurement: --judge SOURCE (labelled pictures)"
@@ -65,7 +65,7 @@ def turned(
     seed: int,
 ) -> "tuple[Report, Latents]":
     """The report on a turn, and the points of its sheet."""
-    from dcgan_cli.analysis import turning
+    from dcgan_cli.analysis.arithmetic import turning
 
     report = turning.turn(drawing, way, names=names, rows=rows, seed=seed)
     record = report.sheets[0].provenance

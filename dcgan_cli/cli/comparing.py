@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from dcgan_cli.analysis.reference import Training
-    from dcgan_cli.analysis.sample_classifier import Classes
+    from dcgan_cli.analysis.nearest_neighbors.reference import Training
+    from dcgan_cli.analysis.nearest_neighbors.sample_classifier import Classes
     from dcgan_cli.checkpoint.format import Checkpoint
     from dcgan_cli.data.pictures import PictureSet
     from dcgan_cli.data.sources import Source
@@ -98,7 +98,7 @@ def compare_with(
     """
     import numpy as np
 
-    from dcgan_cli.analysis.reference import Training, hold_out
+    from dcgan_cli.analysis.nearest_neighbors.reference import Training, hold_out
 
     share = _share(held_out)
     pictures, shown = _prepare(console, stack, model, source, request)
@@ -167,7 +167,7 @@ def _other(
     """Up to MOST_HELD_OUT random pictures of another source, and their classes."""
     import numpy as np
 
-    from dcgan_cli.analysis.reference import MOST_HELD_OUT
+    from dcgan_cli.analysis.nearest_neighbors.reference import MOST_HELD_OUT
     from dcgan_cli.data.sources import open_source
     from dcgan_cli.errors import UsageError
     from dcgan_cli.runtime import numpy_stream

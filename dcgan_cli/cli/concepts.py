@@ -151,7 +151,7 @@ def show(
 
       dcgan concepts show smiling_woman -o - | imgcat
     """
-    from dcgan_cli.analysis.arithmetic import draw_concept
+    from dcgan_cli.analysis.arithmetic.calculation import draw_concept
     from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.checkpoint.latents import read_latents
     from dcgan_cli.render.png import encode_sheet

@@ -10,8 +10,8 @@ from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
 
 if TYPE_CHECKING:
-    from dcgan_cli.analysis.before_after import Plan
-    from dcgan_cli.analysis.dropping import Ranking
+    from dcgan_cli.analysis.drop_filters.before_after import Plan
+    from dcgan_cli.analysis.drop_filters.dropping import Ranking
     from dcgan_cli.checkpoint.format import Checkpoint
     from dcgan_cli.model.statistics import BatchNormMode
 
@@ -145,10 +145,10 @@ def drop_filters(
             "writes a page to draw boxes on, --boxes FILE reads them"
         )
 
-    from dcgan_cli.analysis.before_after import Bench, Plan
     from dcgan_cli.analysis.drawing import Drawing
-    from dcgan_cli.analysis.dropping import activations, choose_layer, rank_maps
-    from dcgan_cli.analysis.forgetting import forget
+    from dcgan_cli.analysis.drop_filters.before_after import Bench, Plan
+    from dcgan_cli.analysis.drop_filters.dropping import activations, choose_layer, rank_maps
+    from dcgan_cli.analysis.drop_filters.forgetting import forget
     from dcgan_cli.checkpoint.find import find_checkpoint
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.cli.boxing import Samples, write_page
@@ -243,7 +243,7 @@ def _save(
     bn: "BatchNormMode",
 ) -> None:
     """Write the model that has forgotten. Raises StorageError."""
-    from dcgan_cli.analysis.dropping import forgotten
+    from dcgan_cli.analysis.drop_filters.dropping import forgotten
     from dcgan_cli.checkpoint.format import save
 
     layer, gone = plan.ranking.layer, plan.gone(plan.chosen)

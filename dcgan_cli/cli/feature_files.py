@@ -9,7 +9,7 @@ from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.labelled import SPLIT, Task
 
 if TYPE_CHECKING:
-    from dcgan_cli.analysis.contenders import Settings
+    from dcgan_cli.analysis.probe_svm.contenders import Settings
     from dcgan_cli.model.discriminator import Discriminator
 
 MAP_PICTURES = 5000

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from dcgan_cli.analysis.finder import Finder
+    from dcgan_cli.analysis.drop_filters.finder import Finder
     from dcgan_cli.checkpoint.format import Checkpoint
     from dcgan_cli.data.labels import Boxes
     from dcgan_cli.data.sources import Source
@@ -121,7 +121,7 @@ def learn(
     """
     import torch
 
-    from dcgan_cli.analysis.learning_to_find import fit_finder
+    from dcgan_cli.analysis.drop_filters.learning_to_find import fit_finder
     from dcgan_cli.data.pixels import to_signed
     from dcgan_cli.errors import DcganError
 

@@ -96,7 +96,7 @@ def guided_backprop(
     """
     refuse_two_results(out, json)
 
-    from dcgan_cli.analysis import guided
+    from dcgan_cli.analysis.guided_backprop import guided
     from dcgan_cli.checkpoint.find import find_checkpoint
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.cli.pictures import look, prepare_pictures

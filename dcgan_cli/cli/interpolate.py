@@ -97,9 +97,9 @@ def interpolate(
         raise UsageError("--points draws random points, --between names them; give one of the two")
     ending = _ending(out)
 
-    from dcgan_cli.analysis import interpolation
     from dcgan_cli.analysis.drawing import Drawing
-    from dcgan_cli.analysis.paths import LatentPath
+    from dcgan_cli.analysis.interpolate import interpolation
+    from dcgan_cli.analysis.interpolate.paths import LatentPath
     from dcgan_cli.checkpoint.concepts import find_knowing
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.model.latents import seeded_latents

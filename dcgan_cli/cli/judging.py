@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     import torch
 
+    from dcgan_cli.analysis.concepts.judge import Judge, Verdict
     from dcgan_cli.analysis.drawing import Drawing
-    from dcgan_cli.analysis.judge import Judge, Verdict
     from dcgan_cli.analysis.views import Numbers
     from dcgan_cli.checkpoint.format import Checkpoint
     from dcgan_cli.data.labels import Column
@@ -60,8 +60,8 @@ class Bench:
         """
         import numpy as np
 
-        from dcgan_cli.analysis.directions import attribute_axes, orthonormal
-        from dcgan_cli.analysis.learning import agreements, score_samples
+        from dcgan_cli.analysis.arithmetic.directions import attribute_axes, orthonormal
+        from dcgan_cli.analysis.concepts.learning import agreements, score_samples
         from dcgan_cli.report import Estimate, Finding
 
         for name in orthogonal_to:
@@ -100,7 +100,7 @@ def train_judge(
     import numpy as np
     import torch
 
-    from dcgan_cli.analysis.judge import fit_judge
+    from dcgan_cli.analysis.concepts.judge import fit_judge
     from dcgan_cli.data.pixels import to_signed
 
     source, _ = look(console, request)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from dcgan_cli.analysis.contenders import Labelled
-    from dcgan_cli.analysis.draws import Rows
+    from dcgan_cli.analysis.probe_svm.contenders import Labelled
+    from dcgan_cli.analysis.probe_svm.draws import Rows
     from dcgan_cli.data.cache import PictureSet
     from dcgan_cli.data.sources import Source
     from dcgan_cli.model.config import ModelConfig
@@ -83,7 +83,7 @@ def read_task(
     """
     import numpy as np
 
-    from dcgan_cli.analysis.draws import split_rows
+    from dcgan_cli.analysis.probe_svm.draws import split_rows
     from dcgan_cli.errors import UsageError
     from dcgan_cli.runtime import numpy_stream
 
@@ -246,7 +246,7 @@ def _labelled(side: _Side, rows: "Rows", classes: tuple[str, ...]) -> "Labelled"
     """The pictures `rows` that are of one of `classes`, with its number."""
     import numpy as np
 
-    from dcgan_cli.analysis.contenders import Labelled
+    from dcgan_cli.analysis.probe_svm.contenders import Labelled
 
     number = {word: code for code, word in enumerate(classes)}
     codes = np.array([number.get(word, -1) for word in side.words[rows].tolist()], np.int64)

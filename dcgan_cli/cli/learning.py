@@ -76,7 +76,7 @@ def learn(
     if data is None:
         raise UsageError("--data SOURCE is missing: labelled pictures such as demo:faces")
 
-    from dcgan_cli.analysis import learning
+    from dcgan_cli.analysis.concepts import learning
     from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.checkpoint.concepts import concepts_path, own_concepts
     from dcgan_cli.runtime import choose_device, use_threads

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from dcgan_cli.analysis.neighbour_report import Asked
+    from dcgan_cli.analysis.nearest_neighbors.neighbour_report import Asked
     from dcgan_cli.cli.comparing import Compared
     from dcgan_cli.report import Report
 
@@ -125,8 +125,8 @@ def nearest_neighbors(
 
     from contextlib import ExitStack
 
-    from dcgan_cli.analysis import nearest_neighbors as experiment
     from dcgan_cli.analysis.drawing import Drawing
+    from dcgan_cli.analysis.nearest_neighbors import nearest as experiment
     from dcgan_cli.checkpoint.find import find_checkpoint
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.render.png import encode_sheet
@@ -210,7 +210,7 @@ def _classified(
     seed: int,
 ) -> "Report":
     """`report` with what a classifier learns from the samples."""
-    from dcgan_cli.analysis.sample_classifier import examine
+    from dcgan_cli.analysis.nearest_neighbors.sample_classifier import examine
 
     location = compared.request.location.lower()
     with console.progress("classifying") as bar:
@@ -236,7 +236,7 @@ def _classified(
 def _map(rows: "torch.Tensor", groups: "NDArray[np.int64]", seed: int) -> bytes:
     """A UMAP as a PNG."""
     from dcgan_cli.analysis.embedding import embed
-    from dcgan_cli.analysis.nearest_neighbors import MAP_GROUPS, MAP_TITLE
+    from dcgan_cli.analysis.nearest_neighbors.nearest import MAP_GROUPS, MAP_TITLE
     from dcgan_cli.render.scatter import encode_scatter
 
     return encode_scatter(embed(rows, seed), groups, MAP_GROUPS, MAP_TITLE)

@@ -197,10 +197,10 @@ def probe_svm(
         _refuse({f"--bn {bn}": True}, f"expected one of {', '.join(STATISTICS)}")
     chosen = _controls(controls)
 
-    from dcgan_cli.analysis.contenders import Bench, Settings
-    from dcgan_cli.analysis.exam import Budget, Exam
     from dcgan_cli.analysis.features import layer_spans, reestimate_on
-    from dcgan_cli.analysis.probe import probe
+    from dcgan_cli.analysis.probe_svm.contenders import Bench, Settings
+    from dcgan_cli.analysis.probe_svm.exam import Budget, Exam
+    from dcgan_cli.analysis.probe_svm.probe import probe
     from dcgan_cli.checkpoint.find import find_checkpoint
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.cli.feature_files import draw_map, write_features
@@ -256,7 +256,7 @@ def _refuse(given: dict[str, bool], why: str) -> None:
 
 def _controls(typed: str) -> tuple[str, ...]:
     """The controls by name, in the order in which they are examined. Raises UsageError."""
-    from dcgan_cli.analysis.contenders import CONTROLS as KNOWN
+    from dcgan_cli.analysis.probe_svm.contenders import CONTROLS as KNOWN
 
     if typed in ("all", "none"):
         return KNOWN if typed == "all" else ()

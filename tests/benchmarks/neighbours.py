@@ -13,9 +13,9 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 from timing import compare
 
-from dcgan_cli.analysis.eyes import Pixels
+from dcgan_cli.analysis.nearest_neighbors.eyes import Pixels
+from dcgan_cli.analysis.nearest_neighbors.reference import BLOCK
 from dcgan_cli.analysis.neighbours import nearest
-from dcgan_cli.analysis.reference import BLOCK
 from dcgan_cli.data.demo import faces
 from dcgan_cli.report import Pictures
 

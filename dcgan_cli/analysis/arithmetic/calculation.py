@@ -1,0 +1,269 @@
+"""Vector arithmetic in Z (paper §6.3.2, Fig. 7): Y = mean(A) − mean(B) + mean(C).
+
+The centre of the result is G(Y), its eight neighbours G(Y + uniform noise). Y is not clipped. The
+control is the same arithmetic on pixels: every exemplar is drawn, with the same noise added to its
+z, and the pictures are averaged, subtracted and added instead of the points.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dcgan_cli.analysis.arithmetic.directions import draw_exemplars, mean, project_out, random_like
+from dcgan_cli.analysis.drawing import Drawing
+from dcgan_cli.analysis.views import Numbers
+from dcgan_cli.data.pixels import to_pictures
+from dcgan_cli.errors import UsageError
+from dcgan_cli.model.latents import Latents, seeded_latents
+from dcgan_cli.report import Estimate, Finding, Pictures, Provenance, Report, Sheet
+from dcgan_cli.runtime import numpy_stream
+
+Role = Literal["pos", "neg", "add"]
+
+NOISE = 0.25
+"""Half the width of the neighbours' uniform noise (paper §6.3.2)."""
+
+EXEMPLARS = 16
+"""Averaged where a concept has so many: steadier than the paper's 3 (README says how much)."""
+
+TILES = 9
+CENTRE = TILES // 2
+"""The result is a square of tiles with G(Y) in its middle."""
+
+_SIGNS = {"+": 1, "-": -1, "−": -1}
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One term: points of Z whose mean takes part, and what they mean where that is known.
+
+    `pos` and `neg` terms make the displacement, `add` terms the base that it is added to.
+    """
+
+    role: Role
+    name: str
+    exemplars: Latents
+    meaning: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def sign(self) -> int:
+        """−1 for `neg`, else 1."""
+        return -1 if self.role == "neg" else 1
+
+
+@dataclass(frozen=True, eq=False)
+class Calculation:
+    """The arithmetic on one draw of exemplars.
+
+    Attributes:
+        drawn: exemplars of each term, [K, z_dim].
+        base: sum of the `add` terms' means, [z_dim].
+        displacement: sum of the `pos` terms' means less that of the `neg` terms'.
+        noise: [9, z_dim]; the middle row is 0.
+        elsewhere: a random direction of the displacement's length: the control.
+    """
+
+    drawn: tuple[Latents, ...]
+    base: Numbers
+    displacement: Numbers
+    noise: Numbers
+    elsewhere: Numbers
+
+    @property
+    def results(self) -> Latents:
+        """Y and its neighbours, [9, z_dim], Y in the middle."""
+        return (self.base + self.displacement + self.noise).astype(np.float32)
+
+    @property
+    def unmoved(self) -> Latents:
+        """The base with the same noise, [9, z_dim]."""
+        return (self.base + self.noise).astype(np.float32)
+
+    @property
+    def astray(self) -> Latents:
+        """The base moved as far in a random direction, [9, z_dim]."""
+        return (self.base + self.elsewhere + self.noise).astype(np.float32)
+
+
+def parse_expression(text: str) -> list[tuple[Role, str]]:
+    """`A - B + C` as roles and names: what is added after a subtraction is the base.
+
+    Raises UsageError.
+    """
+    parts = text.split()
+    if parts and parts[0] not in _SIGNS:
+        parts.insert(0, "+")
+    signs, names = parts[::2], parts[1::2]
+    if not names or len(signs) != len(names) or not all(sign in _SIGNS for sign in signs):
+        raise UsageError(
+            f"--expr {text!r}: expected names with + or - between them, spaces around: "
+            '"smiling_woman - neutral_woman + neutral_man"'
+        )
+    roles: list[tuple[Role, str]] = []
+    for sign, name in zip(signs, names, strict=True):
+        after = any(role == "neg" for role, _ in roles)
+        roles.append(("neg" if _SIGNS[sign] < 0 else "add" if after else "pos", name))
+    return roles
+
+
+def written(terms: Sequence[Term]) -> str:
+    """The terms as `A - B + C`."""
+    text = " ".join(f"{'-' if term.sign < 0 else '+'} {term.name}" for term in terms)
+    return text.removeprefix("+ ")
+
+
+def calculate(
+    terms: Sequence[Term],
+    *,
+    seed: int,
+    exemplars: int = EXEMPLARS,
+    noise: float = NOISE,
+    without: Numbers | None = None,
+) -> Calculation:
+    """Draw exemplars and calculate.
+
+    Args:
+        terms: at least one.
+        seed: of the draw of exemplars, of the noise and of the random direction.
+        exemplars: how many of each term are averaged.
+        noise: half the width of the neighbours' uniform noise.
+        without: orthonormal rows [R, z_dim] that the displacement shall have no part of.
+    """
+    drawn = tuple(
+        draw_exemplars(term.exemplars, exemplars, numpy_stream(seed, f"exemplars {term.name}"))
+        for term in terms
+    )
+    base = np.zeros(terms[0].exemplars.shape[1])
+    displacement = np.zeros_like(base)
+    for term, points in zip(terms, drawn, strict=True):
+        if term.role == "add":
+            base += mean(points)
+        else:
+            displacement += term.sign * mean(points)
+    if without is not None:
+        displacement = project_out(displacement, without)
+    around = numpy_stream(seed, "neighbours").uniform(-noise, noise, (TILES, len(base)))
+    around[CENTRE] = 0
+    elsewhere = random_like(displacement, numpy_stream(seed, "random direction"))
+    return Calculation(drawn, base, displacement, around, elsewhere)
+
+
+def on_pixels(drawing: Drawing, terms: Sequence[Term], done: Calculation) -> Tensor:
+    """The control: the same arithmetic on pictures, float32 [9, C, S, S], clipped to [−1, 1]."""
+    total: Tensor | float = 0.0
+    for term, points in zip(terms, done.drawn, strict=True):
+        shaken = (points[None].astype(np.float64) + done.noise[:, None]).astype(np.float32)
+        pictures = drawing.signed(shaken.reshape(-1, shaken.shape[-1]))
+        total = total + term.sign * pictures.unflatten(0, (TILES, -1)).mean(1)
+    assert isinstance(total, torch.Tensor)
+    return total.clamp(-1, 1)
+
+
+def arithmetic(
+    drawing: Drawing,
+    terms: Sequence[Term],
+    done: Calculation,
+    *,
+    seed: int,
+    said: Sequence[Sequence[str]] = (),
+) -> Report:
+    """The sheet of Fig. 7: exemplars of each term with their mean, the result, the pixel control.
+
+    `said`, where a judge was asked, are nine words for the results and nine for the control.
+    """
+    results = done.results
+    control = to_pictures(on_pixels(drawing, terms, done))
+    sheet = _sheet(drawing, terms, done, control, seed, said)
+    config = drawing.generator.config
+    lengths: Numbers = np.linalg.norm(
+        seeded_latents(seed, 1024, config.z_dim, config.z_dist), axis=1
+    )
+    shortest, longest = np.quantile(lengths, [0.025, 0.975]).tolist()
+    findings = [
+        Finding(
+            "length",
+            "length of Y, not clipped",
+            Estimate(float(np.linalg.norm(results[CENTRE])), n=1),
+            Estimate(float(np.median(lengths)), shortest, longest, len(lengths)),
+            "samples (middle 95 %)",
+        )
+    ]
+    facts = {
+        "checkpoint": drawing.checkpoint,
+        "expression": written(terms),
+        "exemplars": {
+            term.name: len(points) for term, points in zip(terms, done.drawn, strict=True)
+        },
+        "seed": seed,
+        "bn": drawing.bn,
+        "displacement": float(np.linalg.norm(done.displacement)),
+    }
+    return Report("Arithmetic in Z", facts, findings, sheets=(sheet,))
+
+
+def draw_concept(drawing: Drawing, name: str, exemplars: Latents) -> Sheet:
+    """The pictures of a concept's exemplars [K, z_dim], and last of the point that is their mean."""
+    points = np.concatenate([exemplars, mean(exemplars)[None].astype(np.float32)])
+    return Sheet(
+        name,
+        drawing.pictures(points),
+        min(len(points), 9),
+        [*map(str, range(len(exemplars))), "mean"],
+        provenance=Provenance(drawing.checkpoint, f"concepts show {name}", None, points),
+    )
+
+
+def _sheet(
+    drawing: Drawing,
+    terms: Sequence[Term],
+    done: Calculation,
+    control: Pictures,
+    seed: int,
+    said: Sequence[Sequence[str]],
+) -> Sheet:
+    side, z_dim = 3, done.results.shape[1]
+    columns = max(side, 1 + max(map(len, done.drawn)))
+    blank = np.full((1, *control.shape[1:]), 255, np.uint8)
+    nowhere = np.full((1, z_dim), np.nan, np.float32)
+    pictures: list[Pictures] = []
+    latents: list[NDArray[np.float32]] = []
+    captions: list[str] = []
+    labels: list[str] = []
+
+    def row(label: str, shown: Pictures, points: Latents, under: Sequence[str] = ()) -> None:
+        short = columns - len(shown)
+        pictures.extend((shown, *[blank] * short))
+        latents.extend((points, *[nowhere] * short))
+        captions.extend((*under, *[""] * (columns - len(under))))
+        labels.append(label)
+
+    for term, points in zip(terms, done.drawn, strict=True):
+        with_mean = np.concatenate([points, mean(points)[None].astype(np.float32)])
+        under = [""] * len(points) + ["mean"]
+        sign = "-" if term.sign < 0 else "+"
+        row(f"{sign} {term.name}", drawing.pictures(with_mean), with_mean, under)
+    of_results, of_control = said or ([""] * TILES, [""] * TILES)
+    shown = drawing.pictures(done.results)
+    for start in range(0, TILES, side):
+        part = slice(start, start + side)
+        label = "= result" if start == side else ""
+        row(label, shown[part], done.results[part], of_results[part])
+    for start in range(0, TILES, side):
+        part = slice(start, start + side)
+        label = "on pixels" if start == side else ""
+        row(label, control[part], np.repeat(nowhere, side, 0), of_control[part])
+    command = shlex.join(["arithmetic", "--bn", drawing.bn, "--expr", written(terms)])
+    return Sheet(
+        "arithmetic",
+        np.concatenate(pictures),
+        columns,
+        captions,
+        labels,
+        Provenance(drawing.checkpoint, command, seed, np.concatenate(latents)),
+    )

@@ -1,0 +1,109 @@
+"""Finding objects in pictures: linear classifiers of locations, one an object.
+
+At each location of a grid they know what the discriminator sees there, the colours in and around the
+location, and the place itself (analysis.sight). An object is found in a picture where the mean of its
+highest scores is above a threshold. How they are learnt, analysis.learning_to_find says.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dcgan_cli.analysis.drop_filters.locations import Flags, outlined
+from dcgan_cli.analysis.drop_filters.sight import Grids, Linear, look
+from dcgan_cli.data.labels import Boxes
+from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.report import Estimate, Finding
+
+TOP = 32
+"""The highest 1/TOP of the scores of a picture decide whether the object is in it."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Known:
+    """One object as the finder knows it.
+
+    Attributes:
+        present: a picture has the object where the mean of its highest scores is above this.
+        edge: a location is inside where its score is above this.
+        where: how well scores tell inside from outside a box, AUC within pictures.
+        where_usual: the same of a classifier that knows the place alone.
+        whether: how often it is rightly said that a picture has the object, with and without
+            counting alike; None where too few pictures are without it.
+        share: of the real pictures, how many have it.
+    """
+
+    present: float
+    edge: float
+    where: Estimate
+    where_usual: Estimate
+    whether: Estimate | None
+    share: Estimate
+
+
+@dataclass(frozen=True, eq=False)
+class Finder:
+    """Finds `objects` by name; `refused` says why others of its boxes are not among them."""
+
+    objects: Mapping[str, Known]
+    refused: Mapping[str, str]
+    pictures: int
+    _discriminator: Discriminator = field(repr=False)
+    _linear: Linear = field(repr=False)
+
+    def look(self, signed: Tensor, progress: Progress = lambda done, total: None) -> Grids:
+        """Scores of pictures [N, C, S, S] in [−1, 1] by `objects`: [N, objects, side, side]."""
+        parts: list[Grids] = []
+        for sight in look(self._discriminator, signed):
+            parts.append(self._linear(sight))
+            progress(sum(map(len, parts)), len(signed))
+        return np.concatenate(parts)
+
+    def found(self, scores: Grids) -> dict[str, Flags]:
+        """Which pictures have each object, bool [N], by the scores that `look` gave."""
+        return {
+            name: presence(scores[:, place]) > known.present
+            for place, (name, known) in enumerate(self.objects.items())
+        }
+
+    def boxes(self, scores: Grids, kind: str) -> Boxes:
+        """Boxes of `kind`, one of `objects`, in the pictures where it is found."""
+        place = list(self.objects).index(kind)
+        there = self.found(scores)[kind][:, None, None]
+        return outlined((scores[:, place] > self.objects[kind].edge) & there, kind, fewest=2)
+
+    def findings(self) -> list[Finding]:
+        """How good the finder is on pictures that took no part, against chance."""
+        rows: list[Finding] = []
+        for name, known in self.objects.items():
+            rows.append(
+                Finding(
+                    f"finder_{name}_where",
+                    f"finder: where the {name} is (AUC within pictures)",
+                    known.where,
+                    known.where_usual,
+                    "where it usually is",
+                )
+            )
+            if known.whether is not None:
+                rows.append(
+                    Finding(
+                        f"finder_{name}_whether",
+                        f"finder: whether there is a {name} (balanced accuracy)",
+                        known.whether,
+                        Estimate(0.5),
+                        "chance",
+                    )
+                )
+        return rows
+
+
+def presence(scores: Grids) -> NDArray[np.float64]:
+    """How far pictures have an object, [N]: the mean of its highest scores [N, side, side]."""
+    flat = scores.reshape(len(scores), -1).astype(np.float64)
+    return np.sort(flat, 1)[:, -max(1, flat.shape[1] // TOP) :].mean(1)

@@ -1,0 +1,228 @@
+"""Forgetting to draw an object (paper §6.3.1, Fig. 6): the pictures, and what they show by measure."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from dcgan_cli.analysis.drop_filters.before_after import (
+    Bench,
+    Dose,
+    Numbers,
+    Outcome,
+    Plan,
+    Progress,
+    measure_doses,
+)
+from dcgan_cli.analysis.drop_filters.dropping import without
+from dcgan_cli.analysis.intervals import bootstrap, proportion
+from dcgan_cli.data.pixels import to_pictures
+from dcgan_cli.report import Estimate, Finding, Provenance, Report, Sheet, Table
+
+COLUMNS = 12
+"""Samples on the sheet."""
+
+
+def forget(
+    bench: Bench,
+    plan: Plan,
+    *,
+    seed: int,
+    columns: int = COLUMNS,
+    progress: Progress = lambda done, total: None,
+) -> Report:
+    """Draw with and without the chosen maps, and measure both beside random maps.
+
+    Args:
+        bench: fresh samples.
+        plan: which maps go.
+        seed: of the bench's latents.
+        columns: samples on the sheet: those first in which the object is found.
+        progress: told how much of the dose curve is measured.
+
+    Returns:
+        A report with the sheet `forgotten` and the tables `Dose` and `Maps`.
+    """
+    doses = measure_doses(bench, plan, progress)
+    dose = next(dose for dose in doses if dose.count == plan.chosen)
+    ranking, config = plan.ranking, bench.drawing.generator.config
+    chosen = ranking.order[: plan.chosen]
+    facts: dict[str, Any] = {
+        "checkpoint": bench.drawing.checkpoint,
+        "object": bench.kind,
+        "layer": ranking.layer,
+        "feature_maps": len(ranking.weights),
+        "chosen": chosen,
+        "keep_only": plan.keep_only,
+        "fresh_samples": len(bench.latents),
+        "random_draws": len(dose.random),
+        "size": config.size,
+        "channels": config.channels,
+        "bn": bench.drawing.bn,
+        "ema": bench.drawing.average,
+    }
+    weights = [
+        [number, float(ranking.weights[number]), float(ranking.contrast[number])]
+        for number in ranking.order
+    ]
+    return Report(
+        "Forgetting",
+        facts,
+        findings=_findings(bench, plan, dose),
+        tables=(_curve(bench, doses), Table("Maps", ("map", "weight", "contrast"), weights)),
+        sheets=(_sheet(bench, plan, seed, columns),),
+        notes=(_summary(bench, plan, dose),),
+    )
+
+
+def _findings(bench: Bench, plan: Plan, dose: Dose) -> list[Finding]:
+    """Every figure beside random maps; the interval of these is over draws of maps."""
+    kind, own = bench.kind, dose.ranked
+
+    def beside(
+        key: str, label: str, value: Estimate, figure: Callable[[Outcome], float]
+    ) -> Finding:
+        control = bootstrap([figure(outcome) for outcome in dose.random])
+        return Finding(key, label, value, control, "random maps")
+
+    def shares(outcome: Outcome) -> Numbers:
+        return np.stack([bench.found[kind], outcome.found[kind]], 1).astype(np.float64)
+
+    def share_after(key: str, label: str, name: str) -> Finding:
+        there = own.found[name]
+        value = proportion(int(there.sum()), len(there))
+        return beside(key, label, value, lambda outcome: float(outcome.found[name].mean()))
+
+    before = proportion(int(bench.found[kind].sum()), len(bench.latents))
+    learnt = bench.finder.objects[kind].share
+    rows = [
+        Finding(
+            "maps_auc",
+            f"the maps tell a {kind} from what else is at its place (AUC)",
+            plan.ranking.auc,
+            Estimate(0.5),
+            "chance",
+        ),
+        Finding(
+            "found_before", f"a {kind} is found, all maps there", before, learnt, "learnt from"
+        ),
+        share_after("found_after", f"a {kind} is found afterwards", kind),
+        beside(
+            "fall",
+            "fall of that share",
+            bootstrap(shares(own), _fall),
+            lambda outcome: _fall(shares(outcome)),
+        ),
+    ]
+    if len(own.change):
+        rows += [
+            beside(
+                "change_inside",
+                f"change inside the {kind} (share of black to white)",
+                bootstrap(own.change[:, 0]),
+                lambda outcome: float(outcome.change[:, 0].mean()),
+            ),
+            beside(
+                "change_outside",
+                "change outside",
+                bootstrap(own.change[:, 1]),
+                lambda outcome: float(outcome.change[:, 1].mean()),
+            ),
+            beside(
+                "focus",
+                "inside / (inside + outside), 0.5 is everywhere alike",
+                bootstrap(own.change, _focus),
+                lambda outcome: _focus(outcome.change),
+            ),
+        ]
+    scene = bootstrap(own.scene)
+    rows += [
+        beside(
+            "scene",
+            "likeness of the scene outside (correlation)",
+            scene,
+            lambda outcome: float(outcome.scene.mean()),
+        ),
+        Finding(
+            "scene_strangers",
+            "the same",
+            scene,
+            bootstrap(bench.strangers()),
+            "two different samples",
+        ),
+    ]
+    for name, found in bench.found.items():
+        if name != kind:
+            label = f"a {name} is found afterwards (before: {found.mean():.1%})"
+            rows.append(share_after(f"kept_{name}", label, name))
+    return [*rows, *bench.finder.findings()]
+
+
+def _fall(rows: Numbers) -> float:
+    """By what share of itself the mean of column 1 is below that of column 0."""
+    before, after = rows.mean(0)
+    return float(1 - after / before) if before else float("nan")
+
+
+def _focus(rows: Numbers) -> float:
+    """The mean of column 0 as a share of both columns' means."""
+    inner, outer = rows.mean(0)
+    return float(inner / (inner + outer)) if inner + outer else float("nan")
+
+
+def _curve(bench: Bench, doses: list[Dose]) -> Table:
+    """The object and the scene against the number of maps, beside the draws of random ones."""
+    rows: list[list[float | int]] = []
+    for dose in doses:
+        row: list[float | int] = [dose.count]
+        for figure in (lambda o: o.found[bench.kind].mean(), lambda o: o.scene.mean()):
+            random = [float(figure(outcome)) for outcome in dose.random]
+            row += [float(figure(dose.ranked)), float(np.mean(random)), min(random), max(random)]
+        rows.append(row)
+    columns = [
+        f"{name}{part}"
+        for name in ("found", "scene")
+        for part in ("", "_random", "_random_low", "_random_high")
+    ]
+    return Table("Dose", ("maps", *columns), rows)
+
+
+def _sheet(bench: Bench, plan: Plan, seed: int, columns: int) -> Sheet:
+    """Samples, the same without the chosen maps, and without as many random ones (draw 0)."""
+    shown = np.argsort(~bench.found[bench.kind], kind="stable")[:columns]
+    latents = bench.latents[shown]
+    layer = plan.ranking.layer
+    rows = [
+        bench.before[torch.from_numpy(shown)],
+        without(bench.drawing, layer, plan.gone(plan.chosen), latents),
+        without(bench.drawing, layer, plan.gone(plan.chosen, 0), latents),
+    ]
+    doing = "only" if plan.keep_only else "without"
+    command = ["sample", "--bn", bench.drawing.bn, *([] if bench.drawing.average else ["--no-ema"])]
+    nowhere = np.full((2 * len(shown), latents.shape[1]), np.nan, np.float32)
+    return Sheet(
+        "forgotten",
+        to_pictures(torch.cat(rows)),
+        len(shown),
+        row_labels=(
+            "samples",
+            f"{doing} {plan.chosen} {bench.kind} maps",
+            f"{doing} {plan.chosen} random maps",
+        ),
+        provenance=Provenance(
+            bench.drawing.checkpoint, " ".join(command), seed, np.concatenate([latents, nowhere])
+        ),
+    )
+
+
+def _summary(bench: Bench, plan: Plan, dose: Dose) -> str:
+    """The outcome in a sentence."""
+    kind = bench.kind
+    random = np.mean([outcome.found[kind].mean() for outcome in dose.random])
+    return (
+        f"{'keeping only' if plan.keep_only else 'without'} {plan.chosen} of "
+        f"{len(plan.ranking.weights)} maps a {kind} is found in "
+        f"{dose.ranked.found[kind].mean():.1%} of the samples, with all in "
+        f"{bench.found[kind].mean():.1%}, without as many random ones in {random:.1%}"
+    )

@@ -1,0 +1,234 @@
+"""Learning to find objects from pictures with boxes: logistic regressions of locations.
+
+Every figure is measured on pictures that took no part: the pictures are split into folds, and each is
+scored by a classifier that learnt from the other folds. The thresholds are chosen on these scores too.
+Other pictures are scored by the mean of the folds' classifiers.
+
+What is learnt from are real pictures, what is asked about are generated ones, which are softer: every
+second picture is therefore learnt, and examined, at half its resolution.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dcgan_cli.analysis.drop_filters.finder import Finder, Known, Progress, presence
+from dcgan_cli.analysis.drop_filters.locations import (
+    Flags,
+    Mask,
+    having,
+    inside,
+    mean_auc,
+    split,
+    usual_place,
+)
+from dcgan_cli.analysis.drop_filters.sight import Grids, Linear, Sight, grid_side, look, places
+from dcgan_cli.analysis.intervals import bootstrap
+from dcgan_cli.analysis.views import soften
+from dcgan_cli.data.labels import Boxes
+from dcgan_cli.errors import DcganError
+from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.runtime import numpy_stream
+
+FOLDS = 3
+
+FEWEST = 10
+"""Pictures with an object, and without it, below which either cannot be learnt from."""
+
+ROWS = 32
+"""Locations a picture that are learnt from: half of them anywhere, half of them inside boxes."""
+
+STRENGTH = 0.01
+"""Inverse strength of the regularisation, on features of unit spread."""
+
+PASS = 0.95
+"""Of an object that is in every picture so many real ones shall pass as having it."""
+
+
+def fit_finder(
+    signed: Tensor,
+    boxes: Boxes,
+    discriminator: Discriminator,
+    *,
+    seed: int = 0,
+    progress: Progress = lambda done, total: None,
+) -> Finder:
+    """Learn to find the objects of `boxes`.
+
+    Args:
+        signed: pictures [N, C, S, S] in [−1, 1], S the discriminator's size.
+        boxes: what is in them, N pictures; those that were not looked at are left out.
+        discriminator: with whose features it sees.
+        seed: of the folds and of the locations that are learnt from.
+        progress: told how many pictures have been seen, of both passes over them.
+
+    Raises:
+        DcganError: none of the objects can be found better than chance.
+    """
+    looked = np.flatnonzero(boxes.seen)
+    softened = signed[torch.from_numpy(looked)].clone()
+    softened[::2] = soften(softened[::2])
+    truth, refused = _masks(boxes.take(looked), grid_side(discriminator))
+    if not truth:
+        raise _nothing(refused)
+    stream = numpy_stream(seed, "finder")
+    folds = split(len(looked), FOLDS, stream)
+    rows = _rows(list(truth.values()), stream)
+
+    def pieces(first: int) -> Iterator[tuple[slice, Sight]]:
+        done = 0
+        for sight in look(discriminator, softened):
+            yield slice(done, done + len(sight)), sight
+            done += len(sight)
+            progress(first + done, 2 * len(looked))
+
+    taken: list[Tensor] = []
+    for piece, sight in pieces(0):
+        features = sight.features().flatten(2)
+        picked = torch.from_numpy(rows[piece])[:, None].expand(-1, features.shape[1], -1)
+        taken.append(features.gather(2, picked))
+    fitted = _fit(torch.cat(taken).transpose(1, 2), rows, truth, folds)
+    held_out = np.empty((len(looked), len(truth), *fitted[0].place.shape[1:]), np.float32)
+    for piece, sight in pieces(len(looked)):
+        for fold, linear in enumerate(fitted):
+            own = folds[piece] == fold
+            held_out[piece][own] = linear(sight)[own]
+
+    objects: dict[str, Known] = {}
+    for place, (kind, mask) in enumerate(truth.items()):
+        known = _examine(held_out[:, place], mask, folds)
+        if isinstance(known, str):
+            refused[kind] = known
+        else:
+            objects[kind] = known
+    if not objects:
+        raise _nothing(refused)
+    kept = torch.tensor([place for place, kind in enumerate(truth) if kind in objects])
+    mean = Linear(
+        torch.stack([linear.weights for linear in fitted]).mean(0)[kept],
+        torch.stack([linear.place for linear in fitted]).mean(0)[kept],
+    )
+    return Finder(objects, refused, len(looked), discriminator, mean)
+
+
+def _masks(boxes: Boxes, side: int) -> tuple[dict[str, Mask], dict[str, str]]:
+    """The locations inside each kind of box, and why some kinds cannot be learnt."""
+    masks: dict[str, Mask] = {}
+    refused: dict[str, str] = {}
+    for kind in np.unique(boxes.kind).tolist():
+        mask = inside(boxes, kind, side)
+        there = int(having(mask).sum())
+        if there < FEWEST:
+            refused[kind] = f"{there} pictures with it, at least {FEWEST} are needed"
+        elif (having(mask) & having(~mask)).sum() < FEWEST:
+            refused[kind] = "it fills whole pictures"
+        else:
+            masks[kind] = mask
+    return masks, refused
+
+
+def _nothing(refused: Mapping[str, str]) -> DcganError:
+    why = "; ".join(f"{kind}: {reason}" for kind, reason in refused.items()) or "no boxes"
+    return DcganError(f"nothing can be found by these boxes: {why}")
+
+
+def _rows(masks: Sequence[Mask], stream: np.random.Generator) -> NDArray[np.int64]:
+    """ROWS locations of each picture to learn from, [N, ROWS]: half anywhere, half inside objects."""
+    flat = np.stack([mask.reshape(len(mask), -1) for mask in masks]).astype(np.float64)
+    sizes = flat.sum(2, keepdims=True)
+    within = (flat / np.maximum(sizes, 1)).sum(0) / np.maximum((sizes > 0).sum(0), 1)
+    weights = 0.5 / flat.shape[2] + 0.5 * within
+    # the largest of log-weight plus Gumbel noise are a weighted draw without replacement
+    keys = np.log(weights) + stream.gumbel(size=weights.shape)
+    return np.argsort(-keys, 1)[:, :ROWS]
+
+
+def _fit(
+    taken: Tensor,
+    rows: NDArray[np.int64],
+    truth: Mapping[str, Mask],
+    folds: NDArray[np.int64],
+) -> list[Linear]:
+    """One classifier a fold, learnt from the other folds, of what was seen, [N, ROWS, F]."""
+    from sklearn.linear_model import LogisticRegression
+
+    mean = taken.mean((0, 1))
+    spread = taken.std((0, 1))
+    spread = torch.where(spread > 0, spread, 1.0)
+    place = places(next(iter(truth.values())).shape[1])
+    table = torch.cat([(taken - mean) / spread, place.flatten(0, 1)[torch.from_numpy(rows)]], 2)
+    sights = taken.shape[2]
+    fitted: list[Linear] = []
+    for fold in range(FOLDS):
+        others = folds != fold
+        x = table[torch.from_numpy(others)].flatten(0, 1).numpy()
+        linear: list[tuple[Tensor, Tensor]] = []
+        for mask in truth.values():
+            flat = np.take_along_axis(mask.reshape(len(mask), -1), rows, 1)[others].ravel()
+            model = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=200)
+            model.fit(x, flat)
+            intercept = np.asarray(model.intercept_)
+            weights = torch.from_numpy(model.coef_[0].astype(np.float32))
+            own = weights[:sights] / spread
+            rest = float(intercept[0]) - float(own @ mean)
+            linear.append((own, place @ weights[sights:] + rest))
+        fitted.append(Linear(*map(torch.stack, zip(*linear, strict=True))))
+    return fitted
+
+
+def _examine(scores: Grids, mask: Mask, folds: NDArray[np.int64]) -> Known | str:
+    """What is known of an object by its held-out scores [N, side, side]; or why it is refused."""
+    where = mean_auc(scores, mask)
+    usual = mean_auc(usual_place(mask, folds), mask)
+    if where.low is None or where.low <= usual.value:
+        return (
+            f"AUC {where.value:.2f} on {where.n} pictures kept back, no better than by its usual "
+            f"place ({usual.value:.2f})"
+        )
+    there = having(mask)
+    found = presence(scores)
+    whether = None
+    if (~there).sum() >= FEWEST:
+        said = np.empty_like(there)
+        for fold in range(FOLDS):
+            own = folds == fold
+            said[own] = found[own] > _threshold(found[~own], there[~own])
+        whether = bootstrap(np.stack([said, there], 1), _balanced)
+        if whether.low is None or whether.low <= 0.5:
+            return f"whether it is there is said no better than by chance ({whether.value:.2f})"
+    share = bootstrap(there)
+    return Known(
+        _threshold(found, there), _edge(scores[there], mask[there]), where, usual, whether, share
+    )
+
+
+def _threshold(found: NDArray[np.float64], there: Flags) -> float:
+    """Above which a picture has the object: where it is best told, or what PASS of them reach."""
+    if (~there).sum() < FEWEST or not there.any():
+        return float(np.quantile(found, 1 - PASS))
+    order = np.argsort(found)
+    passed = np.cumsum(there[order]) / there.sum()
+    cleared = np.cumsum(~there[order]) / (~there).sum()
+    best = int(np.argmax((cleared - passed)[:-1]))
+    return float((found[order[best]] + found[order[best + 1]]) / 2)
+
+
+def _balanced(rows: NDArray[np.float64]) -> float:
+    """Accuracy of what was said (column 0) of the truth (column 1), both classes alike."""
+    right = rows[:, 0] == rows[:, 1]
+    parts = [right[rows[:, 1] == value] for value in (0, 1)]
+    return float(np.mean([part.mean() for part in parts if len(part)]))
+
+
+def _edge(scores: Grids, mask: Mask) -> float:
+    """The threshold by which locations above it overlap the boxes best (F1)."""
+    candidates = np.quantile(scores, np.linspace(0.5, 0.995, 60))
+
+    def overlap(threshold: float) -> float:
+        said = scores > threshold
+        return 2 * float((said & mask).sum()) / float(said.sum() + mask.sum())
+
+    return float(max(candidates, key=overlap))

@@ -1,0 +1,296 @@
+"""What the discriminator's features look at (paper §6.2, Fig. 5): guided backpropagation, and its controls.
+
+The maximal responses of a layer's first maps are carried back to the pictures, for the trained
+discriminator and for one of the same architecture with random filters. Such pictures persuade
+whether or not they depend on what was learnt (Adebayo et al. 2018, arXiv 1810.03292), so they are
+measured beside those of several random discriminators, and again while the layers of the trained
+one are replaced by random ones.
+"""
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Self
+
+import numpy as np
+import torch
+
+from dcgan_cli.analysis.guided_backprop.maxima import (
+    BRIGHT,
+    Maxima,
+    Scene,
+    chunks,
+    draw_maxima,
+    find_maxima,
+    list_maxima,
+)
+from dcgan_cli.analysis.guided_backprop.saliency import (
+    ANY,
+    UNTOUCHED,
+    Measured,
+    boxes_by_kind,
+    cascade,
+    finite_mean,
+    lift,
+    measure,
+    one_more,
+    over_maps,
+    same_places,
+)
+from dcgan_cli.data.labels import Boxes
+from dcgan_cli.data.pictures import PictureSet
+from dcgan_cli.errors import SourceError, UsageError
+from dcgan_cli.model.config import ModelConfig
+from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.model.layers import initialise
+from dcgan_cli.model.taps import RULES, Rule
+from dcgan_cli.report import Estimate, Finding, Provenance, Report, Sheet, Table
+from dcgan_cli.runtime import torch_stream
+
+SAID: Mapping[Rule, str] = {
+    "guided": "guided backpropagation: LeakyReLU is read as ReLU, a gradient passes where the "
+    "unit's input was positive, and only if it is positive itself",
+    "leaky": "guided backpropagation with the leak: negative gradients are cut, positive ones pass "
+    "with LeakyReLU's own slope",
+    "gradient": "the plain gradient",
+}
+
+FIGURES: Mapping[str, tuple[str, Callable[..., float], Sequence[str]]] = {
+    "concentration": ("share of the receptive field filled", finite_mean, ("filled",)),
+    **{
+        f"agreement_{a}_{b}": (f"rank correlation, {a} and {b}", finite_mean, (f"{a} {b}",))
+        for a, b in combinations(RULES, 2)
+    },
+    "overlap": ("energy on objects / chance", lift, (f"inside {ANY}", f"area {ANY}")),
+}
+"""By key: label, statistic, and the measures it is of."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is looked at, and how; `of` checks it.
+
+    Attributes:
+        layer: which convolution, from 1.
+        rule: how gradients pass LeakyReLU, see `taps.guided`.
+        features: maps that are drawn, the first of the layer.
+        top: pictures of each map.
+        measured: maps that the figures are taken over, the first of the layer.
+        draws: random discriminators that are measured; the first is drawn.
+        seed: of the random filters.
+    """
+
+    layer: int
+    rule: Rule
+    features: int
+    top: int
+    measured: int
+    draws: int
+    seed: int
+
+    @classmethod
+    def of(
+        cls,
+        config: ModelConfig,
+        layer: int | None = None,
+        rule: str = "guided",
+        features: int = 6,
+        top: int = 5,
+        measured: int = 32,
+        draws: int = 8,
+        seed: int = 0,
+    ) -> Self:
+        """The choice for a network of `config`: the last layer where None is given.
+
+        `measured` becomes at least `features`, and at most all maps there are; the other defaults
+        are the paper's Fig. 5. Raises UsageError for a rule, layer or maps that do not exist.
+        """
+        layer = config.levels if layer is None else layer
+        if not 1 <= layer <= config.levels:
+            raise UsageError(
+                f"--layer {layer}: this discriminator has {config.levels} convolution layers; "
+                f"expected 1 to {config.levels}"
+            )
+        width = config.discriminator_widths[layer - 1]
+        if not 1 <= features <= width:
+            raise UsageError(
+                f"--features {features}: layer {layer} has {width} maps; expected 1 to {width}"
+            )
+        if rule not in RULES:
+            raise UsageError(f"--rule {rule}: expected one of {', '.join(RULES)}")
+        if draws < 2:
+            raise UsageError(f"--draws {draws}: expected 2 or more, to know how they differ")
+        return cls(layer, rule, features, top, min(max(features, measured), width), draws, seed)
+
+
+def guided_backprop(
+    discriminator: Discriminator,
+    pictures: PictureSet,
+    choice: Choice,
+    *,
+    checkpoint: str = "",
+    boxes: Boxes | None = None,
+    name: Callable[[int], str] = str,
+    device: torch.device | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
+    """Draw what the first `features` maps of a layer look at, and measure it beside random filters.
+
+    Args:
+        discriminator: the trained one, on the CPU; it is not changed.
+        pictures: among which the maximal responses are looked for, of the discriminator's size.
+        choice: layer, rule and numbers.
+        checkpoint: the hash of the model, for the record inside the sheet.
+        boxes: known objects in the source of `pictures`, as the source has them.
+        name: what picture i of the source is called.
+        device: where to calculate.
+        progress: told how many chunks of pictures are done.
+
+    Returns:
+        A report whose sheet `guided-backprop` has two rows a map, visualisations above their
+        pictures: left those of the random filters, right those of the trained discriminator.
+
+    Raises:
+        SourceError: fewer than `top` pictures.
+        CheckpointError: the discriminator's responses are not finite.
+    """
+    rule, features, top = choice.rule, choice.features, choice.top
+    if len(pictures) < top:
+        raise SourceError(f"{len(pictures)} pictures are fewer than --top {top}; add pictures")
+    config = discriminator.config
+    networks, looks = 1 + choice.draws + choice.layer, 2 + choice.draws
+    total = networks + chunks(len(pictures)) + looks * chunks(choice.measured * top)
+    steps = iter(range(1, total + 1))
+    scene = Scene(
+        pictures,
+        config,
+        choice.layer,
+        rule,
+        device or torch.device("cpu"),
+        step=lambda: progress(next(steps), total),
+    )
+    filters = [_random(config, choice.seed, draw) for draw in range(choice.draws)]
+    trained, random = scene.network(discriminator), [scene.network(one) for one in filters]
+    own, *others = find_maxima(scene, (trained, *random), choice.measured, top)
+    kinds = boxes_by_kind(boxes, pictures)
+    found = measure(scene, own, trained, random, kinds)
+    control = [
+        measure(scene, maxima, network, (trained,), kinds)
+        for maxima, network in zip(others, random, strict=True)
+    ]
+    likenesses = {
+        name: over_maps(finite_mean, values)
+        for name, values in cascade(scene, own, discriminator, trained, filters[0]).items()
+    }
+    sides = (("random", random[0], others[0]), ("trained", trained, own))
+    caption = (
+        f"left random filters, right the trained discriminator: the {top} pictures to which each of "
+        f"the first {features} maps of convolution layer {choice.layer} responds most, pale outside the "
+        "receptive field, and above each what its largest response owes to every pixel, by "
+        f"{SAID[rule]}; grey is 0, and the {100 * BRIGHT:g}th percentile of a tile's magnitudes "
+        "full contrast"
+    )
+    command = ["--layer", choice.layer, "--rule", rule, "--features", features, "--top", top]
+    tiles, captions = draw_maxima(scene, sides, features)
+    return Report(
+        "Guided backpropagation",
+        {
+            "checkpoint": checkpoint,
+            **asdict(choice),
+            "pictures": len(pictures),
+            "caption": caption,
+            "maxima": list_maxima(scene, sides, features, name),
+        },
+        findings=_findings(found, control, likenesses, bool(kinds)),
+        tables=_tables(found, control, likenesses, list(kinds)),
+        sheets=(
+            Sheet(
+                "guided-backprop",
+                tiles,
+                columns=2 * top + 1,
+                captions=captions,
+                row_labels=[text for i in range(features) for text in (f"map {i} {rule}", "")],
+                provenance=Provenance(
+                    checkpoint,
+                    shlex.join(["guided-backprop", *map(str, command)]),
+                    choice.seed,
+                    np.full((len(tiles), config.z_dim), np.nan, np.float32),
+                ),
+            ),
+        ),
+        notes=(caption, *_notes(own, likenesses, bool(kinds))),
+    )
+
+
+def _random(config: ModelConfig, seed: int, draw: int) -> Discriminator:
+    """Random discriminator number `draw` of `seed`."""
+    filters = Discriminator(config)
+    initialise(filters, torch_stream(seed, "random filters", draw))
+    return filters
+
+
+def _findings(
+    found: Measured, control: Sequence[Measured], likenesses: Mapping[str, Estimate], boxes: bool
+) -> list[Finding]:
+    """Every figure of the trained discriminator beside its control."""
+    figures = [
+        Finding(
+            key,
+            label,
+            over_maps(statistic, *(found[0][row] for row in rows)),
+            one_more([statistic(*(one[0][row] for row in rows)) for one in control]),
+            "random networks",
+        )
+        for key, (label, statistic, rows) in FIGURES.items()
+        if boxes or key != "overlap"
+    ]
+    if boxes:
+        gain = one_more([a - b for a, b in same_places(found, control, ANY)])
+        label = "energy on objects, trained − random, same places"
+        figures.append(Finding("overlap_same_places", label, gain, Estimate(0.0), "no difference"))
+    stages = [name for name in likenesses if name != UNTOUCHED]
+    for key, name in (("cascade_top", stages[0]), ("cascade_all", stages[-1])):
+        label = f"rank correlation with itself, random layers {name}"
+        same = likenesses[UNTOUCHED]
+        figures.append(Finding(key, label, likenesses[name], same, "the next map instead"))
+    return figures
+
+
+def _tables(
+    found: Measured,
+    control: Sequence[Measured],
+    likenesses: Mapping[str, Estimate],
+    kinds: Sequence[str],
+) -> list[Table]:
+    """Every kind of object, and every stage of the cascade."""
+    objects: list[tuple[str | float | None, ...]] = []
+    for kind in kinds:
+        pairs = same_places(found, control, kind)
+        gain = one_more([a - b for a, b in pairs])
+        means = (finite_mean(found[0][f"area {kind}"]), *np.mean(pairs, 0).tolist())
+        objects.append((kind, *means, gain.value, gain.low, gain.high))
+    stages = [(name, like.value, like.low, like.high) for name, like in likenesses.items()]
+    columns = ("random layers", "rank correlation", "low", "high")
+    tables = [Table("Cascading randomisation", columns, stages)]
+    if objects:
+        columns = ("object", "area", "trained", "random", "difference", "low", "high")
+        title = "Energy on objects / chance, at the same places"
+        tables.insert(0, Table(title, columns, objects))
+    return tables
+
+
+def _notes(maxima: Maxima, likenesses: Mapping[str, Estimate], boxes: bool) -> list[str]:
+    """What the figures say in words."""
+    notes: list[str] = []
+    if silent := int((maxima.response[:, 0] <= 0).sum()):
+        notes.append(f"{silent} of the {len(maxima.response)} maps measured respond to no picture")
+    same, *_, whole = likenesses.values()
+    notes.append(
+        f"at the same place, the next map's visualisation has a rank correlation of {same.value:.2f} "
+        f"with a map's own, a random network's {whole.value:.2f}: so much is not about the map, or "
+        "not about what was learnt"
+    )
+    if not boxes:
+        notes.append("no boxes of objects are known here: --labels FILE.csv adds some")
+    return notes

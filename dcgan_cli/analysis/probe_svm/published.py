@@ -1,0 +1,102 @@
+"""What the paper and those it compares with reached: Tables 1 and 2, beside our own rows.
+
+A figure of another data set, of other test pictures or another number of labels is marked as such.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dcgan_cli.analysis.probe_svm.exam import Budget
+from dcgan_cli.report import Table
+
+CIFAR, SVHN = "CIFAR-10", "SVHN"
+
+FEW, FEW_TOTAL = 400, 1000
+"""Labels a class in Table 1, and in all in Table 2."""
+
+TEST_PICTURES = {CIFAR: 10_000, SVHN: 26_032}
+
+CIFAR_ROWS = (
+    ("1-layer K-means", 80.6, "63.7 ± 0.7", 4800),
+    ("3-layer K-means, learned RF", 82.0, "70.7 ± 0.7", 3200),
+    ("view-invariant K-means", 81.9, "72.6 ± 0.7", 6400),
+    ("exemplar CNN", 84.3, "77.4 ± 0.2", 1024),
+    ("DCGAN (of ImageNet-1k) + L2-SVM", 82.8, "73.8 ± 0.4", 512),
+)
+"""Table 1: accuracy in % with all labels and with 400 a class, and the most units of a layer."""
+
+SVHN_ROWS = (
+    ("KNN", 77.93),
+    ("TSVM", 66.55),
+    ("M1 + KNN", 65.63),
+    ("M1 + TSVM", 54.33),
+    ("M1 + M2", 36.02),
+    ("SWWAE without dropout", 27.83),
+    ("SWWAE with dropout", 23.56),
+    ("DCGAN + L2-SVM", 22.48),
+    ("supervised CNN, same architecture (validation)", 28.87),
+)
+"""Table 2: test error in % with 1000 labels."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What may stand beside a run: for its accuracy, for its error, and whole tables."""
+
+    accuracy: str
+    error: str
+    tables: tuple[Table, ...]
+
+
+def beside(
+    kinds: Sequence[str],
+    test_pictures: int,
+    budget: Budget,
+    accuracy: float,
+    spread: float | None,
+    units: int,
+) -> Published:
+    """The published figures for a run.
+
+    Args:
+        kinds: what the training and the test pictures were recognised as (`Source.kind`).
+        test_pictures: how many were examined on.
+        budget: how many labels were learnt from.
+        accuracy: our own, in %.
+        spread: our own ± over draws, in %.
+        units: the most feature maps of a layer of our D.
+    """
+    data = data_set(kinds)
+    own = f"{accuracy:.1f}" + (f" ± {spread:.1f}" if spread is not None else "")
+    if data == SVHN or (data is None and budget.total is not None):
+        same = data == SVHN and budget.total == FEW_TOTAL
+        mark = _mark(SVHN, data, test_pictures, same)
+        rows = [*SVHN_ROWS, (f"this run: DCGAN + L2-SVM{mark}", 100 - accuracy)]
+        table = Table("Table 2 of the paper: SVHN, 1000 labels", ("method", "error %"), rows)
+        return Published("", f"22.48 %{mark}", (table,) if data else ())
+    same = not budget.few or budget.per_class == FEW
+    mark = _mark(CIFAR, data, test_pictures, same)
+    figure = "73.8 ± 0.4 %" if budget.few else "82.8 %"
+    name = f"this run: DCGAN + L2-SVM{mark}"
+    full, few = (None, own) if budget.few else (accuracy, "")
+    table = Table(
+        "Table 1 of the paper: CIFAR-10",
+        ("method", "accuracy %", "400 per class", "max units"),
+        [*CIFAR_ROWS, (name, full, few, units)],
+    )
+    return Published(figure + mark, "", (table,) if data else ())
+
+
+def data_set(kinds: Sequence[str]) -> str | None:
+    """CIFAR-10 or SVHN where all pictures are of its own files, by what they were recognised as."""
+    names = {kind.split(",")[0] for kind in kinds}
+    return next((name for name in (CIFAR, SVHN) if names == {name}), None)
+
+
+def _mark(published: str, data: str | None, test_pictures: int, same_labels: bool) -> str:
+    """Why a published figure is not to be compared with ours; '' where it is."""
+    if data != published:
+        return f" ({published}: another data set)"
+    if test_pictures != TEST_PICTURES[published]:
+        return " (other test pictures)"
+    return "" if same_labels else " (another number of labels)"
