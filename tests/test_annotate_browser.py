@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import forgetful
 import numpy as np
 import pytest
 from browser import open_browser
@@ -13,8 +14,12 @@ from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
+from dcgan_cli.checkpoint.format import save
+from dcgan_cli.cli.app import app
+from dcgan_cli.cli.boundary import run_guarded
 from dcgan_cli.data.box_files import SampleBoxes, read_boxes, write_boxes
 from dcgan_cli.data.labels import Boxes
+from dcgan_cli.model.latents import seeded_latents
 from dcgan_cli.render.annotate import annotation_page
 
 pytestmark = pytest.mark.browser
@@ -528,6 +533,43 @@ def test_a_page_can_come_with_boxes_and_an_enormous_seed(page: Page, tmp_path: P
     found = read_boxes(page.save(), COUNT)
     assert found.seed == 2**63 + 1
     assert corners(found) == [(1, [0.1, 0.2, 0.3, 1 / 3]), (4, [1e-9, 0, 1, 0.7])]
+
+
+def test_boxes_drawn_on_the_page_make_the_model_forget(
+    page: Page, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The whole way, as typed: --annotate, boxes drawn by hand, saved, --boxes."""
+    model, html, count = tmp_path / "model.pt", tmp_path / "page.html", 100
+    save(model, forgetful.checkpoint())
+
+    def drop_filters(*arguments: str) -> str:
+        capfd.readouterr()
+        line = ["drop-filters", str(model), "--bn", "running", *arguments]
+        code = run_guarded(lambda: app(line, standalone_mode=False))
+        said = capfd.readouterr()
+        assert code == 0, said.err
+        return said.out
+
+    drop_filters("--find", "block", "--annotate", str(html), "-n", str(count))
+    page.browser.get(html.as_uri())
+    there = forgetful.boxes(seeded_latents(0, count, forgetful.CONFIG.z_dim, "normal"))
+    for number in range(count):
+        for box in there.corners[there.picture == number] * SIDE:
+            page.drag(*box)
+        page.press(Keys.ENTER)
+    assert page.text("tally") == f"{count} of {count} looked at, {len(there.corners)} boxes"
+    drawn = page.save()
+    assert corners(read_boxes(drawn, count)) == list(
+        zip(there.picture.tolist(), there.corners.tolist(), strict=True)
+    )
+
+    answer = json.loads(
+        drop_filters(
+            *("--boxes", str(drawn), "--fresh", "40", "-o", str(tmp_path / "sheet.png")), "--json"
+        )
+    )
+    assert answer["chosen"] == [forgetful.OBJECT]
+    assert answer["findings"]["fall"]["value"] > 0.7
 
 
 def document(**changes: Any) -> str:

@@ -310,3 +310,17 @@ def test_half_blocks_show_two_pixels_a_cell() -> None:
     console.print(HalfBlocks(Sheet("s", tiles, 1)))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "38;2;10;20;30;48;2;40;50;60m▀" in text
+
+
+def test_columns_that_would_be_empty_are_left_out() -> None:
+    alone = Finding("a", "steps", Estimate(3))
+    beside = Finding("b", "error", Estimate(4), Estimate(5), "chance")
+    published = Finding("c", "accuracy", Estimate(6), None, "", "82.8 %")
+    for findings, headings in (
+        ([alone], ["figure", "value"]),
+        ([alone, beside], ["figure", "value", "control"]),
+        ([alone, published], ["figure", "value", "published"]),
+        ([beside, published], ["figure", "value", "control", "published"]),
+    ):
+        header = shown(findings_table(Report("r", findings=findings))).splitlines()[2]
+        assert header.replace("┃", " ").split() == headings

@@ -32,15 +32,27 @@ class HalfBlocks:
 
 
 def findings_table(report: Report) -> RenderableType:
-    """Figure, control and published figure side by side, one row a finding."""
+    """Figure, control and published figure side by side, one row a finding.
+
+    Where no finding has a control, or none was published, that column is left out.
+    """
+    rows = [
+        (
+            finding.label,
+            _estimate(finding.value, finding.unit),
+            f"{_estimate(finding.control, finding.unit)} {finding.control_label}".strip(),
+            finding.published,
+        )
+        for finding in report.findings
+    ]
+    headings = ("figure", "value", "control", "published")
+    told = [i for i in range(len(headings)) if i < 2 or any(row[i] for row in rows)]
     table = RichTable(title=Text(report.title), title_justify="left")
-    for heading in ("figure", "value", "control", "published"):
-        table.add_column(heading)
-    for finding in report.findings:
-        control = f"{_estimate(finding.control, finding.unit)} {finding.control_label}".strip()
-        value = _estimate(finding.value, finding.unit)
+    for i in told:
+        table.add_column(headings[i])
+    for row in rows:
         # as Text: rich would take "[nan, nan]" for markup and swallow it
-        table.add_row(*map(Text, (finding.label, value, control, finding.published)))
+        table.add_row(*(Text(row[i]) for i in told))
     return table
 
 
