@@ -3,6 +3,7 @@
 import json
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,9 @@ from browser import open_browser
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
+from typed import command
 
 from dcgan_cli.checkpoint.format import save
-from dcgan_cli.cli.app import app
-from dcgan_cli.cli.boundary import run_guarded
 from dcgan_cli.data.box_files import SampleBoxes, read_boxes, write_boxes
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.model.latents import seeded_latents
@@ -536,21 +536,14 @@ def test_a_page_can_come_with_boxes_and_an_enormous_seed(page: Page, tmp_path: P
 
 
 def test_boxes_drawn_on_the_page_make_the_model_forget(
-    page: Page, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    page: Page, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     """The whole way, as typed: --annotate, boxes drawn by hand, saved, --boxes."""
     model, html, count = tmp_path / "model.pt", tmp_path / "page.html", 100
     save(model, forgetful.checkpoint())
 
-    def drop_filters(*arguments: str) -> str:
-        capfd.readouterr()
-        line = ["drop-filters", str(model), "--bn", "running", *arguments]
-        code = run_guarded(lambda: app(line, standalone_mode=False))
-        said = capfd.readouterr()
-        assert code == 0, said.err
-        return said.out
-
-    drop_filters("--find", "block", "--annotate", str(html), "-n", str(count))
+    drop_filters = partial(command("drop-filters", capfdbinary), str(model), "--bn", "running")
+    assert drop_filters("--find", "block", "--annotate", str(html), "-n", str(count))[0] == 0
     page.browser.get(html.as_uri())
     there = forgetful.boxes(seeded_latents(0, count, forgetful.CONFIG.z_dim, "normal"))
     for number in range(count):
@@ -563,11 +556,10 @@ def test_boxes_drawn_on_the_page_make_the_model_forget(
         zip(there.picture.tolist(), there.corners.tolist(), strict=True)
     )
 
-    answer = json.loads(
-        drop_filters(
-            *("--boxes", str(drawn), "--fresh", "40", "-o", str(tmp_path / "sheet.png")), "--json"
-        )
-    )
+    sheet = str(tmp_path / "sheet.png")
+    code, out, err = drop_filters("--boxes", str(drawn), "--fresh", "40", "--json", "-o", sheet)
+    assert code == 0, err
+    answer = json.loads(out)
     assert answer["chosen"] == [forgetful.OBJECT]
     assert answer["findings"]["fall"]["value"] > 0.7
 

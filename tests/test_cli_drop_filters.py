@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typed import Run, command
 
 from dcgan_cli.analysis.drawing import Drawing
 from dcgan_cli.analysis.drop_filters.dropping import without
 from dcgan_cli.checkpoint.format import load, save
 from dcgan_cli.checkpoint.latents import read_latents
-from dcgan_cli.cli.app import app
-from dcgan_cli.cli.boundary import run_guarded
 from dcgan_cli.data.box_files import SampleBoxes, read_boxes, write_boxes
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.model.latents import seeded_latents
 from dcgan_cli.render.png import encode_picture
-
-Run = Callable[..., tuple[int, bytes, str]]
 
 QUICK = ("--fresh", "24", "--bn", "running")
 
@@ -79,15 +75,7 @@ def work(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def run(work: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
     """Exit code, stdout and stderr of `dcgan drop-filters ...`."""
-
-    def run(*arguments: str) -> tuple[int, bytes, str]:
-        capfdbinary.readouterr()
-        line = ["drop-filters", *arguments]
-        code = run_guarded(lambda: app(line, standalone_mode=False))
-        said = capfdbinary.readouterr()
-        return code, said.out, said.err.decode()
-
-    return run
+    return command("drop-filters", capfdbinary)
 
 
 REAL = ("--find", "block", "--from", "real", "--labels", "real.csv")

@@ -5,37 +5,21 @@ import json
 import os
 import subprocess
 import sysconfig
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
+from typed import Run, command, untrained
 
-from dcgan_cli.checkpoint.format import Checkpoint, save
-from dcgan_cli.cli.app import app
-from dcgan_cli.cli.boundary import run_guarded
+from dcgan_cli.checkpoint.format import save
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.model.config import ModelConfig
-from dcgan_cli.model.discriminator import Discriminator
-from dcgan_cli.model.generator import Generator
-from dcgan_cli.model.layers import initialise
 
 CONFIG = ModelConfig(size=16, channels=1, z_dim=6, ngf=2, ndf=4, z_dist="normal", bn_eps=1e-5)
 
 FEW = ("--limit", "60", "--measured", "6", "--draws", "2")
-
-Run = Callable[..., tuple[int, bytes, str]]
-
-
-def make_checkpoint(config: ModelConfig = CONFIG, **about: Any) -> Checkpoint:
-    generator, discriminator = Generator(config), Discriminator(config)
-    initialise(generator, torch.Generator().manual_seed(0))
-    initialise(discriminator, torch.Generator().manual_seed(1))
-    return Checkpoint(config, generator.state_dict(), discriminator.state_dict(), **about)
 
 
 @pytest.fixture
@@ -45,23 +29,15 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("COLUMNS", "160")
     fingerprint = open_source("digits").fingerprint()
     data = {"location": "digits", "fingerprint": fingerprint, "background": "white"}
-    save(tmp_path / "model.pt", make_checkpoint(data=data))
-    save(tmp_path / "alone.pt", make_checkpoint(replace(CONFIG, channels=3)))
+    save(tmp_path / "model.pt", untrained(CONFIG, data=data))
+    save(tmp_path / "alone.pt", untrained(replace(CONFIG, channels=3)))
     return tmp_path
 
 
 @pytest.fixture
 def run(work: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
     """Exit code, stdout and stderr of `dcgan guided-backprop ...`."""
-
-    def run(*arguments: str) -> tuple[int, bytes, str]:
-        capfdbinary.readouterr()
-        line = ["guided-backprop", *arguments]
-        code = run_guarded(lambda: app(line, standalone_mode=False))
-        said = capfdbinary.readouterr()
-        return code, said.out, said.err.decode()
-
-    return run
+    return command("guided-backprop", capfdbinary)
 
 
 def test_the_checkpoint_alone_suffices(run: Run, work: Path) -> None:
@@ -193,7 +169,7 @@ def test_wrong_usage_is_one_line_and_exit_2(
 def test_failed_work_is_one_line_and_exit_1(
     arguments: tuple[str, ...], said: str, run: Run, work: Path
 ) -> None:
-    save(work / "moved.pt", make_checkpoint(data={"location": "gone/away"}))
+    save(work / "moved.pt", untrained(CONFIG, data={"location": "gone/away"}))
     fails(run(*arguments), 1, said)
 
 

@@ -3,39 +3,23 @@
 import io
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
+from typed import Run, command, untrained
 
-from dcgan_cli.checkpoint.format import Checkpoint, save
+from dcgan_cli.checkpoint.format import save
 from dcgan_cli.checkpoint.latents import read_latents
 from dcgan_cli.cli.app import app
 from dcgan_cli.cli.boundary import run_guarded
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.model.config import ModelConfig
-from dcgan_cli.model.discriminator import Discriminator
-from dcgan_cli.model.generator import Generator
-from dcgan_cli.model.layers import initialise
 
 CONFIG = ModelConfig(size=16, channels=1, z_dim=6, ngf=4, ndf=4, z_dist="normal", bn_eps=1e-5)
-
-Run = Callable[..., tuple[int, bytes, str]]
-
-
-def make_checkpoint(config: ModelConfig = CONFIG, **about: Any) -> Checkpoint:
-    """Untrained networks with strong colours, said to be trained on scikit-learn's digits."""
-    generator, discriminator = Generator(config), Discriminator(config)
-    initialise(generator, torch.Generator().manual_seed(0))
-    initialise(discriminator, torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        generator.paint.weight.mul_(20)
-    return Checkpoint(config, generator.state_dict(), discriminator.state_dict(), **about)
 
 
 @pytest.fixture
@@ -45,23 +29,15 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("COLUMNS", "160")
     fingerprint = open_source("digits").fingerprint()
     data = {"location": "digits", "fingerprint": fingerprint, "background": "white"}
-    save(tmp_path / "model.pt", make_checkpoint(data=data))
-    save(tmp_path / "other.pt", make_checkpoint(replace(CONFIG, z_dim=7)))
+    save(tmp_path / "model.pt", untrained(CONFIG, 20, data=data))
+    save(tmp_path / "other.pt", untrained(replace(CONFIG, z_dim=7), 20))
     return tmp_path
 
 
 @pytest.fixture
 def run(work: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
     """Exit code, stdout and stderr of `dcgan interpolate ...`."""
-
-    def run(*arguments: str) -> tuple[int, bytes, str]:
-        capfdbinary.readouterr()
-        line = ["interpolate", *arguments]
-        code = run_guarded(lambda: app(line, standalone_mode=False))
-        said = capfdbinary.readouterr()
-        return code, said.out, said.err.decode()
-
-    return run
+    return command("interpolate", capfdbinary)
 
 
 def test_a_sheet_its_figures_and_its_path(run: Run, work: Path) -> None:
@@ -189,7 +165,7 @@ def test_missing_training_pictures_are_said(
 ) -> None:
     if data.get("location") == "digits":
         data = {"fingerprint": open_source("digits").fingerprint()} | data
-    save(work / "alone.pt", make_checkpoint(data=data))
+    save(work / "alone.pt", untrained(CONFIG, 20, data=data))
     code, out, err = run("alone.pt", "--points", "2", "--steps", "2")
     assert code == 0
     assert re.search(f"no cross-fade of training pictures as a control: .*{said}", err)
@@ -226,7 +202,7 @@ def test_points_of_another_model_are_one_line_and_exit_1(run: Run) -> None:
     np.save("z.npy", np.zeros((5, 6), np.float32))
     fails(run("other.pt", "--between", "z.npy"), 1, "points of 6 numbers, this model's z has 7")
     assert run("model.pt", "--points", "2", "--steps", "2")[0] == 0
-    other = make_checkpoint()
+    other = untrained(CONFIG, 20)
     other.generator["paint.weight"].mul_(2)
     save(Path("changed.pt"), other)
     fails(run("changed.pt", "--between", "walk.png"), 1, "walk.png: drawn by model")

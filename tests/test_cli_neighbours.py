@@ -5,24 +5,19 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
+from typed import Run, command, untrained
 
-from dcgan_cli.checkpoint.format import Checkpoint, save
-from dcgan_cli.cli.app import app
-from dcgan_cli.cli.boundary import run_guarded
+from dcgan_cli.checkpoint.format import save
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.model.config import ModelConfig
-from dcgan_cli.model.discriminator import Discriminator
-from dcgan_cli.model.generator import Generator
-from dcgan_cli.model.layers import initialise
 from dcgan_cli.report import Pictures
 
 CONFIG = ModelConfig(size=16, channels=1, z_dim=6, ngf=4, ndf=4, z_dist="normal", bn_eps=1e-5)
@@ -31,8 +26,6 @@ COUNT = 120
 """Pictures in `train`, and as many in `others`."""
 
 QUICK = ("--threads", "1", "--bn", "running", "-n", "30", "--rows", "3", "-k", "2")
-
-Run = Callable[..., tuple[int, bytes, str]]
 
 
 def scenes(count: int, seed: int) -> Pictures:
@@ -51,16 +44,6 @@ def write(folder: Path, pictures: Pictures) -> None:
         Image.fromarray(picture).save(side / f"{number:03}.png")
 
 
-def make_checkpoint(config: ModelConfig = CONFIG, **data: Any) -> Checkpoint:
-    """Untrained networks with strong colours."""
-    generator, discriminator = Generator(config), Discriminator(config)
-    initialise(generator, torch.Generator().manual_seed(0))
-    initialise(discriminator, torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        generator.paint.weight.mul_(20)
-    return Checkpoint(config, generator.state_dict(), discriminator.state_dict(), data=data)
-
-
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with `train`, `others`, and `model.pt`, said to be trained on `train`."""
@@ -71,22 +54,17 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.chdir(folder)
         patch.setenv("COLUMNS", "200")
         fingerprint = open_source("train").fingerprint()
-        save(Path("model.pt"), make_checkpoint(location="train", fingerprint=fingerprint))
+        save(
+            Path("model.pt"),
+            untrained(CONFIG, 20, data={"location": "train", "fingerprint": fingerprint}),
+        )
         yield folder
 
 
 @pytest.fixture
 def run(work: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
     """Exit code, stdout and stderr of `dcgan nearest-neighbors ...`."""
-
-    def run(*arguments: str) -> tuple[int, bytes, str]:
-        capfdbinary.readouterr()
-        line = ["nearest-neighbors", *arguments]
-        code = run_guarded(lambda: app(line, standalone_mode=False))
-        said = capfdbinary.readouterr()
-        return code, said.out, said.err.decode()
-
-    return run
+    return command("nearest-neighbors", capfdbinary)
 
 
 def answer(result: tuple[int, bytes, str]) -> dict[str, Any]:
@@ -230,7 +208,7 @@ def test_fewer_training_pictures_can_be_compared(run: Run) -> None:
 
 def test_random_windows_are_compared_by_their_middle(run: Run, work: Path) -> None:
     data = {"location": "train", "side": 24, "fingerprint": open_source("train").fingerprint()}
-    save(work / "windows.pt", make_checkpoint(**data))
+    save(work / "windows.pt", untrained(CONFIG, 20, data=data))
     code, _, err = run("windows.pt", *QUICK)
     assert code == 0, err
     assert "trained on random windows of 16 out of 24 pixels" in err
@@ -297,13 +275,13 @@ def test_wrong_usage_is_one_line_and_exit_2(
 def test_what_cannot_be_done_is_one_line_and_exit_1(
     arguments: tuple[str, ...], said: str, run: Run
 ) -> None:
-    save(Path("lost.pt"), make_checkpoint(location="gone"))
-    save(Path("alone.pt"), make_checkpoint())
+    save(Path("lost.pt"), untrained(CONFIG, 20, data={"location": "gone"}))
+    save(Path("alone.pt"), untrained(CONFIG, 20))
     fails(run(*arguments, "-n", "5", "--bn", "running"), 1, said)
 
 
 def test_pictures_that_are_named_need_not_be_remembered(run: Run) -> None:
-    save(Path("alone.pt"), make_checkpoint(replace(CONFIG, z_dim=7)))
+    save(Path("alone.pt"), untrained(replace(CONFIG, z_dim=7), 20))
     assert answer(run("alone.pt", *QUICK, "--data", "train", "--json"))["data"] == "train"
 
 

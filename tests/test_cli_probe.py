@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,21 +15,18 @@ from making import write_cifar10, write_svhn
 from numpy.typing import NDArray
 from PIL import Image
 from test_cli import dcgan, one_line
-from test_cli_interpolate import CONFIG, fails, make_checkpoint
+from test_cli_interpolate import CONFIG, fails
 from torch import Tensor
+from typed import Run, command, untrained
 
 from dcgan_cli.analysis.embedding import embed
 from dcgan_cli.analysis.features import picture_features
 from dcgan_cli.checkpoint.format import load, save
-from dcgan_cli.cli.app import app
-from dcgan_cli.cli.boundary import run_guarded
 from dcgan_cli.data.cache import prepare
 from dcgan_cli.data.decode import Framing
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.errors import DcganError
 from dcgan_cli.render.scatter import encode_scatter
-
-Run = Callable[..., tuple[int, bytes, str]]
 
 QUICK = ("--labels-total", "50", "--draws", "2", "--threads", "1")
 
@@ -42,23 +38,15 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("COLUMNS", "180")
     fingerprint = open_source("digits").fingerprint()
     data = {"location": "digits", "fingerprint": fingerprint, "background": "white"}
-    save(tmp_path / "model.pt", make_checkpoint(data=data))
-    save(tmp_path / "colour.pt", make_checkpoint(replace(CONFIG, channels=3)))
+    save(tmp_path / "model.pt", untrained(CONFIG, data=data))
+    save(tmp_path / "colour.pt", untrained(replace(CONFIG, channels=3)))
     return tmp_path
 
 
 @pytest.fixture
 def run(work: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
     """Exit code, stdout and stderr of `dcgan probe-svm ...`."""
-
-    def run(*arguments: str) -> tuple[int, bytes, str]:
-        capfdbinary.readouterr()
-        line = ["probe-svm", *arguments]
-        code = run_guarded(lambda: app(line, standalone_mode=False))
-        said = capfdbinary.readouterr()
-        return code, said.out, said.err.decode()
-
-    return run
+    return command("probe-svm", capfdbinary)
 
 
 def write_bands(folder: Path, count: int = 12, classes: int = 3, split: bool = False) -> Path:
