@@ -135,12 +135,14 @@ def learn(
             raise DcganError(f"a {kind} cannot be found by these boxes: {reason}")
         console.note(f"not looked for: {name}: {reason}")
     for name, known in finder.objects.items():
-        whether = known.whether
-        said = "" if whether is None else f", whether there is one {whether.value:.3f} (chance 0.5)"
+        without = round((known.share.n or 0) * (1 - known.share.value))
+        said = f"not examined, {without} pictures are without"
+        if known.whether is not None:
+            said = f"{known.whether.value:.3f} (chance 0.5)"
         console.note(
             f"finder: {name}: AUC {known.where.value:.3f} [{known.where.low:.3f}, "
             f"{known.where.high:.3f}] on {known.where.n} pictures kept back, by the usual place "
-            f"{known.where_usual.value:.3f}{said}"
+            f"{known.where_usual.value:.3f}; whether there is one: {said}"
         )
     return finder
 

@@ -36,7 +36,11 @@ from dcgan_cli.runtime import numpy_stream
 FOLDS = 3
 
 FEWEST = 10
-"""Pictures with an object, and without it, below which either cannot be learnt from."""
+"""Pictures with an object below which it cannot be learnt from."""
+
+FEWEST_WITHOUT = 30
+"""Pictures without it below which nobody can say how often it is rightly said to be there: even the
+interval of a good finder would reach down to chance."""
 
 ROWS = 32
 """Locations a picture that are learnt from: half of them anywhere, half of them inside boxes."""
@@ -45,7 +49,7 @@ STRENGTH = 0.01
 """Inverse strength of the regularisation, on features of unit spread."""
 
 PASS = 0.95
-"""Of an object that is in every picture so many real ones shall pass as having it."""
+"""Of an object that is in nearly every picture so many real ones shall pass as having it."""
 
 
 def fit_finder(
@@ -191,7 +195,7 @@ def _examine(scores: Grids, mask: Mask, folds: NDArray[np.int64]) -> Known | str
     there = having(mask)
     found = presence(scores)
     whether = None
-    if (~there).sum() >= FEWEST:
+    if (~there).sum() >= FEWEST_WITHOUT:
         said = np.empty_like(there)
         for fold in range(FOLDS):
             own = folds == fold
@@ -207,7 +211,7 @@ def _examine(scores: Grids, mask: Mask, folds: NDArray[np.int64]) -> Known | str
 
 def _threshold(found: NDArray[np.float64], there: Flags) -> float:
     """Above which a picture has the object: where it is best told, or what PASS of them reach."""
-    if (~there).sum() < FEWEST or not there.any():
+    if (~there).sum() < FEWEST_WITHOUT or not there.any():
         return float(np.quantile(found, 1 - PASS))
     order = np.argsort(found)
     passed = np.cumsum(there[order]) / there.sum()
