@@ -1,17 +1,20 @@
-"""The minimum of many regularised squared-hinge losses over the same rows, all at once.
+"""The minima of many regularised squared-hinge losses over the same rows, all at once.
 
-For every column j of signs y [N, J] in {−1, +1} and its strength C:
+For every problem j, with signs y in {−1, +1} and a strength C of its own:
 
     minimise  f(w) = ½·‖w‖² + C · Σᵢ max(0, 1 − yᵢ·xᵢ·w)²
 
 where every row x ends in a 1, so that the last weight is the bias, regularised like the others. f is
 convex and piecewise quadratic: Newton's method with an exact line search ends (Keerthi and DeCoste,
-JMLR 2005), and each of its systems is solved by conjugate gradients. The columns share every pass
-over the rows, which is where the time goes.
+JMLR 2005), and each of its systems is solved by preconditioned conjugate gradients. The problems
+share every pass over the rows, which is where the time goes. `few_rows` is for fewer rows.
+
+Where f and its slope are is computed in float64, block by block; where to go from there, which takes
+most of the passes and need not be exact, in float32 as long as that is good enough.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
 from typing import Self
 
 import torch
@@ -19,171 +22,280 @@ from torch import Tensor
 
 from dcgan_cli.errors import DcganError
 
-ROWS_AT_ONCE = 4096
-"""Rows of a block: the working memory is this many rows, however many there are."""
+_BLOCK = {"cpu": 1 << 20, "cuda": 1 << 26}
+"""Numbers of a block of rows: on a CPU few enough to be still in its cache when pulled back."""
 
-_NO_PROGRESS = 1e-9
-"""Relative decrease of f below which rounding decides."""
+_FEWEST_ROWS = 128
+"""Rows of a block of very wide rows: matrix products of fewer are slow."""
+
+_RANK = 128
+"""Directions that the preconditioner knows."""
+
+_INEXACT = (1e-2, 0.25)
+"""How far conjugate gradients reduce the residual: near the minimum, and at first."""
+
+_MOST_PASSES = 500
+"""Conjugate gradients a Newton step. In exact arithmetic as many as rows or features are enough."""
+
+_LEAST = 0.01
+"""Share of what a step should gain below which float32 is taken to have failed."""
+
+_NOTHING = 1e-14
+"""Gain of a step, relative to f, that rounding in float64 may make or hide."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows [N, F] of float32, read in blocks; may be mapped from a file larger than memory."""
+    """Rows [N, F + 1]: features [N, F], which may be mapped from a file larger than memory, and 1."""
 
     features: Tensor
     device: torch.device
 
-    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """Every row once, in blocks [n, F] on the device, each with its place."""
-        for start in range(0, len(self.features), ROWS_AT_ONCE):
-            place = slice(start, min(start + ROWS_AT_ONCE, len(self.features)))
-            yield place, self.features[place].to(self.device, torch.float32)
+    def blocks(self, dtype: torch.dtype = torch.float32) -> Iterator[tuple[slice, Tensor]]:
+        """All features once, in blocks [n, F] on the device, each with its place."""
+        count, width = self.features.shape
+        step = max(_FEWEST_ROWS, _BLOCK[self.device.type] // width)
+        for start in range(0, count, step):
+            block = self.features[start : start + step]
+            yield slice(start, start + len(block)), block.to(self.device, dtype)
+
+    def through(
+        self, weights: Tensor, between: Callable[[Tensor, slice], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Scores s = w·Xᵀ [J, N] of weights [J, F + 1], and `between(s)`·X [J, F + 1]; one pass.
+
+        `between` is given the scores [J, n] of a block and its place, and returns as many numbers.
+        """
+        scores = weights.new_empty(len(weights), len(self.features))
+        pulled = torch.zeros_like(weights)
+        for place, block in self.blocks(weights.dtype):
+            scores[:, place] = torch.addmm(weights[:, -1:], weights[:, :-1], block.t())
+            pull = between(scores[:, place], place)
+            pulled[:, :-1].addmm_(pull, block)
+            pulled[:, -1] += pull.sum(1)
+        return scores, pulled
 
 
 @dataclass(frozen=True, eq=False)
-class _Columns:
-    """Where the minimisation of J columns stands; the last dimension of every field is J."""
+class _Problems:
+    """Where J minimisations stand, in float64; the first dimension of every field is J."""
 
-    numbers: Tensor  # [J]: which columns these are
-    signs: Tensor  # [N, J]
+    signs: Tensor  # [J, N]
     strengths: Tensor  # [J]
-    weights: Tensor  # [F + 1, J]
-    scores: Tensor  # [N, J]
-    gradient: Tensor  # [F + 1, J]
-    objective: Tensor  # float64 [J]
+    weights: Tensor  # [J, F + 1]
+    scores: Tensor  # [J, N]
+    gradient: Tensor  # [J, F + 1]
+    objective: Tensor  # [J]
+
+    @classmethod
+    def at(cls, rows: Rows, signs: Tensor, strengths: Tensor, weights: Tensor) -> Self:
+        """With scores, gradient and f at `weights`; one pass."""
+
+        def downhill(scores: Tensor, place: slice) -> Tensor:
+            hinge = (1 - signs[:, place] * scores).clamp_(min=0)
+            return hinge.mul_(signs[:, place]).mul_(-2 * strengths[:, None])
+
+        scores, pulled = rows.through(weights, downhill)
+        losses = (1 - signs * scores).clamp_(min=0).square_().sum(1)
+        objective = row_sums(weights.square()) / 2 + strengths * losses
+        return cls(signs, strengths, weights, scores, weights + pulled, objective)
 
     def take(self, which: Tensor) -> Self:
-        """The columns `which`, bool [J]."""
-        return type(self)(*(getattr(self, field.name)[..., which] for field in fields(self)))
+        """The problems `which`, int64 or bool."""
+        return type(self)(*(getattr(self, field.name)[which] for field in fields(self)))
+
+    def put(self, which: Tensor, others: Self) -> None:
+        """Let the problems `which` stand where `others` do."""
+        for field in fields(self):
+            getattr(self, field.name)[which] = getattr(others, field.name)
+
+    def moved(self, rows: Rows, direction: Tensor, reach: Tensor) -> Self:
+        """Where f is least along directions [J, F + 1], which add `reach` to the scores; one pass."""
+        steps = line_search(
+            self.signs, self.scores, reach, self.strengths,
+            row_sums(self.weights * direction), row_sums(direction.square()),
+        )  # fmt: skip
+        there = self.weights + steps[:, None] * direction
+        return self.at(rows, self.signs, self.strengths, there)
 
     @property
     def gap(self) -> Tensor:
-        """How far f can be above its minimum: f is 1-strongly convex, so ½·‖∇f‖² at most; [J]."""
-        return _sum(self.gradient.square()) / 2
+        """How far f may be above its minimum, [J]: f is 1-strongly convex, so ½·‖∇f‖² at most."""
+        return row_sums(self.gradient.square()) / 2
+
+    def above(self, tolerance: float) -> Tensor:
+        """Which problems may be farther from their minimum than `tolerance`, relative: int64."""
+        return (self.gap > tolerance * self.objective).nonzero()[:, 0]
 
 
 def minimise(
     rows: Rows, signs: Tensor, strengths: Tensor, start: Tensor, tolerance: float
 ) -> tuple[Tensor, Tensor]:
-    """The minimising weights [F + 1, J], and f there, float64 [J].
+    """The minimising weights [J, F + 1], and f there, [J].
+
+    All tensors are of float64 and on the device of `rows`.
 
     Args:
         rows: N rows of F features.
-        signs: −1 or +1, [N, J], on the device of `rows`.
-        strengths: C of every column, [J].
-        start: where to begin, [F + 1, J].
+        signs: −1 or +1, [J, N].
+        strengths: C of every problem, [J].
+        start: where to begin, [J, F + 1].
         tolerance: of f, relative.
 
     Raises:
         DcganError: the rows hold a number that is not finite, or overflow.
     """
-    columns = _Columns(
-        torch.arange(signs.shape[1], device=rows.device), signs, strengths, start,
-        *_evaluate(rows, signs, strengths, start),
-    )  # fmt: skip
-    if not columns.gradient.isfinite().all():
-        raise DcganError("the features hold NaN or infinity, or numbers too large to be squared")
-    weights, objective = start.clone(), columns.objective.clone()
-    scale = columns.gradient.norm(dim=0)
-    while len(columns.numbers):
-        slope = columns.gradient.norm(dim=0)
-        inexact = (slope / scale[columns.numbers]).sqrt().clamp(1e-3, 0.25)
-        direction, reach = _newton_direction(rows, columns, inexact * slope)
-        steps = _line_search(columns, direction, reach)
-        moved = columns.weights + steps * direction
-        scores, gradient, reached = _evaluate(rows, columns.signs, columns.strengths, moved)
-        better = reached < columns.objective
-        going = reached < columns.objective * (1 - _NO_PROGRESS)
-        columns = replace(
-            columns, weights=moved, scores=scores, gradient=gradient, objective=reached
-        )
-        done = columns.take(better)
-        weights[:, done.numbers], objective[done.numbers] = done.weights, done.objective
-        columns = columns.take(going & (columns.gap > tolerance * reached))
-    return weights, objective
+    problems = _Problems.at(rows, signs, strengths, start.clone())
+    refuse_infinite(problems.gradient)
+    first_gap = problems.gap
+    # Where float32 cannot tell where to go (strong C, large features), float64 goes on.
+    for dtype in (torch.float32, torch.float64):
+        if len(problems.above(tolerance)):
+            _descend(rows, problems, first_gap, dtype, tolerance)
+    return problems.weights, problems.objective
 
 
-def _evaluate(
-    rows: Rows, signs: Tensor, strengths: Tensor, weights: Tensor
+def _descend(
+    rows: Rows, problems: _Problems, first_gap: Tensor, dtype: torch.dtype, tolerance: float
+) -> None:
+    """Newton steps in place, until the tolerance is reached or directions of `dtype` fail."""
+    precondition = _Preconditioner.of(rows, dtype)
+    left = problems.above(tolerance)
+    while len(left):
+        here = problems.take(left)
+        inexact = ((here.gap / first_gap[left]) ** 0.25).clamp(*_INEXACT)
+        direction, reach, solved = _newton_direction(rows, here, precondition, inexact)
+        there = here.moved(rows, direction, reach)
+        gain = here.objective - there.objective
+        problems.put(left[gain > 0], there.take(gain > 0))
+        # A step that gains little need not be the last: far from the minimum, too, rows that come
+        # inside the margin can cut it short. Only one that gains nothing is.
+        if dtype is torch.float32:
+            going = solved & (gain > _LEAST * row_sums(here.gradient * direction) / -2)
+        else:
+            going = gain > _NOTHING * here.objective
+        left = left[going & (there.gap > tolerance * there.objective)]
+
+
+def _newton_direction(
+    rows: Rows, problems: _Problems, precondition: "_Preconditioner", target: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Scores [N, J], gradient [F + 1, J] and f, float64 [J], of `weights`; one pass."""
-    scores, gradient = torch.empty_like(signs), weights.clone()
-    for place, block in rows.blocks():
-        scores[place] = torch.addmm(weights[-1], block, weights[:-1])
-        pull = (1 - signs[place] * scores[place]).clamp_(min=0) * signs[place]
-        pull *= -2 * strengths
-        gradient[:-1].addmm_(block.t(), pull)
-        gradient[-1] += pull.sum(0)
-    losses = _sum((1 - signs * scores).clamp_(min=0).square_())
-    return scores, gradient, _sum(weights.square()) / 2 + strengths.double() * losses
+    """Conjugate gradients on H·d = −∇f until the residual has shrunk to `target` [J] of the first.
 
-
-def _newton_direction(rows: Rows, columns: _Columns, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Conjugate gradients on H·d = −∇f until the residual's norm is below `target` [J].
-
-    Returns d [F + 1, J] and what it adds to the scores, [N, J].
+    Returns d [J, F + 1] and what it adds to the scores, [J, N], both float64, and whether the target
+    was reached, bool [J].
     """
-    curvature = (columns.signs * columns.scores < 1) * (2 * columns.strengths)
-    direction = torch.zeros_like(columns.weights)
-    reach = torch.zeros_like(columns.scores)
-    residual = -columns.gradient
-    search = residual.clone()
-    square = _sum(residual.square())
-    numbers = torch.arange(len(target), device=rows.device)
-    while len(numbers):
-        seen, product = _hessian_product(rows, curvature[:, numbers], search)
-        length = (square / _sum(search * product)).float()
-        direction[:, numbers] += length * search
-        reach[:, numbers] += length * seen
-        residual -= length * product
-        smaller = _sum(residual.square())
-        search = residual + (smaller / square).float() * search
-        square = smaller
-        going = square > target[numbers].double().square()
-        numbers, search, residual, square = (
-            part[..., going] for part in (numbers, search, residual, square)
-        )
-    return direction, reach
+    dtype = precondition.strengths.dtype
+    inside = problems.signs * problems.scores < 1
+    curvature = (inside * (2 * problems.strengths[:, None])).to(dtype)
+    # H is I + 2C·XᵀX over the rows inside the margin: nearly as if of all rows, 2C were that much less.
+    share = inside.sum(1) / inside.shape[1]
+    ridge = (1 / (2 * problems.strengths * share.clamp(min=1e-3))).to(dtype)
+    residual = -problems.gradient.to(dtype)
+    direction = torch.zeros_like(residual)
+    reach = torch.zeros_like(curvature)
+    search = precondition(residual, ridge)
+    size = row_sums(residual * search)
+    enough = target.square() * size
+    numbers = torch.arange(len(target), device=residual.device)
+    for _ in range(min(_MOST_PASSES, 2 * min(rows.features.shape))):
+        here = curvature[numbers]
+        seen, pulled = rows.through(search, lambda s, place, here=here: s * here[:, place])
+        product = search + pulled
+        length = (size / row_sums(search * product)).to(dtype)[:, None]
+        direction[numbers] += length * search
+        reach[numbers] += length * seen
+        residual = residual - length * product
+        eased = precondition(residual, ridge[numbers])
+        smaller = row_sums(residual * eased)
+        search = eased + (smaller / size).to(dtype)[:, None] * search
+        size = smaller
+        going = size > enough[numbers]
+        numbers, search, residual, size = (p[going] for p in (numbers, search, residual, size))
+        if not len(numbers):
+            break
+    solved = torch.ones_like(target, dtype=torch.bool)
+    solved[numbers] = False
+    return direction.double(), reach.double(), solved
 
 
-def _hessian_product(rows: Rows, curvature: Tensor, search: Tensor) -> tuple[Tensor, Tensor]:
-    """X·p [N, J] and H·p = p + Xᵀ·(curvature · X·p) [F + 1, J]; one pass."""
-    seen, product = torch.empty_like(curvature), search.clone()
-    for place, block in rows.blocks():
-        seen[place] = torch.addmm(search[-1], block, search[:-1])
-        pull = seen[place] * curvature[place]
-        product[:-1].addmm_(block.t(), pull)
-        product[-1] += pull.sum(0)
-    return seen, product
+@dataclass(frozen=True, eq=False)
+class _Preconditioner:
+    """The strongest directions of XᵀX, and how strong: a Nyström approximation, for one dtype.
+
+    Frangella, Tropp and Udell, Randomized Nyström Preconditioning (SIMAX 2023), algorithm 2.1.
+    """
+
+    directions: Tensor  # [rank, F + 1], orthonormal
+    strengths: Tensor  # [rank], falling
+
+    @classmethod
+    def of(cls, rows: Rows, dtype: torch.dtype) -> Self:
+        """One pass."""
+        width = rows.features.shape[1] + 1
+        stream = torch.Generator().manual_seed(0)
+        probe = torch.randn(width, min(_RANK, width), generator=stream).to(rows.device, dtype)
+        probe = torch.linalg.qr(probe).Q.t().contiguous()
+        _, image = rows.through(probe, lambda scores, _: scores)
+        refuse_infinite(image)
+        probe, image = probe.double(), image.double()
+        shift = torch.finfo(dtype).eps * image.norm()
+        image += shift * probe
+        factor = torch.linalg.cholesky(image @ probe.t())
+        half = torch.linalg.solve_triangular(factor, image, upper=False)
+        squares, turn = torch.linalg.eigh(half @ half.t())
+        squares, turn = squares.flip(0), turn.flip(1)
+        keep = squares > torch.finfo(torch.float32).eps * squares[0]
+        directions = (turn[:, keep].t() @ half) / squares[keep].sqrt()[:, None]
+        return cls(directions.to(dtype), (squares[keep] - shift).clamp(min=0).to(dtype))
+
+    def __call__(self, residual: Tensor, ridge: Tensor) -> Tensor:
+        """(XᵀX + ridge)⁻¹·residual up to a factor; residual [J, F + 1], ridge [J]."""
+        gain = (self.strengths[-1] + ridge)[:, None] / (self.strengths + ridge[:, None]) - 1
+        return torch.addmm(residual, gain * (residual @ self.directions.t()), self.directions)
 
 
-def _line_search(columns: _Columns, direction: Tensor, reach: Tensor) -> Tensor:
-    """Where f is least along `direction`: steps [J].
+def line_search(
+    signs: Tensor, scores: Tensor, reach: Tensor, strengths: Tensor, linear: Tensor, square: Tensor
+) -> Tensor:
+    """Where f is least along directions d from weights w: steps, [J].
 
     The slope of f along a line rises piecewise linearly, so that Newton's method finds its root in
     a few exact steps; where it would leave the bracket, the bracket is halved.
+
+    Args (float64):
+        signs: [J, N].
+        scores: X·w, [J, N].
+        reach: X·d, [J, N].
+        strengths: C, [J].
+        linear: w·d, [J].
+        square: d·d, [J].
     """
-    linear, square = _sum(columns.weights * direction), _sum(direction.square())
-    margins, change = 1 - columns.signs * columns.scores, columns.signs * reach
-    strengths = columns.strengths.double()
+    margins, change = 1 - signs * scores, signs * reach
     steps = torch.ones_like(linear)
     low, high = torch.zeros_like(linear), torch.full_like(linear, torch.inf)
     for _ in range(40):
-        hinge = (margins - steps.float() * change).clamp_(min=0)
-        slope = linear + steps * square - 2 * strengths * _sum(hinge * change)
-        bend = square + 2 * strengths * _sum((hinge > 0) * change.square())
+        hinge = (margins - steps[:, None] * change).clamp_(min=0)
+        slope = linear + steps * square - 2 * strengths * row_sums(hinge * change)
+        bend = square + 2 * strengths * row_sums((hinge > 0) * change.square())
         low = torch.where(slope < 0, steps, low)
         high = torch.where(slope > 0, steps, high)
         newton = steps - slope / bend
-        inside = (newton > low) & (newton < high)
-        after = torch.where(inside, newton, (low + high.clamp(max=4 * low + 4)) / 2)
+        within = (newton > low) & (newton < high)
+        after = torch.where(within, newton, (low + high.clamp(max=4 * low + 4)) / 2)
         still = (after - steps).abs() > 1e-4 * steps
         steps = torch.where(slope == 0, steps, after)
         if not still.any():
             break
-    return steps.float()
+    return steps
 
 
-def _sum(values: Tensor) -> Tensor:
-    """Column sums of [n, J] in float64."""
-    return values.sum(0, dtype=torch.float64)
+def row_sums(values: Tensor) -> Tensor:
+    """Of [J, n], in float64."""
+    return values.sum(1, dtype=torch.float64)
+
+
+def refuse_infinite(values: Tensor) -> None:
+    """Raises DcganError where sums over the features, `values`, are not finite."""
+    if not values.isfinite().all():
+        raise DcganError("the features hold NaN or infinity, or numbers too large to be squared")

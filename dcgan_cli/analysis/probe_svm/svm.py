@@ -5,7 +5,8 @@ One-vs-rest, squared hinge, the bias regularised as the weight of a feature of v
     ½·‖w‖² + ½·b² + C · Σᵢ max(0, 1 − yᵢ·(xᵢ·w + b))²
 
 which is what scikit-learn's LinearSVC minimises by default. The classes, and all strengths C of a
-path, are columns of one problem that share every pass over the features.
+path, are solved together: by passes over the features that they share (`squared_hinge`), or, where
+that is less work, by the products of the rows with each other (`few_rows`).
 """
 
 import math
@@ -15,21 +16,28 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dcgan_cli.analysis.probe_svm.few_rows import minimise_few, products
 from dcgan_cli.analysis.probe_svm.squared_hinge import Rows, minimise
 from dcgan_cli.errors import DcganError
 
 TOLERANCE = 1e-6
-"""How far the objective may be above its minimum, relative."""
+"""How far an objective may be above its minimum, relative."""
+
+_MOST_PRODUCTS = 10_000
+"""Rows beyond which their products with each other take too much memory (800 MB in float64)."""
+
+_RESIDENT = 0.6
+"""Share of a GPU's free memory that features may take, to be sent there once and not every pass."""
 
 
 @dataclass(frozen=True, eq=False)
 class LinearSvm:
-    """K linear functions of F features, one for each class 0 … K − 1.
+    """K linear functions of F features, one for each class 0 … K − 1, on the CPU.
 
     Attributes:
         weights: float32 [K, F].
         bias: float32 [K].
-        objective: the value of the objective that each was fitted to, float64 [K].
+        objective: the least value of the objective of each, float64 [K].
     """
 
     weights: Tensor
@@ -38,10 +46,8 @@ class LinearSvm:
 
     def scores(self, features: Tensor) -> Tensor:
         """How far each row of `features` [N, F] is on the side of each class: float32 [N, K]."""
-        rows = Rows(features, self.weights.device)
-        return torch.cat(
-            [torch.addmm(self.bias, block, self.weights.t()).cpu() for _, block in rows.blocks()]
-        )
+        blocks = Rows(features, self.weights.device).blocks()
+        return torch.cat([torch.addmm(self.bias, block, self.weights.t()) for _, block in blocks])
 
     def predict(self, features: Tensor) -> Tensor:
         """The class of the highest score: int64 [N]."""
@@ -59,11 +65,11 @@ def fit_svm(
     device: torch.device | None = None,
 ) -> LinearSvm:
     """The L2-SVM of one strength; arguments and errors as `fit_path`."""
-    starts = None if start is None else [start]
-    return fit_path(
-        features, labels, [strength], classes=classes, starts=starts, tolerance=tolerance,
-        device=device,
-    )[0]  # fmt: skip
+    (fitted,) = fit_path(
+        features, labels, [strength],
+        classes=classes, start=start, tolerance=tolerance, device=device,
+    )  # fmt: skip
+    return fitted
 
 
 def fit_path(
@@ -72,47 +78,99 @@ def fit_path(
     strengths: Sequence[float],
     *,
     classes: int | None = None,
-    starts: Sequence[LinearSvm] | None = None,
+    start: LinearSvm | None = None,
     tolerance: float = TOLERANCE,
     device: torch.device | None = None,
 ) -> list[LinearSvm]:
-    """The L2-SVM of every strength, in their order, for little more than the price of one.
+    """The L2-SVM of every strength, in their order, for much less than the price of each.
 
     Args:
         features: float32 [N, F]; may be mapped from a file larger than memory.
         labels: int64 [N] in 0 … K − 1.
-        strengths: LIBLINEAR's C: weight of the loss against the regulariser.
+        strengths: LIBLINEAR's C: weight of the losses against the regulariser.
         classes: K, where not every class need occur; default: the largest label + 1.
-        starts: where to begin, one for each strength; default: zero.
+        start: a solution of nearly the same problem, which saves passes over the features.
         tolerance: how far an objective may be above its minimum, relative.
-        device: where to compute; default: the CPU.
+        device: where to compute (default: the CPU, as where it has no float64).
 
     Raises:
-        DcganError: fewer than two classes, features that are not finite or of another shape than
-            the labels, labels out of range, or a strength that is not above 0.
+        DcganError: fewer than two classes, features that are not finite or do not match the labels
+            or `start`, labels out of range, or a strength that is not above 0.
     """
-    count = _check(features, labels, strengths, classes)
-    device = device or torch.device("cpu")
+    count = _check(features, labels, strengths, classes, start)
+    rows = _rows(features, device or torch.device("cpu"))
     # Two classes are one problem and its mirror image.
-    solved = 1 if count == 2 else count
-    first = count - solved
-    member = labels.to(device)[:, None] == torch.arange(first, count, device=device)
-    signs = member.float().mul_(2).sub_(1).repeat(1, len(strengths))
-    repeated = torch.tensor(strengths, dtype=torch.float32, device=device)
-    start = torch.zeros(features.shape[1] + 1, signs.shape[1], device=device)
-    if starts is not None:
-        start = torch.cat([_flat(known, device)[:, first:] for known in starts], 1)
-    weights, objective = minimise(
-        Rows(features, device), signs, repeated.repeat_interleave(solved), start, tolerance
-    )
+    asked = torch.arange(1 if count == 2 else 0, count, device=rows.device)
+    member = labels.to(rows.device) == asked[:, None]
+    signs = torch.where(member, 1.0, -1.0).double()
+    solution = None
+    if _few(features, len(asked), strengths):
+        solution = _by_products(rows, signs, strengths, tolerance)
+    if solution is None:
+        begin = signs.new_zeros(len(asked), features.shape[1] + 1)
+        if start is not None:
+            begin = torch.cat([start.weights, start.bias[:, None]], 1).to(signs)[asked]
+        solution = minimise(
+            rows,
+            signs.repeat(len(strengths), 1),
+            signs.new_tensor(strengths).repeat_interleave(len(asked)),
+            begin.repeat(len(strengths), 1),
+            tolerance,
+        )
+    weights, objective = solution
     return [
         _model(w, f, count)
-        for w, f in zip(weights.split(solved, 1), objective.split(solved), strict=True)
+        for w, f in zip(weights.split(len(asked)), objective.split(len(asked)), strict=True)
     ]
 
 
+def _by_products(
+    rows: Rows, signs: Tensor, strengths: Sequence[float], tolerance: float
+) -> tuple[Tensor, Tensor] | None:
+    """What `minimise` returns, or None where C·‖x‖² is too large for the products to be solved."""
+    try:
+        combinations, least = minimise_few(products(rows), signs, strengths, tolerance)
+    except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage]
+        return None
+    # In float64: what a strong C combines cancels out almost entirely.
+    flat = combinations.flatten(0, 1)
+    none = flat.new_zeros(len(flat), rows.features.shape[1] + 1)
+    _, weights = rows.through(none, lambda _, place: flat[:, place])
+    return weights, least.flatten()
+
+
+def _rows(features: Tensor, device: torch.device) -> Rows:
+    """The features where they are computed with: on a GPU at once where they fit, else in blocks."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        if features.numel() * 4 < _RESIDENT * free:
+            features = features.to(device, torch.float32)
+    return Rows(features, device if device.type == "cuda" else torch.device("cpu"))
+
+
+def _few(features: Tensor, problems: int, strengths: Sequence[float]) -> bool:
+    """Whether the products of the rows are less work than passes over the features.
+
+    In multiplications; what neither theory says, the factors, is measured on features of DCGANs:
+    a pass's number grows with the root of the conditioning, C·‖x‖²; the products' work, which is in
+    float64 and in many small steps, does not.
+    """
+    count, width = features.shape
+    if count > _MOST_PRODUCTS:
+        return False
+    length = float(features[:1000].double().square().sum(1).mean()) + 1
+    passes = sum(20 + 60 * math.sqrt(strength * length) for strength in strengths)
+    by_passes = 4 * count * width * problems * passes
+    by_products = 2 * count**2 * width + count**3 * problems * (1.5 + len(strengths))
+    return by_products < by_passes
+
+
 def _check(
-    features: Tensor, labels: Tensor, strengths: Sequence[float], classes: int | None
+    features: Tensor,
+    labels: Tensor,
+    strengths: Sequence[float],
+    classes: int | None,
+    start: LinearSvm | None,
 ) -> int:
     """The number of classes."""
     if features.dim() != 2 or labels.shape != features.shape[:1]:
@@ -123,21 +181,22 @@ def _check(
     there = labels.unique()
     if len(there) < 2:
         raise DcganError(f"a classifier needs two classes, found {len(there)} in the labels")
-    count = int(there[-1]) + 1 if classes is None else classes
-    if int(there[0]) < 0 or int(there[-1]) >= count:
-        raise DcganError(f"labels {int(there[0])} … {int(there[-1])}: expected 0 … {count - 1}")
+    least, most = int(there[0]), int(there[-1])
+    count = most + 1 if classes is None else classes
+    if least < 0 or most >= count:
+        raise DcganError(f"labels from {least} to {most}: expected 0 to {count - 1}")
     for strength in strengths:
         if not 0 < strength < math.inf:
             raise DcganError(f"C = {strength}: expected a number above 0")
+    if start is not None and start.weights.shape != (count, features.shape[1]):
+        raise DcganError(
+            f"start has weights {list(start.weights.shape)}, expected {[count, features.shape[1]]}"
+        )
     return count
-
-
-def _flat(known: LinearSvm, device: torch.device) -> Tensor:
-    return torch.cat([known.weights.t(), known.bias[None]]).to(device)
 
 
 def _model(weights: Tensor, objective: Tensor, classes: int) -> LinearSvm:
     if classes == 2:
-        weights, objective = torch.cat([-weights, weights], 1), objective.repeat(2)
-    weights = weights.cpu()
-    return LinearSvm(weights[:-1].t().contiguous(), weights[-1].clone(), objective.cpu())
+        weights, objective = torch.cat([-weights, weights]), objective.repeat(2)
+    weights = weights.float().cpu()
+    return LinearSvm(weights[:, :-1].contiguous(), weights[:, -1].clone(), objective.cpu())
