@@ -115,8 +115,7 @@ class _Problems:
             self.signs, self.scores, reach, self.strengths,
             row_sums(self.weights * direction), row_sums(direction.square()),
         )  # fmt: skip
-        there = self.weights + steps[:, None] * direction
-        return self.at(rows, self.signs, self.strengths, there)
+        return self.at(rows, self.signs, self.strengths, self.weights + steps[:, None] * direction)
 
     @property
     def gap(self) -> Tensor:
@@ -158,7 +157,7 @@ def minimise(
 def _descend(
     rows: Rows, problems: _Problems, first_gap: Tensor, dtype: torch.dtype, tolerance: float
 ) -> None:
-    """Newton steps in place, until the tolerance is reached or directions of `dtype` fail."""
+    """Newton steps, in place, until the tolerance is reached or directions of `dtype` fail."""
     precondition = _Preconditioner.of(rows, dtype)
     left = problems.above(tolerance)
     while len(left):
@@ -214,8 +213,7 @@ def _newton_direction(
         numbers, search, residual, size = (p[going] for p in (numbers, search, residual, size))
         if not len(numbers):
             break
-    solved = torch.ones_like(target, dtype=torch.bool)
-    solved[numbers] = False
+    solved = torch.ones_like(target, dtype=torch.bool).index_fill_(0, numbers, False)
     return direction.double(), reach.double(), solved
 
 

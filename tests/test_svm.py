@@ -1,0 +1,594 @@
+"""The L2-SVM: by hand, against scikit-learn, by both methods, streamed, and refused in one line."""
+
+import warnings
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.svm import LinearSVC
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from dcgan_cli.analysis.probe_svm import squared_hinge, svm
+from dcgan_cli.analysis.probe_svm.few_rows import minimise_few, products
+from dcgan_cli.analysis.probe_svm.squared_hinge import Rows
+from dcgan_cli.analysis.probe_svm.svm import LinearSvm, fit_path, fit_svm
+from dcgan_cli.errors import DcganError
+
+AGREE = 1e-5
+"""How far objectives may differ from scikit-learn's, relative."""
+
+METHODS = ["passes", "products", "chosen"]
+
+
+@pytest.fixture(params=METHODS)
+def method(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every test that takes it runs by each method, and by the one that is chosen by cost."""
+    force(monkeypatch, request.param)
+    return request.param
+
+
+def force(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    if method != "chosen":
+        monkeypatch.setattr(svm, "_few", lambda *_: method == "products")
+
+
+def planted(
+    count: int, width: int, classes: int, seed: int = 0, shares: list[float] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Correlated features, half of them zero as after a ReLU, and labels they half explain."""
+    stream = np.random.default_rng(seed)
+    labels = stream.choice(classes, count, p=shares)
+    labels[:classes] = np.arange(classes)
+    means = stream.normal(0, 1, (classes, width))
+    mixed = stream.normal(0, 1, (count, width)) @ stream.normal(0, width**-0.5, (width, width))
+    return (
+        torch.from_numpy(np.maximum(means[labels] + 2 * mixed, 0).astype(np.float32)),
+        torch.from_numpy(labels),
+    )
+
+
+def objectives(
+    features: Tensor, labels: Tensor, weights: NDArray[Any], bias: NDArray[Any], strength: float
+) -> NDArray[np.float64]:
+    """LIBLINEAR's objective of every class, in float64."""
+    weights, bias = weights.astype(np.float64), bias.astype(np.float64)
+    signs = np.where(labels.numpy()[:, None] == np.arange(len(bias)), 1, -1)
+    scores = features.double().numpy() @ weights.T + bias
+    losses = (np.maximum(1 - signs * scores, 0) ** 2).sum(0)
+    return ((weights**2).sum(1) + bias**2) / 2 + strength * losses
+
+
+def ours(features: Tensor, labels: Tensor, strength: float, **options: Any) -> NDArray[np.float64]:
+    fitted = fit_svm(features, labels, strength, **options)
+    found = objectives(features, labels, fitted.weights.numpy(), fitted.bias.numpy(), strength)
+    assert fitted.objective.numpy() == pytest.approx(found, rel=2e-6), "it says what it reached"
+    return found
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What scikit-learn finds, and the minima, which it may not have reached; float64 [K]."""
+
+    weights: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    objective: NDArray[np.float64]
+    least: NDArray[np.float64]
+
+
+def theirs(features: Tensor, labels: Tensor, strength: float) -> Reference:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted = LinearSVC(
+            C=strength, tol=1e-10, max_iter=10_000, random_state=0,
+            dual=features.shape[0] < features.shape[1],
+        ).fit(features.double().numpy(), labels.numpy())  # fmt: skip
+    weights, bias = fitted.coef_, fitted.intercept_
+    if len(weights) == 1:
+        weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
+    reached = objectives(features, labels, weights, bias, strength)
+    rows = np.concatenate([features.double().numpy(), np.ones((len(features), 1))], 1)
+    starts = np.concatenate([weights, bias[:, None]], 1)
+    least = [
+        minimum(rows, np.where(labels.numpy() == k, 1.0, -1.0), strength, start)
+        for k, start in enumerate(starts)
+    ]
+    return Reference(weights, bias, reached, np.array(least))
+
+
+def minimum(
+    rows: NDArray[np.float64], signs: NDArray[np.float64], strength: float, weights: Any
+) -> float:
+    """The least f, to a tenth of AGREE at most, by the plainest of Newton's methods."""
+
+    def objective(weights: NDArray[np.float64]) -> float:
+        hinge = np.maximum(1 - signs * (rows @ weights), 0)
+        return float(weights @ weights / 2 + strength * hinge @ hinge)
+
+    for _ in range(1000):
+        hinge = np.maximum(1 - signs * (rows @ weights), 0)
+        gradient = weights - 2 * strength * (signs * hinge) @ rows
+        # f is 1-strongly convex: it is ½·‖∇f‖² above its minimum at most.
+        if gradient @ gradient / 2 <= AGREE / 10 * objective(weights):
+            return objective(weights)
+        inside = rows[hinge > 0]
+        bend = np.eye(len(weights)) + 2 * strength * inside.T @ inside
+        step = -np.linalg.solve(bend, gradient)
+        while objective(weights + step) >= objective(weights):
+            step /= 2
+        weights = weights + step
+    raise AssertionError("no minimum found")
+
+
+def agree(features: Tensor, labels: Tensor, strength: float) -> None:
+    """The same minimum as scikit-learn's, and that is one."""
+    expected, found = theirs(features, labels, strength), ours(features, labels, strength)
+    assert found == pytest.approx(expected.objective, rel=AGREE)
+    assert found == pytest.approx(expected.least, rel=AGREE)
+
+
+# By hand
+
+
+@pytest.mark.parametrize("strength", [1e-3, 0.25, 4.0])
+def test_two_points_by_hand(method: str, strength: float) -> None:
+    # x = ±1: by symmetry b = 0 and f = ½w² + 2C(1 − w)², least at w = 4C/(1 + 4C).
+    fitted = fit_svm(torch.tensor([[1.0], [-1.0]]), torch.tensor([1, 0]), strength, tolerance=1e-12)
+    weight = 4 * strength / (1 + 4 * strength)
+    assert fitted.weights.flatten().tolist() == pytest.approx([-weight, weight], rel=1e-6)
+    assert fitted.bias.tolist() == pytest.approx([0, 0], abs=1e-6)
+    least = weight**2 / 2 + 2 * strength * (1 - weight) ** 2
+    assert fitted.objective.tolist() == pytest.approx([least, least], rel=1e-6)
+
+
+def test_the_bias_is_regularised_like_a_weight(method: str) -> None:
+    # x = 0, three of class 1 and one of class 0: b + C(−6(1 − b) + 2(1 + b)) = 0, b = 4C/(1 + 8C).
+    fitted = fit_svm(torch.zeros(4, 2), torch.tensor([1, 1, 0, 1]), 0.25, tolerance=1e-12)
+    assert fitted.bias.tolist() == pytest.approx([-1 / 3, 1 / 3], rel=1e-6)
+    assert not fitted.weights.any()
+
+
+def test_rows_beyond_the_margin_do_not_count(method: str) -> None:
+    near = torch.tensor([[1.0], [-1.0]])
+    both = torch.cat([near, 1000 * near])
+    one = fit_svm(near, torch.tensor([1, 0]), 1.0, tolerance=1e-12)
+    other = fit_svm(both, torch.tensor([1, 0, 1, 0]), 1.0, tolerance=1e-12)
+    assert torch.allclose(one.weights, other.weights, rtol=1e-3)
+    assert one.objective.tolist() == pytest.approx(other.objective.tolist(), rel=1e-6)
+
+
+# Against scikit-learn
+
+CASES: dict[str, tuple[int, int, int, float]] = {
+    "more rows than features": (600, 40, 5, 0.01),
+    "fewer rows than features": (120, 500, 5, 0.01),
+    "two classes": (300, 60, 2, 0.1),
+    "ten classes": (500, 80, 10, 0.05),
+    "tiny C": (300, 50, 4, 1e-5),
+    "large C": (400, 20, 4, 10.0),
+    "large C, separable": (60, 200, 3, 10.0),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_objective_is_scikit_learns(method: str, case: str) -> None:
+    count, width, classes, strength = CASES[case]
+    features, labels = planted(count, width, classes)
+    agree(features, labels, strength)
+
+
+def test_unbalanced_classes(method: str) -> None:
+    features, labels = planted(800, 60, 3, shares=[0.97, 0.02, 0.01])
+    agree(features, labels, 0.1)
+
+
+def test_columns_that_are_nearly_the_same(method: str) -> None:
+    features, labels = planted(300, 30, 3)
+    features = torch.cat([features, features * (1 + 1e-6), features], 1)
+    agree(features, labels, 0.1)
+
+
+def test_rows_that_are_the_same(method: str) -> None:
+    features, labels = planted(60, 200, 3)
+    features, labels = features.repeat(3, 1), labels.repeat(3)
+    agree(features, labels, 0.1)
+
+
+def test_features_of_very_different_sizes(method: str) -> None:
+    features, labels = planted(150, 40, 3)
+    agree(features * torch.logspace(-3, 1, 40), labels, 0.1)
+
+
+def test_features_far_from_zero(method: str) -> None:
+    features, labels = planted(150, 40, 3)
+    agree(features + 20, labels, 0.01)
+
+
+def test_classes_that_do_not_occur_are_problems_too(method: str) -> None:
+    features, labels = planted(150, 40, 3)
+    drawn = torch.tensor([0, 2, 4])[labels]
+    strength = 0.01
+    found = ours(features, drawn, strength, classes=6)
+    expected = theirs(features, labels, strength)
+    assert found[[0, 2, 4]] == pytest.approx(expected.objective, rel=AGREE)
+    rows = np.concatenate([features.double().numpy(), np.ones((150, 1))], 1)
+    never = minimum(rows, -np.ones(150), strength, np.zeros(41))
+    assert found[[1, 3, 5]] == pytest.approx([never] * 3, rel=AGREE)
+
+
+def test_predictions_are_scikit_learns(method: str) -> None:
+    features, labels = planted(500, 60, 5)
+    expected = theirs(features[:300], labels[:300], 0.01)
+    fitted = fit_svm(features[:300], labels[:300], 0.01, tolerance=1e-9)
+    asked = features[300:]
+    scores = asked.double().numpy() @ expected.weights.T + expected.bias
+    assert np.allclose(fitted.scores(asked).numpy(), scores, atol=1e-3)
+    assert fitted.predict(asked).tolist() == scores.argmax(1).tolist()
+
+
+def test_numbers_beyond_what_products_can_solve(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = planted(40, 90, 3)
+    features, labels = 1e6 * features.repeat(2, 1), labels.repeat(2)
+    with pytest.raises(torch.linalg.LinAlgError):
+        minimise_few(
+            products(Rows(features, torch.device("cpu"))),
+            torch.where(labels == torch.arange(3)[:, None], 1.0, -1.0).double(), [1e4], 1e-6,
+        )  # fmt: skip
+    force(monkeypatch, "products")
+    assert torch.equal(fit_svm(features, labels, 1e4).predict(features), labels)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@example(count=23, width=45, classes=3, strength=10, scale=30, seed=45, method="passes")
+@example(count=32, width=82, classes=3, strength=1, scale=30, seed=86, method="passes")
+@given(
+    count=st.integers(4, 80),
+    width=st.integers(1, 120),
+    classes=st.integers(2, 4),
+    strength=st.sampled_from([1e-5, 1e-3, 0.1, 1.0, 10.0]),
+    scale=st.sampled_from([0.01, 1.0, 30.0]),
+    seed=st.integers(0, 100),
+    method=st.sampled_from(METHODS),
+)
+def test_no_shape_is_worse_than_scikit_learn(
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    width: int,
+    classes: int,
+    strength: float,
+    scale: float,
+    seed: int,
+    method: str,
+) -> None:
+    with monkeypatch.context() as patch:
+        force(patch, method)
+        features, labels = planted(count, width, classes, seed)
+        found = ours(scale * features, labels, strength)
+    expected = theirs(scale * features, labels, strength)
+    assert (found <= expected.objective * (1 + AGREE)).all()
+    assert found == pytest.approx(expected.least, rel=AGREE)
+
+
+# What holds at every minimum
+
+
+def test_the_gradient_is_zero(method: str) -> None:
+    features, labels = planted(300, 100, 4)
+    strength = 0.01
+    fitted = fit_svm(features, labels, strength, tolerance=1e-8)
+    rows = torch.cat([features, torch.ones(300, 1)], 1).double()
+    weights = torch.cat([fitted.weights, fitted.bias[:, None]], 1).double()
+    signs = torch.where(labels == torch.arange(4)[:, None], 1.0, -1.0)
+    hinge = (1 - signs * (weights @ rows.t())).clamp(min=0)
+    gradient = weights - 2 * strength * (signs * hinge) @ rows
+    at_zero = 2 * strength * signs.double() @ rows
+    assert float(gradient.norm()) < 1e-4 * float(at_zero.norm())
+    assert (gradient.square().sum(1) / 2 <= 1e-7 * fitted.objective).all(), "the gap it promises"
+
+
+def test_a_looser_tolerance_is_kept_too(method: str) -> None:
+    features, labels = planted(300, 100, 4)
+    best = ours(features, labels, 0.1, tolerance=1e-9)
+    loose = ours(features, labels, 0.1, tolerance=1e-2)
+    assert (loose <= best * 1.01).all()
+
+
+def test_two_classes_are_mirror_images(method: str) -> None:
+    features, labels = planted(100, 30, 2)
+    fitted = fit_svm(features, labels, 0.1)
+    assert torch.equal(fitted.weights[0], -fitted.weights[1])
+    assert torch.equal(fitted.bias[0], -fitted.bias[1])
+    assert fitted.objective[0] == fitted.objective[1]
+
+
+def test_a_class_that_does_not_occur_is_never_said(method: str) -> None:
+    features, labels = planted(100, 30, 3)
+    fitted = fit_svm(features, labels, 0.1, classes=5)
+    assert fitted.weights.shape == (5, 30)
+    assert set(fitted.predict(features).tolist()) <= {0, 1, 2}
+
+
+def test_prediction_is_the_highest_score() -> None:
+    fitted = LinearSvm(
+        torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]]), torch.tensor([0.0, 0.0, 1.0]),
+        torch.zeros(3, dtype=torch.float64),
+    )  # fmt: skip
+    features = torch.tensor([[2.0, 1.0], [1.0, 3.0], [0.0, 0.0]])
+    assert fitted.scores(features).tolist() == [[2, 1, -2], [1, 3, -3], [0, 0, 1]]
+    assert fitted.predict(features).tolist() == [0, 1, 2]
+
+
+def test_same_numbers_twice(method: str) -> None:
+    features, labels = planted(400, 150, 4)
+    one = fit_svm(features, labels, 0.01)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    other = fit_svm(features, labels, 0.01)
+    assert torch.equal(torch.get_rng_state(), before), "nobody else's chance is used up"
+    assert torch.equal(one.weights, other.weights)
+    assert torch.equal(one.bias, other.bias)
+
+
+# Paths
+
+
+def test_a_path_is_single_fits(method: str) -> None:
+    features, labels = planted(200, 120, 3)
+    strengths = [0.1, 1e-4, 1.0, 0.01]
+    path = fit_path(features, labels, strengths, tolerance=1e-9)
+    for strength, fitted in zip(strengths, path, strict=True):
+        alone = fit_svm(features, labels, strength, tolerance=1e-9)
+        assert fitted.objective.numpy() == pytest.approx(alone.objective.numpy(), rel=1e-7)
+        assert torch.allclose(fitted.scores(features), alone.scores(features), atol=1e-3)
+
+
+def test_a_start_near_the_end_saves_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    force(monkeypatch, "passes")
+    features, labels = planted(400, 100, 3)
+    with counted_passes(monkeypatch) as cold:
+        fitted = fit_svm(features, labels, 0.01)
+    with counted_passes(monkeypatch) as warm:
+        again = fit_svm(features, labels, 0.01, start=fitted)
+    with counted_passes(monkeypatch) as near:
+        moved = fit_svm(features, labels, 0.011, start=fitted)
+    assert len(warm) == 1, "one pass finds that there is nothing to do"
+    assert torch.equal(again.weights, fitted.weights)
+    assert len(near) < len(cold)
+    expected = fit_svm(features, labels, 0.011).objective.numpy()
+    assert moved.objective.numpy() == pytest.approx(expected, rel=2e-6)
+
+
+class counted_passes:  # noqa: N801  # reads as a verb where it is used
+    """Counts passes over the features while the block lasts."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.patch, self.passes = monkeypatch, list[int]()
+
+    def __enter__(self) -> list[int]:
+        through = Rows.through
+
+        def counting(rows: Rows, weights: Tensor, between: Any) -> tuple[Tensor, Tensor]:
+            self.passes.append(len(weights))
+            return through(rows, weights, between)
+
+        self.context = self.patch.context()
+        self.context.__enter__().setattr(Rows, "through", counting)
+        return self.passes
+
+    def __exit__(self, *error: Any) -> None:
+        self.context.__exit__(*error)
+
+
+@pytest.mark.parametrize(
+    ("count", "width", "strength", "few"),
+    [
+        (200, 5000, 1.0, True),
+        (1000, 7168, 1.0, True),
+        (4000, 4096, 1e-4, False),
+        (20_000, 64, 0.01, False),
+    ],
+)
+def test_the_cheaper_method_is_chosen(count: int, width: int, strength: float, few: bool) -> None:
+    features = torch.ones(1, 1).expand(count, width)
+    assert svm._few(features, 10, [strength]) is few
+
+
+# Larger than memory
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(squared_hinge, "_BLOCK", {"cpu": 1000})
+    monkeypatch.setattr(squared_hinge, "_FEWEST_ROWS", 7)
+
+
+def mapped(path: Path, features: Tensor) -> Tensor:
+    np.save(path, features.numpy())
+    return torch.from_numpy(np.load(path, mmap_mode="r+"))
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_mapped_file_gives_the_same_bits(method: str, tmp_path: Path) -> None:
+    features, labels = planted(300, 90, 3)
+    inside = fit_svm(features, labels, 0.01)
+    streamed = fit_svm(mapped(tmp_path / "features.npy", features), labels, 0.01)
+    assert torch.equal(inside.weights, streamed.weights)
+    assert torch.equal(inside.bias, streamed.bias)
+
+
+def test_blocks_change_nothing_but_rounding(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = planted(300, 90, 3)
+    whole = fit_svm(features, labels, 0.01, tolerance=1e-9)
+    monkeypatch.setattr(squared_hinge, "_BLOCK", {"cpu": 1000})
+    monkeypatch.setattr(squared_hinge, "_FEWEST_ROWS", 7)
+    blocks = fit_svm(features, labels, 0.01, tolerance=1e-9)
+    assert blocks.objective.numpy() == pytest.approx(whole.objective.numpy(), rel=1e-7)
+    assert torch.allclose(whole.scores(features), blocks.scores(features), atol=1e-3)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_every_row_is_read_once_and_few_at_a_time() -> None:
+    rows = Rows(torch.arange(100.0)[:, None] * torch.ones(50), torch.device("cpu"))
+    blocks = list(rows.blocks())
+    assert max(len(block) for _, block in blocks) == 20
+    assert torch.equal(torch.cat([block for _, block in blocks]), rows.features)
+    for place, block in blocks:
+        assert torch.equal(rows.features[place], block)
+
+
+class Peak(TorchDispatchMode):
+    """The most bytes of tensors made while it lasts that were alive at once, on every device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self.known = dict[int, weakref.ref[torch.UntypedStorage]]()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        for leaf in tree_leaves((args, kwargs)):
+            if isinstance(leaf, Tensor):
+                self.meet(leaf.untyped_storage(), 0)
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                self.meet(leaf.untyped_storage(), leaf.untyped_storage().nbytes())
+        return result
+
+    def meet(self, storage: torch.UntypedStorage, size: int) -> None:
+        key = id(storage)
+        if key in self.known and self.known[key]() is storage:
+            return
+
+        def gone(_: object) -> None:
+            self.now -= size
+            del self.known[key]
+
+        self.known[key] = weakref.ref(storage, gone)
+        self.now += size
+        self.most = max(self.most, self.now)
+
+
+def peak_of(features: Tensor, labels: Tensor, strengths: list[float]) -> int:
+    with Peak() as peak:
+        fit_path(features, labels, strengths, classes=10)
+    return peak.most
+
+
+def most_bytes(count: int, width: int, problems: int) -> int:
+    """A bound of what passes take beside the features: nothing grows with count × width."""
+    block = squared_hinge._FEWEST_ROWS * width
+    return 8 * (problems * 10 * (count + width) + 3 * block + 3 * squared_hinge._RANK * width)
+
+
+def test_a_peak_is_counted() -> None:
+    given = torch.ones(1000)
+    with Peak() as peak:
+        kept = given + 1
+        del kept
+        both = [given.view(10, 100) * 2, given.double()]
+    assert len(both) == 2
+    assert peak.most == 12_000
+
+
+@pytest.mark.parametrize(("count", "width"), [(300, 300), (1200, 300), (300, 1200)])
+def test_passes_take_little_memory_beside_the_features(
+    monkeypatch: pytest.MonkeyPatch, count: int, width: int
+) -> None:
+    force(monkeypatch, "passes")
+    # Blocks of the fewest rows, as they are of 28,672 features.
+    assert squared_hinge._BLOCK["cpu"] < squared_hinge._FEWEST_ROWS * 28_672
+    monkeypatch.setattr(squared_hinge, "_BLOCK", {"cpu": 1})
+    # One step with directions of float32, the others with those of float64.
+    monkeypatch.setattr(squared_hinge, "_LEAST", 2)
+    features, labels = planted(count, width, 10)
+    assert peak_of(features, labels, [1e-5, 1e-4]) <= most_bytes(count, width, 20)
+
+
+def test_all_of_cifar_fits_in_12_gb() -> None:
+    """50,000 pictures, the paper's 28,672 features, 10 classes, 7 strengths at once."""
+    assert 4 * 50_000 * 28_672 + most_bytes(50_000, 28_672, 70) < 10e9
+
+
+def test_products_take_five_tables_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    force(monkeypatch, "products")
+    features, labels = planted(600, 200, 10)
+    most = peak_of(features, labels, [1e-4, 0.01])
+    assert most <= 5.5 * 8 * 600**2
+    assert 5.5 * 8 * svm._MOST_PRODUCTS**2 + 4 * svm._MOST_PRODUCTS * 28_672 < 6e9
+
+
+def test_products_of_rows_that_end_in_a_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dcgan_cli.analysis.probe_svm.few_rows._STRETCH", 8)
+    features, _ = planted(30, 50, 2)
+    ended = torch.cat([features, torch.ones(30, 1)], 1).double()
+    found = products(Rows(features, torch.device("cpu")))
+    assert torch.allclose(found, ended @ ended.t(), rtol=1e-12)
+    assert torch.equal(found, found.t())
+
+
+# Refusals
+
+
+def refusals() -> Iterator[tuple[str, Tensor, Tensor, dict[str, Any], str]]:
+    features, labels = planted(20, 5, 3)
+    yield "one class", features, torch.ones(20, dtype=torch.int64), {}, "two classes, found 1"
+    yield "lengths", features, labels[:19], {}, r"features \[20, 5\] and labels \[19\]"
+    yield "not a table", features[0], labels, {}, r"features \[5\]"
+    yield "label below", features, labels - 1, {}, "labels from -1 to 1: expected 0 to 1"
+    yield "label above", features, labels, {"classes": 2}, "labels from 0 to 2: expected 0 to 1"
+    yield "no strength", features, labels, {"strength": 0.0}, "C = 0.0: expected a number above 0"
+    yield "NaN strength", features, labels, {"strength": np.nan}, "C = nan"
+    spoilt = features.clone()
+    spoilt[13, 2] = torch.nan
+    yield "NaN", spoilt, labels, {}, "NaN or infinity"
+    spoilt = features.clone()
+    spoilt[13, 2] = -torch.inf
+    yield "infinity", spoilt, labels, {}, "NaN or infinity"
+    start = LinearSvm(torch.zeros(3, 4), torch.zeros(3), torch.zeros(3, dtype=torch.float64))
+    yield (
+        "start",
+        features,
+        labels,
+        {"start": start},
+        r"start has weights \[3, 4\], expected \[3, 5\]",
+    )
+
+
+@pytest.mark.parametrize(
+    ("features", "labels", "options", "said"),
+    [pytest.param(*case[1:], id=case[0]) for case in refusals()],
+)
+def test_refusals_in_one_line(
+    method: str, features: Tensor, labels: Tensor, options: dict[str, Any], said: str
+) -> None:
+    options = {"strength": 0.1, **options}
+    with pytest.raises(DcganError, match=said) as caught:
+        fit_svm(features, labels, **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.cuda
+def test_a_gpu_finds_the_same_minimum(method: str) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    features, labels = planted(500, 300, 4)
+    here = fit_svm(features, labels, 0.05)
+    there = fit_svm(features, labels, 0.05, device=torch.device("cuda"))
+    assert there.weights.device.type == "cpu"
+    assert there.objective.numpy() == pytest.approx(here.objective.numpy(), rel=AGREE)
