@@ -138,7 +138,8 @@ def learn(
         without = round((known.share.n or 0) * (1 - known.share.value))
         said = f"not examined, {without} pictures are without"
         if known.whether is not None:
-            said = f"{known.whether.value:.3f} (chance 0.5)"
+            low, high = known.whether.low, known.whether.high
+            said = f"{known.whether.value:.3f} [{low:.3f}, {high:.3f}] (chance 0.5)"
         console.note(
             f"finder: {name}: AUC {known.where.value:.3f} [{known.where.low:.3f}, "
             f"{known.where.high:.3f}] on {known.where.n} pictures kept back, by the usual place "

@@ -36,11 +36,11 @@ from dcgan_cli.runtime import numpy_stream
 FOLDS = 3
 
 FEWEST = 10
-"""Pictures with an object below which it cannot be learnt from."""
+"""Pictures with an object, and without it, below which nothing can be learnt from them."""
 
-FEWEST_WITHOUT = 30
-"""Pictures without it below which nobody can say how often it is rightly said to be there: even the
-interval of a good finder would reach down to chance."""
+ENOUGH = 30
+"""Pictures without it from which on a finder must tell whether it is there: of fewer even a good one's
+interval would reach down to chance, so that these figures are given and no verdict."""
 
 ROWS = 32
 """Locations a picture that are learnt from: half of them anywhere, half of them inside boxes."""
@@ -195,13 +195,13 @@ def _examine(scores: Grids, mask: Mask, folds: NDArray[np.int64]) -> Known | str
     there = having(mask)
     found = presence(scores)
     whether = None
-    if (~there).sum() >= FEWEST_WITHOUT:
+    if (~there).sum() >= FEWEST:
         said = np.empty_like(there)
         for fold in range(FOLDS):
             own = folds == fold
             said[own] = found[own] > _threshold(found[~own], there[~own])
         whether = bootstrap(np.stack([said, there], 1), _balanced)
-        if whether.low is None or whether.low <= 0.5:
+        if (~there).sum() >= ENOUGH and (whether.low is None or whether.low <= 0.5):
             return f"whether it is there is said no better than by chance ({whether.value:.2f})"
     share = bootstrap(there)
     return Known(
@@ -211,7 +211,7 @@ def _examine(scores: Grids, mask: Mask, folds: NDArray[np.int64]) -> Known | str
 
 def _threshold(found: NDArray[np.float64], there: Flags) -> float:
     """Above which a picture has the object: where it is best told, or what PASS of them reach."""
-    if (~there).sum() < FEWEST_WITHOUT or not there.any():
+    if (~there).sum() < FEWEST or not there.any():
         return float(np.quantile(found, 1 - PASS))
     order = np.argsort(found)
     passed = np.cumsum(there[order]) / there.sum()
