@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dcgan_cli.analysis.drawing import Drawing
+from dcgan_cli.analysis.drop_filters import learning_to_find
 from dcgan_cli.analysis.drop_filters.finder import Finder, presence
 from dcgan_cli.analysis.drop_filters.learning_to_find import fit_finder
 from dcgan_cli.analysis.drop_filters.locations import (
@@ -260,6 +261,28 @@ def test_an_object_in_every_picture_passes_at_the_usual_rate() -> None:
     assert len(finder.findings()) == 1
     scores = finder.look(pictures[torch.from_numpy(there)])
     assert finder.found(scores)["block"].mean() > 0.85
+
+
+@pytest.mark.parametrize("without", [15, 45])
+def test_a_verdict_on_presence_needs_pictures_without_the_object(without: int) -> None:
+    """Scores that know where it is and not whether: refused, where there is enough to say so."""
+    stream = np.random.default_rng(0)
+    count = 50 + without
+    mask = np.zeros((count, 8, 8), np.bool_)
+    places = stream.integers(0, 7, (count, 2))
+    scores = stream.normal(0, 1, (count, 8, 8)).astype(np.float32)
+    for number, (y, x) in enumerate(places):
+        scores[number, y : y + 2, x : x + 2] += 8
+        mask[number, y : y + 2, x : x + 2] = number < 50
+    known = learning_to_find._examine(scores, mask, np.arange(count) % 3)
+    if without == 45:
+        assert isinstance(known, str)
+        assert "no better than by chance" in known
+    else:
+        assert not isinstance(known, str)
+        assert known.whether is not None
+        assert known.whether.low is not None
+        assert known.whether.low <= 0.5, "and this is said beside chance"
 
 
 def test_presence_is_the_mean_of_the_highest_scores() -> None:
