@@ -545,7 +545,7 @@ def test_one_table_of_features_is_gone_before_the_next_is_made(
         made.append(weakref.ref(table))
         return table
 
-    monkeypatch.setattr("dcgan_cli.analysis.contenders.feature_table", counted)
+    monkeypatch.setattr("dcgan_cli.analysis.probe_svm.contenders.feature_table", counted)
     report_of(Budget(per_class=4, draws=1), ("random", "pixels"), ablate=True)
     assert alive == [0, 1, 0, 1]  # training and test pictures of D, then of random filters
 
