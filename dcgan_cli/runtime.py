@@ -12,11 +12,15 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
-def choose_device(name: str = "auto") -> torch.device:
+def choose_device(name: str = "auto", local_rank: int | None = None) -> torch.device:
     """The device that `name` means: `auto` takes CUDA, then Apple's MPS, then the CPU.
 
-    `cuda:1` and the like are passed on. Raises UsageError where this machine has no such device.
+    `cuda:1` and the like are passed on. Of several processes that train together, each takes the
+    CUDA device of its `local_rank` on this machine. Raises UsageError where this machine has no
+    such device.
     """
+    if local_rank is not None:
+        name = _own_device(name, local_rank)
     available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -34,6 +38,24 @@ def choose_device(name: str = "auto") -> torch.device:
         count = torch.cuda.device_count()
         raise UsageError(f"--device {name}: this machine has {count} CUDA devices, counted from 0")
     return device
+
+
+def _own_device(name: str, local_rank: int) -> str:
+    """`name` for one of several processes: cpu, or the CUDA device that no other one takes."""
+    if name not in ("auto", "cuda", "cpu"):
+        raise UsageError(
+            f"--device {name}: several processes share no device; expected auto, cuda or cpu, "
+            "and each takes the CUDA device of its own number"
+        )
+    count = torch.cuda.device_count()
+    if name == "cpu" or (name == "auto" and count == 0):
+        return "cpu"
+    if local_rank >= count > 0:
+        raise UsageError(
+            f"--device {name}: {local_rank + 1} or more processes on a machine of {count} CUDA "
+            f"devices; type --nproc-per-node {count}, or --device cpu"
+        )
+    return f"cuda:{local_rank}"
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
@@ -57,16 +79,16 @@ def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision is torch.bfloat16)
 
 
-def use_threads(count: int | None) -> int:
+def use_threads(count: int | None, processes: int = 1) -> int:
     """Give PyTorch `count` CPU threads, or as many as this process may use; returns the number.
 
-    A container or `taskset` may grant fewer CPUs than the machine has; more threads than CPUs make
+    CPUs are divided among `processes` that work side by side on this machine. A container or `taskset` may grant fewer CPUs than the machine has; more threads than CPUs make
     OpenMP programs many times slower.
     """
     affinity = getattr(os, "sched_getaffinity", None)
     allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
     if count is None and "OMP_NUM_THREADS" not in os.environ:
-        count = min(allowed, torch.get_num_threads())
+        count = max(1, min(allowed, torch.get_num_threads()) // processes)
     if count is not None:
         torch.set_num_threads(count)
     return torch.get_num_threads()

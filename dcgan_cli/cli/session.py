@@ -1,33 +1,40 @@
 """One training session: from typed options to a Trainer and back to files and words."""
 
-import os
-import signal
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections import deque
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from dcgan_cli.checkpoint.format import Checkpoint, load
+from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.listening import listening
 from dcgan_cli.cli.pictures import Request, look, prepare_pictures, remember
+from dcgan_cli.cli.resuming import (
+    as_before,
+    earlier_state,
+    refuse_changes,
+    refuse_other_pictures,
+)
 from dcgan_cli.cli.training_display import Display
-from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches
+from dcgan_cli.data.batches import RANDOM_CROP_MARGIN
 from dcgan_cli.data.streaming import StreamedPictures
-from dcgan_cli.errors import UsageError
+from dcgan_cli.errors import SourceError, UsageError
 from dcgan_cli.model.config import PRESETS, ModelConfig, Recipe, with_options
 from dcgan_cli.model.sizes import largest_size
 from dcgan_cli.report import Report
 from dcgan_cli.runtime import choose_device, choose_precision, precision_name, use_threads
+from dcgan_cli.training.distributed import World
 from dcgan_cli.training.events import Finished, Length, Policy
 from dcgan_cli.training.losses import choose_loss
 from dcgan_cli.training.plan import make_plan
-from dcgan_cli.training.run import RunFolder, check_folder
-from dcgan_cli.training.step import StepSettings
+from dcgan_cli.training.run import OthersFolder, RunFolder
+from dcgan_cli.training.sharing import SharedBatches
+from dcgan_cli.training.step import StepSettings, share_of
 from dcgan_cli.training.trainer import Trainer
 
 if TYPE_CHECKING:
+    import torch
+
     from dcgan_cli.data.survey import Survey
 
 DEFAULT_LOSS = "non-saturating"
@@ -41,6 +48,7 @@ class Session:
     """What `dcgan train` was asked for. None means: not asked."""
 
     console: Console
+    world: World
     request: Request
     run: str | None
     out: Path
@@ -50,6 +58,7 @@ class Session:
     loss: str | None
     d_steps: int | None
     ema: float | None
+    sync_bn: bool | None
     seed: int
     device: str
     precision: str
@@ -66,38 +75,58 @@ class Session:
 
     def train(self) -> int:
         """Train until the end that was asked for or a signal; returns the exit code."""
-        self._check_options()
-        path = self._path()
-        with RunFolder(path) as folder:  # from here on nobody else writes there
-            check_folder(path, self.resume, self.overwrite)
-            before = self._earlier(folder.last) if self.resume else None
-            trainer, display = self._begin(folder, before)
-            try:
-                with _listening(trainer):
-                    end = display.follow(trainer.run(self._length(trainer.recipe)))
-                display.finish(end)
-            finally:
-                trainer.batches.close()
+        with self.world.naming_errors():
+            self._check_options()
+            path = self._path()
+            kind = RunFolder if self.world.leads else OthersFolder
+            with kind(path) as folder:  # from here on nobody else writes there
+                before = self.world.from_first(
+                    lambda: earlier_state(folder, self.resume, self.overwrite)
+                )
+                end = self._train(folder, before)
+            self.world.leave()
         return self._conclude(end, folder)
 
-    def _begin(self, folder: RunFolder, before: Checkpoint | None) -> tuple[Trainer, Display]:
-        """Everything up to the first step, said as it is found out."""
-        threads = use_threads(self.threads)
+    def _train(self, folder: RunFolder, before: Checkpoint | None) -> Finished:
+        trainer, display = self._begin(folder, before)
+        events = trainer.run(self._length(trainer.recipe))
+        try:
+            with listening(trainer):
+                if display is None:
+                    return cast(Finished, deque(events, maxlen=1).pop())
+                end = display.follow(events)
+            display.finish(end)
+            return end
+        finally:
+            trainer.batches.close()
+
+    def _begin(
+        self, folder: RunFolder, before: Checkpoint | None
+    ) -> tuple[Trainer, Display | None]:
+        """Everything up to the first step, said as it is found out; a display on rank 0 alone."""
+        if before is not None:
+            self.request = as_before(self.request, before)
+        threads = use_threads(self.threads, self.world.local_size)
         source, survey = look(self.console, self.request)
         model, recipe = self._networks(before, survey)
-        settings = self._settings(before, recipe)
+        settings = self._settings(before)
+        share = share_of(recipe, settings)
+        self._say_how_shared(settings, recipe)
         side = round(model.size * (RANDOM_CROP_MARGIN if recipe.crop == "random" else 1))
         pictures = prepare_pictures(self.console, source, self.request, side, model.channels)
         data = remember(source, self.request, pictures)
         if before is not None:
-            _same_pictures(before, data)
+            refuse_other_pictures(before, data)
+        self._same_everywhere(data)
+        self.world.begin(settings.device)
         about = {"data": data, "training": self._about(before, settings, threads)}
         trainer = Trainer(
             model,
             recipe,
             settings,
-            Batches(
+            SharedBatches(
                 pictures,
+                share,
                 size=model.size,
                 batch_size=recipe.batch_size,
                 seed=settings.seed,
@@ -111,32 +140,40 @@ class Session:
             keep=self._keep(),
             save_minutes=self.save_minutes,
         )
-        display = Display(self.console, folder, about["training"]["preset"], self.tensorboard)
+        name, display = about["training"]["preset"], None
+        if self.world.leads:
+            display = Display(self.console, folder, name, self.tensorboard)
         if before is None:
             folder.clear()
         else:
             trainer.restore(before)
             self.console.note(f"resuming at step {trainer.step:,}, epoch {trainer.epoch:.2f}")
-        display.plan(make_plan(model, recipe, settings), trainer, self._length(recipe))
+        plan = make_plan(model, recipe, settings)
+        if display is not None:
+            display.plan(plan, trainer, self._length(recipe))
         folder.write_config({"model": model.to_dict(), "recipe": recipe.to_dict(), **about})
         return trainer, display
 
-    def _conclude(self, end: Finished, folder: RunFolder) -> int:
-        if self.json:
-            from dcgan_cli.render.document import to_json
+    def _say_how_shared(self, settings: StepSettings, recipe: Recipe) -> None:
+        over = "the whole minibatch" if settings.sync_bn else "each process's share (--no-sync-bn)"
+        if (ranks := self.world.size) > 1:
+            self.console.note(
+                f"{ranks} processes share minibatches of {recipe.batch_size} (--batch-size), "
+                f"{recipe.batch_size // ranks} pictures each; batch norm over {over}"
+            )
 
-            facts = {
-                "run": str(folder.path),
-                "file": str(folder.last),
-                "checkpoint": end.checkpoint,
-                "step": end.step,
-                "epoch": end.epoch,
-                "seconds": end.seconds,
-                "interrupted": end.signal is not None,
-            }
-            self.console.result(to_json(Report("Training", facts)))
-        else:
-            self.console.result(str(folder.last))
+    def _same_everywhere(self, data: dict[str, Any]) -> None:
+        """Raise SourceError where this rank's machine has other pictures than rank 0's."""
+        count = self.world.from_first(lambda: data["pictures"])
+        if data["pictures"] != count:
+            raise SourceError(
+                f"{data['location']} gives {data['pictures']:,} pictures here, {count:,} on rank 0; "
+                "every machine needs the same"
+            )
+
+    def _conclude(self, end: Finished, folder: RunFolder) -> int:
+        if self.world.leads:
+            self.console.result(_as_json(end, folder) if self.json else str(folder.last))
         return 0 if end.signal is None else 128 + end.signal
 
     def _path(self) -> Path:
@@ -157,29 +194,19 @@ class Session:
         self._keep()
         self._policy()
         with_options(PRESETS[self._preset()], self.overrides)
-        choose_precision(self.precision, choose_device(self.device))
+        choose_precision(self.precision, self._device())
         choose_loss(self.loss or DEFAULT_LOSS)
         self.request.colour()
 
-    def _earlier(self, last: Path) -> Checkpoint:
-        """The state to go on from; its source is taken where none was typed."""
-        before = load(last)
-        data = before.data
-        self.request = replace(
-            self.request,
-            location=self.request.location or data["location"],
-            labels=self.request.labels or (Path(data["labels"]) if data["labels"] else None),
-            limit=self.request.limit or data["limit"],
-            background=data["background"],
-        )
-        return before
+    def _device(self) -> "torch.device":
+        return choose_device(self.device, self.world.local_rank)
 
     def _networks(self, before: Checkpoint | None, survey: "Survey") -> tuple[ModelConfig, Recipe]:
         """Networks and recipe: of the run that goes on, or of the preset and the options."""
         if before is not None:
             model, recipe = before.model, Recipe(**before.recipe)
             held = {**model.to_dict(), **recipe.to_dict()}
-            _refuse_changes(held, self.overrides)
+            refuse_changes(held, self.overrides)
             return model, recipe
         preset = self._preset()
         self.console.note(f"preset {preset}: {PRESETS[preset].about}")
@@ -193,20 +220,19 @@ class Session:
 
     def _preset(self) -> str:
         if self.preset is None:
-            return "small" if choose_device(self.device).type == "cpu" else "paper"
+            return "small" if self._device().type == "cpu" else "paper"
         if self.preset not in PRESETS:
             raise UsageError(f"--preset {self.preset}: expected one of {', '.join(PRESETS)}")
         return self.preset
 
-    def _settings(self, before: Checkpoint | None, recipe: Recipe) -> StepSettings:
-        held = {} if before is None else before.training
+    def _settings(self, before: Checkpoint | None) -> StepSettings:
+        held: dict[str, Any] = {"sync_bn": True}
+        held |= {} if before is None else before.training
         if before is not None:
-            asked = {"loss": self.loss, "d_steps": self.d_steps, "ema": self.ema}
-            _refuse_changes(
-                held, {name: value for name, value in asked.items() if value is not None}
-            )
+            asked = ("loss", "d_steps", "ema", "sync_bn")
+            refuse_changes(held, {name: getattr(self, name) for name in asked})
         loss = choose_loss(held.get("loss") or self.loss or DEFAULT_LOSS)
-        device = choose_device(self.device)
+        device = self._device()
         precision = self.precision
         if before is not None and precision == "auto":
             precision = held["precision"]
@@ -217,6 +243,8 @@ class Session:
             seed=held.get("seed", self.seed),
             device=device,
             precision=choose_precision(precision, device),
+            world=self.world,
+            sync_bn=held["sync_bn"] if self.sync_bn is None else self.sync_bn,
         )
 
     def _about(
@@ -232,6 +260,8 @@ class Session:
             "loss": held.get("loss") or self.loss or DEFAULT_LOSS,
             "d_steps": settings.d_steps,
             "ema": settings.ema,
+            "sync_bn": settings.sync_bn,
+            "processes": settings.world.size,
             "seed": settings.seed,
             "precision": precision_name(settings.precision),
             "device": str(settings.device),
@@ -259,40 +289,16 @@ class Session:
         return cast(Policy, self.policy)
 
 
-def _refuse_changes(held: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Raise UsageError where an option differs from what the resumed run was begun with."""
-    for name, value in given.items():
-        if held[name] != value:
-            option = f"--{name.replace('_', '-')}"
-            raise UsageError(
-                f"{option} {value}: the run was begun with {held[name]}, and a resumed run keeps "
-                f"it; leave {option} out, or begin another with --run NAME"
-            )
+def _as_json(end: Finished, folder: RunFolder) -> str:
+    from dcgan_cli.render.document import to_json
 
-
-def _same_pictures(before: Checkpoint, data: dict[str, Any]) -> None:
-    """Raise UsageError where the pictures are not those that the run was trained on."""
-    if before.data["pictures"] != data["pictures"]:
-        raise UsageError(
-            f"{data['location']} now gives {data['pictures']:,} pictures, the run was trained on "
-            f"{before.data['pictures']:,}; restore them, or begin another with --run NAME"
-        )
-
-
-@contextmanager
-def _listening(trainer: Trainer) -> Generator[None]:
-    """Ctrl-C and SIGTERM ask the trainer to save and end; a second one leaves at once."""
-
-    def handle(number: int, _: FrameType | None) -> None:
-        if trainer.signal is not None:
-            os._exit(128 + number)
-        trainer.request_stop(number)
-        # print is not for signal handlers: it may have been interrupted itself
-        os.write(2, b"saving after this step; once more leaves at once\n")
-
-    before = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    facts = {
+        "run": str(folder.path),
+        "file": str(folder.last),
+        "checkpoint": end.checkpoint,
+        "step": end.step,
+        "epoch": end.epoch,
+        "seconds": end.seconds,
+        "interrupted": end.signal is not None,
+    }
+    return to_json(Report("Training", facts))

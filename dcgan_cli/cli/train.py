@@ -175,7 +175,22 @@ def train(
         ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Pictures a minibatch.", rich_help_panel=LEARNING)
+        int | None,
+        typer.Option(
+            help="Pictures a minibatch; under torchrun, shared out among all processes.",
+            rich_help_panel=LEARNING,
+        ),
+    ] = None,
+    sync_bn: Annotated[
+        bool | None,
+        typer.Option(
+            "--sync-bn/--no-sync-bn",
+            help="Under torchrun: batch norm over the whole minibatch, so that any number of "
+            "processes make the same run (default), or over each process's share, which saves "
+            "their talking.",
+            show_default=False,
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     lr: Annotated[
         float | None, typer.Option(help="Adam's learning rate (2e-4).", rich_help_panel=LEARNING)
@@ -220,8 +235,11 @@ def train(
       dcgan train lsun/ --preset paper --epochs 5
 
       dcgan train --run cats --resume --epochs 100
+
+      torchrun --nproc-per-node 8 -m dcgan_cli train lsun/ --batch-size 1024
     """
     from dcgan_cli.cli.session import Session
+    from dcgan_cli.training.distributed import join
 
     overrides = {
         "size": size,
@@ -254,8 +272,10 @@ def train(
         cache_limit,
         max_unreadable,
     )
+    world = join()
     session = Session(
-        console=Console(quiet),
+        console=Console(quiet or not world.leads),
+        world=world,
         request=request,
         run=run,
         out=out,
@@ -266,6 +286,7 @@ def train(
         loss=loss,
         d_steps=d_steps,
         ema=ema,
+        sync_bn=sync_bn,
         seed=seed,
         device=device,
         precision=precision,

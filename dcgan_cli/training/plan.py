@@ -28,7 +28,7 @@ class Plan:
         parameters: trainable numbers of both.
         seconds_per_step: median of a few steps on random pictures, on this machine now.
         pictures_per_second: real pictures that D sees.
-        memory: bytes that weights, optimiser and activations take, estimated.
+        memory: bytes that weights, optimiser and activations take in each process, estimated.
         hints: what would make it faster, most effective first.
     """
 
@@ -41,7 +41,7 @@ class Plan:
 
 
 def make_plan(model: ModelConfig, recipe: Recipe, settings: StepSettings) -> Plan:
-    """Count and measure; the networks of the run itself are not touched."""
+    """Count and measure, all ranks together; the networks of the run itself are not touched."""
     with torch.device("meta"):
         networks = (Generator(model), Discriminator(model))
     parameters = sum(p.numel() for network in networks for p in network.parameters())
@@ -82,12 +82,14 @@ def network_table(model: ModelConfig) -> Table:
 def _probe(model: ModelConfig, recipe: Recipe, settings: StepSettings) -> float:
     """Median seconds of a step of throwaway networks; at least one after a warm-up, PROBE_SECONDS."""
     updater = Updater(model, recipe, replace(settings, ema=None))
-    shape = (recipe.batch_size, model.channels, model.size, model.size)
+    share = updater.share.stop - updater.share.start
+    shape = (share, model.channels, model.size, model.size)
     noise = draw(numpy_stream(0, "probe"), shape, "uniform")
     pictures = torch.from_numpy(noise).to(settings.device)
     times: list[float] = []
     began = time.perf_counter()
-    while len(times) < 2 or time.perf_counter() - began < PROBE_SECONDS:
+    # Of all ranks the same number of steps: whoever wants another one, all make it.
+    while len(times) < 2 or any(updater.world.agree(time.perf_counter() - began < PROBE_SECONDS)):
         start = time.perf_counter()
         updater.step(len(times), 0, lambda _: pictures).cpu()  # .cpu() waits for the device
         times.append(time.perf_counter() - start)
@@ -106,7 +108,8 @@ def _memory(model: ModelConfig, recipe: Recipe, settings: StepSettings, paramete
     halves = [model.size // 2 ** (i + 1) for i in range(model.levels)]
     d_maps = sum(w * s * s for w, s in zip(model.discriminator_widths, halves, strict=True))
     width = 2 if settings.precision is torch.bfloat16 else 4
-    return 16 * parameters + 3 * width * recipe.batch_size * (g_maps + 2 * d_maps)
+    share = recipe.batch_size // settings.world.size
+    return 16 * parameters + 3 * width * share * (g_maps + 2 * d_maps)
 
 
 def _hints(model: ModelConfig, settings: StepSettings) -> list[str]:

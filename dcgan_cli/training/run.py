@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from dcgan_cli.checkpoint.find import LAST
+from dcgan_cli.checkpoint.format import Checkpoint, save
 from dcgan_cli.errors import StorageError, UsageError
 from dcgan_cli.files import atomic_write, make_folder, storage_error, write_text
 
@@ -66,6 +67,10 @@ class RunFolder:
         """Delete what an earlier run has left here. Raises StorageError."""
         written = (LAST, "epoch-*.pt", "metrics.jsonl", "samples/*", "*.png", "*.gif")
         self._delete(*written, "tensorboard/*")
+
+    def save(self, path: Path, state: Checkpoint) -> None:
+        """Write a checkpoint of the run. Raises StorageError."""
+        save(path, state)
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write config.json."""
@@ -127,6 +132,37 @@ class RunFolder:
                     file.unlink(missing_ok=True)
                 except OSError as error:
                     raise storage_error(file, error) from error
+
+
+class OthersFolder(RunFolder):
+    """The folder of a run that another rank writes: nothing here touches the disk.
+
+    It may not even be there, where machines share no file system.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def clear(self) -> None:
+        """Nothing."""
+
+    def save(self, path: Path, state: Checkpoint) -> None:
+        """Nothing."""
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+    def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Nothing."""
+
+    def rewind_metrics(self, step: int) -> None:
+        """Nothing."""
+
+    def drop_epochs(self, keep: int | None) -> None:
+        """Nothing."""
 
 
 def check_folder(path: Path, resume: bool, overwrite: bool) -> None:

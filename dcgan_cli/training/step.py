@@ -7,12 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from dcgan_cli.errors import UsageError
 from dcgan_cli.model.config import ModelConfig, Recipe
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import draw
 from dcgan_cli.model.layers import initialise
 from dcgan_cli.runtime import autocast, numpy_stream, torch_stream
+from dcgan_cli.training.batch_norm import synchronise
+from dcgan_cli.training.distributed import World
 from dcgan_cli.training.losses import Loss, gradient_penalty
 
 FIGURES: tuple[str, ...] = (
@@ -34,7 +37,11 @@ Place = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class StepSettings:
-    """How one step is made, beside networks and recipe."""
+    """How one step is made, beside networks and recipe.
+
+    Where the `world` is of several, `sync_bn` says whether batch norm is over the whole minibatch,
+    as in one process, or over each rank's share.
+    """
 
     loss: Loss
     d_steps: int
@@ -42,6 +49,8 @@ class StepSettings:
     seed: int
     device: torch.device
     precision: torch.dtype
+    world: World = World()  # noqa: RUF009  # has no state
+    sync_bn: bool = True
 
 
 class Updater:
@@ -50,6 +59,8 @@ class Updater:
     def __init__(self, model: ModelConfig, recipe: Recipe, settings: StepSettings) -> None:
         self.recipe = recipe
         self.settings = settings
+        self.world = settings.world
+        self.share = share_of(recipe, settings)
         # PyTorch's constructors draw weights, thrown away here, from the global generator.
         with torch.random.fork_rng(devices=()):
             self.generator = Generator(model)
@@ -58,9 +69,14 @@ class Updater:
         initialise(self.discriminator, torch_stream(settings.seed, "discriminator weights"))
         self.generator.to(settings.device)
         self.discriminator.to(settings.device)
+        for network in (self.generator, self.discriminator):
+            self.world.copy_first(network)
         self.average: Generator | None = None
         if settings.ema is not None:
             self.average = deepcopy(self.generator).requires_grad_(False)
+        if self.world.size > 1 and settings.sync_bn:
+            for network in (self.generator, self.discriminator):
+                synchronise(network, self.world)
         self.g_optimiser = self._adam(self.generator)
         self.d_optimiser = self._adam(self.discriminator)
 
@@ -75,7 +91,7 @@ class Updater:
         return int(self.recipe.updates == "alternate")
 
     def step(self, number: int, attempt: int, batch: Callable[[int], Tensor]) -> Tensor:
-        """Make step `number`; `batch(j)` is its j-th minibatch of real pictures.
+        """Make step `number`; `batch(j)` is this rank's share of its j-th minibatch of real pictures.
 
         `attempt` counts rollbacks: a repeated step draws other latents. Returns FIGURES as a
         float32 vector on the device, not waited for.
@@ -88,7 +104,7 @@ class Updater:
             figures = self._alternate(number, attempt, batch)
         if self.average is not None:
             self._follow(self.average, number)
-        return torch.stack([figure.detach().float() for figure in figures])
+        return self.world.mean(torch.stack([figure.detach().float() for figure in figures]))
 
     def _together(
         self, number: int, attempt: int, batch: Callable[[int], Tensor]
@@ -132,10 +148,12 @@ class Updater:
         objective = value
         if loss.penalty is not None:
             stream = numpy_stream(self.settings.seed, "mix", *place)
-            mix = torch.from_numpy(stream.random((len(real), 1, 1, 1), "float32")).to(real.device)
+            rows = stream.random((self.recipe.batch_size, 1, 1, 1), "float32")
+            mix = torch.from_numpy(rows[self.share]).to(real.device)
             penalty = gradient_penalty(self.discriminator, real, fake, mix)
             objective = value + loss.penalty * penalty
         objective.backward()
+        self.world.average_gradients(self.discriminator)
         gradient = gradient_norm(self.discriminator)
         self.d_optimiser.step()
         if loss.clip is not None:
@@ -155,6 +173,7 @@ class Updater:
             value.backward()
         finally:
             self.discriminator.requires_grad_(True)
+        self.world.average_gradients(self.generator)
         gradient = gradient_norm(self.generator)
         self.g_optimiser.step()
         return value, self._opinion(logits), gradient
@@ -175,7 +194,7 @@ class Updater:
         config = self.generator.config
         stream = numpy_stream(self.settings.seed, "z", *place)
         rows = draw(stream, (self.recipe.batch_size, config.z_dim), config.z_dist)
-        return torch.from_numpy(rows).to(self.settings.device, non_blocking=True)
+        return torch.from_numpy(rows[self.share]).to(self.settings.device, non_blocking=True)
 
     def _opinion(self, logits: Tensor) -> Tensor:
         return (logits.sigmoid() if self.settings.loss.probabilities else logits).mean()
@@ -204,6 +223,17 @@ class Updater:
             weight_decay=self.recipe.weight_decay,
             fused=self.settings.device.type in ("cpu", "cuda"),
         )
+
+
+def share_of(recipe: Recipe, settings: StepSettings) -> slice:
+    """The rows of a minibatch that this rank works on. Raises UsageError where that cannot be."""
+    share = settings.world.share(recipe.batch_size)
+    if share.stop - share.start < 2 and not settings.sync_bn:
+        raise UsageError(
+            f"--batch-size {recipe.batch_size}: --no-sync-bn needs at least 2 pictures in each of "
+            f"{settings.world.size} processes; type {2 * settings.world.size}, or --sync-bn"
+        )
+    return share
 
 
 def gradient_norm(network: nn.Module) -> Tensor:

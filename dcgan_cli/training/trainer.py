@@ -2,13 +2,12 @@
 
 Everything random is addressed by seed, epoch and step (see runtime.numpy_stream), so the state of a
 run is its weights, Adam's moments and one number: how many steps were made. That is why a resumed
-run equals an uninterrupted one bit for bit.
+run equals an uninterrupted one bit for bit. Of several ranks each runs this loop, in lockstep.
 """
 
 import math
 import time
 from collections.abc import Iterator
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dcgan_cli.checkpoint.format import Checkpoint, load, save
+from dcgan_cli.checkpoint.format import Checkpoint, load
 from dcgan_cli.data.batches import Address, Batches
 from dcgan_cli.data.pixels import to_pictures
 from dcgan_cli.errors import CheckpointError, SourceError, UnhealthyError
@@ -69,6 +68,7 @@ class Trainer:
         self.model = model
         self.recipe = recipe
         self.settings = settings
+        self.world = settings.world
         self.batches = batches
         self.folder = folder
         self.about = about
@@ -160,15 +160,18 @@ class Trainer:
         last_step = self.last_step(length)
         if not self.folder.last.exists():
             self._save(self.folder.last)  # from here on there is always something to go back to
-        over = self._is_over(last_step, length.minutes, clock)
+        (over,) = self.world.agree(self._is_over(last_step, length.minutes, clock))
         while not over:
             self._advance()
             self.seconds = clock.seconds()
-            # Asked once a step: a signal later on must not leave figures behind unexamined.
-            over = self._is_over(last_step, length.minutes, clock)
             epoch_done = self.step % self.steps_per_epoch == 0
             look = epoch_done or self.step % DIVERSITY_EVERY == 0
-            if not (look or over or clock.report_is_due()):
+            # Asked once a step: a signal later on must not leave figures behind unexamined.
+            over, due = self.world.agree(
+                self._is_over(last_step, length.minutes, clock),
+                look or (self.world.leads and clock.report_is_due()),
+            )
+            if not (over or due):
                 continue
             reached = self.step
             ailments = self._examine(look)
@@ -178,24 +181,31 @@ class Trainer:
                 if self.step < reached:
                     break  # rolled back: whatever else was wrong is undone with it
             if self.step < reached:
-                over = self._is_over(last_step, length.minutes, clock)
+                (over,) = self.world.agree(self._is_over(last_step, length.minutes, clock))
             elif epoch_done:
                 yield self._finish_epoch()
                 clock.saved = time.monotonic()
             elif clock.save_is_due(self.save_minutes):
                 self._save(self.folder.last)
         final = self._save(self.folder.last)
+        (signal,) = self.world.agree(self.signal or 0)
         yield Finished(
-            self.step, self.epoch, self.seconds, self.draw(), self.latents, final.hash, self.signal
+            self.step,
+            self.epoch,
+            self.seconds,
+            self.draw(),
+            self.latents,
+            final.hash,
+            signal or None,
         )
 
     def draw(self) -> Pictures:
         """Pictures of the fixed latents, by the averaged generator where there is one.
 
         A copy is drawn with, its batch-norm statistics re-estimated: as `dcgan sample` draws, and
-        without touching the state of the run.
+        without touching the state of the run or asking other ranks.
         """
-        network = deepcopy(self.updater.average or self.updater.generator)
+        network = self.checkpoint().build_generator().to(self.settings.device)
         fix_statistics(network, "reestimated")
         return self._paint(network)
 
@@ -243,7 +253,8 @@ class Trainer:
         self._log(rows)
         ailments = self.health.see_steps(rows)
         if look and np.isfinite(rows).all():
-            ailments += self.health.see_diversity(self.step, self._diversity())
+            ratio = self.world.from_first(self._diversity)
+            ailments += self.health.see_diversity(self.step, ratio)
         return ailments
 
     def _log(self, rows: NDArray[np.float64]) -> None:
@@ -302,7 +313,7 @@ class Trainer:
                 f"the weights of step {self.step} are no longer finite; "
                 f"{self.folder.last} is the last good state; try a lower --lr"
             )
-        save(path, state)
+        self.folder.save(path, state)
         return state
 
     def _treat(self, ailment: Ailment) -> Unwell:
@@ -327,7 +338,7 @@ class Trainer:
                 "try another --loss, --lr or --preset"
             )
         attempt = self.attempt + 1
-        self.restore(load(self.folder.last))
+        self.restore(self.world.from_first(lambda: load(self.folder.last)))
         self.attempt = attempt
         rate = self.recipe.lr * 0.5**attempt
         for optimiser in (self.updater.g_optimiser, self.updater.d_optimiser):

@@ -1,0 +1,231 @@
+"""Several processes that train one model: each takes its share of every minibatch.
+
+The processes are started by torchrun, or by whatever else sets RANK, WORLD_SIZE, MASTER_ADDR and
+MASTER_PORT. They follow the same code in lockstep: what is summed, agreed or passed on here must be
+called by all of them, in the same order. A `World` of one does nothing at every such place, so that
+the code of training does not ask how many there are.
+
+Decisions travel by gloo over TCP, tensors of a GPU by nccl. A process that ends, however it ends,
+closes its connections, and whoever waits for it then fails at once.
+"""
+
+import os
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TypeVar, cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from dcgan_cli.errors import DcganError, UsageError
+
+PREPARATION = timedelta(days=2)
+"""How long ranks wait for one that still decodes its pictures."""
+
+PATIENCE = timedelta(minutes=5)
+"""How long they wait, in training, for one that lives and does not answer: rank 0 may be writing to
+a slow disk."""
+
+T = TypeVar("T")
+
+
+class World:
+    """All processes of a run, as one of them sees them. This one is alone.
+
+    Attributes:
+        rank: number of this process, from 0; rank 0 alone writes and speaks.
+        size: how many there are.
+        local_rank: number of this process on its machine; None where it is alone.
+        local_size: how many there are on this machine.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int | None = None
+    local_size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that writes and speaks."""
+        return self.rank == 0
+
+    def share(self, batch_size: int) -> slice:
+        """The rows of a minibatch that are this rank's; all ranks have as many.
+
+        Raises UsageError where that cannot be.
+        """
+        return slice(0, batch_size)
+
+    def agree(self, *numbers: int) -> tuple[int, ...]:
+        """Each of `numbers` at its highest among the ranks: what any of them wants, all do."""
+        return numbers
+
+    def from_first(self, make: Callable[[], T]) -> T:
+        """What `make()` gives on rank 0, on every rank; the others do not call it."""
+        return make()
+
+    def mean(self, tensor: Tensor) -> Tensor:
+        """The mean of `tensor` over the ranks; differentiable, any number of times."""
+        return tensor
+
+    def average_gradients(self, network: nn.Module) -> None:
+        """Give every rank the mean of all ranks' gradients of `network`."""
+
+    def copy_first(self, network: nn.Module) -> None:
+        """Give every rank the weights of rank 0: other CPUs may round initial ones otherwise."""
+
+    def begin(self, device: torch.device) -> None:
+        """Wait until every rank has its pictures, then be ready to work on `device`."""
+
+    def leave(self) -> None:
+        """Wait until every rank has done its work; nothing may be agreed afterwards."""
+
+    @contextmanager
+    def naming_errors(self) -> Generator[None]:
+        """In the block, errors say which rank met them."""
+        yield
+
+
+class Ranks(World):
+    """One of several processes. Every method raises DcganError where another one is lost."""
+
+    def __init__(self) -> None:
+        self.rank = int(os.environ["RANK"])
+        self.size = int(os.environ["WORLD_SIZE"])
+        self.local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+        self.local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        with self._together():
+            dist.init_process_group("gloo", timeout=PREPARATION)
+        self._deciding: dist.ProcessGroup | None = None  # the one just made
+        self._computing: dist.ProcessGroup | None = None
+
+    def begin(self, device: torch.device) -> None:
+        """As World.begin."""
+        self.agree(0)
+        with self._together():
+            self._deciding = self._computing = _new_group("gloo")
+            if device.type == "cuda":
+                torch.cuda.set_device(device)
+                self._computing = _new_group("nccl")
+
+    def leave(self) -> None:
+        """As World.leave."""
+        self.agree(0)
+        dist.destroy_process_group()
+
+    def share(self, batch_size: int) -> slice:
+        """As World.share."""
+        each, left = divmod(batch_size, self.size)
+        if left or not each:
+            below, above = max(each, 1) * self.size, (each + 1) * self.size
+            near = f"{below} or {above}" if below < above else str(above)
+            raise UsageError(
+                f"--batch-size {batch_size}: a minibatch is shared out evenly among {self.size} "
+                f"processes; type {near}"
+            )
+        return slice(self.rank * each, (self.rank + 1) * each)
+
+    def agree(self, *numbers: int) -> tuple[int, ...]:
+        """As World.agree."""
+        votes = torch.tensor(numbers, dtype=torch.int64)
+        with self._together():
+            dist.all_reduce(votes, dist.ReduceOp.MAX, group=self._deciding)
+        return tuple(votes.tolist())
+
+    def from_first(self, make: Callable[[], T]) -> T:
+        """As World.from_first."""
+        parcel = [make() if self.leads else None]
+        with self._together():
+            dist.broadcast_object_list(parcel, 0, group=self._deciding)
+        return cast(T, parcel[0])
+
+    def mean(self, tensor: Tensor) -> Tensor:
+        """As World.mean."""
+        return cast(Tensor, _Mean.apply(tensor, self))
+
+    @torch.no_grad()
+    def average_gradients(self, network: nn.Module) -> None:
+        """As World.average_gradients."""
+        gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        whole = self.sum_(torch.cat([gradient.flatten() for gradient in gradients])) / self.size
+        pieces = whole.split([gradient.numel() for gradient in gradients])
+        for gradient, piece in zip(gradients, pieces, strict=True):
+            gradient.copy_(piece.view_as(gradient))
+
+    @torch.no_grad()
+    def copy_first(self, network: nn.Module) -> None:
+        """As World.copy_first."""
+        with self._together():
+            for tensor in _tensors(network):
+                dist.broadcast(tensor, 0, group=self._computing)
+
+    def sum_(self, tensor: Tensor) -> Tensor:
+        """Sum the contiguous `tensor` over the ranks, in place; all get the same bits."""
+        with self._together():
+            dist.all_reduce(tensor, group=self._computing)
+        return tensor
+
+    @contextmanager
+    def naming_errors(self) -> Generator[None]:
+        """As World.naming_errors."""
+        try:
+            yield
+        except DcganError as error:
+            raise type(error)(f"rank {self.rank} of {self.size}: {error}") from error
+        except MemoryError:
+            raise  # it has a line of its own
+        except Exception as error:
+            text = f"rank {self.rank} of {self.size}: {type(error).__name__}: {error}"
+            raise RuntimeError(text) from error
+
+    @contextmanager
+    def _together(self) -> Generator[None]:
+        """Say in words what PyTorch says of connections."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise DcganError(
+                "another process of this run was killed, failed or does not answer; the run can "
+                "go on from last.pt with --resume"
+            ) from error
+
+
+class _Mean(torch.autograd.Function):
+    """The mean over ranks, which is its own adjoint."""
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, tensor: Tensor, ranks: Ranks) -> Tensor:
+        ctx.ranks = ranks  # type: ignore[attr-defined]
+        whole = tensor.detach().clone(memory_format=torch.contiguous_format)
+        return ranks.sum_(whole) / ranks.size
+
+    @staticmethod
+    def backward(
+        ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor
+    ) -> tuple[Tensor, None]:
+        ranks: Ranks = ctx.ranks  # type: ignore[attr-defined]
+        return ranks.mean(gradients[0]), None
+
+
+def _new_group(backend: str) -> "dist.ProcessGroup":
+    """All ranks once more, who now wait for each other no longer than PATIENCE."""
+    return cast(dist.ProcessGroup, dist.new_group(backend=backend, timeout=PATIENCE))
+
+
+def _tensors(network: nn.Module) -> Iterable[Tensor]:
+    yield from network.parameters()
+    yield from network.buffers()
+
+
+def join() -> World:
+    """The processes that the environment speaks of; a world of one where it speaks of none."""
+    needed = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    several = all(name in os.environ for name in needed) and int(os.environ["WORLD_SIZE"]) > 1
+    return Ranks() if several else World()
+
+
+def was_restarted() -> bool:
+    """Whether torchrun has started this process in place of one that failed (--max-restarts)."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
