@@ -236,7 +236,7 @@ def train(
 
       dcgan train --run cats --resume --epochs 100
 
-      torchrun --nproc-per-node 8 -m dcgan_cli train lsun/ --batch-size 1024
+      torchrun --nproc-per-node 8 -m -- dcgan_cli train lsun/ --batch-size 1024
     """
     from dcgan_cli.cli.session import Session
     from dcgan_cli.training.distributed import join
