@@ -221,7 +221,8 @@ def _newton_direction(
 class _Preconditioner:
     """The strongest directions of XᵀX, and how strong: a Nyström approximation, for one dtype.
 
-    Frangella, Tropp and Udell, Randomized Nyström Preconditioning (SIMAX 2023), algorithm 2.1.
+    After Frangella, Tropp and Udell, Randomized Nyström Preconditioning (SIMAX 2023), algorithm 2.1,
+    with eigenvectors in place of a shifted Cholesky factor, which fails on few different rows.
     """
 
     directions: Tensor  # [rank, F + 1], orthonormal
@@ -237,15 +238,16 @@ class _Preconditioner:
         _, image = rows.through(probe, lambda scores, _: scores)
         refuse_infinite(image)
         probe, image = probe.double(), image.double()
-        shift = torch.finfo(dtype).eps * image.norm()
-        image += shift * probe
-        factor = torch.linalg.cholesky(image @ probe.t())
-        half = torch.linalg.solve_triangular(factor, image, upper=False)
+        core = image @ probe.t()
+        values, basis = torch.linalg.eigh((core + core.t()) / 2)
+        # of few different rows most values are zero but for rounding, and some of those negative
+        told = values > len(values) * torch.finfo(dtype).eps * values[-1]
+        half = (basis[:, told] / values[told].sqrt()).t() @ image
         squares, turn = torch.linalg.eigh(half @ half.t())
         squares, turn = squares.flip(0), turn.flip(1)
         keep = squares > torch.finfo(torch.float32).eps * squares[0]
         directions = (turn[:, keep].t() @ half) / squares[keep].sqrt()[:, None]
-        return cls(directions.to(dtype), (squares[keep] - shift).clamp(min=0).to(dtype))
+        return cls(directions.to(dtype), squares[keep].to(dtype))
 
     def __call__(self, residual: Tensor, ridge: Tensor) -> Tensor:
         """(XᵀX + ridge)⁻¹·residual up to a factor; residual [J, F + 1], ridge [J]."""
