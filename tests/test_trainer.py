@@ -347,6 +347,14 @@ def test_events_of_a_short_run(tmp_path: Path) -> None:
         assert np.array_equal(end.latents, done.latents)
 
 
+def test_short_epochs_are_finished_together_after_the_first_ones(tmp_path: Path) -> None:
+    """Of 4 steps: all up to the tenth, then every thirteenth (52 steps)."""
+    with tiny.trainer(tmp_path) as trainer:
+        told = tiny.train(trainer, 30 * 4)
+    done = [event.epoch for event in told if isinstance(event, EpochDone)]
+    assert done == [*range(1, 11), 13, 26]
+
+
 def test_pictures_are_drawn_by_the_average_and_judged_by_the_generator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

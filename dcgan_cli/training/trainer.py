@@ -43,6 +43,11 @@ SAMPLES = 64
 """Fixed latents whose pictures show the progress of a run."""
 
 DIVERSITY_EVERY = 200
+
+SHORT, FIRST_EPOCHS = 50, 10
+"""Epochs of fewer steps than SHORT are, after the first ones, finished only every so many steps: of 50
+pictures, drawing and saving after each would take ten times as long as training."""
+
 ROLLBACKS = 3
 
 
@@ -164,7 +169,7 @@ class Trainer:
         while not over:
             self._advance()
             self.seconds = clock.seconds()
-            epoch_done = self.step % self.steps_per_epoch == 0
+            epoch_done = self._is_finished()
             look = epoch_done or self.step % DIVERSITY_EVERY == 0
             # Asked once a step: a signal later on must not leave figures behind unexamined.
             over, due = self.world.agree(
@@ -223,6 +228,12 @@ class Trainer:
             or (last_step is not None and self.step >= last_step)
             or (minutes is not None and clock.elapsed() >= 60 * minutes)
         )
+
+    def _is_finished(self) -> bool:
+        """Whether the last step ended an epoch after which samples are drawn and states are kept."""
+        number, rest = divmod(self.step, self.steps_per_epoch)
+        together = math.ceil(SHORT / self.steps_per_epoch)
+        return rest == 0 and (number <= FIRST_EPOCHS or number % together == 0)
 
     def _advance(self) -> None:
         """Make one step."""
