@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from dcgan_cli.analysis.probe_svm import squared_hinge, svm
+from dcgan_cli.analysis.probe_svm import few_rows, squared_hinge, svm
 from dcgan_cli.analysis.probe_svm.few_rows import minimise_few, products
 from dcgan_cli.analysis.probe_svm.squared_hinge import Rows
 from dcgan_cli.analysis.probe_svm.svm import LinearSvm, fit_path, fit_svm
@@ -398,7 +398,8 @@ class counted_passes:  # noqa: N801  # reads as a verb where it is used
     [
         (200, 5000, 1.0, True),
         (1000, 7168, 1.0, True),
-        (4000, 4096, 1e-4, False),
+        (4000, 4096, 1e-5, False),
+        (4000, 4096, 1e-3, True),
         (20_000, 64, 0.01, False),
     ],
 )
@@ -533,13 +534,35 @@ def test_products_take_five_tables_of_them(monkeypatch: pytest.MonkeyPatch) -> N
     assert 5.5 * 8 * svm._MOST_PRODUCTS**2 + 4 * svm._MOST_PRODUCTS * 28_672 < 6e9
 
 
+@pytest.mark.parametrize("small", [8, 100, 1000])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_few_rows_reach_the_minimum_from_any_part_of_them(
+    monkeypatch: pytest.MonkeyPatch, small: int, dtype: torch.dtype
+) -> None:
+    """Begun with every row inside, or with what every second row says, over up to five levels."""
+    features, labels = planted(300, 200, 4)
+    labels = labels.sort().values  # every second row is of every class all the same
+    signs = torch.where(labels == torch.arange(4)[:, None], 1.0, -1.0)
+    rows = Rows(features, torch.device("cpu"))
+    monkeypatch.setattr(few_rows, "_SMALL", small)
+    strengths = [1e-2, 1e-4, 1e-6]
+    _, least = minimise_few(products(rows, dtype), signs.to(dtype), strengths, 1e-7)
+    force(monkeypatch, "passes")
+    expected = fit_path(features, labels, strengths, tolerance=1e-9)
+    for found, machine in zip(least, expected, strict=True):
+        assert found.tolist() == pytest.approx(machine.objective.tolist(), rel=1e-5)
+
+
 def test_products_of_rows_that_end_in_a_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dcgan_cli.analysis.probe_svm.few_rows._STRETCH", 8)
+    monkeypatch.setattr(few_rows, "_ROWS", 8)
+    monkeypatch.setattr(few_rows, "_COLUMNS", 7)
     features, _ = planted(30, 50, 2)
     ended = torch.cat([features, torch.ones(30, 1)], 1).double()
-    found = products(Rows(features, torch.device("cpu")))
-    assert torch.allclose(found, ended @ ended.t(), rtol=1e-12)
-    assert torch.equal(found, found.t())
+    for dtype, rounding in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
+        found = products(Rows(features, torch.device("cpu")), dtype)
+        assert found.dtype is dtype
+        assert torch.allclose(found.double(), ended @ ended.t(), rtol=rounding)
+        assert torch.allclose(found, found.t(), rtol=rounding)
 
 
 # Refusals

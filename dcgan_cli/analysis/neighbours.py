@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dcgan_cli.analysis.products import times_transposed
 from dcgan_cli.errors import DcganError
 
 PART = 256
@@ -127,7 +128,9 @@ class Search:
     def _look(self, part: _Part, rows: Tensor, right: Tensor, slack: NDArray[np.float64]) -> None:
         """Measure the rows of a block that may be among the nearest of the queries of `part`."""
         k = self._squared.shape[1]
-        product = (part.left_there @ right.T).view(len(slack), part.versions, len(rows))
+        product = times_transposed(part.left_there, right).view(
+            len(slack), part.versions, len(rows)
+        )
         nearest = product.amin(1) if part.versions > 1 else product[:, 0]
         own = self._left_out[part.queries] - self._seen
         here = np.flatnonzero((own >= 0) & (own < len(rows)))

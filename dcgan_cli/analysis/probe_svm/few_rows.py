@@ -7,7 +7,8 @@ inside the margin (yᵢ·sᵢ < 1) and 0 for the others, s = G·a: for a given s
     (G_AA + 1/2C)·a_A = y_A
 
 and Newton's method repeats this with the set it finds (Chapelle, Training a Support Vector Machine in
-the Primal, Neural Computation 2007). What it costs depends neither on the conditioning nor on C.
+the Primal, Neural Computation 2007). What it costs depends neither on the conditioning nor on C but
+for how many rows are inside: all of them where C is small, a fifth or less where it is large.
 """
 
 from collections.abc import Sequence
@@ -15,27 +16,46 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dcgan_cli.analysis.probe_svm.squared_hinge import Rows, line_search, refuse_infinite
+from dcgan_cli.analysis.probe_svm.squared_hinge import (
+    Rows,
+    line_search,
+    refuse_infinite,
+    row_sums,
+)
+from dcgan_cli.analysis.products import times_transposed
 
-_STRETCH = 1024
-"""Features, and rows, that are multiplied at a time."""
+_ROWS, _COLUMNS = 1024, 8192
+"""Rows, and features, that are multiplied at a time."""
+
+_SMALL = 256
+"""Rows so few that beginning with all of them inside costs nothing."""
+
+_WHOLE = 1e-3
+"""How far from 1 a step may be that counts as whole."""
+
+_PART = 2
+"""Of more rows every so manieth is solved first, to know nearly which ones are inside."""
 
 
-def products(rows: Rows) -> Tensor:
-    """G of rows that end in a 1: float64 [N, N].
+def products(rows: Rows, dtype: torch.dtype = torch.float64) -> Tensor:
+    """G of rows that end in a 1: [N, N] of `dtype`.
 
     Raises:
         DcganError: the rows hold a number that is not finite.
     """
     count, width = rows.features.shape
-    total = torch.ones(count, count, dtype=torch.float64, device=rows.device)
-    for start in range(0, width, _STRETCH):
-        part = rows.features[:, start : start + _STRETCH].to(rows.device, torch.float64)
+    total = torch.ones(count, count, dtype=dtype, device=rows.device)
+    for start in range(0, width, _COLUMNS):
+        part = rows.features[:, start : start + _COLUMNS].to(rows.device, dtype)
         # G is symmetric: blocks below the diagonal are enough
-        for row in range(0, count, _STRETCH):
-            total[row:, row : row + _STRETCH] += part[row:] @ part[row : row + _STRETCH].t()
-    refuse_infinite(total)
-    return total.tril() + total.tril(-1).t()
+        for row in range(0, count, _ROWS):
+            below = slice(row, row + _ROWS)
+            total[row:, below] += times_transposed(part[row:], part[below])
+    refuse_infinite(total.diagonal())
+    for row in range(0, count, _ROWS):
+        end = row + _ROWS
+        total[row:end, end:] = total[end:, row:end].t()
+    return total
 
 
 def minimise_few(
@@ -45,60 +65,89 @@ def minimise_few(
 
     Args:
         gram: G, [N, N].
-        signs: −1 or +1, float64 [K, N].
+        signs: −1 or +1, [K, N] of the same dtype.
         strengths: C, one or more.
         tolerance: of f, relative.
 
     Returns:
-        Combinations a, float64 [strengths, K, N], and f, float64 [strengths, K].
+        Combinations a, [strengths, K, N], and f, float64 [strengths, K].
 
     Raises:
         torch.linalg.LinAlgError: C·‖x‖² is so large that rounding makes a system indefinite.
     """
     combinations = signs.new_empty(len(strengths), *signs.shape)
-    least = signs.new_empty(combinations.shape[:2])
-    # From weak to strong, each from the last one's minimum, whose set is nearly its own. The first
-    # begins with all rows inside, as from zero: one factor serves all problems.
+    least = torch.empty(combinations.shape[:2], dtype=torch.float64, device=signs.device)
+    # From weak to strong, each from the last one's minimum, whose set is nearly its own.
     order = sorted(range(len(strengths)), key=lambda place: strengths[place])
-    start = _solve(gram, strengths[order[0]], signs.t()).t()
+    start = torch.zeros_like(signs)
+    if len(gram) > _SMALL:
+        some = slice(None, None, _PART)
+        of_some, _ = minimise_few(
+            gram[some, some], signs[:, some], [strengths[order[0]]], max(tolerance, 1e-2)
+        )
+        start[:, some] = of_some[0]
     for place in order:
-        for k, row in enumerate(signs):
-            combinations[place, k], least[place, k] = _minimise(
-                gram, row, strengths[place], start[k], tolerance
-            )
-        start = combinations[place]
+        start, least[place] = _minimise(gram, signs, strengths[place], start, tolerance)
+        combinations[place] = start
     return combinations, least
 
 
 def _minimise(
     gram: Tensor, signs: Tensor, strength: float, start: Tensor, tolerance: float
 ) -> tuple[Tensor, Tensor]:
-    """The combination a [N] and f of one problem; signs and `start` [N]."""
-    combination, scores = start, gram @ start
-    before = torch.inf
+    """Combinations [K, N] and f [K] of problems that share a C; signs and `start` [K, N]."""
+    combinations, scores = start.clone(), times_transposed(start, gram)
+    least = torch.full((len(signs),), torch.inf, dtype=torch.float64, device=signs.device)
+    solved = torch.zeros_like(signs, dtype=torch.bool)  # the sets of the last steps, where whole
+    systems = _Systems(gram, strength)
+    left = torch.arange(len(signs), device=signs.device)
     while True:
-        hinge = (1 - signs * scores).clamp(min=0)
-        objective = combination @ scores / 2 + strength * hinge.square().sum()
-        slope = combination - 2 * strength * hinge * signs
-        gap = slope @ (gram @ slope) / 2
-        if gap <= tolerance * objective or before - objective <= tolerance / 100 * objective:
-            return combination, objective
-        before = objective
-        inside = hinge.nonzero()[:, 0]
-        columns = gram[:, inside]
-        solved = _solve(columns[inside], strength, signs[inside, None])[:, 0]
-        direction = -combination
-        direction[inside] += solved
-        reach = columns @ solved - scores
-        step = line_search(
-            signs[None], scores[None], reach[None], signs.new_tensor([strength]),
-            (combination @ reach)[None], (direction @ reach)[None],
+        here = combinations[left], scores[left], signs[left]
+        hinge = (1 - here[2] * here[1]).clamp_(min=0)
+        inside = hinge > 0
+        objective = row_sums(here[0] * here[1]) / 2 + strength * row_sums(hinge.square())
+        gain = least[left] - objective
+        least[left] = objective
+        # Where a whole step was made with the set that it led to, this is the minimum.
+        going = (gain > tolerance / 100 * objective) & (inside != solved[left]).any(1)
+        if not going.any():
+            return combinations, least
+        left, inside = left[going], inside[going]
+        combined, seen, wanted = (part[going] for part in here)
+        direction = systems.solve(inside, wanted) - combined
+        reach = times_transposed(direction, gram)
+        steps = line_search(
+            wanted.double(), seen.double(), reach.double(),
+            torch.full_like(least[left], strength),
+            row_sums(combined * reach), row_sums(direction * reach),
         )  # fmt: skip
-        combination, scores = combination + step * direction, scores + step * reach
+        solved[left] = inside & ((steps - 1).abs() < _WHOLE)[:, None]
+        steps = steps.to(signs)[:, None]
+        combinations[left] = combined + steps * direction
+        scores[left] = seen + steps * reach
 
 
-def _solve(products: Tensor, strength: float, right: Tensor) -> Tensor:
-    """(G + 1/2C)⁻¹·`right`, [n, K]."""
-    ridged = products.clone()
-    ridged.diagonal().add_(1 / (2 * strength))
-    return torch.cholesky_solve(right, torch.linalg.cholesky(ridged))
+class _Systems:
+    """(G_AA + 1/2C)·a_A = y_A for sets of rows A of one G and one C."""
+
+    def __init__(self, gram: Tensor, strength: float) -> None:
+        self.gram, self.ridge = gram, 1 / (2 * strength)
+        self._of_all: Tensor | None = None
+
+    def solve(self, inside: Tensor, right: Tensor) -> Tensor:
+        """Solutions [K, N], 0 outside, of sets `inside`, bool [K, N], and right sides [K, N]."""
+        solved = torch.zeros_like(right)
+        for k, rows in enumerate(inside):
+            if rows.all():  # where C is small, in every problem: one factor serves them all
+                if self._of_all is None:
+                    self._of_all = self._factor(self.gram.clone())
+                solved[k] = torch.cholesky_solve(right[k, :, None], self._of_all)[:, 0]
+                continue
+            places = rows.nonzero()[:, 0]
+            factor = self._factor(self.gram[places[:, None], places])
+            solved[k, places] = torch.cholesky_solve(right[k, places, None], factor)[:, 0]
+        return solved
+
+    def _factor(self, products: Tensor) -> Tensor:
+        products.diagonal().add_(self.ridge)
+        return torch.linalg.cholesky(products)

@@ -26,6 +26,9 @@ TOLERANCE = 1e-6
 _MOST_PRODUCTS = 10_000
 """Rows beyond which their products with each other take too much memory (800 MB in float64)."""
 
+_ROUNDING = 0.02
+"""Rounding of the products, as a share of 1/2C, up to which float32 is good enough for them."""
+
 _RESIDENT = 0.6
 """Share of a GPU's free memory that features may take, to be sent there once and not every pass."""
 
@@ -110,13 +113,8 @@ def fit_path(
         begin = signs.new_zeros(len(asked), features.shape[1] + 1)
         if start is not None:
             begin = torch.cat([start.weights, start.bias[:, None]], 1).to(signs)[asked]
-        solution = minimise(
-            rows,
-            signs.repeat(len(strengths), 1),
-            signs.new_tensor(strengths).repeat_interleave(len(asked)),
-            begin.repeat(len(strengths), 1),
-            tolerance,
-        )
+        begin = begin.repeat(len(strengths), 1)
+        solution = minimise(rows, *_repeated(signs, strengths), begin, tolerance)
     weights, objective = solution
     return [
         _model(w, f, count)
@@ -128,15 +126,20 @@ def _by_products(
     rows: Rows, signs: Tensor, strengths: Sequence[float], tolerance: float
 ) -> tuple[Tensor, Tensor] | None:
     """What `minimise` returns, or None where C·‖x‖² is too large for the products to be solved."""
+    dtype = _dtype_of_products(rows.features, strengths)
     try:
-        combinations, least = minimise_few(products(rows), signs, strengths, tolerance)
+        combinations, least = minimise_few(
+            products(rows, dtype), signs.to(dtype), strengths, tolerance / 10
+        )
     except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage]
         return None
-    # In float64: what a strong C combines cancels out almost entirely.
+    # In float64 where C is strong: what it combines cancels out almost entirely.
     flat = combinations.flatten(0, 1)
     none = flat.new_zeros(len(flat), rows.features.shape[1] + 1)
     _, weights = rows.through(none, lambda _, place: flat[:, place])
-    return weights, least.flatten()
+    if dtype is torch.float64:
+        return weights, least.flatten()
+    return minimise(rows, *_repeated(signs, strengths), weights.double(), tolerance)
 
 
 def _rows(features: Tensor, device: torch.device) -> Rows:
@@ -148,20 +151,38 @@ def _rows(features: Tensor, device: torch.device) -> Rows:
     return Rows(features, device if device.type == "cuda" else torch.device("cpu"))
 
 
+def _repeated(signs: Tensor, strengths: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """Signs [J, N] and C [J] of every problem of a path: J is strengths · problems."""
+    of_all = signs.new_tensor(strengths).repeat_interleave(len(signs))
+    return signs.repeat(len(strengths), 1), of_all
+
+
+def _dtype_of_products(features: Tensor, strengths: Sequence[float]) -> torch.dtype:
+    """float32 where its rounding of G is little beside 1/2C, and passes may do what is left."""
+    rounding = torch.finfo(torch.float32).eps * len(features) * _square_length(features)
+    return torch.float32 if 2 * max(strengths) * rounding < _ROUNDING else torch.float64
+
+
+def _square_length(features: Tensor) -> float:
+    """‖x‖², on average."""
+    return float(features[:1000].double().square().sum(1).mean()) + 1
+
+
 def _few(features: Tensor, problems: int, strengths: Sequence[float]) -> bool:
     """Whether the products of the rows are less work than passes over the features.
 
-    In multiplications; what neither theory says, the factors, is measured on features of DCGANs:
-    a pass's number grows with the root of the conditioning, C·‖x‖²; the products' work, which is in
-    float64 and in many small steps, does not.
+    In multiplications of a pass; the factors, which no theory says, are measured on features of DCGANs:
+    a pass's number grows with the root of the conditioning, C·‖x‖²; the share of the rows that is
+    inside the margin falls with C·N·‖x‖².
     """
     count, width = features.shape
     if count > _MOST_PRODUCTS:
         return False
-    length = float(features[:1000].double().square().sum(1).mean()) + 1
-    passes = sum(20 + 60 * math.sqrt(strength * length) for strength in strengths)
+    length = _square_length(features)
+    passes = sum(20 + 120 * math.sqrt(strength * length) for strength in strengths)
     by_passes = 4 * count * width * problems * passes
-    by_products = 2 * count**2 * width + count**3 * problems * (1.5 + len(strengths))
+    inside = [count * (0.2 + 0.8 / (1 + s * count * length / 300)) for s in strengths]
+    by_products = count**2 * width / 2 + 3 * problems * sum(rows**3 for rows in inside)
     return by_products < by_passes
 
 
