@@ -59,4 +59,4 @@ def test_without_the_faster_library_and_in_float64(
 
 def test_the_faster_library_is_there() -> None:
     """Where this fails, probe-svm takes about twice as long; everything else holds."""
-    assert products._ONEDNN == torch.backends.mkldnn.is_available()
+    assert torch.backends.mkldnn.is_available() == products._ONEDNN

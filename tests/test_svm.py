@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from dcgan_cli.analysis.probe_svm import few_rows, squared_hinge, svm
-from dcgan_cli.analysis.probe_svm.few_rows import minimise_few, products
+from dcgan_cli.analysis.probe_svm.few_rows import duality_gap, minimise_few, products
 from dcgan_cli.analysis.probe_svm.squared_hinge import Rows
 from dcgan_cli.analysis.probe_svm.svm import LinearSvm, fit_path, fit_svm
 from dcgan_cli.errors import DcganError
@@ -546,11 +546,33 @@ def test_few_rows_reach_the_minimum_from_any_part_of_them(
     rows = Rows(features, torch.device("cpu"))
     monkeypatch.setattr(few_rows, "_SMALL", small)
     strengths = [1e-2, 1e-4, 1e-6]
-    _, least = minimise_few(products(rows, dtype), signs.to(dtype), strengths, 1e-7)
+    gram = products(rows, dtype)
+    found = minimise_few(gram, signs.to(dtype), strengths, 1e-7)
     force(monkeypatch, "passes")
     expected = fit_path(features, labels, strengths, tolerance=1e-9)
-    for found, machine in zip(least, expected, strict=True):
-        assert found.tolist() == pytest.approx(machine.objective.tolist(), rel=1e-5)
+    for combined, machine, strength in zip(found, expected, strengths, strict=True):
+        towards = signs.to(dtype)
+        combined = (combined * towards).clamp(min=0) * towards
+        scores = combined @ gram
+        squares = (combined * scores).double().sum(1)
+        least, gap = duality_gap(combined, scores, towards, strength, squares)
+        assert least.tolist() == pytest.approx(machine.objective.tolist(), rel=1e-5)
+        assert (least - gap <= machine.objective * (1 + 1e-5)).all()
+        assert (gap <= 1e-5 * least).all()
+
+
+def test_the_duality_gap_by_hand() -> None:
+    """Two rows, x = 2 and x = −1 (and 1 at the end), y = ±1, C = ½; a = (½, −¼) and its negative."""
+    rows = torch.tensor([[2.0, 1.0], [-1.0, 1.0]], dtype=torch.float64)
+    signs = torch.tensor([[1.0, -1.0], [1.0, -1.0]], dtype=torch.float64)
+    combined = torch.tensor([[0.5, -0.25], [-0.5, 0.25]], dtype=torch.float64)
+    weights = combined @ rows
+    assert weights.tolist() == [[1.25, 0.25], [-1.25, -0.25]]
+    objective, gap = duality_gap(combined, weights @ rows.t(), signs, 0.5, weights.square().sum(1))
+    # scores 2.75 and −1, both on the margin or beyond: no loss; dual: 0.75 − 0.8125 − 0.15625
+    assert objective[0] == pytest.approx(0.8125)
+    assert gap[0] == pytest.approx(0.8125 - (0.75 - 0.8125 - 0.3125 / 2))
+    assert gap[1] == torch.inf
 
 
 def test_products_of_rows_that_end_in_a_one(monkeypatch: pytest.MonkeyPatch) -> None:

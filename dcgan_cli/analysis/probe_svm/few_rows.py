@@ -24,17 +24,14 @@ from dcgan_cli.analysis.probe_svm.squared_hinge import (
 )
 from dcgan_cli.analysis.products import times_transposed
 
-_ROWS, _COLUMNS = 1024, 8192
+_ROWS, _COLUMNS = 512, 8192
 """Rows, and features, that are multiplied at a time."""
 
 _SMALL = 256
 """Rows so few that beginning with all of them inside costs nothing."""
 
-_WHOLE = 1e-3
-"""How far from 1 a step may be that counts as whole."""
-
-_PART = 2
-"""Of more rows every so manieth is solved first, to know nearly which ones are inside."""
+_PART, _ROUGH = 2, 0.03
+"""Of more rows every so manieth is solved first, to know nearly which ones are inside; how nearly."""
 
 
 def products(rows: Rows, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -60,71 +57,85 @@ def products(rows: Rows, dtype: torch.dtype = torch.float64) -> Tensor:
 
 def minimise_few(
     gram: Tensor, signs: Tensor, strengths: Sequence[float], tolerance: float
-) -> tuple[Tensor, Tensor]:
-    """The minimum for every strength and every row of signs.
+) -> Tensor:
+    """The combinations a [strengths, K, N] that are the minimum for every C and row of signs.
 
     Args:
         gram: G, [N, N].
         signs: −1 or +1, [K, N] of the same dtype.
         strengths: C, one or more.
-        tolerance: of f, relative.
-
-    Returns:
-        Combinations a, [strengths, K, N], and f, float64 [strengths, K].
+        tolerance: how little a step gains, or could gain, that is the last; relative to f.
 
     Raises:
         torch.linalg.LinAlgError: C·‖x‖² is so large that rounding makes a system indefinite.
     """
-    combinations = signs.new_empty(len(strengths), *signs.shape)
-    least = torch.empty(combinations.shape[:2], dtype=torch.float64, device=signs.device)
+    found = signs.new_empty(len(strengths), *signs.shape)
     # From weak to strong, each from the last one's minimum, whose set is nearly its own.
     order = sorted(range(len(strengths)), key=lambda place: strengths[place])
     start = torch.zeros_like(signs)
     if len(gram) > _SMALL:
         some = slice(None, None, _PART)
-        of_some, _ = minimise_few(
-            gram[some, some], signs[:, some], [strengths[order[0]]], max(tolerance, 1e-2)
-        )
-        start[:, some] = of_some[0]
+        weakest = [strengths[order[0]]]
+        (start[:, some],) = minimise_few(gram[some, some], signs[:, some], weakest, _ROUGH)
     for place in order:
-        start, least[place] = _minimise(gram, signs, strengths[place], start, tolerance)
-        combinations[place] = start
-    return combinations, least
+        start = found[place] = _minimise(gram, signs, strengths[place], start, tolerance)
+    return found
 
 
 def _minimise(
     gram: Tensor, signs: Tensor, strength: float, start: Tensor, tolerance: float
-) -> tuple[Tensor, Tensor]:
-    """Combinations [K, N] and f [K] of problems that share a C; signs and `start` [K, N]."""
+) -> Tensor:
+    """Combinations [K, N] of problems that share a C; signs and `start` [K, N]."""
     combinations, scores = start.clone(), times_transposed(start, gram)
     least = torch.full((len(signs),), torch.inf, dtype=torch.float64, device=signs.device)
-    solved = torch.zeros_like(signs, dtype=torch.bool)  # the sets of the last steps, where whole
     systems = _Systems(gram, strength)
     left = torch.arange(len(signs), device=signs.device)
     while True:
         here = combinations[left], scores[left], signs[left]
-        hinge = (1 - here[2] * here[1]).clamp_(min=0)
-        inside = hinge > 0
-        objective = row_sums(here[0] * here[1]) / 2 + strength * row_sums(hinge.square())
+        objective, gap = duality_gap(*here, strength, row_sums(here[0] * here[1]))
         gain = least[left] - objective
         least[left] = objective
-        # Where a whole step was made with the set that it led to, this is the minimum.
-        going = (gain > tolerance / 100 * objective) & (inside != solved[left]).any(1)
+        # A step that gained little is followed by one that gains far less.
+        going = (gap > tolerance * objective) & (gain > tolerance * objective)
         if not going.any():
-            return combinations, least
-        left, inside = left[going], inside[going]
+            return combinations
+        left = left[going]
         combined, seen, wanted = (part[going] for part in here)
-        direction = systems.solve(inside, wanted) - combined
+        direction = systems.solve(wanted * seen < 1, wanted) - combined
         reach = times_transposed(direction, gram)
         steps = line_search(
             wanted.double(), seen.double(), reach.double(),
             torch.full_like(least[left], strength),
             row_sums(combined * reach), row_sums(direction * reach),
-        )  # fmt: skip
-        solved[left] = inside & ((steps - 1).abs() < _WHOLE)[:, None]
-        steps = steps.to(signs)[:, None]
+        ).to(signs)[:, None]  # fmt: skip
         combinations[left] = combined + steps * direction
         scores[left] = seen + steps * reach
+
+
+def duality_gap(
+    combinations: Tensor,
+    scores: Tensor,
+    signs: Tensor,
+    strengths: Tensor | float,
+    squares: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """The value f at w = Σᵢ aᵢ·xᵢ, and how far it may be above its minimum; float64 [K].
+
+    The dual problem is to maximise Σᵢ yᵢ·aᵢ − ½‖w‖² − Σᵢ aᵢ²/4C where no yᵢ·aᵢ is below 0: what a
+    combination with such a one says is infinitely little.
+
+    Args:
+        combinations: a, [K, N].
+        scores: w·xᵢ, [K, N].
+        signs: [K, N].
+        strengths: C, [K] or one for all.
+        squares: ‖w‖², [K].
+    """
+    pull = combinations * signs
+    losses = row_sums((1 - signs * scores).clamp_(min=0).square_())
+    objective = squares / 2 + strengths * losses
+    dual = row_sums(pull) - squares / 2 - row_sums(pull.square()) / (4 * strengths)
+    return objective, torch.where((pull < 0).any(1), torch.inf, objective - dual)
 
 
 class _Systems:

@@ -60,10 +60,26 @@ class Rows:
             block = self.features[start : start + step]
             yield slice(start, start + len(block)), block.to(self.device, dtype)
 
+    def scores(self, weights: Tensor) -> Tensor:
+        """Scores s = w·Xᵀ [J, N] of weights [J, F + 1]; one pass."""
+        scores = weights.new_empty(len(weights), len(self.features))
+        slopes, biases = weights[:, :-1].contiguous(), weights[:, -1:]
+        for place, block in self.blocks(weights.dtype):
+            scores[:, place] = times_transposed(block, slopes).t() + biases
+        return scores
+
+    def combine(self, combinations: Tensor) -> Tensor:
+        """Weights w = a·X [J, F + 1] of combinations [J, N]; one pass."""
+        combined = combinations.new_zeros(len(combinations), self.features.shape[1] + 1)
+        for place, block in self.blocks(combinations.dtype):
+            combined[:, :-1] += times_transposed(combinations[:, place], block.t())
+        combined[:, -1] = combinations.sum(1)
+        return combined
+
     def through(
         self, weights: Tensor, between: Callable[[Tensor, slice], Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """Scores s = w·Xᵀ [J, N] of weights [J, F + 1], and `between(s)`·X [J, F + 1]; one pass.
+        """`scores` of weights [J, F + 1], and `combine` of `between(scores)`; one pass for both.
 
         `between` is given the scores [J, n] of a block and its place, and returns as many numbers.
         """

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dcgan_cli.analysis.probe_svm.few_rows import minimise_few, products
+from dcgan_cli.analysis.probe_svm.few_rows import duality_gap, minimise_few, products
 from dcgan_cli.analysis.probe_svm.squared_hinge import Rows, minimise
 from dcgan_cli.errors import DcganError
 
@@ -49,8 +49,8 @@ class LinearSvm:
 
     def scores(self, features: Tensor) -> Tensor:
         """How far each row of `features` [N, F] is on the side of each class: float32 [N, K]."""
-        blocks = Rows(features, self.weights.device).blocks()
-        return torch.cat([torch.addmm(self.bias, block, self.weights.t()) for _, block in blocks])
+        weights = torch.cat([self.weights, self.bias[:, None]], 1)
+        return Rows(features, weights.device).scores(weights).t()
 
     def predict(self, features: Tensor) -> Tensor:
         """The class of the highest score: int64 [N]."""
@@ -128,18 +128,25 @@ def _by_products(
     """What `minimise` returns, or None where C·‖x‖² is too large for the products to be solved."""
     dtype = _dtype_of_products(rows.features, strengths)
     try:
-        combinations, least = minimise_few(
-            products(rows, dtype), signs.to(dtype), strengths, tolerance / 10
-        )
+        found = minimise_few(products(rows, dtype), signs.to(dtype), strengths, tolerance / 10)
     except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage]
         return None
+    signs, each = _repeated(signs, strengths)
+    towards = signs.to(dtype)
+    # without what is left of rows that the last steps took across the margin
+    combinations = (found.flatten(0, 1) * towards).clamp_(min=0) * towards
     # In float64 where C is strong: what it combines cancels out almost entirely.
-    flat = combinations.flatten(0, 1)
-    none = flat.new_zeros(len(flat), rows.features.shape[1] + 1)
-    _, weights = rows.through(none, lambda _, place: flat[:, place])
-    if dtype is torch.float64:
-        return weights, least.flatten()
-    return minimise(rows, *_repeated(signs, strengths), weights.double(), tolerance)
+    weights = rows.combine(combinations).double()
+    scores = rows.scores(weights)
+    objective, gap = duality_gap(
+        combinations.double(), scores, signs, each, weights.square().sum(1)
+    )
+    rest = gap > tolerance * objective
+    if rest.any():
+        weights[rest], objective[rest] = minimise(
+            rows, signs[rest], each[rest], weights[rest], tolerance
+        )
+    return weights, objective
 
 
 def _rows(features: Tensor, device: torch.device) -> Rows:
