@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from dcgan_cli.checkpoint.format import Checkpoint
+from dcgan_cli.checkpoint.format import Checkpoint, load
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.listening import listening
 from dcgan_cli.cli.pictures import Request, look, prepare_pictures, remember
+from dcgan_cli.cli.results import conclude
 from dcgan_cli.cli.resuming import (
     as_before,
     earlier_state,
@@ -27,7 +28,7 @@ from dcgan_cli.training.distributed import World
 from dcgan_cli.training.events import Finished, Length, Policy
 from dcgan_cli.training.losses import choose_loss
 from dcgan_cli.training.plan import make_plan
-from dcgan_cli.training.run import OthersFolder, RunFolder
+from dcgan_cli.training.run import LAST, OthersFolder, RunFolder
 from dcgan_cli.training.sharing import SharedBatches
 from dcgan_cli.training.step import StepSettings, share_of
 from dcgan_cli.training.trainer import Trainer
@@ -70,6 +71,7 @@ class Session:
     save_minutes: float
     policy: str
     tensorboard: bool
+    profile: bool
     json: bool
     overrides: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -86,6 +88,24 @@ class Session:
                 end = self._train(folder, before)
             self.world.leave()
         return self._conclude(end, folder)
+
+    def time_steps(self) -> None:
+        """Say where the time of a step of this run would go; writes no file."""
+        from dcgan_cli.training.profile import profile_steps
+
+        with self.world.naming_errors():
+            self._check_options()
+            path = self._path()
+            before = load(path / LAST) if self.resume else None
+            with OthersFolder(path) as folder:
+                trainer, _ = self._begin(folder, before)
+                try:
+                    report = profile_steps(trainer)
+                finally:
+                    trainer.batches.close()
+            self.world.leave()
+        if self.world.leads:
+            conclude(self.console, report, out=None, json=self.json)
 
     def _train(self, folder: RunFolder, before: Checkpoint | None) -> Finished:
         trainer, display = self._begin(folder, before)
@@ -141,16 +161,17 @@ class Session:
             save_minutes=self.save_minutes,
         )
         name, display = about["training"]["preset"], None
-        if self.world.leads:
+        if self.world.leads and not self.profile:
             display = Display(self.console, folder, name, self.tensorboard)
         if before is None:
             folder.clear()
         else:
             trainer.restore(before)
             self.console.note(f"resuming at step {trainer.step:,}, epoch {trainer.epoch:.2f}")
-        plan = make_plan(model, recipe, settings)
-        if display is not None:
-            display.plan(plan, trainer, self._length(recipe))
+        if not self.profile:
+            plan = make_plan(model, recipe, settings)
+            if display is not None:
+                display.plan(plan, trainer, self._length(recipe))
         folder.write_config({"model": model.to_dict(), "recipe": recipe.to_dict(), **about})
         return trainer, display
 

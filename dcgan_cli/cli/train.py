@@ -63,6 +63,14 @@ def train(
             rich_help_panel=RUN,
         ),
     ] = "warn",
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile",
+            help="Make a few steps, say where their time goes, and write nothing.",
+            rich_help_panel=RUN,
+        ),
+    ] = False,
     tensorboard: Annotated[
         bool,
         typer.Option("--tensorboard", help="Write TensorBoard files too.", rich_help_panel=RUN),
@@ -236,6 +244,8 @@ def train(
 
       dcgan train --run cats --resume --epochs 100
 
+      dcgan train photos/ --precision bf16 --profile
+
       torchrun --nproc-per-node 8 -m -- dcgan_cli train lsun/ --batch-size 1024
     """
     from dcgan_cli.cli.session import Session
@@ -298,6 +308,10 @@ def train(
         save_minutes=save_minutes,
         policy=on_unhealthy,
         tensorboard=tensorboard,
+        profile=profile,
         json=json,
     )
-    raise typer.Exit(session.train())
+    if profile:
+        session.time_steps()
+    else:
+        raise typer.Exit(session.train())

@@ -237,11 +237,11 @@ class Trainer:
 
     def _advance(self) -> None:
         """Make one step."""
-        figures = self.updater.step(self.step, self.attempt, self._minibatch)
+        figures = self.updater.step(self.step, self.attempt, self.minibatch)
         self._pending.append(figures)
         self.step += 1
 
-    def _minibatch(self, j: int) -> Tensor:
+    def minibatch(self, j: int) -> Tensor:
         """Minibatch `j` of this step; the one after it is being prepared meanwhile."""
         if j + 1 < self.updater.minibatches:
             following = self._address(self.step, j + 1)

@@ -1,0 +1,214 @@
+"""Where the time of a training step goes, measured while it runs."""
+
+import os
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.profiler_util import EventList, FunctionEvent
+from torch.profiler import ProfilerActivity, record_function
+from torch.utils.flop_counter import FlopCounterMode
+
+from dcgan_cli.report import Report, Table
+from dcgan_cli.runtime import precision_name
+from dcgan_cli.training.trainer import Trainer
+
+WARM_UP, STEPS = 3, 10
+
+DEAREST = 12
+"""Kinds of work, by operation and shapes, that are listed one by one."""
+
+MATRIX = {"cpu": 2048, "cuda": 8192}
+"""Side of the square matrices whose product says what the machine can do."""
+
+_MINIBATCH = "minibatch"
+
+_KINDS = (
+    ("convolution, backward", ("convolution_backward", "mkldnn_convolution_backward")),
+    ("convolution", ("conv", "linear", "addmm", "aten::mm", "bmm")),
+    ("batch norm, backward", ("batch_norm_backward", "layer_norm_backward")),
+    ("batch norm", ("batch_norm", "layer_norm")),
+    ("activations", ("relu", "tanh", "sigmoid", "threshold", "softplus")),
+    ("Adam", ("adam",)),
+    ("copies and casts", ("copy_", "_to_copy", "aten::to", "clone", "contiguous", "Memcpy")),
+    ("talk between processes", ("gloo", "nccl", "c10d", "all_reduce", "allreduce", "broadcast")),
+)
+"""Kinds of work, and what the names of their operations contain; the first that fits counts."""
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What one kind of work takes: seconds and calls a step."""
+
+    seconds: float
+    calls: float
+
+
+def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
+    """Make `steps` steps of `trainer` and say where their time goes; nothing is written or kept.
+
+    Figures, of rank 0: milliseconds of a step, on the wall; pictures per second; the floating-point
+    operations that convolutions and matrix products of a step need, and how many a second were
+    made, beside a large matrix product of the same precision on the same device, timed just after.
+    On a GPU the shares are those of its own time.
+    """
+    device = trainer.settings.device
+    for _ in range(WARM_UP):
+        _step(trainer)
+    with FlopCounterMode(display=False) as counter:
+        _step(trainer)
+    seconds = _timed(device, lambda: [_step(trainer) for _ in range(steps)]) / steps
+    activities = [ProfilerActivity.CPU]
+    if device.type == "cuda":
+        activities.append(ProfilerActivity.CUDA)
+    with (
+        _without_its_log(),
+        torch.profiler.profile(activities=activities, record_shapes=True) as profiler,
+    ):
+        profiled = _timed(device, lambda: [_step(trainer) for _ in range(steps)]) / steps
+    events = profiler.events() or EventList([])
+    kinds = _by_kind(events, device, steps)
+    known = sum(share.seconds for share in kinds.values())
+    if profiled > known:
+        kinds["Python and waiting"] = _Share(profiled - known, 0)
+    operations = counter.get_total_flops()
+    rate, possible = operations / seconds, _matrix_rate(device, trainer.settings.precision)
+    pictures = trainer.settings.d_steps * trainer.recipe.batch_size
+    facts: dict[str, Any] = {
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "precision": precision_name(trainer.settings.precision),
+        "steps": steps,
+        "milliseconds_per_step": 1000 * seconds,
+        "pictures_per_second": pictures / seconds,
+        "gigaflop_per_step": operations / 1e9,
+        "gigaflop_per_second": rate / 1e9,
+        "matrix_product_gigaflop_per_second": possible / 1e9,
+        "share_of_matrix_product": rate / possible,
+    }
+    note = (
+        f"{1000 * seconds:,.1f} ms a step, {pictures / seconds:,.0f} pictures/s, "
+        f"{operations / 1e9:,.1f} GFLOP a step at {rate / 1e9:,.0f} GFLOP/s: "
+        f"{rate / possible:.0%} of what a large matrix product reaches here "
+        f"({possible / 1e9:,.0f} GFLOP/s)"
+    )
+    tables = (_kinds_table(kinds), _dearest_table(profiler.key_averages(True), device, steps))
+    return Report("Profile", facts, tables=tables, notes=(note,))
+
+
+def _step(trainer: Trainer) -> Tensor:
+    def minibatch(j: int) -> Tensor:
+        with record_function(_MINIBATCH):
+            return trainer.minibatch(j)
+
+    figures = trainer.updater.step(trainer.step, trainer.attempt, minibatch)
+    trainer.step += 1
+    return figures
+
+
+@contextmanager
+def _without_its_log() -> Generator[None]:
+    """PyTorch's profiler tells of its own doings on the file behind stderr, without asking."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _timed(device: torch.device, work: Callable[[], object]) -> float:
+    """Seconds of `work`, until the device has done it."""
+    _wait(device)
+    start = time.perf_counter()
+    work()
+    _wait(device)
+    return time.perf_counter() - start
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _by_kind(events: EventList, device: torch.device, steps: int) -> dict[str, _Share]:
+    """Seconds a step of every kind of work, the longest first."""
+    seconds, calls = defaultdict[str, float](float), defaultdict[str, int](int)
+    for event in events:
+        kind = _kind(event)
+        seconds[kind] += _own_time(event, device)
+        calls[kind] += event.cpu_parent is None or _kind(event.cpu_parent) != kind
+    order = sorted(seconds, key=lambda kind: -seconds[kind])
+    return {kind: _Share(seconds[kind] / steps, calls[kind] / steps) for kind in order}
+
+
+def _kind(event: FunctionEvent) -> str:
+    """What an operation is for: its own kind, or, where it has none, that of what called it."""
+    parent: FunctionEvent | None = event
+    own = None
+    while parent is not None:
+        if parent.name == _MINIBATCH:
+            return _MINIBATCH
+        own = own or _named(parent.name)
+        parent = parent.cpu_parent
+    return own or "everything else"
+
+
+def _named(name: str) -> str | None:
+    lower = name.lower()
+    return next(
+        (kind for kind, parts in _KINDS if any(part.lower() in lower for part in parts)), None
+    )
+
+
+def _own_time(event: Any, device: torch.device) -> float:
+    """Seconds that an operation itself took, without those it called."""
+    gpu = device.type == "cuda"
+    return (event.self_device_time_total if gpu else event.self_cpu_time_total) / 1e6
+
+
+def _kinds_table(kinds: dict[str, _Share]) -> Table:
+    total = sum(share.seconds for share in kinds.values())
+    rows = [
+        (
+            kind,
+            round(1000 * share.seconds, 2),
+            f"{share.seconds / total:.0%}",
+            round(share.calls, 1),
+        )
+        for kind, share in kinds.items()
+        if share.seconds >= 0.0005 * total
+    ]
+    return Table("Where a step's time goes", ("work", "ms", "share", "calls"), rows)
+
+
+def _dearest_table(events: EventList, device: torch.device, steps: int) -> Table:
+    """The operations, told apart by the shapes they are given, that take the longest."""
+    dearest = sorted(events, key=lambda event: -_own_time(event, device))[:DEAREST]
+    rows = [
+        (
+            event.key.removeprefix("aten::"),
+            " ".join("×".join(map(str, shape)) for shape in event.input_shapes[:2] if shape),
+            round(1000 * _own_time(event, device) / steps, 2),
+            round(event.count / steps, 1),
+        )
+        for event in dearest
+    ]
+    return Table("Longest operations", ("operation", "first inputs", "ms", "calls"), rows)
+
+
+def _matrix_rate(device: torch.device, precision: torch.dtype) -> float:
+    """Floating-point operations a second of a large matrix product, the median of five."""
+    side = MATRIX.get(device.type, MATRIX["cpu"])
+    ones = torch.ones(side, side, dtype=precision, device=device)
+    times = sorted(_timed(device, lambda: ones @ ones) for _ in range(6))
+    return 2 * side**3 / times[2]
