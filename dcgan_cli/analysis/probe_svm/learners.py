@@ -18,8 +18,9 @@ PAPER_STRENGTHS = range(-12, -5)
 WEAKEST, STRONGEST, WIDER = -24, 12, 3
 """From 1e-8 to 1e4 the grid widens by itself, this many places at a time."""
 
-ROUGH = 1e-4
-"""How far an SVM's objective may be above its minimum, relative, while C is chosen."""
+ROUGH = 1e-2
+"""How far an SVM's objective may be above its minimum, relative, while C is chosen: a bound that the
+truth is some hundred times below."""
 
 NEIGHBOURS = (1, 3, 5, 9, 17, 33)
 """Numbers of neighbours that are tried."""
