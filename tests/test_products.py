@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dcgan_cli.analysis import products
-from dcgan_cli.analysis.products import times_transposed
+from dcgan_cli import products
+from dcgan_cli.products import times_transposed
 
 LAYOUTS = ("plain", "transposed", "gaps between rows", "every other column")
 

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dcgan_cli.analysis.products import times_transposed
 from dcgan_cli.errors import DcganError
+from dcgan_cli.products import times_transposed
 
 PART = 256
 """Queries that meet a block at a time: a product of 256 × 50 versions × 1024 rows takes 52 MB."""

@@ -22,7 +22,7 @@ from dcgan_cli.analysis.probe_svm.squared_hinge import (
     refuse_infinite,
     row_sums,
 )
-from dcgan_cli.analysis.products import times_transposed
+from dcgan_cli.products import times_transposed
 
 _ROWS, _COLUMNS = 512, 8192
 """Rows, and features, that are multiplied at a time."""

@@ -20,8 +20,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from dcgan_cli.analysis.products import times_transposed
 from dcgan_cli.errors import DcganError
+from dcgan_cli.products import times_transposed
 
 _BLOCK = {"cpu": 1 << 21, "cuda": 1 << 26}
 """Numbers of a block of rows: on a CPU few enough to be still in its cache when pulled back."""
