@@ -26,6 +26,9 @@ TOLERANCE = 1e-6
 _MOST_PRODUCTS = 10_000
 """Rows beyond which their products with each other take too much memory (800 MB in float64)."""
 
+_SOME = 256
+"""Rows that say how long rows are."""
+
 _ROUNDING = 0.02
 """Rounding of the products, as a share of 1/2C, up to which float32 is good enough for them."""
 
@@ -171,8 +174,8 @@ def _dtype_of_products(features: Tensor, strengths: Sequence[float]) -> torch.dt
 
 
 def _square_length(features: Tensor) -> float:
-    """‖x‖², on average."""
-    return float(features[:1000].double().square().sum(1).mean()) + 1
+    """‖x‖², on average over the first rows."""
+    return float(features[:_SOME].square().sum(1, dtype=torch.float64).mean()) + 1
 
 
 def _few(features: Tensor, problems: int, strengths: Sequence[float]) -> bool:
