@@ -40,7 +40,6 @@ from dcgan_cli.training.batch_norm import synchronise
 from dcgan_cli.training.distributed import World, join
 from dcgan_cli.training.events import Finished, Length, Policy
 from dcgan_cli.training.run import OthersFolder, RunFolder
-from dcgan_cli.training.sharing import SharedBatches
 from dcgan_cli.training.step import Updater, share_of
 from dcgan_cli.training.trainer import Trainer
 
@@ -92,9 +91,9 @@ def trainer(
 ) -> Generator[Trainer]:
     """As `dcgan train` makes one on every rank."""
     step = tiny.settings(loss, world=world, **changes)
-    batches = SharedBatches(
+    batches = Batches(
         Recorded(side),
-        share_of(recipe, step),
+        share=share_of(recipe, step),
         size=model.size,
         batch_size=recipe.batch_size,
         seed=step.seed,
@@ -477,7 +476,7 @@ def test_shares_are_the_minibatch_of_one_process(
     options: dict[str, Any] = {"size": 4, "batch_size": size, "seed": 5, "flip": flip}
     whole = Batches(pictures, **options)
     parts = [
-        SharedBatches(pictures, slice(rank * each, (rank + 1) * each), **options)
+        Batches(pictures, share=slice(rank * each, (rank + 1) * each), **options)
         for rank in range(ranks)
     ]
     for position in (2, 0, 1):

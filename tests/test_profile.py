@@ -82,4 +82,4 @@ def test_the_command_says_it_all_and_writes_nothing(tmp_path: Path) -> None:
 
 def test_a_run_that_is_not_there_cannot_be_profiled_on(tmp_path: Path) -> None:
     result = dcgan("train", "digits", "--profile", "--resume", folder=tmp_path)
-    assert "last.pt" in one_line(result, 1)
+    assert "holds no last.pt" in one_line(result, 2)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from dcgan_cli.checkpoint.format import Checkpoint, load
+from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.listening import listening
 from dcgan_cli.cli.pictures import Request, look, prepare_pictures, remember
@@ -17,7 +17,7 @@ from dcgan_cli.cli.resuming import (
     refuse_other_pictures,
 )
 from dcgan_cli.cli.training_display import Display
-from dcgan_cli.data.batches import RANDOM_CROP_MARGIN
+from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches
 from dcgan_cli.data.streaming import StreamedPictures
 from dcgan_cli.errors import SourceError, UsageError
 from dcgan_cli.model.config import PRESETS, ModelConfig, Recipe, with_options
@@ -28,8 +28,7 @@ from dcgan_cli.training.distributed import World
 from dcgan_cli.training.events import Finished, Length, Policy
 from dcgan_cli.training.losses import choose_loss
 from dcgan_cli.training.plan import make_plan
-from dcgan_cli.training.run import LAST, OthersFolder, RunFolder
-from dcgan_cli.training.sharing import SharedBatches
+from dcgan_cli.training.run import OthersFolder, RunFolder
 from dcgan_cli.training.step import StepSettings, share_of
 from dcgan_cli.training.trainer import Trainer
 
@@ -96,8 +95,8 @@ class Session:
         with self.world.naming_errors():
             self._check_options()
             path = self._path()
-            before = load(path / LAST) if self.resume else None
             with OthersFolder(path) as folder:
+                before = earlier_state(folder, True, False) if self.resume else None
                 trainer, _ = self._begin(folder, before)
                 try:
                     report = profile_steps(trainer)
@@ -144,9 +143,9 @@ class Session:
             model,
             recipe,
             settings,
-            SharedBatches(
+            Batches(
                 pictures,
-                share,
+                share=share,
                 size=model.size,
                 batch_size=recipe.batch_size,
                 seed=settings.seed,

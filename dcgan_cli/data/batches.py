@@ -36,6 +36,9 @@ class Gathers(Protocol):
 class Batches:
     """Minibatches [batch_size, C, size, size] in [−1, 1] on `device`, in the order of `seed`.
 
+    Where several processes share every minibatch, `share` says which of its rows are this one's, and
+    no others are read. Order, crops and flips are those of the whole one, however many share it.
+
     Every picture is visited at most once an epoch; the last, incomplete minibatch is left out.
     Pictures larger than `size` are cropped at random; `flip` mirrors half of them. `look_ahead` has
     a thread prepare the next one: a gain while a GPU works or pictures are decoded, a loss where
@@ -52,6 +55,7 @@ class Batches:
         flip: bool = False,
         device: torch.device | None = None,
         look_ahead: bool = True,
+        share: slice = slice(None),
     ) -> None:
         if len(pictures) < batch_size:
             fewer = f" or type --batch-size {len(pictures) // 2}" if len(pictures) >= 4 else ""
@@ -65,6 +69,7 @@ class Batches:
         self.seed = seed
         self.flip = flip
         self.look_ahead = look_ahead
+        self.share = share
         self.device = device or torch.device("cpu")
         self.per_epoch = len(pictures) // batch_size
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
@@ -92,24 +97,31 @@ class Batches:
             shuffled = numpy_stream(self.seed, "order", epoch).permutation(len(self.pictures))
             self._order = order = (epoch, shuffled)
         first = position * self.batch_size
-        pictures = self.pictures.take(order[1][first : first + self.batch_size])
-        return augment(
-            pictures, self.size, self.flip, numpy_stream(self.seed, "augment", epoch, position)
-        )
+        pictures = self.pictures.take(order[1][first : first + self.batch_size][self.share])
+        stream = numpy_stream(self.seed, "augment", epoch, position)
+        return augment(pictures, self.size, self.flip, stream, self.batch_size, self.share)
 
 
-def augment(pictures: Pictures, size: int, flip: bool, stream: np.random.Generator) -> Pictures:
+def augment(
+    pictures: Pictures,
+    size: int,
+    flip: bool,
+    stream: np.random.Generator,
+    count: int | None = None,
+    share: slice = slice(None),
+) -> Pictures:
     """Random windows of `size` where pictures are larger, mirrored with probability 0.5 if `flip`.
 
-    uint8 [N, S, S, C] → uint8 [N, size, size, C].
+    uint8 [N, S, S, C] → uint8 [N, size, size, C]. The pictures are the rows `share` of `count`, for
+    all of which is drawn.
     """
     margin = pictures.shape[1] - size
     if margin == 0 and not flip:
         return pictures
-    count = len(pictures)
-    corners = stream.integers(0, margin + 1, (count, 2))
-    mirrored = stream.random(count) < 0.5 if flip else np.zeros(count, bool)
-    result = np.empty((count, size, size, pictures.shape[3]), np.uint8)
+    count = len(pictures) if count is None else count
+    corners = stream.integers(0, margin + 1, (count, 2))[share]
+    mirrored = (stream.random(count) < 0.5 if flip else np.zeros(count, bool))[share]
+    result = np.empty((len(pictures), size, size, pictures.shape[3]), np.uint8)
     for row, (picture, (y, x), mirror) in enumerate(zip(pictures, corners, mirrored, strict=True)):
         window = picture[y : y + size, x : x + size]
         result[row] = window[:, ::-1] if mirror else window

@@ -60,13 +60,15 @@ class Rows:
             block = self.features[start : start + step]
             yield slice(start, start + len(block)), block.to(self.device, dtype)
 
-    def scores(self, weights: Tensor) -> Tensor:
-        """Scores s = w·Xᵀ [J, N] of weights [J, F + 1]; one pass."""
-        scores = weights.new_empty(len(weights), len(self.features))
+    def scored(self, weights: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """All blocks with their places, and the scores w·xᵢ [J, n] of weights w [J, F + 1]."""
         slopes, biases = weights[:, :-1].contiguous(), weights[:, -1:]
         for place, block in self.blocks(weights.dtype):
-            scores[:, place] = times_transposed(block, slopes).t() + biases
-        return scores
+            yield place, block, times_transposed(block, slopes).t() + biases
+
+    def scores(self, weights: Tensor) -> Tensor:
+        """Scores s = w·Xᵀ [J, N] of weights [J, F + 1]; one pass."""
+        return torch.cat([seen for _, _, seen in self.scored(weights)], 1)
 
     def combine(self, combinations: Tensor) -> Tensor:
         """Weights w = a·X [J, F + 1] of combinations [J, N]; one pass."""
@@ -85,10 +87,9 @@ class Rows:
         """
         scores = weights.new_empty(len(weights), len(self.features))
         pulled = torch.zeros_like(weights)
-        slopes, biases = weights[:, :-1].contiguous(), weights[:, -1:]
-        for place, block in self.blocks(weights.dtype):
-            scores[:, place] = times_transposed(block, slopes).t() + biases
-            pull = between(scores[:, place], place)
+        for place, block, seen in self.scored(weights):
+            scores[:, place] = seen
+            pull = between(seen, place)
             pulled[:, :-1] += times_transposed(pull, block.t())
             pulled[:, -1] += pull.sum(1)
         return scores, pulled
