@@ -8,10 +8,12 @@ inside the margin (yᵢ·sᵢ < 1) and 0 for the others, s = G·a: for a given s
 
 and Newton's method repeats this with the set it finds (Chapelle, Training a Support Vector Machine in
 the Primal, Neural Computation 2007). What it costs depends neither on the conditioning nor on C but
-for how many rows are inside: all of them where C is small, a fifth or less where it is large.
+for how many rows are inside: all of them where C is small, a fifth or less where it is large. Where f
+is, and which rows are inside, is asked of the rows themselves, so that G may be rounded: every step
+corrects what the rounding of the last one left.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -56,12 +58,13 @@ def products(rows: Rows, dtype: torch.dtype = torch.float64) -> Tensor:
 
 
 def minimise_few(
-    gram: Tensor, signs: Tensor, strengths: Sequence[float], tolerance: float
+    rows: Rows, gram: Tensor, signs: Tensor, strengths: Sequence[float], tolerance: float
 ) -> Tensor:
     """The combinations a [strengths, K, N] that are the minimum for every C and row of signs.
 
     Args:
-        gram: G, [N, N].
+        rows: N of them.
+        gram: G, [N, N], which need be right only nearly.
         signs: −1 or +1, [K, N] of the same dtype.
         strengths: C, one or more.
         tolerance: how little a step gains, or could gain, that is the last; relative to f.
@@ -72,27 +75,45 @@ def minimise_few(
     found = signs.new_empty(len(strengths), *signs.shape)
     # From weak to strong, each from the last one's minimum, whose set is nearly its own.
     order = sorted(range(len(strengths)), key=lambda place: strengths[place])
-    start = torch.zeros_like(signs)
-    if len(gram) > _SMALL:
-        some = slice(None, None, _PART)
-        weakest = [strengths[order[0]]]
-        (start[:, some],) = minimise_few(gram[some, some], signs[:, some], weakest, _ROUGH)
+    start = _begin(gram, signs, strengths[order[0]])
     for place in order:
-        start = found[place] = _minimise(gram, signs, strengths[place], start, tolerance)
+        systems = _Systems(gram, strengths[place])
+        start = found[place] = _minimise(
+            systems, signs, start, tolerance, lambda a: rows.scores(rows.combine(a))
+        )
     return found
 
 
+def _begin(gram: Tensor, signs: Tensor, strength: float) -> Tensor:
+    """Combinations [K, N] near the minimum, of every _PARTth row: their minimum, nearly."""
+    start = torch.zeros_like(signs)
+    if len(gram) > _SMALL:
+        part = slice(None, None, _PART)
+        gram, signs = gram[part, part].contiguous(), signs[:, part]
+        start[:, part] = _minimise(
+            _Systems(gram, strength), signs, _begin(gram, signs, strength), _ROUGH,
+            lambda a: times_transposed(a, gram),
+        )  # fmt: skip
+    return start
+
+
 def _minimise(
-    gram: Tensor, signs: Tensor, strength: float, start: Tensor, tolerance: float
+    systems: "_Systems",
+    signs: Tensor,
+    start: Tensor,
+    tolerance: float,
+    score: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """Combinations [K, N] of problems that share a C; signs and `start` [K, N]."""
-    combinations, scores = start.clone(), times_transposed(start, gram)
+    """Combinations [K, N] of problems that share a C; signs and `start` [K, N].
+
+    `score` says what scores [J, N] combinations [J, N] give the rows.
+    """
+    combinations, strength = start.clone(), systems.strength
     least = torch.full((len(signs),), torch.inf, dtype=torch.float64, device=signs.device)
-    systems = _Systems(gram, strength)
     left = torch.arange(len(signs), device=signs.device)
     while True:
-        here = combinations[left], scores[left], signs[left]
-        objective, gap = duality_gap(*here, strength, row_sums(here[0] * here[1]))
+        here = combinations[left], score(combinations[left]), signs[left]
+        objective, gap = systems.state(*here)
         gain = least[left] - objective
         least[left] = objective
         # A step that gained little is followed by one that gains far less.
@@ -101,64 +122,78 @@ def _minimise(
             return combinations
         left = left[going]
         combined, seen, wanted = (part[going] for part in here)
-        direction = systems.solve(wanted * seen < 1, wanted) - combined
-        reach = times_transposed(direction, gram)
+        direction = systems.step(combined, seen, wanted)
+        reach = times_transposed(direction, systems.gram)
         steps = line_search(
             wanted.double(), seen.double(), reach.double(),
             torch.full_like(least[left], strength),
             row_sums(combined * reach), row_sums(direction * reach),
         ).to(signs)[:, None]  # fmt: skip
         combinations[left] = combined + steps * direction
-        scores[left] = seen + steps * reach
 
 
-def duality_gap(
-    combinations: Tensor,
-    scores: Tensor,
-    signs: Tensor,
-    strengths: Tensor | float,
-    squares: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """The value f at w = Σᵢ aᵢ·xᵢ, and how far it may be above its minimum; float64 [K].
+def primal(scores: Tensor, signs: Tensor, strengths: Tensor | float, squares: Tensor) -> Tensor:
+    """Value f at w, float64 [K], of scores w·xᵢ and signs [K, N], C [K] or one for all, and ‖w‖² [K]."""
+    losses = row_sums((1 - signs * scores).clamp_(min=0).square_())
+    return squares / 2 + strengths * losses
 
-    The dual problem is to maximise Σᵢ yᵢ·aᵢ − ½‖w‖² − Σᵢ aᵢ²/4C where no yᵢ·aᵢ is below 0: what a
-    combination with such a one says is infinitely little.
+
+def dual(combinations: Tensor, signs: Tensor, strengths: Tensor | float, squares: Tensor) -> Tensor:
+    """What f is nowhere less than, float64 [K]: the dual's value Σᵢ yᵢ·aᵢ − ½‖w‖² − Σᵢ aᵢ²/4C.
 
     Args:
-        combinations: a, [K, N].
-        scores: w·xᵢ, [K, N].
+        combinations: a, [K, N], where no yᵢ·aᵢ is below 0.
         signs: [K, N].
         strengths: C, [K] or one for all.
-        squares: ‖w‖², [K].
+        squares: ‖w‖² of w = Σᵢ aᵢ·xᵢ, [K].
     """
-    pull = combinations * signs
-    losses = row_sums((1 - signs * scores).clamp_(min=0).square_())
-    objective = squares / 2 + strengths * losses
-    dual = row_sums(pull) - squares / 2 - row_sums(pull.square()) / (4 * strengths)
-    return objective, torch.where((pull < 0).any(1), torch.inf, objective - dual)
+    shares = row_sums(combinations.square()) / (4 * strengths)
+    return row_sums(combinations * signs) - squares / 2 - shares
+
+
+def feasible(combinations: Tensor, signs: Tensor) -> Tensor:
+    """Without what is left of rows that a step took across the margin: no yᵢ·aᵢ is below 0."""
+    return (combinations * signs).clamp_(min=0) * signs
 
 
 class _Systems:
     """(G_AA + 1/2C)·a_A = y_A for sets of rows A of one G and one C."""
 
     def __init__(self, gram: Tensor, strength: float) -> None:
-        self.gram, self.ridge = gram, 1 / (2 * strength)
+        self.gram, self.strength = gram, strength
         self._of_all: Tensor | None = None
 
-    def solve(self, inside: Tensor, right: Tensor) -> Tensor:
-        """Solutions [K, N], 0 outside, of sets `inside`, bool [K, N], and right sides [K, N]."""
-        solved = torch.zeros_like(right)
+    def state(self, combinations: Tensor, scores: Tensor, signs: Tensor) -> tuple[Tensor, Tensor]:
+        """Value f at combinations [K, N], and how far it may be above its minimum; float64 [K]."""
+        squares = row_sums(combinations * scores)
+        objective = primal(scores, signs, self.strength, squares)
+        allowed = feasible(combinations, signs)
+        change = allowed - combinations
+        seen = 2 * scores + times_transposed(change, self.gram)
+        bound = dual(allowed, signs, self.strength, squares + row_sums(change * seen))
+        return objective, objective - bound
+
+    def step(self, combinations: Tensor, scores: Tensor, signs: Tensor) -> Tensor:
+        """Directions [K, N] from `combinations` to the solutions for the rows inside the margin.
+
+        What is solved for is the difference, so that the error of G is of the difference only.
+        """
+        inside = signs * scores < 1
+        outside = combinations * ~inside
+        direction = -outside
+        without = scores - times_transposed(outside, self.gram)
+        missing = signs - without - combinations / (2 * self.strength)
         for k, rows in enumerate(inside):
             if rows.all():  # where C is small, in every problem: one factor serves them all
                 if self._of_all is None:
                     self._of_all = self._factor(self.gram.clone())
-                solved[k] = torch.cholesky_solve(right[k, :, None], self._of_all)[:, 0]
+                direction[k] += torch.cholesky_solve(missing[k, :, None], self._of_all)[:, 0]
                 continue
             places = rows.nonzero()[:, 0]
             factor = self._factor(self.gram[places[:, None], places])
-            solved[k, places] = torch.cholesky_solve(right[k, places, None], factor)[:, 0]
-        return solved
+            direction[k, places] += torch.cholesky_solve(missing[k, places, None], factor)[:, 0]
+        return direction
 
     def _factor(self, products: Tensor) -> Tensor:
-        products.diagonal().add_(self.ridge)
+        products.diagonal().add_(1 / (2 * self.strength))
         return torch.linalg.cholesky(products)

@@ -16,7 +16,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dcgan_cli.analysis.probe_svm.few_rows import duality_gap, minimise_few, products
+from dcgan_cli.analysis.probe_svm.few_rows import (
+    dual,
+    feasible,
+    minimise_few,
+    primal,
+    products,
+)
 from dcgan_cli.analysis.probe_svm.squared_hinge import Rows, minimise
 from dcgan_cli.errors import DcganError
 
@@ -29,8 +35,8 @@ _MOST_PRODUCTS = 10_000
 _SOME = 256
 """Rows that say how long rows are."""
 
-_ROUNDING = 0.02
-"""Rounding of the products, as a share of 1/2C, up to which float32 is good enough for them."""
+_ROUNDING = 0.5
+"""Rounding of the products, as a share of 1/2C, up to which steps in float32 reach the minimum."""
 
 _RESIDENT = 0.6
 """Share of a GPU's free memory that features may take, to be sent there once and not every pass."""
@@ -131,19 +137,16 @@ def _by_products(
     """What `minimise` returns, or None where C·‖x‖² is too large for the products to be solved."""
     dtype = _dtype_of_products(rows.features, strengths)
     try:
-        found = minimise_few(products(rows, dtype), signs.to(dtype), strengths, tolerance / 10)
+        found = minimise_few(rows, products(rows, dtype), signs.to(dtype), strengths, tolerance / 2)
     except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage]
         return None
     signs, each = _repeated(signs, strengths)
-    towards = signs.to(dtype)
-    # without what is left of rows that the last steps took across the margin
-    combinations = (found.flatten(0, 1) * towards).clamp_(min=0) * towards
-    # In float64 where C is strong: what it combines cancels out almost entirely.
-    weights = rows.combine(combinations).double()
-    scores = rows.scores(weights)
-    objective, gap = duality_gap(
-        combinations.double(), scores, signs, each, weights.square().sum(1)
-    )
+    combinations = found.flatten(0, 1)
+    allowed = feasible(combinations, signs.to(dtype))
+    # In float64 where C is strong: what they combine cancels out almost entirely.
+    weights, below = (rows.combine(a).double() for a in (combinations, allowed))
+    objective = primal(rows.scores(weights), signs, each, weights.square().sum(1))
+    gap = objective - dual(allowed.double(), signs, each, below.square().sum(1))
     rest = gap > tolerance * objective
     if rest.any():
         weights[rest], objective[rest] = minimise(
@@ -168,7 +171,7 @@ def _repeated(signs: Tensor, strengths: Sequence[float]) -> tuple[Tensor, Tensor
 
 
 def _dtype_of_products(features: Tensor, strengths: Sequence[float]) -> torch.dtype:
-    """float32 where its rounding of G is little beside 1/2C, and passes may do what is left."""
+    """float32 where its rounding of G is less than 1/2C, so that steps mend more than they spoil."""
     rounding = torch.finfo(torch.float32).eps * len(features) * _square_length(features)
     return torch.float32 if 2 * max(strengths) * rounding < _ROUNDING else torch.float64
 
