@@ -690,5 +690,21 @@ def test_ctrl_c_for_torchrun_saves_once_and_rank_0_alone_speaks(tmp_path: Path) 
     assert (tmp_path / "checkpoints/run/samples/last.png").exists()
 
 
+@linux
+@pytest.mark.slow
+def test_what_torchrun_starts_again_goes_on(tmp_path: Path) -> None:
+    """Several times: the addresses of one start must not be taken for those of the next."""
+    with torchrun(tmp_path, "--max-restarts", "3") as process:
+        for _ in range(3):
+            before = reached(tmp_path)
+            wait_for(lambda before=before: reached(tmp_path) > before)
+            os.kill(ranks_of(process)[1], signal.SIGKILL)
+        before = reached(tmp_path)
+        wait_for(lambda: reached(tmp_path) > before)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=100)
+    assert (tmp_path / "said").read_text().count("resuming at step") == 3
+
+
 if __name__ == "__main__":
     main(Path(sys.argv[1]))

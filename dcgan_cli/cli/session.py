@@ -1,7 +1,7 @@
 """One training session: from typed options to a Trainer and back to files and words."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -28,6 +28,7 @@ from dcgan_cli.training.distributed import World
 from dcgan_cli.training.events import Finished, Length, Policy
 from dcgan_cli.training.losses import choose_loss
 from dcgan_cli.training.plan import make_plan
+from dcgan_cli.training.precision import fault_of_bfloat16
 from dcgan_cli.training.run import OthersFolder, RunFolder
 from dcgan_cli.training.step import StepSettings, share_of
 from dcgan_cli.training.trainer import Trainer
@@ -128,7 +129,7 @@ class Session:
         threads = use_threads(self.threads, self.world.local_size)
         source, survey = look(self.console, self.request)
         model, recipe = self._networks(before, survey)
-        settings = self._settings(before)
+        settings = self._trusted(self._settings(before), model, before)
         share = share_of(recipe, settings)
         self._say_how_shared(settings, recipe)
         side = round(model.size * (RANDOM_CROP_MARGIN if recipe.crop == "random" else 1))
@@ -266,6 +267,23 @@ class Session:
             world=self.world,
             sync_bn=held["sync_bn"] if self.sync_bn is None else self.sync_bn,
         )
+
+    def _trusted(
+        self, settings: StepSettings, model: ModelConfig, before: Checkpoint | None
+    ) -> StepSettings:
+        """`settings` in float32 where bfloat16 is wrong on a rank's machine, or no faster.
+
+        A run that goes on does not ask how fast: it would be another run on a busy day.
+        """
+        import torch
+
+        if settings.precision is torch.float32:
+            return settings
+        fault = fault_of_bfloat16(model, settings.device, timed=before is None)
+        if not any(self.world.agree(fault is not None)):
+            return settings
+        self.console.note(f"bf16: {fault or 'refused by another process'}; training in fp32")
+        return replace(settings, precision=torch.float32)
 
     def _about(
         self, before: Checkpoint | None, settings: StepSettings, threads: int

@@ -18,6 +18,8 @@ from typing import TypeVar, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from dcgan_cli.errors import DcganError, UsageError
 
@@ -97,9 +99,22 @@ class Ranks(World):
         self.local_rank = int(os.environ.get("LOCAL_RANK", "0"))
         self.local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         with self._together():
-            dist.init_process_group("gloo", timeout=PREPARATION)
+            store = self._meeting_place()
+            dist.init_process_group(
+                "gloo", store=store, rank=self.rank, world_size=self.size, timeout=PREPARATION
+            )
         self._deciding: dist.ProcessGroup | None = None  # the one just made
         self._computing: dist.ProcessGroup | None = None
+
+    def _meeting_place(self) -> Store:
+        """Where ranks tell each other their addresses.
+
+        On one machine torchrun keeps it from one start of its processes to the next. Without a part
+        of its own, each start would now and then read an address of the last one, and wait for it.
+        """
+        store, _, _ = next(rendezvous("env://", timeout=PREPARATION))
+        alone = self.local_size == self.size
+        return PrefixStore(f"start {_starts()}", store) if alone else store
 
     def begin(self, device: torch.device) -> None:
         """As World.begin."""
@@ -228,4 +243,9 @@ def join() -> World:
 
 def was_restarted() -> bool:
     """Whether torchrun has started this process in place of one that failed (--max-restarts)."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return _starts() > 0
+
+
+def _starts() -> int:
+    """How often torchrun has started the processes of this machine again."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))

@@ -1,0 +1,124 @@
+"""Whether bfloat16 can be trusted with these networks on this machine, and is worth it.
+
+Libraries have shipped convolutions in bfloat16 that were wrong, or many times slower than in float32,
+for some shapes on some processors. So every layer is tried both ways before a run begins.
+"""
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dcgan_cli.model.config import ModelConfig
+from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.model.generator import Generator
+from dcgan_cli.model.latents import seeded_latents
+from dcgan_cli.model.layers import initialise
+from dcgan_cli.runtime import autocast, torch_stream
+
+PICTURES = 16
+
+ERROR = 0.05
+"""Relative error that is not rounding any more: of sums in bfloat16 it is below 0.01."""
+
+SLOWER = 1.5
+"""Times that bfloat16 may take as long as float32: on a busy machine timings differ by less."""
+
+LEAST = 0.02
+"""Seconds of all layers below which their speed is of no interest."""
+
+ROUNDS = 3
+
+
+def fault_of_bfloat16(
+    model: ModelConfig, device: torch.device, *, timed: bool = True
+) -> str | None:
+    """What speaks against bfloat16 here, in words; None where nothing does.
+
+    Every convolution and linear layer of both networks is computed in float32 and in bfloat16:
+    its output and the gradients of its input and of its weights must agree. If `timed`, and on a CPU,
+    bfloat16 must not be the slower one.
+    """
+    seconds = {torch.float32: 0.0, torch.bfloat16: 0.0}
+    for name, layer, maps in _layers(model, device):
+        outcomes: dict[torch.dtype, list[Tensor]] = {}
+        for precision in seconds:
+            trial = _Trial(layer, maps, precision)
+            outcomes[precision] = trial.run()
+            if timed and device.type == "cpu":
+                seconds[precision] += min(trial.seconds() for _ in range(ROUNDS))
+        error = _error(outcomes[torch.bfloat16], outcomes[torch.float32])
+        if error > ERROR:
+            return f"its numbers are wrong here ({name} is off by {error:.0%})"
+    slow, fast = seconds[torch.bfloat16], seconds[torch.float32]
+    if fast > LEAST and slow > SLOWER * fast:
+        return f"it takes {slow / fast:.1f} times as long here"
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """One layer, both ways, in one precision."""
+
+    layer: nn.Module
+    maps: Tensor
+    precision: torch.dtype
+
+    def run(self) -> list[Tensor]:
+        """Its output, and the gradients of the sum of its squares by input and by weights."""
+        maps = self.maps.clone().requires_grad_()
+        with autocast(maps.device, self.precision):
+            out = self.layer(maps).float()
+        self.layer.zero_grad()
+        (out.square().sum() / 2).backward()
+        gradients = [parameter.grad for parameter in self.layer.parameters()]
+        return [part.detach().clone() for part in (out, maps.grad, *gradients) if part is not None]
+
+    def seconds(self) -> float:
+        start = time.perf_counter()
+        self.run()
+        return time.perf_counter() - start
+
+
+def _layers(model: ModelConfig, device: torch.device) -> list[tuple[str, nn.Module, Tensor]]:
+    """Name, layer, and what it is given, of every layer that multiplies."""
+    with torch.random.fork_rng(devices=()):
+        generator, discriminator = Generator(model), Discriminator(model)
+    z = torch.from_numpy(seeded_latents(0, PICTURES, model.z_dim, model.z_dist)).to(device)
+    in_g, pictures = _followed("G", generator, z)
+    in_d, _ = _followed("D", discriminator, pictures)
+    return [*in_g, *in_d]
+
+
+@torch.no_grad()
+def _followed(
+    letter: str, network: nn.Module, given: Tensor
+) -> tuple[list[tuple[str, nn.Module, Tensor]], Tensor]:
+    """What reaches every multiplying layer of `network`, and what comes out of it."""
+    initialise(network, torch_stream(0, "bfloat16"))
+    network.to(given.device)
+    found: list[tuple[str, nn.Module, Tensor]] = []
+    names = {layer: f"{letter} {name}" for name, layer in network.named_modules()}
+
+    def note(layer: nn.Module, maps: tuple[Tensor, ...]) -> None:
+        found.append((names[layer], layer, maps[0]))
+
+    hooks = [
+        layer.register_forward_pre_hook(note)
+        for layer in names
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
+    ]
+    out = network(given)
+    for hook in hooks:
+        hook.remove()
+    return found, out
+
+
+def _error(found: list[Tensor], expected: list[Tensor]) -> float:
+    """The greatest ‖found − expected‖ ÷ ‖expected‖; infinite where something found is not finite."""
+    errors = [
+        (this - that).norm() / that.norm().clamp(min=1e-30)
+        for this, that in zip(found, expected, strict=True)
+    ]
+    return float(torch.stack(errors).nan_to_num(torch.inf, torch.inf).max())
