@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from typed import command
 
 from dcgan_cli.model.config import PRESETS, with_options
-from dcgan_cli.training import precision
+from dcgan_cli.training import matrix_form, precision
 from dcgan_cli.training.precision import fault_of_bfloat16
 
 CPU = torch.device("cpu")
@@ -23,6 +23,7 @@ Layer = Callable[[nn.Module, Tensor], Tensor]
 
 def in_bfloat16(kind: type[nn.Module], spoil: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `spoil` compute layers of `kind` wherever bfloat16 is asked for."""
+    kind = {nn.Conv2d: matrix_form._Down, nn.ConvTranspose2d: matrix_form._Up}.get(kind, kind)
     ordinary: Any = kind.forward
 
     def forward(layer: nn.Module, *given: Any) -> Tensor:

@@ -16,6 +16,7 @@ from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import seeded_latents
 from dcgan_cli.model.layers import initialise
 from dcgan_cli.runtime import autocast, torch_stream
+from dcgan_cli.training.matrix_form import use_matrix_products
 
 PICTURES = 16
 
@@ -97,6 +98,7 @@ def _followed(
 ) -> tuple[list[tuple[str, nn.Module, Tensor]], Tensor]:
     """What reaches every multiplying layer of `network`, and what comes out of it."""
     initialise(network, torch_stream(0, "bfloat16"))
+    use_matrix_products(network)
     network.to(given.device)
     found: list[tuple[str, nn.Module, Tensor]] = []
     names = {layer: f"{letter} {name}" for name, layer in network.named_modules()}

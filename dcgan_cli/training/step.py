@@ -17,6 +17,7 @@ from dcgan_cli.runtime import autocast, numpy_stream, torch_stream
 from dcgan_cli.training.batch_norm import synchronise
 from dcgan_cli.training.distributed import World
 from dcgan_cli.training.losses import Loss, gradient_penalty
+from dcgan_cli.training.matrix_form import use_matrix_products
 
 FIGURES: tuple[str, ...] = (
     "d_loss",
@@ -77,6 +78,10 @@ class Updater:
         if self.world.size > 1 and settings.sync_bn:
             for network in (self.generator, self.discriminator):
                 synchronise(network, self.world)
+        if settings.precision is torch.bfloat16:
+            use_matrix_products(self.generator)
+            if settings.loss.penalty is None:  # which differentiates D twice
+                use_matrix_products(self.discriminator)
         self.g_optimiser = self._adam(self.generator)
         self.d_optimiser = self._adam(self.discriminator)
 

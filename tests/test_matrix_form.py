@@ -1,0 +1,181 @@
+"""Convolutions as matrix products: the library's, to the last digits of float64."""
+
+from itertools import product
+
+import pytest
+import tiny
+import torch
+import torch.nn.functional as F  # noqa: N812
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from dcgan_cli.training import matrix_form, step
+from dcgan_cli.training.losses import LOSSES
+from dcgan_cli.training.matrix_form import LIBRARY, MATRIX, Form, best_form, convolve, spread
+from dcgan_cli.training.step import Updater
+
+SIDES = st.integers(3, 9)
+
+
+def drawn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def with_gradients(function: object, *inputs: Tensor) -> list[Tensor]:
+    """The result of `function` and the gradients of its inputs under a fixed projection."""
+    leaves = [tensor.clone().requires_grad_() for tensor in inputs]
+    result: Tensor = function(*leaves)  # type: ignore[operator]
+    result.backward(drawn(*result.shape, seed=9))
+    return [result.detach(), *(leaf.grad for leaf in leaves)]  # type: ignore[misc]
+
+
+def agree(ours: list[Tensor], theirs: list[Tensor]) -> None:
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.shape == other.shape
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+@given(
+    high=SIDES,
+    wide=SIDES,
+    kernel=st.integers(1, 5),
+    stride=st.integers(1, 3),
+    data=st.data(),
+    inputs=st.integers(1, 3),
+    outputs=st.integers(1, 3),
+)
+@settings(deadline=None, max_examples=150)
+def test_a_convolution_is_the_librarys(
+    high: int, wide: int, kernel: int, stride: int, data: st.DataObject, inputs: int, outputs: int
+) -> None:
+    least = max(0, -(-(kernel - min(high, wide)) // 2))
+    padding = data.draw(st.integers(least, max(least, kernel - 1)))
+    maps, weight = drawn(2, inputs, high, wide), drawn(outputs, inputs, kernel, kernel, seed=1)
+    agree(
+        with_gradients(lambda x, w: convolve(x, w, stride, padding), maps, weight),
+        with_gradients(lambda x, w: F.conv2d(x, w, None, stride, padding), maps, weight),
+    )
+
+
+@given(
+    high=SIDES,
+    wide=SIDES,
+    kernel=st.integers(1, 5),
+    stride=st.integers(1, 3),
+    data=st.data(),
+    inputs=st.integers(1, 3),
+    outputs=st.integers(1, 3),
+)
+@settings(deadline=None, max_examples=150)
+def test_a_fractionally_strided_convolution_is_the_librarys(
+    high: int, wide: int, kernel: int, stride: int, data: st.DataObject, inputs: int, outputs: int
+) -> None:
+    padding = data.draw(st.integers(0, min(kernel - 1, 2)))
+    more = data.draw(st.integers(0, stride - 1))
+    maps, weight = drawn(2, inputs, high, wide), drawn(inputs, outputs, kernel, kernel, seed=1)
+    agree(
+        with_gradients(lambda x, w: spread(x, w, stride, padding, more), maps, weight),
+        with_gradients(
+            lambda x, w: F.conv_transpose2d(x, w, None, stride, padding, more), maps, weight
+        ),
+    )
+
+
+@pytest.mark.parametrize("kernel", [3, 4, 5])
+def test_channels_last_memory_goes_in_and_comes_out(kernel: int) -> None:
+    maps = drawn(2, 3, 8, 8).to(memory_format=torch.channels_last)
+    weight = drawn(4, 3, kernel, kernel, seed=1)
+    padding = (kernel - 1) // 2
+    result = convolve(maps, weight, 2, padding)
+    assert result.is_contiguous(memory_format=torch.channels_last)
+    assert spread(result, weight, 2, padding).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_no_more_is_computed_than_is_asked_for() -> None:
+    """D's weight gradients are not wanted in G's step, nor the gradient of real pictures."""
+    maps, weight = drawn(2, 3, 8, 8), drawn(4, 3, 4, 4, seed=1)
+    for needs in ((True, False), (False, True)):
+        leaves = [t.clone().requires_grad_(n) for t, n in zip((maps, weight), needs, strict=True)]
+        convolve(*leaves, 2, 1).sum().backward()
+        assert [leaf.grad is not None for leaf in leaves] == list(needs)
+
+
+def test_bfloat16_is_as_near_as_the_librarys() -> None:
+    maps, weight = drawn(8, 32, 8, 8), drawn(64, 32, 4, 4, seed=1)
+    exact = with_gradients(lambda x, w: F.conv2d(x, w, None, 2, 1), maps, weight)
+    low = [tensor.bfloat16() for tensor in (maps, weight)]
+
+    def errors(function: object) -> list[float]:
+        leaves = [tensor.clone().requires_grad_() for tensor in low]
+        result: Tensor = function(*leaves)  # type: ignore[operator]
+        result.backward(drawn(*result.shape, seed=9).bfloat16())
+        found = [result, *(leaf.grad for leaf in leaves)]
+        return [
+            float((one.detach().double() - other).norm() / other.norm())  # type: ignore[union-attr]
+            for one, other in zip(found, exact, strict=True)
+        ]
+
+    ours = errors(lambda x, w: convolve(x, w, 2, 1))
+    theirs = errors(lambda x, w: F.conv2d(x, w, None, 2, 1))
+    assert all(one < 1.2 * other + 1e-4 for one, other in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("form", [Form(*kinds) for kinds in product((False, True), repeat=3)])
+def test_every_part_may_be_made_either_way(form: Form) -> None:
+    maps, weight = drawn(2, 3, 6, 6), drawn(4, 3, 4, 4, seed=1)
+    agree(
+        with_gradients(lambda x, w: convolve(x, w, 2, 1, form), maps, weight),
+        with_gradients(lambda x, w: F.conv2d(x, w, None, 2, 1), maps, weight),
+    )
+    maps, weight = drawn(2, 3, 6, 6), drawn(3, 4, 5, 5, seed=1)
+    agree(
+        with_gradients(lambda x, w: spread(x, w, 2, 2, 1, form), maps, weight),
+        with_gradients(lambda x, w: F.conv_transpose2d(x, w, None, 2, 2, 1), maps, weight),
+    )
+
+
+def test_the_form_goes_by_the_processor_and_the_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix_form, "_has_amx", lambda: True)
+    assert [best_form(side) for side in (8, 16, 32)] == [MATRIX, MATRIX, LIBRARY]
+    monkeypatch.setattr(matrix_form, "_has_amx", lambda: False)
+    weights = Form(to_weight=True)
+    assert [best_form(side) for side in (8, 16, 32)] == [weights, LIBRARY, LIBRARY]
+
+
+@pytest.mark.parametrize("form", [MATRIX, Form(to_weight=True)])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_run_in_bfloat16_is_the_librarys_to_rounding(
+    loss: str, form: Form, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny.PER_PICTURE if loss == "wgan-gp" else tiny.MODEL
+    settings = tiny.settings(loss, precision=torch.bfloat16)
+    asked: list[int] = []
+
+    def rule(side: int) -> Form:
+        asked.append(side)
+        return form
+
+    monkeypatch.setattr(matrix_form, "best_form", rule)
+    ours = Updater(model, tiny.RECIPE, settings)
+    monkeypatch.setattr(step, "use_matrix_products", lambda network: None)
+    theirs = Updater(model, tiny.RECIPE, settings)
+    for one, other in (
+        (ours.generator, theirs.generator),
+        (ours.discriminator, theirs.discriminator),
+    ):
+        state = other.state_dict()
+        assert list(one.state_dict()) == list(state)
+        assert all(torch.equal(value, state[name]) for name, value in one.state_dict().items())
+    pictures = torch.from_numpy(tiny.Noise(4).pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+    for number in range(3):
+        found = ours.step(number, 0, lambda _: pictures)
+        expected = theirs.step(number, 0, lambda _: pictures)
+        torch.testing.assert_close(found, expected, rtol=0.03, atol=0.02)
+    assert set(asked) == {8, 16}
+
+
+def test_float32_is_left_to_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix_form, "best_form", lambda side: pytest.fail("asked"))
+    updater = Updater(tiny.MODEL, tiny.RECIPE, tiny.settings())
+    updater.step(0, 0, lambda _: torch.zeros(4, 1, 16, 16))
