@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from dcgan_cli.model.config import ModelConfig, Recipe
 from dcgan_cli.runtime import numpy_stream
+from dcgan_cli.training import step
 from dcgan_cli.training.losses import LOSSES
 from dcgan_cli.training.step import FIGURES, StepSettings, Updater, gradient_norm
 
@@ -386,6 +387,36 @@ def test_bf16_keeps_weights_in_fp32_and_losses_near(loss: str) -> None:
     for optimiser in (rough.g_optimiser, rough.d_optimiser):
         for state in optimiser.state.values():
             assert {value.dtype for value in state.values()} == {torch.float32}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_order_in_memory_changes_rounding_alone(
+    loss: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, _ = make(loss)
+    assert ours.discriminator.layers[1][0].weight.stride()[1] == 1, "channels last"
+    monkeypatch.setattr(step, "_memory_format", lambda settings: torch.contiguous_format)
+    plain, _ = make(loss)
+    for number in range(3):
+        found = ours.step(number, 0, pictures(number))
+        torch.testing.assert_close(found, plain.step(number, 0, pictures(number)))
+
+
+def test_moments_are_taken_up_in_the_order_of_their_weights() -> None:
+    """As they come from a file: contiguous. A step by them is that of an Updater that went on."""
+    going, _ = make("non-saturating")
+    going.step(0, 0, pictures(0))
+    other, _ = make("non-saturating")
+    other.generator.load_state_dict(going.generator.state_dict())
+    other.discriminator.load_state_dict(going.discriminator.state_dict())
+    states = [deepcopy(o.state_dict()) for o in (going.g_optimiser, going.d_optimiser)]
+    for state in states:
+        for moments in state["state"].values():
+            moments.update({name: value.contiguous() for name, value in moments.items()})
+    other.load_optimisers(*states)
+    assert torch.equal(going.step(1, 0, pictures(1)), other.step(1, 0, pictures(1)))
+    for one, two in zip(going.generator.parameters(), other.generator.parameters(), strict=True):
+        assert torch.equal(one, two)
 
 
 def test_gradient_norm_is_over_all_weights() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -68,9 +69,8 @@ class Updater:
             self.discriminator = Discriminator(model)
         initialise(self.generator, torch_stream(settings.seed, "generator weights"))
         initialise(self.discriminator, torch_stream(settings.seed, "discriminator weights"))
-        self.generator.to(settings.device)
-        self.discriminator.to(settings.device)
         for network in (self.generator, self.discriminator):
+            network.to(settings.device).to(memory_format=_memory_format(settings))
             self.world.copy_first(network)
         self.average: Generator | None = None
         if settings.ema is not None:
@@ -84,6 +84,16 @@ class Updater:
                 use_matrix_products(self.discriminator)
         self.g_optimiser = self._adam(self.generator)
         self.d_optimiser = self._adam(self.discriminator)
+
+    def load_optimisers(self, generator: dict[str, Any], discriminator: dict[str, Any]) -> None:
+        """Go on with Adam's state of another Updater of the same networks."""
+        for optimiser, state in ((self.g_optimiser, generator), (self.d_optimiser, discriminator)):
+            optimiser.load_state_dict(state)
+            # Fused Adam goes through a weight and its moments in the order of their memory.
+            for weight, moments in optimiser.state.items():
+                for name, value in moments.items():
+                    if value.shape == weight.shape:
+                        moments[name] = torch.empty_like(weight).copy_(value)
 
     @property
     def minibatches(self) -> int:
@@ -228,6 +238,17 @@ class Updater:
             weight_decay=self.recipe.weight_decay,
             fused=self.settings.device.type in ("cpu", "cuda"),
         )
+
+
+def _memory_format(settings: StepSettings) -> torch.memory_format:
+    """Order of the numbers of weights in memory, which maps follow.
+
+    Channels last spares a CPU's convolutions their reordering, some 15 % of a step, and is what a
+    GPU's bfloat16 convolutions want.
+    """
+    kind, low = settings.device.type, settings.precision is torch.bfloat16
+    last = kind == "cpu" or (kind == "cuda" and low)
+    return torch.channels_last if last else torch.contiguous_format
 
 
 def share_of(recipe: Recipe, settings: StepSettings) -> slice:

@@ -119,8 +119,7 @@ class Trainer:
         updater.discriminator.load_state_dict(checkpoint.discriminator)
         if updater.average is not None:
             updater.average.load_state_dict(checkpoint.average or checkpoint.generator)
-        updater.g_optimiser.load_state_dict(checkpoint.optimisers["generator"])
-        updater.d_optimiser.load_state_dict(checkpoint.optimisers["discriminator"])
+        updater.load_optimisers(**checkpoint.optimisers)
         progress = checkpoint.progress
         self.step = progress["step"]
         self.seconds = progress["seconds"]
