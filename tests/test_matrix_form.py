@@ -1,6 +1,7 @@
 """Convolutions as matrix products: the library's, to the last digits of float64."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 import tiny
@@ -92,13 +93,29 @@ def test_channels_last_memory_goes_in_and_comes_out(kernel: int) -> None:
     assert spread(result, weight, 2, padding).is_contiguous(memory_format=torch.channels_last)
 
 
-def test_no_more_is_computed_than_is_asked_for() -> None:
+@pytest.mark.parametrize("form", [MATRIX, Form(to_maps=True), Form(to_weight=True)])
+@pytest.mark.parametrize("wanted", [(True, False), (False, True)])
+def test_no_more_is_computed_than_is_asked_for(
+    wanted: tuple[bool, bool], form: Form, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """D's weight gradients are not wanted in G's step, nor the gradient of real pictures."""
     maps, weight = drawn(2, 3, 8, 8), drawn(4, 3, 4, 4, seed=1)
-    for needs in ((True, False), (False, True)):
-        leaves = [t.clone().requires_grad_(n) for t, n in zip((maps, weight), needs, strict=True)]
-        convolve(*leaves, 2, 1).sum().backward()
-        assert [leaf.grad is not None for leaf in leaves] == list(needs)
+    leaves = [t.clone().requires_grad_(n) for t, n in zip((maps, weight), wanted, strict=True)]
+    result = convolve(*leaves, 2, 1, form)
+    unwanted = "_weigh" if wanted[0] else "_up"
+    monkeypatch.setattr(matrix_form, unwanted, lambda *_: pytest.fail("made"))
+    library = matrix_form._by_library
+
+    def watched(*given: Any) -> Any:
+        found = library(*given)
+        own = (form.to_maps, form.to_weight)
+        made = [want and not ours for want, ours in zip(wanted, own, strict=True)]
+        assert [gradient is not None for gradient in found] == made
+        return found
+
+    monkeypatch.setattr(matrix_form, "_by_library", watched)
+    result.sum().backward()
+    assert [leaf.grad is not None for leaf in leaves] == list(wanted)
 
 
 def test_bfloat16_is_as_near_as_the_librarys() -> None:

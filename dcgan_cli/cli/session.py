@@ -24,7 +24,7 @@ from dcgan_cli.model.config import PRESETS, ModelConfig, Recipe, with_options
 from dcgan_cli.model.sizes import largest_size
 from dcgan_cli.report import Report
 from dcgan_cli.runtime import choose_device, choose_precision, precision_name, use_threads
-from dcgan_cli.training.distributed import World
+from dcgan_cli.training.distributed import World, was_restarted
 from dcgan_cli.training.events import Finished, Length, Policy
 from dcgan_cli.training.losses import choose_loss
 from dcgan_cli.training.plan import make_plan
@@ -129,7 +129,8 @@ class Session:
         threads = use_threads(self.threads, self.world.local_size)
         source, survey = look(self.console, self.request)
         model, recipe = self._networks(before, survey)
-        settings = self._trusted(self._settings(before), model, before)
+        asked = self._settings(before)
+        settings = self._trusted(asked, model, before)
         share = share_of(recipe, settings)
         self._say_how_shared(settings, recipe)
         side = round(model.size * (RANDOM_CROP_MARGIN if recipe.crop == "random" else 1))
@@ -169,7 +170,8 @@ class Session:
             trainer.restore(before)
             self.console.note(f"resuming at step {trainer.step:,}, epoch {trainer.epoch:.2f}")
         if not self.profile:
-            plan = make_plan(model, recipe, settings)
+            lower = settings.precision is asked.precision
+            plan = make_plan(model, recipe, settings, recommend_bf16=lower)
             if display is not None:
                 display.plan(plan, trainer, self._length(recipe))
         folder.write_config({"model": model.to_dict(), "recipe": recipe.to_dict(), **about})
@@ -255,7 +257,7 @@ class Session:
         loss = choose_loss(held.get("loss") or self.loss or DEFAULT_LOSS)
         device = self._device()
         precision = self.precision
-        if before is not None and precision == "auto":
+        if before is not None and (precision == "auto" or was_restarted()):
             precision = held["precision"]
         return StepSettings(
             loss=loss,
@@ -271,18 +273,20 @@ class Session:
     def _trusted(
         self, settings: StepSettings, model: ModelConfig, before: Checkpoint | None
     ) -> StepSettings:
-        """`settings` in float32 where bfloat16 is wrong on a rank's machine, or no faster.
+        """`settings` in float32 where a rank does not use bfloat16, or its layers are wrong or slow.
 
-        A run that goes on does not ask how fast: it would be another run on a busy day.
+        A run that goes on in bfloat16 does not ask how fast: it would be another one on a busy day.
         """
         import torch
 
-        if settings.precision is torch.float32:
+        low, fault = settings.precision is torch.bfloat16, None
+        if low:
+            timed = before is None or before.training["precision"] != "bf16"
+            fault = fault_of_bfloat16(model, settings.device, timed=timed)
+        if not any(self.world.agree(not low or fault is not None)):
             return settings
-        fault = fault_of_bfloat16(model, settings.device, timed=before is None)
-        if not any(self.world.agree(fault is not None)):
-            return settings
-        self.console.note(f"bf16: {fault or 'refused by another process'}; training in fp32")
+        if low:
+            self.console.note(f"bf16: {fault or 'another process cannot'}; training in fp32")
         return replace(settings, precision=torch.float32)
 
     def _about(

@@ -9,7 +9,7 @@ small convolution of stride 1, without a multiplication by zero and without addi
 patches (col2im).
 
 Exact: every product that the definition has is made once, and no other. A rule, not a race, says which
-of the three products of a layer are made so: a race would make another run of it on a busy day.
+of the three products of a layer are made so: a race would make other bits of it on a busy day.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def _has_amx() -> bool:
 def use_matrix_products(network: nn.Module) -> None:
     """Let the convolutions of `network` take their best form in bfloat16, in place.
 
-    They can then be differentiated once, not twice as a gradient penalty needs it.
+    What is computed so can be differentiated once; a gradient penalty is computed in float32, by the library.
     """
     for parent in list(network.modules()):
         for name, layer in parent.named_children():
@@ -143,7 +144,8 @@ class _Convolve(torch.autograd.Function):
         return F.conv2d(maps, weight, None, stride, padding)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         maps, weight = ctx.saved_tensors
         stride, padding, form = ctx.settings
         (gradient,) = gradients
@@ -179,7 +181,8 @@ class _Spread(torch.autograd.Function):
         return _up(maps, weight, stride, padding, sides)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         maps, weight = ctx.saved_tensors
         stride, padding, more, form = ctx.settings
         (gradient,) = gradients

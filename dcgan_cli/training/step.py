@@ -19,6 +19,7 @@ from dcgan_cli.training.batch_norm import synchronise
 from dcgan_cli.training.distributed import World
 from dcgan_cli.training.losses import Loss, gradient_penalty
 from dcgan_cli.training.matrix_form import use_matrix_products
+from dcgan_cli.training.precision import memory_format
 
 FIGURES: tuple[str, ...] = (
     "d_loss",
@@ -70,7 +71,8 @@ class Updater:
         initialise(self.generator, torch_stream(settings.seed, "generator weights"))
         initialise(self.discriminator, torch_stream(settings.seed, "discriminator weights"))
         for network in (self.generator, self.discriminator):
-            network.to(settings.device).to(memory_format=_memory_format(settings))
+            order = memory_format(settings.device, settings.precision)
+            network.to(settings.device).to(memory_format=order)
             self.world.copy_first(network)
         self.average: Generator | None = None
         if settings.ema is not None:
@@ -80,8 +82,7 @@ class Updater:
                 synchronise(network, self.world)
         if settings.precision is torch.bfloat16:
             use_matrix_products(self.generator)
-            if settings.loss.penalty is None:  # which differentiates D twice
-                use_matrix_products(self.discriminator)
+            use_matrix_products(self.discriminator)
         self.g_optimiser = self._adam(self.generator)
         self.d_optimiser = self._adam(self.discriminator)
 
@@ -238,17 +239,6 @@ class Updater:
             weight_decay=self.recipe.weight_decay,
             fused=self.settings.device.type in ("cpu", "cuda"),
         )
-
-
-def _memory_format(settings: StepSettings) -> torch.memory_format:
-    """Order of the numbers of weights in memory, which maps follow.
-
-    Channels last spares a CPU's convolutions their reordering, some 15 % of a step, and is what a
-    GPU's bfloat16 convolutions want.
-    """
-    kind, low = settings.device.type, settings.precision is torch.bfloat16
-    last = kind == "cpu" or (kind == "cuda" and low)
-    return torch.channels_last if last else torch.contiguous_format
 
 
 def share_of(recipe: Recipe, settings: StepSettings) -> slice:

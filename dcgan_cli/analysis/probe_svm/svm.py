@@ -36,7 +36,7 @@ _SOME = 256
 """Rows that say how long rows are."""
 
 _ROUNDING = 0.5
-"""Rounding of the products, as a share of 1/2C, up to which steps in float32 reach the minimum."""
+"""Rounding of the products, as a share of 1/2C, up to which steps in float32 lead near enough."""
 
 _RESIDENT = 0.6
 """Share of a GPU's free memory that features may take, to be sent there once and not every pass."""
