@@ -44,6 +44,22 @@ class Page:
             "Emulation.setDeviceMetricsOverride",
             {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False},
         )
+        # The page is laid out anew a frame or two later; on a busy machine that takes a while.
+        self.browser.execute_async_script(
+            """const [width, done] = arguments;
+            const image = document.getElementById("image");
+            if (!image) return done();  // nothing is open yet
+            let last = "", same = 0;
+            const look = () => {
+              const { left, top, width: wide } = image.getBoundingClientRect();
+              const place = [innerWidth, left, top, wide].join();
+              same = place === last && innerWidth === width ? same + 1 : 0;
+              last = place;
+              same < 5 ? requestAnimationFrame(look) : done();
+            };
+            look();""",
+            width,
+        )
 
     def press(self, *keys: str, shift: bool = False, control: bool = False) -> None:
         chain = ActionChains(self.browser, duration=0)
