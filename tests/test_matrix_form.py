@@ -18,6 +18,16 @@ from dcgan_cli.training.step import Updater
 
 SIDES = st.integers(3, 9)
 
+any_layer = given(
+    high=SIDES,
+    wide=SIDES,
+    kernel=st.integers(1, 5),
+    stride=st.integers(1, 3),
+    data=st.data(),
+    inputs=st.integers(1, 3),
+    outputs=st.integers(1, 3),
+)
+
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -37,15 +47,7 @@ def agree(ours: list[Tensor], theirs: list[Tensor]) -> None:
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
-@given(
-    high=SIDES,
-    wide=SIDES,
-    kernel=st.integers(1, 5),
-    stride=st.integers(1, 3),
-    data=st.data(),
-    inputs=st.integers(1, 3),
-    outputs=st.integers(1, 3),
-)
+@any_layer
 @settings(deadline=None, max_examples=150)
 def test_a_convolution_is_the_librarys(
     high: int, wide: int, kernel: int, stride: int, data: st.DataObject, inputs: int, outputs: int
@@ -59,15 +61,7 @@ def test_a_convolution_is_the_librarys(
     )
 
 
-@given(
-    high=SIDES,
-    wide=SIDES,
-    kernel=st.integers(1, 5),
-    stride=st.integers(1, 3),
-    data=st.data(),
-    inputs=st.integers(1, 3),
-    outputs=st.integers(1, 3),
-)
+@any_layer
 @settings(deadline=None, max_examples=150)
 def test_a_fractionally_strided_convolution_is_the_librarys(
     high: int, wide: int, kernel: int, stride: int, data: st.DataObject, inputs: int, outputs: int

@@ -12,7 +12,7 @@ Exact: every product that the definition has is made once, and no other. A rule,
 of the three products of a layer are made so: a race would make other bits of it on a busy day.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -147,17 +147,13 @@ class _Convolve(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         maps, weight = ctx.saved_tensors
-        stride, padding, form = ctx.settings
+        stride, padding, _ = ctx.settings
         (gradient,) = gradients
-        wanted = ctx.needs_input_grad[:2]
-        ours = [wanted[0] and form.to_maps, wanted[1] and form.to_weight]
-        to_maps, to_weight = _by_library(
-            gradient, maps, weight, stride, padding, None, wanted, ours
-        )
-        if ours[0]:
-            to_maps = _up(gradient, weight, stride, padding, maps.shape[2:])
-        if ours[1]:
-            to_weight = _weigh(maps, gradient, weight.shape[2], stride, padding)
+        to_maps, to_weight = _both_ways(
+            ctx, gradient, None,
+            lambda: _up(gradient, weight, stride, padding, maps.shape[2:]),
+            lambda: _weigh(maps, gradient, weight.shape[2], stride, padding),
+        )  # fmt: skip
         return to_maps, to_weight, None, None, None
 
 
@@ -173,7 +169,8 @@ class _Spread(torch.autograd.Function):
         form: Form,
     ) -> Tensor:
         ctx.save_for_backward(maps, weight)
-        ctx.settings = stride, padding, output_padding, form
+        ctx.settings = stride, padding, form
+        ctx.output_padding = output_padding
         if not form.value:
             return F.conv_transpose2d(maps, weight, None, stride, padding, output_padding)
         kernel = weight.shape[2]
@@ -184,18 +181,34 @@ class _Spread(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         maps, weight = ctx.saved_tensors
-        stride, padding, more, form = ctx.settings
+        stride, padding, _ = ctx.settings
         (gradient,) = gradients
-        wanted = ctx.needs_input_grad[:2]
-        ours = [wanted[0] and form.to_maps, wanted[1] and form.to_weight]
-        to_maps, to_weight = _by_library(
-            gradient, maps, weight, stride, padding, more, wanted, ours
-        )
-        if ours[0]:
-            to_maps = _down(gradient, weight, stride, padding)
-        if ours[1]:
-            to_weight = _weigh(gradient, maps, weight.shape[2], stride, padding)
+        to_maps, to_weight = _both_ways(
+            ctx, gradient, ctx.output_padding,
+            lambda: _down(gradient, weight, stride, padding),
+            lambda: _weigh(gradient, maps, weight.shape[2], stride, padding),
+        )  # fmt: skip
         return to_maps, to_weight, None, None, None, None
+
+
+def _both_ways(
+    ctx: Any,
+    gradient: Tensor,
+    output_padding: int | None,
+    to_maps: Callable[[], Tensor],
+    to_weight: Callable[[], Tensor],
+) -> tuple[Tensor | None, Tensor | None]:
+    """The gradients that are asked for: as the form says by matrix products, or by the library."""
+    maps, weight = ctx.saved_tensors
+    stride, padding, form = ctx.settings
+    wants_maps, wants_weight = ctx.needs_input_grad[:2]
+    mask = [wants_maps and not form.to_maps, wants_weight and not form.to_weight]
+    of_maps, of_weight = _by_library(gradient, maps, weight, stride, padding, output_padding, mask)
+    if wants_maps and form.to_maps:
+        of_maps = to_maps()
+    if wants_weight and form.to_weight:
+        of_weight = to_weight()
+    return of_maps, of_weight
 
 
 def _by_library(
@@ -205,14 +218,12 @@ def _by_library(
     stride: int,
     padding: int,
     output_padding: int | None,
-    wanted: Sequence[bool],
-    ours: Sequence[bool],
+    mask: Sequence[bool],
 ) -> tuple[Tensor | None, Tensor | None]:
-    """The gradients by maps and weights that are `wanted` and not `ours`.
+    """Those gradients by maps and weights that `mask` names.
 
     Of a fractionally-strided convolution where there is an `output_padding`.
     """
-    mask = [want and not own for want, own in zip(wanted, ours, strict=True)]
     if not any(mask):
         return None, None
     spreads = output_padding is not None
