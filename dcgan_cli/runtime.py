@@ -2,9 +2,11 @@
 
 import os
 import zlib
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dcgan_cli.errors import UsageError
 
@@ -77,6 +79,17 @@ def precision_name(precision: torch.dtype) -> str:
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     """A context in which matrix products run in `precision`."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision is torch.bfloat16)
+
+
+def send(array: NDArray[Any], device: torch.device) -> torch.Tensor:
+    """`array` as a tensor on `device`. A GPU fetches it while the program goes on.
+
+    That takes pinned memory, which PyTorch keeps until the copy is made. On the CPU memory is shared.
+    """
+    tensor = torch.from_numpy(array)
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def use_threads(count: int | None, processes: int = 1) -> int:

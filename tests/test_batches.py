@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dcgan_cli.data.batches import Address, Batches, augment
+from dcgan_cli.data.batches import Address, Batches
 from dcgan_cli.data.pixels import to_pictures
+from dcgan_cli.data.resident import copy_to, fits, make_resident
+from dcgan_cli.data.windows import cut, draw_windows
 from dcgan_cli.errors import SourceError
 from dcgan_cli.report import Pictures
 
@@ -185,8 +187,15 @@ def coordinates(count: int, side: int) -> Pictures:
     return np.broadcast_to(np.stack((y, x), -1).astype(np.uint8), (count, side, side, 2))
 
 
+def windowed(pictures: Pictures, size: int, flip: bool, seed: int = 0) -> Pictures:
+    """A random window of each picture."""
+    margin = pictures.shape[1] - size
+    windows = draw_windows(len(pictures), margin, flip, np.random.default_rng(seed))
+    return cut(pictures, windows, size)
+
+
 def test_windows_are_whole_and_everywhere() -> None:
-    windows = augment(coordinates(500, 6), 4, flip=False, stream=np.random.default_rng(0))
+    windows = windowed(coordinates(500, 6), 4, flip=False)
     assert windows.shape == (500, 4, 4, 2)
     corners = windows[:, 0, 0].astype(int)
     expected = coordinates(1, 4)[0] + corners[:, None, None]
@@ -198,7 +207,7 @@ def test_windows_are_whole_and_everywhere() -> None:
 
 def test_mirrors_are_left_right_and_half() -> None:
     pictures = coordinates(1000, 4)
-    result = augment(pictures, 4, flip=True, stream=np.random.default_rng(0))
+    result = windowed(pictures, 4, flip=True)
     mirrored = result[:, 0, 0, 1] == 3
     assert np.array_equal(result[~mirrored], pictures[~mirrored])
     assert np.array_equal(result[mirrored], pictures[mirrored][:, :, ::-1])
@@ -206,7 +215,7 @@ def test_mirrors_are_left_right_and_half() -> None:
 
 
 def test_window_and_mirror_together() -> None:
-    result = augment(coordinates(200, 7), 4, flip=True, stream=np.random.default_rng(1))
+    result = windowed(coordinates(200, 7), 4, flip=True, seed=1)
     for picture in result:
         straight = picture if picture[0, 0, 1] < picture[0, 1, 1] else picture[:, ::-1]
         assert np.array_equal(straight, coordinates(1, 4)[0] + straight[0, 0])
@@ -214,7 +223,7 @@ def test_window_and_mirror_together() -> None:
 
 def test_nothing_to_do_copies_nothing() -> None:
     pictures = coordinates(3, 4)
-    assert augment(pictures, 4, flip=False, stream=np.random.default_rng(0)) is pictures
+    assert windowed(pictures, 4, flip=False) is pictures
 
 
 def test_a_batch_of_an_epoch_is_cropped_anew() -> None:
@@ -222,3 +231,49 @@ def test_a_batch_of_an_epoch_is_cropped_anew() -> None:
         batches.pictures.pictures = coordinates(4, 8)[..., :1]  # type: ignore[attr-defined]
         rows = {tuple(batches.get((epoch, 0)).flatten().tolist()) for epoch in range(8)}
     assert len(rows) > 4
+
+
+# Pictures that are all on the device
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    margin=st.integers(0, 3), flip=st.booleans(), seed=st.integers(0, 99), first=st.booleans()
+)
+def test_resident_pictures_make_the_same_minibatches(
+    margin: int, flip: bool, seed: int, first: bool
+) -> None:
+    pictures = Numbered(30, side=4 + margin)
+    pictures.pictures = np.random.default_rng(seed).integers(
+        0, 256, (30, 4 + margin, 4 + margin, 3), np.uint8
+    )
+    options = {
+        "size": 4,
+        "batch_size": 8,
+        "seed": seed,
+        "flip": flip,
+        "share": slice(0, 4) if first else slice(4, 8),
+    }
+    resident = copy_to(pictures, torch.device("cpu"))
+    assert np.array_equal(resident.numpy(), pictures.pictures)
+    with opened(pictures, **options) as plain, opened(pictures, **options, resident=resident) as on:
+        for address in itertools.product(range(2), range(3)):
+            assert torch.equal(on.get(address), plain.get(address))
+
+
+def test_resident_pictures_are_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dcgan_cli.data.resident.BLOCK", 7)
+    pictures = Numbered(20)
+    resident = copy_to(pictures, torch.device("cpu"))
+    assert resident[:, 0, 0, 0].tolist() == list(range(20))
+    taken = pictures.taken
+    with opened(pictures, resident=resident) as batches:
+        batches.get((0, 0), (0, 1))
+        batches.get((0, 1))
+    assert pictures.taken == taken
+
+
+def test_pictures_are_resident_where_half_the_memory_holds_them() -> None:
+    assert fits(Numbered(10, side=4), 2 * 160)
+    assert not fits(Numbered(10, side=4), 2 * 160 - 1)
+    assert make_resident(Numbered(10), torch.device("cpu")) is None, "they are in memory already"

@@ -18,6 +18,7 @@ from dcgan_cli.cli.resuming import (
 )
 from dcgan_cli.cli.training_display import Display
 from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches
+from dcgan_cli.data.resident import make_resident
 from dcgan_cli.data.streaming import StreamedPictures
 from dcgan_cli.errors import SourceError, UsageError
 from dcgan_cli.model.config import PRESETS, ModelConfig, Recipe, with_options
@@ -140,6 +141,11 @@ class Session:
             refuse_other_pictures(before, data)
         self._same_everywhere(data)
         self.world.begin(settings.device)
+        streamed = isinstance(pictures, StreamedPictures)
+        resident = None if streamed else make_resident(pictures, settings.device)
+        if resident is not None:
+            size = resident.nbytes / 2**20
+            self.console.note(f"all pictures are on {settings.device}: {size:,.0f} MiB")
         about = {"data": data, "training": self._about(before, settings, threads)}
         trainer = Trainer(
             model,
@@ -153,7 +159,8 @@ class Session:
                 seed=settings.seed,
                 flip=recipe.flip,
                 device=settings.device,
-                look_ahead=settings.device.type != "cpu" or isinstance(pictures, StreamedPictures),
+                look_ahead=settings.device.type != "cpu" or streamed,
+                resident=resident,
             ),
             folder,
             about,

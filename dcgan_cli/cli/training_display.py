@@ -63,6 +63,8 @@ class Display:
             f"{plan.pictures_per_second:,.0f} pictures/s here; "
             f"{_duration(seconds)} to go, Ctrl-C saves and leaves"
         )
+        if plan.fault is not None:
+            self.console.note(f"steps are not recorded on this GPU: {plan.fault}; slower")
         if plan.hints:
             self.console.note(f"faster with: {'; '.join(plan.hints)}")
 

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from dcgan_cli.data.pixels import to_signed
+from dcgan_cli.data.windows import Windows, cut, cut_resident, draw_windows
 from dcgan_cli.errors import SourceError
 from dcgan_cli.report import Pictures
-from dcgan_cli.runtime import numpy_stream
+from dcgan_cli.runtime import numpy_stream, send
 
 Address = tuple[int, int]
 """Epoch (from 0) and position of a minibatch within it."""
@@ -42,7 +43,8 @@ class Batches:
     Every picture is visited at most once an epoch; the last, incomplete minibatch is left out.
     Pictures larger than `size` are cropped at random; `flip` mirrors half of them. `look_ahead` has
     a thread prepare the next one: a gain while a GPU works or pictures are decoded, a loss where
-    memory-mapped pictures are gathered beside busy CPU threads.
+    memory-mapped pictures are gathered beside busy CPU threads. `resident` are all pictures on
+    `device`, where they fit there: minibatches are then cut out of them, and none travels.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Batches:
         device: torch.device | None = None,
         look_ahead: bool = True,
         share: slice = slice(None),
+        resident: torch.Tensor | None = None,
     ) -> None:
         if len(pictures) < batch_size:
             fewer = f" or type --batch-size {len(pictures) // 2}" if len(pictures) >= 4 else ""
@@ -71,6 +74,7 @@ class Batches:
         self.look_ahead = look_ahead
         self.share = share
         self.device = device or torch.device("cpu")
+        self.resident = resident
         self.per_epoch = len(pictures) // batch_size
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
@@ -78,51 +82,37 @@ class Batches:
 
     def get(self, address: Address, following: Address | None = None) -> torch.Tensor:
         """The minibatch at `address`; preparation of `following`, the next to be got, begins."""
+        if self.resident is not None:
+            indices = self._chosen(address)
+            windows = self._windows(address, self.resident.shape[1])
+            return to_signed(cut_resident(self.resident, indices, windows, self.size))
         if self._ahead and self._ahead[0] == address:
             pictures = self._ahead[1].result()
         else:
             pictures = self._prepare(address)
         if following is not None and self.look_ahead:
             self._ahead = (following, self._thread.submit(self._prepare, following))
-        return to_signed(torch.from_numpy(pictures).to(self.device, non_blocking=True))
+        return to_signed(send(pictures, self.device))
 
     def close(self) -> None:
         """Stop the preparing thread."""
         self._thread.shutdown(cancel_futures=True)
 
     def _prepare(self, address: Address) -> Pictures:
+        pictures = self.pictures.take(self._chosen(address))
+        return cut(pictures, self._windows(address, pictures.shape[1]), self.size)
+
+    def _chosen(self, address: Address) -> NDArray[np.int64]:
+        """Which pictures this rank's share of a minibatch is made of."""
         epoch, position = address
         order = self._order  # read once: the other thread may be in another epoch
         if order[0] != epoch:
             shuffled = numpy_stream(self.seed, "order", epoch).permutation(len(self.pictures))
             self._order = order = (epoch, shuffled)
         first = position * self.batch_size
-        pictures = self.pictures.take(order[1][first : first + self.batch_size][self.share])
-        stream = numpy_stream(self.seed, "augment", epoch, position)
-        return augment(pictures, self.size, self.flip, stream, self.batch_size, self.share)
+        return order[1][first : first + self.batch_size][self.share]
 
-
-def augment(
-    pictures: Pictures,
-    size: int,
-    flip: bool,
-    stream: np.random.Generator,
-    count: int | None = None,
-    share: slice = slice(None),
-) -> Pictures:
-    """Random windows of `size` where pictures are larger, mirrored with probability 0.5 if `flip`.
-
-    uint8 [N, S, S, C] → uint8 [N, size, size, C]. The pictures are the rows `share` of `count`, for
-    all of which is drawn.
-    """
-    margin = pictures.shape[1] - size
-    if margin == 0 and not flip:
-        return pictures
-    count = len(pictures) if count is None else count
-    corners = stream.integers(0, margin + 1, (count, 2))[share]
-    mirrored = (stream.random(count) < 0.5 if flip else np.zeros(count, bool))[share]
-    result = np.empty((len(pictures), size, size, pictures.shape[3]), np.uint8)
-    for row, (picture, (y, x), mirror) in enumerate(zip(pictures, corners, mirrored, strict=True)):
-        window = picture[y : y + size, x : x + size]
-        result[row] = window[:, ::-1] if mirror else window
-    return result
+    def _windows(self, address: Address, side: int) -> Windows | None:
+        """Which windows of them, drawn for the whole minibatch."""
+        stream = numpy_stream(self.seed, "augment", *address)
+        return draw_windows(self.batch_size, side - self.size, self.flip, stream, self.share)

@@ -14,6 +14,7 @@ from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import draw
 from dcgan_cli.report import Table
 from dcgan_cli.runtime import numpy_stream
+from dcgan_cli.training import recording
 from dcgan_cli.training.step import StepSettings, Updater
 
 PROBE_SECONDS = 2.0
@@ -30,6 +31,7 @@ class Plan:
         pictures_per_second: real pictures that D sees.
         memory: bytes that weights, optimiser and activations take in each process, estimated.
         hints: what would make it faster, most effective first.
+        fault: why steps cannot be recorded on this GPU; None where they can, or need not.
     """
 
     network: Table
@@ -38,6 +40,7 @@ class Plan:
     pictures_per_second: float
     memory: int
     hints: tuple[str, ...]
+    fault: str | None
 
 
 def make_plan(
@@ -47,7 +50,7 @@ def make_plan(
     with torch.device("meta"):
         networks = (Generator(model), Discriminator(model))
     parameters = sum(p.numel() for network in networks for p in network.parameters())
-    seconds = _probe(model, recipe, settings)
+    seconds, fault = _probe(model, recipe, settings)
     return Plan(
         network_table(model),
         parameters,
@@ -55,6 +58,7 @@ def make_plan(
         settings.d_steps * recipe.batch_size / seconds,
         _memory(model, recipe, settings, parameters),
         tuple(_hints(model, settings, recommend_bf16)),
+        fault,
     )
 
 
@@ -81,22 +85,29 @@ def network_table(model: ModelConfig) -> Table:
     return Table("Networks", ("layer", "output", "parameters"), rows)
 
 
-def _probe(model: ModelConfig, recipe: Recipe, settings: StepSettings) -> float:
-    """Median seconds of a step of throwaway networks; at least one after a warm-up, PROBE_SECONDS."""
+def _probe(
+    model: ModelConfig, recipe: Recipe, settings: StepSettings
+) -> tuple[float, str | None]:
+    """Median seconds of a step of throwaway networks, and what spoke against recording one.
+
+    At least one step is timed, after a warm-up, and as many as PROBE_SECONDS take.
+    """
     updater = Updater(model, recipe, replace(settings, ema=None))
     share = updater.share.stop - updater.share.start
     shape = (share, model.channels, model.size, model.size)
     noise = draw(numpy_stream(0, "probe"), shape, "uniform")
     pictures = torch.from_numpy(noise).to(settings.device)
     times: list[float] = []
+    warm_up = 1 if updater.recorded is None else recording.WARM_UP + 1
     began = time.perf_counter()
     # Of all ranks the same number of steps: whoever wants another one, all make it.
-    while len(times) < 2 or any(updater.world.agree(time.perf_counter() - began < PROBE_SECONDS)):
+    while len(times) <= warm_up or any(updater.world.agree(time.perf_counter() - began < PROBE_SECONDS)):
         start = time.perf_counter()
         updater.step(len(times), 0, lambda _: pictures).cpu()  # .cpu() waits for the device
         times.append(time.perf_counter() - start)
-    timed = sorted(times[1:])
-    return timed[len(timed) // 2]
+    timed = sorted(times[warm_up:])
+    fault = None if updater.recorded is None else updater.recorded.fault
+    return timed[len(timed) // 2], fault
 
 
 def _memory(model: ModelConfig, recipe: Recipe, settings: StepSettings, parameters: int) -> int:

@@ -18,9 +18,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from dcgan_cli.products import times_transposed
 from dcgan_cli.report import Report, Table
 from dcgan_cli.runtime import precision_name
+from dcgan_cli.training import recording
 from dcgan_cli.training.trainer import Trainer
 
-WARM_UP, STEPS = 3, 10
+WARM_UP, STEPS = recording.WARM_UP, 10
 
 DEAREST = 12
 """Kinds of work, by operation and shapes, that are listed one by one."""
@@ -65,14 +66,16 @@ def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
     Figures, of rank 0: milliseconds of a step, on the wall; pictures per second; the floating-point
     operations that convolutions and matrix products of a step need, and how many a second were
     made, beside a large matrix product of the same precision on the same device, timed just after.
-    On a GPU the shares are those of its own time.
+    On a GPU the shares are those of its own time, in steps that are not recorded: a recording does
+    not say what it is made of.
     """
     device = trainer.settings.device
-    for _ in range(WARM_UP):
-        _step(trainer)
     with FlopCounterMode(display=False) as counter:
         _step(trainer)
+    for _ in range(WARM_UP):
+        _step(trainer)
     seconds = _timed(device, lambda: [_step(trainer) for _ in range(steps)]) / steps
+    trainer.updater.recorded = None
     activities = [ProfilerActivity.CPU]
     if device.type == "cuda":
         activities.append(ProfilerActivity.CUDA)

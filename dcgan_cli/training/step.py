@@ -1,6 +1,6 @@
 """One update of both networks: what happens between two minibatches (paper §4)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +14,13 @@ from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import draw
 from dcgan_cli.model.layers import initialise
-from dcgan_cli.runtime import autocast, numpy_stream, torch_stream
+from dcgan_cli.runtime import autocast, numpy_stream, send, torch_stream
 from dcgan_cli.training.batch_norm import synchronise
 from dcgan_cli.training.distributed import World
 from dcgan_cli.training.losses import Loss, gradient_penalty
 from dcgan_cli.training.matrix_form import use_matrix_products
 from dcgan_cli.training.precision import memory_format
+from dcgan_cli.training.recording import CudaRecorder, Given, RecordedUpdate
 
 FIGURES: tuple[str, ...] = (
     "d_loss",
@@ -33,9 +34,6 @@ FIGURES: tuple[str, ...] = (
 """What every step measures, in this order: both losses, mean D(x), mean D(G(z)) in D's update and
 in G's, and the norms of both gradients. D(·) is a probability where the loss has one, else D's
 raw output."""
-
-Place = tuple[int, int, int]
-"""Number of the step, of the minibatch in it, and of rollbacks so far: what is random is addressed so."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,10 @@ class StepSettings:
 
 
 class Updater:
-    """Both networks with their optimisers; `step` advances them by one G update and k D updates."""
+    """Both networks with their optimisers; `step` advances them by one G update and k D updates.
+
+    On a GPU that no other process shares the work with, steps are recorded once and replayed.
+    """
 
     def __init__(self, model: ModelConfig, recipe: Recipe, settings: StepSettings) -> None:
         self.recipe = recipe
@@ -85,16 +86,27 @@ class Updater:
             use_matrix_products(self.discriminator)
         self.g_optimiser = self._adam(self.generator)
         self.d_optimiser = self._adam(self.discriminator)
+        self.recorded: RecordedUpdate | None = None
+        if settings.device.type == "cuda" and self.world.size == 1:
+            recorder = CudaRecorder(settings.device)
+            self.recorded = RecordedUpdate(self.update, self._state, recorder)
 
     def load_optimisers(self, generator: dict[str, Any], discriminator: dict[str, Any]) -> None:
-        """Go on with Adam's state of another Updater of the same networks."""
+        """Go on with Adam's state of another Updater of the same networks, on whatever device."""
         for optimiser, state in ((self.g_optimiser, generator), (self.d_optimiser, discriminator)):
-            optimiser.load_state_dict(state)
+            groups = [{**group, **self._ways()} for group in state["param_groups"]]
+            optimiser.load_state_dict({**state, "param_groups": groups})
             # Fused Adam goes through a weight and its moments in the order of their memory.
             for weight, moments in optimiser.state.items():
                 for name, value in moments.items():
                     if value.shape == weight.shape:
                         moments[name] = torch.empty_like(weight).copy_(value)
+        self.rates_changed()
+
+    def rates_changed(self) -> None:
+        """To be called after a learning rate was set: a recording holds the one of its time."""
+        if self.recorded is not None:
+            self.recorded.forget()
 
     @property
     def minibatches(self) -> int:
@@ -112,61 +124,81 @@ class Updater:
         `attempt` counts rollbacks: a repeated step draws other latents. Returns FIGURES as a
         float32 vector on the device, not waited for.
         """
-        self.generator.train()
-        self.discriminator.train()
-        if self.recipe.updates == "together":
-            figures = self._together(number, attempt, batch)
-        else:
-            figures = self._alternate(number, attempt, batch)
+        given = self._given(number, attempt, batch)
+        figures = self.update(given) if self.recorded is None else self.recorded(given)
         if self.average is not None:
             self._follow(self.average, number)
+        return figures
+
+    def _given(self, number: int, attempt: int, batch: Callable[[int], Tensor]) -> list[Given]:
+        """What the updates of a step are given, in their order; all that is random is drawn here.
+
+        Under "alternate" the first is G's, which D sees no reals beside.
+        """
+        config, device = self.generator.config, self.settings.device
+        shape = (self.recipe.batch_size, config.z_dim)
+        given: list[Given] = []
+        for j in range(self.minibatches):
+            place = (number, j, attempt)
+            z = draw(numpy_stream(self.settings.seed, "z", *place), shape, config.z_dist)
+            real = mix = None
+            if j >= self.first_minibatch:
+                real = batch(j)
+                if self.settings.loss.penalty is not None:
+                    stream = numpy_stream(self.settings.seed, "mix", *place)
+                    rows = stream.random((self.recipe.batch_size, 1, 1, 1), "float32")
+                    mix = send(rows[self.share], device)
+            given.append(Given(send(z[self.share], device), real, mix))
+        return given
+
+    def update(self, given: Sequence[Given]) -> Tensor:
+        """Make a step of what it is given; FIGURES, as `step` returns them.
+
+        Nothing in it asks the device for a value, or differs from step to step but by `given` and
+        the networks' state: that is what a recording needs.
+        """
+        self.generator.train()
+        self.discriminator.train()
+        together = self.recipe.updates == "together"
+        figures = self._together(given) if together else self._alternate(given)
         return self.world.mean(torch.stack([figure.detach().float() for figure in figures]))
 
-    def _together(
-        self, number: int, attempt: int, batch: Callable[[int], Tensor]
-    ) -> Sequence[Tensor]:
+    def _together(self, given: Sequence[Given]) -> Sequence[Tensor]:
         """D on every minibatch, then G on the pictures D saw last (both torch dialects)."""
-        last = self.settings.d_steps - 1
-        for j in range(last):
-            self._update_on_fresh((number, j, attempt), batch)
-        place = (number, last, attempt)
-        fake = self._generate(self._latents(place))
-        d_figures = self._update_discriminator(batch(last), fake.detach(), place)
+        *first, last = given
+        for each in first:
+            self._update_on_fresh(each)
+        fake = self._generate(last.z)
+        d_figures = self._update_discriminator(last, fake.detach())
         return self._figures(d_figures, self._update_generator(fake))
 
-    def _alternate(
-        self, number: int, attempt: int, batch: Callable[[int], Tensor]
-    ) -> Sequence[Tensor]:
+    def _alternate(self, given: Sequence[Given]) -> Sequence[Tensor]:
         """G first, while its minibatch of reals passes by; then D on other ones (authors' code)."""
-        g_figures = self._update_generator(self._generate(self._latents((number, 0, attempt))))
-        last = self.settings.d_steps
-        for j in range(1, last):
-            self._update_on_fresh((number, j, attempt), batch)
-        return self._figures(self._update_on_fresh((number, last, attempt), batch), g_figures)
+        own, *first, last = given
+        g_figures = self._update_generator(self._generate(own.z))
+        for each in first:
+            self._update_on_fresh(each)
+        return self._figures(self._update_on_fresh(last), g_figures)
 
-    def _update_on_fresh(
-        self, place: Place, batch: Callable[[int], Tensor]
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _update_on_fresh(self, given: Given) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Update D on a minibatch and pictures that G is not trained on."""
         with torch.no_grad():
-            fake = self._generate(self._latents(place))
-        return self._update_discriminator(batch(place[1]), fake, place)
+            fake = self._generate(given.z)
+        return self._update_discriminator(given, fake)
 
     def _update_discriminator(
-        self, real: Tensor, fake: Tensor, place: Place
+        self, given: Given, fake: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        loss = self.settings.loss
+        loss, real = self.settings.loss, given.real
+        assert real is not None
         self.d_optimiser.zero_grad()
         with autocast(self.settings.device, self.settings.precision):
             real_logits = self.discriminator(real).float()
             fake_logits = self.discriminator(fake).float()
         value = loss.discriminator(real_logits, fake_logits)
         objective = value
-        if loss.penalty is not None:
-            stream = numpy_stream(self.settings.seed, "mix", *place)
-            rows = stream.random((self.recipe.batch_size, 1, 1, 1), "float32")
-            mix = torch.from_numpy(rows[self.share]).to(real.device)
-            penalty = gradient_penalty(self.discriminator, real, fake, mix)
+        if loss.penalty is not None and given.mix is not None:
+            penalty = gradient_penalty(self.discriminator, real, fake, given.mix)
             objective = value + loss.penalty * penalty
         objective.backward()
         self.world.average_gradients(self.discriminator)
@@ -206,12 +238,6 @@ class Updater:
         with autocast(self.settings.device, self.settings.precision):
             return self.generator(z).float()
 
-    def _latents(self, place: Place) -> Tensor:
-        config = self.generator.config
-        stream = numpy_stream(self.settings.seed, "z", *place)
-        rows = draw(stream, (self.recipe.batch_size, config.z_dim), config.z_dist)
-        return torch.from_numpy(rows[self.share]).to(self.settings.device, non_blocking=True)
-
     def _opinion(self, logits: Tensor) -> Tensor:
         return (logits.sigmoid() if self.settings.loss.probabilities else logits).mean()
 
@@ -237,8 +263,22 @@ class Updater:
             betas=(self.recipe.beta1, self.recipe.beta2),
             eps=1e-8,
             weight_decay=self.recipe.weight_decay,
-            fused=self.settings.device.type in ("cpu", "cuda"),
+            **self._ways(),
         )
+
+    def _ways(self) -> dict[str, bool]:
+        """How Adam is computed on this device."""
+        kind = self.settings.device.type
+        return {"fused": kind in ("cpu", "cuda"), "capturable": kind == "cuda"}
+
+    def _state(self) -> Iterator[Tensor]:
+        """Every tensor that an update changes."""
+        for network in (self.generator, self.discriminator):
+            yield from network.parameters()
+            yield from network.buffers()
+        for optimiser in (self.g_optimiser, self.d_optimiser):
+            for moments in optimiser.state.values():
+                yield from moments.values()
 
 
 def share_of(recipe: Recipe, settings: StepSettings) -> slice:

@@ -354,4 +354,5 @@ class Trainer:
         for optimiser in (self.updater.g_optimiser, self.updater.d_optimiser):
             for group in optimiser.param_groups:
                 group["lr"] = rate
+        self.updater.rates_changed()
         return f"back to step {self.step}, learning rate {rate:.3g}"
