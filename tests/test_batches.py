@@ -237,9 +237,7 @@ def test_a_batch_of_an_epoch_is_cropped_anew() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    margin=st.integers(0, 3), flip=st.booleans(), seed=st.integers(0, 99), first=st.booleans()
-)
+@given(margin=st.integers(0, 3), flip=st.booleans(), seed=st.integers(0, 99), first=st.booleans())
 def test_resident_pictures_make_the_same_minibatches(
     margin: int, flip: bool, seed: int, first: bool
 ) -> None:

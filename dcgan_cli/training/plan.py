@@ -85,9 +85,7 @@ def network_table(model: ModelConfig) -> Table:
     return Table("Networks", ("layer", "output", "parameters"), rows)
 
 
-def _probe(
-    model: ModelConfig, recipe: Recipe, settings: StepSettings
-) -> tuple[float, str | None]:
+def _probe(model: ModelConfig, recipe: Recipe, settings: StepSettings) -> tuple[float, str | None]:
     """Median seconds of a step of throwaway networks, and what spoke against recording one.
 
     At least one step is timed, after a warm-up, and as many as PROBE_SECONDS take.
@@ -101,7 +99,9 @@ def _probe(
     warm_up = 1 if updater.recorded is None else recording.WARM_UP + 1
     began = time.perf_counter()
     # Of all ranks the same number of steps: whoever wants another one, all make it.
-    while len(times) <= warm_up or any(updater.world.agree(time.perf_counter() - began < PROBE_SECONDS)):
+    while len(times) <= warm_up or any(
+        updater.world.agree(time.perf_counter() - began < PROBE_SECONDS)
+    ):
         start = time.perf_counter()
         updater.step(len(times), 0, lambda _: pictures).cpu()  # .cpu() waits for the device
         times.append(time.perf_counter() - start)

@@ -118,32 +118,29 @@ class RecordedUpdate:
         self._plain += 1
         if self.fault is not None or self._plain <= WARM_UP:
             return self._recorder.aside(lambda: self._update(given))
-        return self._recorded(given)
+        return self._tried(given)
 
-    def _recorded(self, given: Sequence[Given]) -> Tensor:
-        """Make a step both ways from one state; keep the recording if they agree."""
+    def _tried(self, given: Sequence[Given]) -> Tensor:
+        """Make a step both ways from one state; the recording is kept if they agree."""
         before = [tensor.clone() for tensor in self._state()]
         expected = self._recorder.aside(lambda: self._update(given))
         after = [tensor.clone() for tensor in self._state()]
         self._put_back(before)
+        found = expected
         try:
-            self._place = [Given(*map(_copy, each)) for each in given]
-            replay = self._recorder.record(lambda: self._update(self._place))
-            found = self._replayed(given, replay)
-            error = _error(
-                [found, *self._state()],
-                [expected, *after],
-                [torch.zeros_like(expected), *before],
-            )
-            self.fault = None if error <= ERROR else f"its numbers are off by {error:.0%}"
+            self._place = [_copy(each) for each in given]
+            self._replay = self._recorder.record(lambda: self._update(self._place))
+            found = self._replayed(given, self._replay)
+            nothing = torch.zeros_like(expected)
+            error = _error([found, *self._state()], [expected, *after], [nothing, *before])
+            if error > ERROR:
+                self.fault = f"its numbers are off by {error:.0%}"
         except RuntimeError as error:
             self.fault = str(error).partition("\n")[0]
         if self.fault is not None:
-            self._place = []
+            self.forget()
             self._put_back(after)
-            return expected
-        self._replay = replay
-        return found
+        return found if self.fault is None else expected
 
     def _replayed(self, given: Sequence[Given], replay: Callable[[], Tensor]) -> Tensor:
         for place, each in zip(self._place, given, strict=True):
@@ -158,8 +155,10 @@ class RecordedUpdate:
             tensor.copy_(value)
 
 
-def _copy(part: Tensor | None) -> Tensor | None:
-    return None if part is None else part.clone()
+def _copy(given: Given) -> Given:
+    z, *others = (None if part is None else part.clone() for part in given)
+    assert z is not None
+    return Given(z, *others)
 
 
 @torch.no_grad()

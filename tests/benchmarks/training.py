@@ -1,9 +1,10 @@
 """Pictures per second of a training step against the well-known tutorial's way of writing it.
 
-    python tests/benchmarks/training.py [--batch 128] [--size 64] [--rounds 5] [--precision bf16]
+    python tests/benchmarks/training.py [--preset tutorial] [--batch 128] [--size 64] [--rounds 5]
+                                        [--precision bf16]
 
-Same network (4×4 kernels, 64 maps), same batch, same optimiser; the tutorial in plain eager
-PyTorch, fp32. Run it on an idle machine.
+Same network, same batch, same optimiser; the tutorial in plain eager PyTorch, fp32. Run it on an
+idle machine.
 """
 
 import argparse
@@ -12,42 +13,47 @@ import torch
 from timing import compare
 from torch import nn
 
-from dcgan_cli.model.config import PRESETS, with_options
+from dcgan_cli.model.config import PRESETS, ModelConfig, with_options
 from dcgan_cli.runtime import choose_device, choose_precision, use_threads
 from dcgan_cli.training.losses import choose_loss
 from dcgan_cli.training.step import StepSettings, Updater
 
 
 class Tutorial:
-    """The tutorial trainer, transcribed: two Sequentials, BCELoss on sigmoids, two Adams."""
+    """The tutorial trainer, transcribed: two Sequentials, BCELoss on sigmoids, two Adams.
 
-    def __init__(self, size: int, batch: int, device: torch.device) -> None:
-        self.batch, self.device = batch, device
-        levels = size.bit_length() - 3
-        width = 64 * 2 ** (levels - 1)
+    Kernel and widths are those of `model`; the tutorial's own are 4×4 and 64.
+    """
+
+    def __init__(self, model: ModelConfig, batch: int, device: torch.device) -> None:
+        self.batch, self.z_dim, self.device = batch, model.z_dim, device
+        kernel, pad = model.kernel, (model.kernel - 1) // 2
+        down = {"kernel_size": kernel, "stride": 2, "padding": pad, "bias": False}
+        up = {**down, "output_padding": 2 * pad - kernel + 2}
+        width, *narrower = model.generator_widths
         layers: list[nn.Module] = [
-            nn.ConvTranspose2d(100, width, 4, 1, 0, bias=False),
+            nn.ConvTranspose2d(model.z_dim, width, 4, 1, 0, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(True),
         ]
-        for _ in range(levels - 1):
+        for following in narrower:
             layers += [
-                nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False),
-                nn.BatchNorm2d(width // 2),
+                nn.ConvTranspose2d(width, following, **up),
+                nn.BatchNorm2d(following),
                 nn.ReLU(True),
             ]
-            width //= 2
-        layers += [nn.ConvTranspose2d(width, 3, 4, 2, 1, bias=False), nn.Tanh()]
+            width = following
+        layers += [nn.ConvTranspose2d(width, model.channels, **up), nn.Tanh()]
         self.g = nn.Sequential(*layers).to(device)
-        layers = [nn.Conv2d(3, 64, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True)]
-        width = 64
-        for _ in range(levels - 1):
+        width, *wider = model.discriminator_widths
+        layers = [nn.Conv2d(model.channels, width, **down), nn.LeakyReLU(0.2, inplace=True)]
+        for following in wider:
             layers += [
-                nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False),
-                nn.BatchNorm2d(2 * width),
+                nn.Conv2d(width, following, **down),
+                nn.BatchNorm2d(following),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
-            width *= 2
+            width = following
         layers += [nn.Conv2d(width, 1, 4, 1, 0, bias=False), nn.Sigmoid()]
         self.d = nn.Sequential(*layers).to(device)
         self.criterion = nn.BCELoss()
@@ -59,7 +65,7 @@ class Tutorial:
         label = torch.full((self.batch,), 1.0, device=self.device)
         error_real = self.criterion(self.d(real).view(-1), label)
         error_real.backward()
-        fake = self.g(torch.randn(self.batch, 100, 1, 1, device=self.device))
+        fake = self.g(torch.randn(self.batch, self.z_dim, 1, 1, device=self.device))
         label.fill_(0.0)
         error_fake = self.criterion(self.d(fake.detach()).view(-1), label)
         error_fake.backward()
@@ -74,6 +80,7 @@ class Tutorial:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--preset", default="tutorial")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
@@ -84,12 +91,12 @@ def main() -> None:
     use_threads(None)
     device = choose_device(arguments.device)
     model, recipe = with_options(
-        PRESETS["tutorial"], {"size": arguments.size, "batch_size": arguments.batch}
+        PRESETS[arguments.preset], {"size": arguments.size, "batch_size": arguments.batch}
     )
     precision = choose_precision(arguments.precision, device)
     loss = choose_loss("non-saturating")
     updater = Updater(model, recipe, StepSettings(loss, 1, None, 0, device, precision))
-    tutorial = Tutorial(arguments.size, arguments.batch, device)
+    tutorial = Tutorial(model, arguments.batch, device)
     real = torch.rand(arguments.batch, 3, arguments.size, arguments.size, device=device) * 2 - 1
     number = iter(range(10**9))
 
@@ -103,7 +110,7 @@ def main() -> None:
             tutorial.step(real)
 
     ratio = compare(ours, theirs, arguments.rounds)
-    name = f"training, {device}, {torch.get_num_threads()} threads, {arguments.precision}"
+    name = f"training, {arguments.preset}, {device}, {torch.get_num_threads()} threads, {arguments.precision}"
     print(ratio.line(name, "pictures", arguments.batch * arguments.steps))
 
 
