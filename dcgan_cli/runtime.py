@@ -81,15 +81,18 @@ def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision is torch.bfloat16)
 
 
+def pinned(array: NDArray[Any], device: torch.device) -> torch.Tensor:
+    """`array` as a tensor on the CPU, where `device` is a GPU in memory that it can fetch it from."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory() if device.type == "cuda" else tensor
+
+
 def send(array: NDArray[Any], device: torch.device) -> torch.Tensor:
     """`array` as a tensor on `device`. A GPU fetches it while the program goes on.
 
-    That takes pinned memory, which PyTorch keeps until the copy is made. On the CPU memory is shared.
+    PyTorch keeps pinned memory until the copy is made. On the CPU memory is shared.
     """
-    tensor = torch.from_numpy(array)
-    if device.type != "cuda":
-        return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
+    return pinned(array, device).to(device, non_blocking=True)
 
 
 def use_threads(count: int | None, processes: int = 1) -> int:

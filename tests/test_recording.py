@@ -6,17 +6,20 @@ what it was given then. What needs a card is marked.
 
 # pyright: reportPrivateUsage=false
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tiny
 import torch
+from test_cli import dcgan
 from torch import Tensor, nn
 
+from dcgan_cli.runtime import send
 from dcgan_cli.training import step
 from dcgan_cli.training.losses import LOSSES
 from dcgan_cli.training.recording import WARM_UP, Given, RecordedUpdate
@@ -24,18 +27,27 @@ from dcgan_cli.training.step import FIGURES, Updater
 
 
 class Replays:
-    """A recorder without a GPU: what is recorded is made again, from the same places, at each replay."""
+    """A recorder without a GPU: what is recorded is made again, from the same places, at each replay.
 
-    def __init__(self, spoil: Callable[[], None] = lambda: None) -> None:
+    As CUDA does, it refuses to record the updating of a weight that autograd still knows from before.
+    """
+
+    def __init__(self, updater: Updater, spoil: Callable[[], None] = lambda: None) -> None:
         self.recordings = self.replays = self.plain = 0
         self.spoil = spoil
+        self.weights = [*updater.generator.parameters(), *updater.discriminator.parameters()]
 
     def aside(self, work: Callable[[], Tensor]) -> Tensor:
         self.plain += 1
-        return work()
+        figures = work()
+        for weight in self.weights:
+            accumulates(weight).metadata["of an earlier stream"] = True
+        return figures
 
     def record(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
         self.recordings += 1
+        if any(accumulates(weight).metadata for weight in self.weights):
+            raise RuntimeError("stale reference to the default stream")
         figures = torch.zeros(len(FIGURES))
 
         def replay() -> Tensor:
@@ -45,6 +57,13 @@ class Replays:
             return figures  # always the same memory, as a graph's
 
         return replay
+
+
+def accumulates(weight: Tensor) -> Any:
+    """The node of autograd that adds up the gradient of `weight`: the same as long as anybody holds it."""
+    grad_fn = weight.view_as(weight).grad_fn
+    assert grad_fn is not None
+    return grad_fn.next_functions[0][0]
 
 
 def pictures(number: int) -> Callable[[int], Tensor]:
@@ -77,7 +96,7 @@ def test_recorded_steps_are_the_plain_ones(loss: str, updates: str) -> None:
     """Latents, minibatches and mixes of each step reach what was recorded in an earlier one."""
     plain = make(loss, updates, d_steps=2, ema=0.9)
     recorded = make(loss, updates, d_steps=2, ema=0.9)
-    recorder = Replays()
+    recorder = Replays(recorded)
     state = record(recorded, recorder)
     kept: list[tuple[Tensor, Tensor]] = []
     for number in range(WARM_UP + 4):
@@ -95,7 +114,7 @@ def test_recorded_steps_are_the_plain_ones(loss: str, updates: str) -> None:
 
 def test_what_may_change_between_steps_is_recorded_anew() -> None:
     plain, recorded = make(), make()
-    recorder = Replays()
+    recorder = Replays(recorded)
     record(recorded, recorder)
     for updater in (plain, recorded):
         for number in range(WARM_UP + 2):
@@ -133,7 +152,7 @@ def test_a_recording_that_leads_elsewhere_is_dropped(damage: str) -> None:
             else:
                 conv.weight.fill_(torch.nan)
 
-    state = record(recorded, Replays(spoil))
+    state = record(recorded, Replays(recorded, spoil))
     for number in range(WARM_UP + 3):
         figures = recorded.step(number, 0, pictures(number))
         assert torch.equal(figures, plain.step(number, 0, pictures(number)))
@@ -142,15 +161,21 @@ def test_a_recording_that_leads_elsewhere_is_dropped(damage: str) -> None:
     assert same(plain, recorded), "the step on which it was tried counts, once"
 
 
-def test_what_cannot_be_recorded_is_not() -> None:
+@pytest.mark.parametrize("far", [False, True])
+def test_what_cannot_be_recorded_is_not(far: bool) -> None:
     plain, recorded = make(), make()
 
     class Refuses(Replays):
         def record(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
             self.recordings += 1
-            raise RuntimeError("operation not permitted when stream is capturing\nCompile with ...")
+            try:
+                if far:
+                    work()
+                raise RuntimeError("operation not permitted when stream is capturing\nCompile ...")
+            finally:
+                raise RuntimeError("operation failed due to a previous error during capture")
 
-    recorder = Refuses()
+    recorder = Refuses(recorded)
     state = record(recorded, recorder)
     for number in range(WARM_UP + 3):
         recorded.step(number, 0, pictures(number))
@@ -158,6 +183,29 @@ def test_what_cannot_be_recorded_is_not() -> None:
     assert state.fault == "operation not permitted when stream is capturing"
     assert recorder.recordings == 1, "asked once"
     assert same(plain, recorded)
+
+
+def test_a_run_that_is_unwell_speaks_neither_for_nor_against_a_recording() -> None:
+    recorded = make()
+    recorder = Replays(recorded)
+    state = record(recorded, recorder)
+
+    def lost(j: int) -> Tensor:
+        return pictures(0)(j) * torch.nan
+
+    healthy = [part.detach().clone() for part in recorded._state()]
+    for number in range(WARM_UP + 1):
+        recorded.step(number, 0, lost)
+    assert (state.fault, recorder.recordings) == (None, 0)
+    with torch.no_grad():
+        for part, value in zip(recorded._state(), healthy, strict=False):
+            part.copy_(value)
+    for optimiser in (recorded.g_optimiser, recorded.d_optimiser):
+        optimiser.state.clear()
+    state.forget()
+    for number in range(WARM_UP + 2):
+        recorded.step(number, 1, pictures(number))
+    assert (state.fault, recorder.recordings) == (None, 1)
 
 
 @pytest.mark.parametrize("updates", ["together", "alternate"])
@@ -181,7 +229,7 @@ def test_no_value_is_asked_for_and_no_memory_of_another_device_read(
             "capturable": False,
         }
     given = [
-        Given(*(None if part is None else part.to("meta") for part in each))
+        Given(*(None if part is None else part.to("meta") for part in each))  # type: ignore[arg-type]
         for each in updater._given(0, 0, pictures(0))
     ]
     for _ in range(2):
@@ -210,32 +258,99 @@ def test_a_run_from_another_device_takes_the_ways_of_this_one() -> None:
         assert optimiser.param_groups[0]["capturable"] is False
 
 
+needs_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+def on_card(number: int) -> Callable[[int], Tensor]:
+    return lambda j: pictures(number)(j).to("cuda")
+
+
+def strayed(one: Updater, other: Updater, start: Updater) -> float:
+    """How far weights of two that began as `start` are apart, as a share of the way of the first."""
+    shares = [
+        float((theirs - ours).norm() / (ours - past.to(ours.device)).norm())
+        for network in ("generator", "discriminator")
+        for ours, theirs, past in zip(
+            *(list(getattr(updater, network).parameters()) for updater in (one, other, start)),
+            strict=True,
+        )
+    ]
+    return max(shares)
+
+
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@needs_card
 @pytest.mark.parametrize("updates", ["together", "alternate"])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_cuda_graphs_lead_where_plain_steps_do(
     loss: str, updates: str, precision: torch.dtype
 ) -> None:
+    start = make(loss, updates, d_steps=2)
     device = torch.device("cuda")
     plain, recorded = (
         make(loss, updates, d_steps=2, device=device, precision=precision) for _ in range(2)
     )
     plain.recorded = None
     assert recorded.recorded is not None
+    for attempt in range(2):
+        for number in range(WARM_UP + 5):
+            one = plain.step(number, attempt, on_card(number))
+            other = recorded.step(number, attempt, on_card(number))
+            torch.testing.assert_close(other[:5], one[:5], rtol=0.02, atol=0.01)
+        assert recorded.recorded.fault is None
+        assert recorded.recorded._replay is not None
+        assert strayed(plain, recorded, start) < 0.1
+        for updater in (plain, recorded):  # as a rollback does
+            for optimiser in (updater.g_optimiser, updater.d_optimiser):
+                optimiser.param_groups[0]["lr"] = 1e-3
+            updater.rates_changed()
 
-    def on_gpu(number: int) -> Callable[[int], Tensor]:
-        return lambda j: pictures(number)(j).to(device)
 
-    for number in range(WARM_UP + 5):
-        one = plain.step(number, 0, on_gpu(number))
-        other = recorded.step(number, 0, on_gpu(number))
-        torch.testing.assert_close(other[:5], one[:5], rtol=0.02, atol=0.01)
-    assert recorded.recorded.fault is None
-    assert recorded.recorded._replay is not None
-    rows: Sequence[tuple[Tensor, Tensor]] = list(
-        zip(plain.generator.parameters(), recorded.generator.parameters(), strict=True)
-    )
-    for ours, theirs in rows:
-        torch.testing.assert_close(theirs, ours, rtol=0.02, atol=2e-3)
+@pytest.mark.cuda
+@needs_card
+def test_what_cuda_cannot_record_leaves_the_run_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = torch.device("cuda")
+    start = make()
+    plain, recorded = make(device=device), make(device=device)
+    plain.recorded = None
+    assert recorded.recorded is not None
+    judge = Updater._opinion
+
+    def asks(self: Updater, logits: Tensor) -> Tensor:
+        logits.sum().item()
+        return judge(self, logits)
+
+    monkeypatch.setattr(Updater, "_opinion", asks)
+    stream = torch.cuda.current_stream()
+    for number in range(WARM_UP + 3):
+        plain.step(number, 0, on_card(number))
+        recorded.step(number, 0, on_card(number))
+    assert recorded.recorded.fault is not None
+    assert torch.cuda.current_stream() == stream
+    torch.cuda.empty_cache()
+    assert strayed(plain, recorded, start) < 0.1
+
+
+@pytest.mark.cuda
+@needs_card
+def test_a_run_goes_on_on_another_device(tmp_path: Path) -> None:
+    typed = ["train", "digits", "--preset", "small", "--size", "16", "--batch-size", "16"]
+    for number, device in enumerate(("cuda", "cpu", "cuda"), 1):
+        steps = str(2 * number * (WARM_UP + 1))
+        result = dcgan(*typed, "--device", device, "--steps", steps, folder=tmp_path)
+        said = result.stderr.decode()
+        assert result.returncode == 0, said
+        assert f"done at step {steps}" in said
+        assert "not recorded" not in said
+        assert ("all pictures are on cuda" in said) == (device == "cuda")
+        typed = ["train", "--run", "digits", "--resume"]
+
+
+@pytest.mark.cuda
+@needs_card
+def test_pinned_memory_is_not_used_again_before_it_was_fetched() -> None:
+    device = torch.device("cuda")
+    sent = [send(np.full(1 << 20, number, np.uint8), device) for number in range(64)]
+    assert [int(tensor.min()) for tensor in sent] == list(range(64))
+    assert [int(tensor.max()) for tensor in sent] == list(range(64))

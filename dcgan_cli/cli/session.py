@@ -179,6 +179,8 @@ class Session:
         if not self.profile:
             lower = settings.precision is asked.precision
             plan = make_plan(model, recipe, settings, recommend_bf16=lower)
+            if plan.fault is not None:
+                trainer.updater.recorded = None
             if display is not None:
                 display.plan(plan, trainer, self._length(recipe))
         folder.write_config({"model": model.to_dict(), "recipe": recipe.to_dict(), **about})

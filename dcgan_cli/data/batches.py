@@ -15,7 +15,7 @@ from dcgan_cli.data.pixels import to_signed
 from dcgan_cli.data.windows import Windows, cut, cut_resident, draw_windows
 from dcgan_cli.errors import SourceError
 from dcgan_cli.report import Pictures
-from dcgan_cli.runtime import numpy_stream, send
+from dcgan_cli.runtime import numpy_stream, pinned
 
 Address = tuple[int, int]
 """Epoch (from 0) and position of a minibatch within it."""
@@ -78,7 +78,7 @@ class Batches:
         self.per_epoch = len(pictures) // batch_size
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
-        self._ahead: tuple[Address, Future[Pictures]] | None = None
+        self._ahead: tuple[Address, Future[torch.Tensor]] | None = None
 
     def get(self, address: Address, following: Address | None = None) -> torch.Tensor:
         """The minibatch at `address`; preparation of `following`, the next to be got, begins."""
@@ -92,15 +92,16 @@ class Batches:
             pictures = self._prepare(address)
         if following is not None and self.look_ahead:
             self._ahead = (following, self._thread.submit(self._prepare, following))
-        return to_signed(send(pictures, self.device))
+        return to_signed(pictures.to(self.device, non_blocking=True))
 
     def close(self) -> None:
         """Stop the preparing thread."""
         self._thread.shutdown(cancel_futures=True)
 
-    def _prepare(self, address: Address) -> Pictures:
+    def _prepare(self, address: Address) -> torch.Tensor:
         pictures = self.pictures.take(self._chosen(address))
-        return cut(pictures, self._windows(address, pictures.shape[1]), self.size)
+        windows = self._windows(address, pictures.shape[1])
+        return pinned(cut(pictures, windows, self.size), self.device)
 
     def _chosen(self, address: Address) -> NDArray[np.int64]:
         """Which pictures this rank's share of a minibatch is made of."""

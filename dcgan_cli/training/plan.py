@@ -107,6 +107,7 @@ def _probe(model: ModelConfig, recipe: Recipe, settings: StepSettings) -> tuple[
         times.append(time.perf_counter() - start)
     timed = sorted(times[warm_up:])
     fault = None if updater.recorded is None else updater.recorded.fault
+    updater.recorded = None  # which holds the updater, and its graph the memory of a step
     return timed[len(timed) // 2], fault
 
 

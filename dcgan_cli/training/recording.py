@@ -1,11 +1,12 @@
-"""An update recorded once on a GPU, as a CUDA graph, and replayed: one launch in place of thousands.
+"""An update recorded once on a GPU, as a CUDA graph, and replayed: one launch in place of hundreds.
 
-Small networks leave a GPU idle between launches: the update of a minibatch of 128 is some thousand
+Small networks leave a GPU idle between launches: the update of a minibatch of 128 is hundreds of
 kernels of a few microseconds each. A recording holds their addresses, so whatever it reads lies in
 one place: minibatches and latents are copied there before each replay. It is tried before it is
 trusted, and where it cannot be made or leads elsewhere, updates are made one launch after another.
 """
 
+import gc
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -36,7 +37,7 @@ class Given(NamedTuple):
     mix: Tensor | None = None
 
 
-Update = Callable[[Sequence[Given]], Tensor]
+Update = Callable[[Iterable[Given]], Tensor]
 """Makes a step of what it is given; returns its figures, and never waits for the device."""
 
 
@@ -67,18 +68,20 @@ class CudaRecorder:
             with torch.cuda.stream(self.stream):
                 result = work()
             present.wait_stream(self.stream)
-            result.record_stream(present)
-        return result
+            return result.clone()  # what is used here is of this stream's memory
 
     def record(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
         """As Recorder.record. Raises RuntimeError where something in `work` cannot be recorded."""
-        graph = torch.cuda.CUDAGraph()
-        # The thread that prepares minibatches may pin memory meanwhile, which is no concern of ours.
+        gc.collect()  # a graph that is freed meanwhile would spoil this one
+        # PyTorch before 2.12 stays on the recording stream where recording fails: the second line
+        # goes back. The thread that prepares minibatches pins memory meanwhile, hence thread_local.
         with (
             torch.cuda.device(self.device),
-            torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"),
+            torch.cuda.stream(torch.cuda.current_stream(self.device)),
         ):
-            result = work()
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
+                result = work()
 
         def replay() -> Tensor:
             graph.replay()
@@ -122,9 +125,12 @@ class RecordedUpdate:
 
     def _tried(self, given: Sequence[Given]) -> Tensor:
         """Make a step both ways from one state; the recording is kept if they agree."""
-        before = [tensor.clone() for tensor in self._state()]
+        before = self._snapshot()
         expected = self._recorder.aside(lambda: self._update(given))
-        after = [tensor.clone() for tensor in self._state()]
+        if not bool(expected.isfinite().all()):
+            self.forget()  # the run is unwell: no time to compare
+            return expected
+        after = self._snapshot()
         self._put_back(before)
         found = expected
         try:
@@ -136,7 +142,7 @@ class RecordedUpdate:
             if error > ERROR:
                 self.fault = f"its numbers are off by {error:.0%}"
         except RuntimeError as error:
-            self.fault = str(error).partition("\n")[0]
+            self.fault = _first_line(error)
         if self.fault is not None:
             self.forget()
             self._put_back(after)
@@ -148,6 +154,13 @@ class RecordedUpdate:
                 if there is not None and here is not None:
                     there.copy_(here)
         return replay().clone()
+
+    def _snapshot(self) -> list[Tensor]:
+        """Copies of the state that autograd does not know of.
+
+        One that hung on a weight would bring the stream on which it was made into the recording.
+        """
+        return [tensor.detach().clone() for tensor in self._state()]
 
     @torch.no_grad()
     def _put_back(self, kept: Sequence[Tensor]) -> None:
@@ -161,11 +174,19 @@ def _copy(given: Given) -> Given:
     return Given(z, *others)
 
 
+def _first_line(error: BaseException) -> str:
+    """What failed first: CUDA says of what follows only that something failed before."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error).partition("\n")[0]
+
+
 @torch.no_grad()
 def _error(found: Sequence[Tensor], expected: Sequence[Tensor], before: Sequence[Tensor]) -> float:
-    """The greatest ‖found − expected‖ ÷ ‖expected − before‖ of any tensor."""
+    """The greatest ‖found − expected‖ ÷ ‖expected − before‖ of any tensor; counters must be equal."""
     errors = []
     for this, that, past in zip(found, expected, before, strict=True):
         off, way = (this - that).float().norm(), (that - past).float().norm()
-        errors.append(torch.where(off == 0, off, off / way))
+        counts = this.dim() == 0
+        errors.append(torch.where(off == 0, off, torch.inf if counts else off / way))
     return float(torch.stack(errors).nan_to_num(torch.inf, torch.inf).max())

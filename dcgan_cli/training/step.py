@@ -1,6 +1,6 @@
 """One update of both networks: what happens between two minibatches (paper §4)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -125,19 +125,18 @@ class Updater:
         float32 vector on the device, not waited for.
         """
         given = self._given(number, attempt, batch)
-        figures = self.update(given) if self.recorded is None else self.recorded(given)
+        figures = self.update(given) if self.recorded is None else self.recorded(list(given))
         if self.average is not None:
             self._follow(self.average, number)
         return figures
 
-    def _given(self, number: int, attempt: int, batch: Callable[[int], Tensor]) -> list[Given]:
+    def _given(self, number: int, attempt: int, batch: Callable[[int], Tensor]) -> Iterator[Given]:
         """What the updates of a step are given, in their order; all that is random is drawn here.
 
         Under "alternate" the first is G's, which D sees no reals beside.
         """
         config, device = self.generator.config, self.settings.device
         shape = (self.recipe.batch_size, config.z_dim)
-        given: list[Given] = []
         for j in range(self.minibatches):
             place = (number, j, attempt)
             z = draw(numpy_stream(self.settings.seed, "z", *place), shape, config.z_dist)
@@ -148,10 +147,9 @@ class Updater:
                     stream = numpy_stream(self.settings.seed, "mix", *place)
                     rows = stream.random((self.recipe.batch_size, 1, 1, 1), "float32")
                     mix = send(rows[self.share], device)
-            given.append(Given(send(z[self.share], device), real, mix))
-        return given
+            yield Given(send(z[self.share], device), real, mix)
 
-    def update(self, given: Sequence[Given]) -> Tensor:
+    def update(self, given: Iterable[Given]) -> Tensor:
         """Make a step of what it is given; FIGURES, as `step` returns them.
 
         Nothing in it asks the device for a value, or differs from step to step but by `given` and
@@ -160,25 +158,24 @@ class Updater:
         self.generator.train()
         self.discriminator.train()
         together = self.recipe.updates == "together"
-        figures = self._together(given) if together else self._alternate(given)
+        figures = (self._together if together else self._alternate)(iter(given))
         return self.world.mean(torch.stack([figure.detach().float() for figure in figures]))
 
-    def _together(self, given: Sequence[Given]) -> Sequence[Tensor]:
+    def _together(self, given: Iterator[Given]) -> Sequence[Tensor]:
         """D on every minibatch, then G on the pictures D saw last (both torch dialects)."""
-        *first, last = given
-        for each in first:
-            self._update_on_fresh(each)
+        for _ in range(self.settings.d_steps - 1):
+            self._update_on_fresh(next(given))
+        last = next(given)
         fake = self._generate(last.z)
         d_figures = self._update_discriminator(last, fake.detach())
         return self._figures(d_figures, self._update_generator(fake))
 
-    def _alternate(self, given: Sequence[Given]) -> Sequence[Tensor]:
+    def _alternate(self, given: Iterator[Given]) -> Sequence[Tensor]:
         """G first, while its minibatch of reals passes by; then D on other ones (authors' code)."""
-        own, *first, last = given
-        g_figures = self._update_generator(self._generate(own.z))
-        for each in first:
-            self._update_on_fresh(each)
-        return self._figures(self._update_on_fresh(last), g_figures)
+        g_figures = self._update_generator(self._generate(next(given).z))
+        for _ in range(self.settings.d_steps - 1):
+            self._update_on_fresh(next(given))
+        return self._figures(self._update_on_fresh(next(given)), g_figures)
 
     def _update_on_fresh(self, given: Given) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Update D on a minibatch and pictures that G is not trained on."""
