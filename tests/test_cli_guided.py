@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typed import Run, command, untrained
+from typed import Run, command, untrained, untrained_on_digits
 
 from dcgan_cli.checkpoint.format import save
-from dcgan_cli.data.sources import open_source
 from dcgan_cli.model.config import ModelConfig
 
 CONFIG = ModelConfig(size=16, channels=1, z_dim=6, ngf=2, ndf=4, z_dist="normal", bn_eps=1e-5)
@@ -27,9 +26,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with `model.pt`, of scikit-learn's digits, and `alone.pt`, of nothing."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "160")
-    fingerprint = open_source("digits").fingerprint()
-    data = {"location": "digits", "fingerprint": fingerprint, "background": "white"}
-    save(tmp_path / "model.pt", untrained(CONFIG, data=data))
+    save(tmp_path / "model.pt", untrained_on_digits(CONFIG))
     save(tmp_path / "alone.pt", untrained(replace(CONFIG, channels=3)))
     return tmp_path
 

@@ -17,7 +17,7 @@ from PIL import Image
 from test_cli import dcgan, one_line
 from test_cli_interpolate import CONFIG, fails
 from torch import Tensor
-from typed import Run, command, untrained
+from typed import Run, command, untrained, untrained_on_digits
 
 from dcgan_cli.analysis.embedding import embed
 from dcgan_cli.analysis.features import picture_features
@@ -36,9 +36,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with `model.pt`, said to be trained on digits, and `colour.pt`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "180")
-    fingerprint = open_source("digits").fingerprint()
-    data = {"location": "digits", "fingerprint": fingerprint, "background": "white"}
-    save(tmp_path / "model.pt", untrained(CONFIG, data=data))
+    save(tmp_path / "model.pt", untrained_on_digits(CONFIG))
     save(tmp_path / "colour.pt", untrained(replace(CONFIG, channels=3)))
     return tmp_path
 

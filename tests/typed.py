@@ -9,6 +9,7 @@ import torch
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.cli.app import app
 from dcgan_cli.cli.boundary import run_guarded
+from dcgan_cli.data.sources import open_source
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
@@ -39,3 +40,10 @@ def untrained(config: ModelConfig, contrast: float = 1.0, **about: Any) -> Check
     with torch.no_grad():
         generator.paint.weight.mul_(contrast)
     return Checkpoint(config, generator.state_dict(), discriminator.state_dict(), **about)
+
+
+def untrained_on_digits(config: ModelConfig) -> Checkpoint:
+    """As `untrained`, but it says of itself that it was trained on scikit-learn's digits."""
+    fingerprint = open_source("digits").fingerprint()
+    data = {"location": "digits", "fingerprint": fingerprint, "background": "white"}
+    return untrained(config, data=data)

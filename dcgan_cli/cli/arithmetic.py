@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcgan_cli.cli import options
+from dcgan_cli.cli import judging, options
 from dcgan_cli.cli.calculating import calculated, turned
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.judging import LIMIT, train_judge
+from dcgan_cli.cli.judging import train_judge
 from dcgan_cli.cli.pictures import Request
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
@@ -75,9 +75,7 @@ def arithmetic(
     judge_labels: Annotated[
         Path | None, typer.Option(help="A CSV file of labels that joins them.")
     ] = None,
-    judge_limit: Annotated[
-        int, typer.Option(help="Learn to judge from so many pictures at most.", min=100)
-    ] = LIMIT,
+    judge_limit: judging.Limit = judging.LIMIT,
     attribute: Annotated[
         list[str] | None,
         typer.Option(help="Judge this column of the labels alone; repeatable. Default: all."),

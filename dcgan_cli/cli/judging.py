@@ -1,7 +1,9 @@
 """From labelled pictures to a judge, with every step said; shared by `concepts learn` and `arithmetic`."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.pictures import Request, look, prepare_pictures
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 LIMIT = 4000
 """Labelled pictures that a judge learns from and is examined on, where nothing else is said."""
+
+Limit = Annotated[int, typer.Option(help="Learn to judge from so many pictures at most.", min=100)]
+"""The option that says otherwise."""
 
 
 @dataclass(frozen=True, eq=False)

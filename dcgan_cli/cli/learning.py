@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from dcgan_cli.cli import options
+from dcgan_cli.cli import judging, options
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.judging import LIMIT, train_judge
+from dcgan_cli.cli.judging import train_judge
 from dcgan_cli.cli.naming import open_model, write
 from dcgan_cli.cli.pictures import Request
 from dcgan_cli.cli.results import conclude
@@ -27,9 +27,7 @@ def learn(
     labels: Annotated[
         Path | None, typer.Option(help="A CSV file of labels that joins the pictures.")
     ] = None,
-    limit: Annotated[
-        int, typer.Option(help="Learn to judge from so many pictures at most.", min=100)
-    ] = LIMIT,
+    limit: judging.Limit = judging.LIMIT,
     attribute: Annotated[
         list[str] | None,
         typer.Option(help="Learn this column of the labels alone; repeatable. Default: all."),
