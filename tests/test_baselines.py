@@ -211,13 +211,27 @@ def test_the_epochs_are_those_of_the_least_validation_error() -> None:
     lesson, unseen = exam.choosing[0], exam.order[exam.pool :]
     errors = [
         float((learner._answers(network, learner.train, unseen) != exam.validation).mean())
-        for _, network in learner._learn(setting, lesson)
+        for _, network in learner._learn(setting, lesson, supervised.EPOCHS, no_progress)
     ]
-    epochs, error = learner._try(setting, lesson, exam.validation)
+    epochs, error = learner._try(setting, lesson, exam.validation, no_progress)
     assert error == errors[epochs - 1]
     seen = errors[: epochs + supervised.PATIENCE]
     assert error == min(seen)
     assert epochs == 1 + seen.index(error)
+
+
+def test_it_tells_of_every_minibatch() -> None:
+    exam, learner = supervised_exam(Budget(draws=1))
+    told: list[tuple[int, int]] = []
+    chosen = learner.choose(exam.choosing, exam.validation, lambda *both: told.append(both))
+    shares = [done / total for done, total in told]
+    assert shares == sorted(shares)
+    assert 2 / 3 < shares[-1] <= 1, "three trials, each as long as it can be or shorter"
+    told.clear()
+    chosen.answer(exam.lessons[0])
+    epochs = int(chosen.setting.split()[-2])
+    assert told == [(number, len(told)) for number in range(1, len(told) + 1)]
+    assert len(told) % epochs == 0
 
 
 def test_dropout_is_drawn_from_its_own_generator_and_only_in_training() -> None:

@@ -8,6 +8,7 @@ setting, with as many epochs as it took, then learns every lesson of the exam by
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -117,32 +118,39 @@ class SupervisedLearner:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def choose(self, lessons: Sequence[Lesson], validation: Codes, progress: Progress) -> Chosen:
-        """The setting and the number of epochs of the least error on the validation pictures."""
+        """The setting and the number of epochs of the least error on the validation pictures.
+
+        An epoch may take minutes, so `progress` counts minibatches: of all trials, were none to end
+        early, and then of each lesson that is answered.
+        """
         tried: dict[str, float] = {}
         best, best_epochs, least = None, 0, math.inf
         for trial in range(self.trials):
             setting = Setting.draw(numpy_stream(self.seed, "supervised setting", trial))
-            epochs, error = self._try(setting, lessons[0], validation)
+            told = partial(self._of_trial, progress, trial)
+            epochs, error = self._try(setting, lessons[0], validation, told)
             tried[str(setting)] = error
             if best is None or error < least:
                 best, best_epochs, least = setting, epochs, error
-            progress(trial + 1, self.trials)
         assert best is not None
         chosen = best
 
         def answer(lesson: Lesson) -> Codes:
-            for epoch, network in self._learn(chosen, lesson):
-                if epoch == best_epochs:
-                    return self._answers(network, self.test, self.asked)
-            raise AssertionError("a learner has EPOCHS epochs")
+            *_, (_, network) = self._learn(chosen, lesson, best_epochs, progress)
+            return self._answers(network, self.test, self.asked)
 
         return Chosen(f"{chosen}, {best_epochs} epochs", tried, answer)
 
-    def _try(self, setting: Setting, lesson: Lesson, validation: Codes) -> tuple[int, float]:
+    def _of_trial(self, progress: Progress, trial: int, done: int, total: int) -> None:
+        progress(trial * total + done, self.trials * total)
+
+    def _try(
+        self, setting: Setting, lesson: Lesson, validation: Codes, progress: Progress
+    ) -> tuple[int, float]:
         """How many epochs are best for `setting`, and the validation error after them."""
         best, least = 0, math.inf
         unseen = self.order[self.pool :]
-        for epoch, network in self._learn(setting, lesson):
+        for epoch, network in self._learn(setting, lesson, EPOCHS, progress):
             error = float((self._answers(network, self.train, unseen) != validation).mean())
             if error < least:
                 best, least = epoch, error
@@ -150,8 +158,10 @@ class SupervisedLearner:
                 break
         return best, least
 
-    def _learn(self, setting: Setting, lesson: Lesson) -> Generator[tuple[int, Classifier]]:
-        """The network after each epoch of learning `lesson`, from the 1st to the EPOCHS-th."""
+    def _learn(
+        self, setting: Setting, lesson: Lesson, epochs: int, progress: Progress
+    ) -> Generator[tuple[int, Classifier]]:
+        """The network after each of `epochs` epochs of learning `lesson`, counted from 1."""
         network = Classifier(self.config, self.classes, setting.dropout)
         initialise(network, torch_stream(self.seed, "supervised network"))
         nn.init.zeros_(network.decide.bias)
@@ -165,7 +175,8 @@ class SupervisedLearner:
         rows, codes = self.order[lesson.rows], torch.from_numpy(lesson.codes)
         size = min(setting.batch_size, len(rows))
         passes = math.ceil(LEAST_STEPS / (len(rows) // size))
-        for epoch in range(1, EPOCHS + 1):
+        done, total = 0, epochs * passes * (len(rows) // size)
+        for epoch in range(1, epochs + 1):
             stream = numpy_stream(self.seed, "supervised order", epoch)
             chance = torch_stream(self.seed, "dropout", epoch)
             for _ in range(passes):
@@ -176,6 +187,8 @@ class SupervisedLearner:
                     adam.zero_grad()
                     F.cross_entropy(logits, labels).backward()
                     adam.step()
+                    done += 1
+                    progress(done, total)
             yield epoch, network
 
     @torch.no_grad()
