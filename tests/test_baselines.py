@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_probe import CONFIG, Held, exam_of, planted, stripes
+from test_exam import exam_of, planted
+from test_probe import CONFIG, Held, stripes
 
 from dcgan_cli.analysis.probe_svm import kmeans, supervised
 from dcgan_cli.analysis.probe_svm.exam import Budget, Exam, examine

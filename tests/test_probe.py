@@ -3,15 +3,11 @@
 import weakref
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dcgan_cli.analysis import features as features_module
@@ -24,23 +20,10 @@ from dcgan_cli.analysis.features import (
 )
 from dcgan_cli.analysis.probe_svm import supervised
 from dcgan_cli.analysis.probe_svm.contenders import CONTROLS, Bench, Labelled, Settings
-from dcgan_cli.analysis.probe_svm.draws import draw_rows, even, proportional, split_rows
 from dcgan_cli.analysis.probe_svm.exam import (
-    CHOOSING_DRAWS,
     Budget,
-    Chosen,
     Codes,
     Exam,
-    Lesson,
-    examine,
-)
-from dcgan_cli.analysis.probe_svm.learners import (
-    STRONGEST,
-    WEAKEST,
-    SvmLearner,
-    Tables,
-    choose_place,
-    strength,
 )
 from dcgan_cli.analysis.probe_svm.probe import probe
 from dcgan_cli.analysis.probe_svm.published import CIFAR_ROWS, SVHN_ROWS, beside
@@ -90,244 +73,6 @@ def discriminator(config: ModelConfig = CONFIG) -> Discriminator:
 
 def quiet(_: str) -> Any:
     return nullcontext(lambda done, total: None)
-
-
-# -- splits and draws -------------------------------------------------------------------------
-
-
-CODES = st.lists(st.integers(0, 4), min_size=2, max_size=60).map(
-    lambda codes: np.array([*range(5), *codes], np.int64)
-)
-
-
-@given(CODES, st.floats(0, 1), st.integers(0, 99))
-def test_a_split_takes_every_class_in_its_share(codes: Codes, share: float, seed: int) -> None:
-    count = int(share * len(codes))
-    rest, taken = split_rows(codes, count, np.random.default_rng(seed))
-    assert sorted([*rest, *taken]) == list(range(len(codes)))
-    assert len(taken) == count
-    exact = np.bincount(codes) * count / len(codes)
-    assert (np.abs(np.bincount(codes[taken], minlength=5) - exact) < 1).all()
-
-
-@given(CODES, st.integers(0, 99), st.data())
-def test_a_draw_is_exact_in_every_class(codes: Codes, seed: int, data: st.DataObject) -> None:
-    counts = np.bincount(codes)
-    wanted = np.array([data.draw(st.integers(0, int(count))) for count in counts])
-    rows = draw_rows(codes, wanted, np.random.default_rng(seed))
-    assert len(set(rows.tolist())) == len(rows)
-    assert np.bincount(codes[rows], minlength=5).tolist() == wanted.tolist()
-
-
-def test_draws_are_shuffled_and_all_rows_come_up() -> None:
-    codes = np.repeat(np.arange(3), 10)
-    seen: set[int] = set()
-    sorted_draws = 0
-    for seed in range(50):
-        rows = draw_rows(codes, np.full(3, 2), np.random.default_rng(seed))
-        seen |= set(rows.tolist())
-        sorted_draws += bool((np.diff(codes[rows]) >= 0).all())
-    assert seen == set(range(30))
-    assert sorted_draws < 15
-
-
-def test_more_of_a_class_than_there_are_cannot_be_drawn() -> None:
-    with pytest.raises(ValueError, match="fewer"):
-        draw_rows(np.array([0, 0, 1]), np.array([1, 2]), np.random.default_rng(0))
-
-
-@pytest.mark.parametrize(
-    ("counts", "total", "parts"),
-    [
-        ([10, 10, 10], 6, [2, 2, 2]),
-        ([5, 3, 2], 5, [3, 1, 1]),  # 2.5, 1.5, 1: equal remainders go to the earlier class
-        ([1, 99], 50, [1, 49]),  # 0.5, 49.5: likewise
-        ([7, 0, 3], 10, [7, 0, 3]),
-        ([4, 4], 0, [0, 0]),
-    ],
-)
-def test_proportional_parts_by_hand(counts: list[int], total: int, parts: list[int]) -> None:
-    assert proportional(np.array(counts), total).tolist() == parts
-
-
-def test_even_parts_differ_by_one_and_chance_says_which() -> None:
-    draws = [even(1000, 7, np.random.default_rng(seed)) for seed in range(20)]
-    assert all(sorted(parts.tolist()) == [142] + [143] * 6 for parts in draws)
-    assert len({int(parts.argmin()) for parts in draws}) > 2
-
-
-# -- the exam ---------------------------------------------------------------------------------
-
-
-def exam_of(budget: Budget, count: int = 90, **changes: Any) -> Exam:
-    codes = np.arange(count) % 3
-    truth = np.arange(30) % 3
-    return Exam.prepare(("a", "b", "c"), codes, truth, budget, **changes)
-
-
-def test_all_labels_are_chosen_by_a_fifth_and_then_learnt_together() -> None:
-    exam = exam_of(Budget())
-    assert (exam.pool, len(exam.codes)) == (72, 90)
-    assert sorted(exam.order.tolist()) == list(range(90))
-    assert np.bincount(exam.validation).tolist() == [6, 6, 6]
-    assert (exam.codes == exam.order % 3).all()
-    (choosing,), (lesson,) = exam.choosing, exam.lessons
-    assert (choosing.rows, lesson.rows) == (slice(72), slice(90))
-    assert (choosing.codes == exam.codes[:72]).all()
-    assert (lesson.codes == exam.codes).all()
-
-
-@pytest.mark.parametrize("budget", [Budget(per_class=4, draws=3), Budget(total=12, draws=3)])
-def test_few_labels_come_from_the_pool_alone_and_are_even(budget: Budget) -> None:
-    exam = exam_of(budget)
-    assert (len(exam.choosing), len(exam.lessons)) == (CHOOSING_DRAWS, 3)
-    rows = [lesson.rows for lesson in (*exam.choosing, *exam.lessons)]
-    assert len({tuple(row.tolist()) for row in rows}) == len(rows)  # type: ignore[union-attr]
-    for lesson in (*exam.choosing, *exam.lessons):
-        assert isinstance(lesson.rows, np.ndarray)
-        assert lesson.rows.max() < exam.pool
-        assert np.bincount(lesson.codes).tolist() == [4, 4, 4]
-        assert (exam.codes[lesson.rows] == lesson.codes).all()
-
-
-def test_a_seed_is_an_exam_and_more_draws_leave_the_first_as_they_were() -> None:
-    one, more = (exam_of(Budget(total=12, draws=draws), seed=5) for draws in (2, 4))
-    assert (one.order == more.order).all()
-    for a, b in zip(one.lessons, more.lessons[:2], strict=True):
-        assert np.array_equal(a.rows, b.rows)  # type: ignore[arg-type]
-    other = exam_of(Budget(total=12, draws=2), seed=6)
-    assert not np.array_equal(other.order, one.order)
-
-
-@pytest.mark.parametrize(
-    ("budget", "changes", "said"),
-    [
-        (Budget(per_class=25), {}, "--per-class 25: class a has 24 pictures"),
-        (Budget(total=2), {}, "--labels-total 2: fewer than one for each of 3 classes"),
-        (Budget(total=80), {}, "--labels-total 80"),
-        (Budget(), {"validation": 90}, "--validation 90: there are only 90"),
-    ],
-)
-def test_more_than_there_are_is_refused(budget: Budget, changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        exam_of(budget, **changes)
-
-
-class Parrot:
-    """Answers what it was told to, and remembers what it was shown."""
-
-    def __init__(self, answers: Codes) -> None:
-        self.answers = answers
-        self.shown: list[Any] = []
-
-    def choose(self, lessons: Sequence[Lesson], validation: Codes, progress: Any) -> Chosen:
-        self.shown += [*(lesson.codes for lesson in lessons), validation]
-        return Chosen("nothing", {}, self._answer)
-
-    def _answer(self, lesson: Lesson) -> Codes:
-        self.shown.append(lesson.codes)
-        return self.answers
-
-
-def test_a_learner_is_shown_training_classes_and_marked_by_the_truth() -> None:
-    exam = exam_of(Budget(per_class=4, draws=5))
-    parrot = Parrot(np.zeros(30, np.int64))
-    result = examine(parrot, exam)
-    assert (result.right == (np.arange(30) % 3 == 0)).all()
-    assert result.right.shape == (5, 30)
-    assert all(len(shown) in (12, 18) for shown in parrot.shown)
-    assert len(examine(parrot, exam, most_draws=2).right) == 2
-
-
-def planted(exam: Exam, noise: float = 0.0, seed: int = 0) -> Tables:
-    """Features that are the class, one for each, and as many of nothing but chance."""
-    stream = torch.Generator().manual_seed(seed)
-
-    def table(codes: Codes) -> torch.Tensor:
-        known = F.one_hot(torch.from_numpy(codes), 3).float()
-        known += noise * torch.randn(known.shape, generator=stream)
-        return torch.cat([known, torch.randn(known.shape, generator=stream)], 1)
-
-    return Tables(table(exam.codes), exam.pool, table(exam.truth))
-
-
-@pytest.mark.parametrize("budget", [Budget(), Budget(per_class=8, draws=4)])
-def test_planted_features_are_found_and_noise_is_chance(budget: Budget) -> None:
-    exam = exam_of(budget, count=300)
-    tables = planted(exam)
-    assert examine(SvmLearner(tables, 3), exam).right.mean() > 0.99
-    blind = tables.columns(slice(3, 6))
-    assert examine(SvmLearner(blind, 3), exam).right.mean() < 0.6
-    assert blind.train.data_ptr() == tables.train[:, 3:].data_ptr()  # a view
-
-
-@pytest.mark.parametrize("budget", [Budget(), Budget(per_class=8, draws=4)])
-def test_poisoned_test_labels_change_no_choice_and_no_answer(budget: Budget) -> None:
-    """Only the marks may depend on the truth about the test pictures."""
-    exam = exam_of(budget, count=150)
-    tables = planted(exam, noise=1.0)
-    poisoned = replace(exam, truth=(exam.truth + 1) % 3)
-    one, other = (examine(SvmLearner(tables, 3), e) for e in (exam, poisoned))
-    assert (one.setting, one.tried) == (other.setting, other.tried)
-    assert np.array_equal(one.answers, other.answers)
-    assert not np.array_equal(one.right, other.right)
-    # while poisoned validation labels do change what is tried
-    codes = exam.codes.copy()
-    codes[exam.pool :] = (codes[exam.pool :] + 1) % 3
-    assert examine(SvmLearner(tables, 3), replace(exam, codes=codes)).tried != one.tried
-
-
-def test_the_choice_of_c_is_that_of_least_mean_validation_error() -> None:
-    exam = exam_of(Budget(per_class=5), count=150)
-    tables = planted(exam, noise=0.7)
-    from dcgan_cli.analysis.probe_svm.svm import fit_svm
-
-    result = examine(SvmLearner(tables, 3), exam)
-    errors: dict[str, float] = {}
-    for setting in result.tried:
-        wrong = 0.0
-        for lesson in exam.choosing:
-            machine = fit_svm(
-                tables.rows(lesson), torch.from_numpy(lesson.codes), float(setting[2:]), classes=3
-            )
-            said = machine.predict(tables.train[exam.pool :]).numpy()
-            wrong += float((said != exam.validation).mean())
-        errors[setting] = wrong / len(exam.choosing)
-    assert result.tried == pytest.approx(errors, abs=0.02)
-    assert result.tried[result.setting] == min(result.tried.values())
-
-
-# -- the grid of C ----------------------------------------------------------------------------
-
-
-def test_the_series_is_the_authors_grid() -> None:
-    assert [strength(place) for place in range(-12, -5)] == [
-        1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2,
-    ]  # fmt: skip
-    assert [strength(place) for place in (-1, 0, 1, 2, 3)] == [0.5, 1, 2, 5, 10]
-
-
-@given(st.integers(WEAKEST, STRONGEST))
-def test_the_grid_widens_until_the_best_is_inside(best: int) -> None:
-    asked: list[int] = []
-
-    def errors(places: Sequence[int]) -> list[float]:
-        asked.extend(places)
-        return [abs(place - best) / 100 for place in places]
-
-    found, tried = choose_place(errors)
-    assert found == best
-    assert len(asked) == len(set(asked)) == len(tried)
-    assert min(tried) < best or best == WEAKEST
-    assert max(tried) > best or best == STRONGEST
-    assert min(tried) >= WEAKEST
-    assert max(tried) <= STRONGEST
-
-
-def test_equal_errors_do_not_widen_the_grid_and_the_simplest_is_chosen() -> None:
-    found, tried = choose_place(lambda places: [0.0] * len(places))
-    assert found == -12
-    assert sorted(tried) == list(range(-12, -5))
 
 
 # -- figures ----------------------------------------------------------------------------------

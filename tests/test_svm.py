@@ -1,10 +1,8 @@
 """The L2-SVM: by hand, against scikit-learn, by both methods, streamed, and refused in one line."""
 
 import warnings
-import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,15 +14,10 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
-from dcgan_cli.analysis.probe_svm import few_rows, squared_hinge, svm
+from dcgan_cli.analysis.probe_svm import svm
 from dcgan_cli.analysis.probe_svm.few_rows import (
-    dual,
-    feasible,
     minimise_few,
-    primal,
     products,
 )
 from dcgan_cli.analysis.probe_svm.squared_hinge import Rows
@@ -413,210 +406,6 @@ class counted_passes:  # noqa: N801  # reads as a verb where it is used
 def test_the_cheaper_method_is_chosen(count: int, width: int, strength: float, few: bool) -> None:
     features = torch.ones(1, 1).expand(count, width)
     assert svm._few(features, 10, [strength]) is few
-
-
-# Larger than memory
-
-
-@pytest.fixture
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(squared_hinge, "_BLOCK", {"cpu": 1000})
-    monkeypatch.setattr(squared_hinge, "_FEWEST_ROWS", 7)
-
-
-def mapped(path: Path, features: Tensor) -> Tensor:
-    np.save(path, features.numpy())
-    return torch.from_numpy(np.load(path, mmap_mode="r+"))
-
-
-@pytest.mark.usefixtures("small_blocks")
-def test_a_mapped_file_gives_the_same_bits(method: str, tmp_path: Path) -> None:
-    features, labels = planted(300, 90, 3)
-    inside = fit_svm(features, labels, 0.01)
-    streamed = fit_svm(mapped(tmp_path / "features.npy", features), labels, 0.01)
-    assert torch.equal(inside.weights, streamed.weights)
-    assert torch.equal(inside.bias, streamed.bias)
-
-
-def test_blocks_change_nothing_but_rounding(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    features, labels = planted(300, 90, 3)
-    whole = fit_svm(features, labels, 0.01, tolerance=1e-9)
-    monkeypatch.setattr(squared_hinge, "_BLOCK", {"cpu": 1000})
-    monkeypatch.setattr(squared_hinge, "_FEWEST_ROWS", 7)
-    blocks = fit_svm(features, labels, 0.01, tolerance=1e-9)
-    assert blocks.objective.numpy() == pytest.approx(whole.objective.numpy(), rel=1e-7)
-    assert torch.allclose(whole.scores(features), blocks.scores(features), atol=1e-3)
-
-
-@pytest.mark.usefixtures("small_blocks")
-def test_every_row_is_read_once_and_few_at_a_time() -> None:
-    rows = Rows(torch.arange(100.0)[:, None] * torch.ones(50), torch.device("cpu"))
-    blocks = list(rows.blocks())
-    assert max(len(block) for _, block in blocks) == 20
-    assert torch.equal(torch.cat([block for _, block in blocks]), rows.features)
-    for place, block in blocks:
-        assert torch.equal(rows.features[place], block)
-
-
-class Peak(TorchDispatchMode):
-    """The most bytes of tensors made while it lasts that were alive at once, on every device."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.most = 0
-        self.known = dict[int, weakref.ref[torch.UntypedStorage]]()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        for leaf in tree_leaves((args, kwargs)):
-            if isinstance(leaf, Tensor):
-                self.meet(leaf.untyped_storage(), 0)
-        result = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, Tensor):
-                self.meet(leaf.untyped_storage(), leaf.untyped_storage().nbytes())
-        return result
-
-    def meet(self, storage: torch.UntypedStorage, size: int) -> None:
-        key = id(storage)
-        if key in self.known and self.known[key]() is storage:
-            return
-
-        def gone(_: object) -> None:
-            self.now -= size
-            del self.known[key]
-
-        self.known[key] = weakref.ref(storage, gone)
-        self.now += size
-        self.most = max(self.most, self.now)
-
-
-def peak_of(features: Tensor, labels: Tensor, strengths: list[float]) -> int:
-    with Peak() as peak:
-        fit_path(features, labels, strengths, classes=10)
-    return peak.most
-
-
-def most_bytes(count: int, width: int, problems: int) -> int:
-    """A bound of what passes take beside the features: nothing grows with count × width."""
-    block = squared_hinge._FEWEST_ROWS * width
-    return 8 * (problems * 10 * (count + width) + 3 * block + 3 * squared_hinge._RANK * width)
-
-
-def test_a_peak_is_counted() -> None:
-    given = torch.ones(1000)
-    with Peak() as peak:
-        kept = given + 1
-        del kept
-        both = [given.view(10, 100) * 2, given.double()]
-    assert len(both) == 2
-    assert peak.most == 12_000
-
-
-@pytest.mark.parametrize(("count", "width"), [(300, 300), (1200, 300), (300, 1200)])
-def test_passes_take_little_memory_beside_the_features(
-    monkeypatch: pytest.MonkeyPatch, count: int, width: int
-) -> None:
-    force(monkeypatch, "passes")
-    # Blocks of the fewest rows, as they are of 28,672 features.
-    assert squared_hinge._BLOCK["cpu"] < squared_hinge._FEWEST_ROWS * 28_672
-    monkeypatch.setattr(squared_hinge, "_BLOCK", {"cpu": 1})
-    # One step with directions of float32, the others with those of float64.
-    monkeypatch.setattr(squared_hinge, "_LEAST", 2)
-    features, labels = planted(count, width, 10)
-    assert peak_of(features, labels, [1e-5, 1e-4]) <= most_bytes(count, width, 20)
-
-
-def test_all_of_cifar_fits_in_12_gb() -> None:
-    """50,000 pictures, the paper's 28,672 features, 10 classes, 7 strengths at once."""
-    assert 4 * 50_000 * 28_672 + most_bytes(50_000, 28_672, 70) < 10e9
-
-
-def test_products_take_five_tables_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    force(monkeypatch, "products")
-    features, labels = planted(600, 200, 10)
-    most = peak_of(features, labels, [1e-4, 0.01])
-    assert most <= 5.5 * 8 * 600**2
-    assert 5.5 * 8 * svm._MOST_PRODUCTS**2 + 4 * svm._MOST_PRODUCTS * 28_672 < 6e9
-
-
-@pytest.mark.parametrize("small", [8, 100, 1000])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_few_rows_reach_the_minimum_from_any_part_of_them(
-    monkeypatch: pytest.MonkeyPatch, small: int, dtype: torch.dtype
-) -> None:
-    """Begun with every row inside, or with what every second row says, over up to five levels."""
-    features, labels = planted(300, 200, 4)
-    labels = labels.sort().values  # every second row is of every class all the same
-    signs = torch.where(labels == torch.arange(4)[:, None], 1.0, -1.0)
-    rows = Rows(features, torch.device("cpu"))
-    monkeypatch.setattr(few_rows, "_SMALL", small)
-    strengths = [1e-2, 1e-4, 1e-6]
-    gram = products(rows, dtype)
-    found = minimise_few(rows, gram, signs.to(dtype), strengths, 1e-7)
-    force(monkeypatch, "passes")
-    expected = fit_path(features, labels, strengths, tolerance=1e-9)
-    for combined, machine, strength in zip(found, expected, strengths, strict=True):
-        least, bound = value_and_bound(rows, combined.double(), signs.double(), strength)
-        assert least.tolist() == pytest.approx(machine.objective.tolist(), rel=1e-6)
-        assert bound.tolist() == pytest.approx(machine.objective.tolist(), rel=1e-6)
-
-
-def value_and_bound(
-    rows: Rows, combined: Tensor, signs: Tensor, strength: float
-) -> tuple[Tensor, Tensor]:
-    """The value at combinations, and what it is nowhere less than; all of float64."""
-    weights, allowed = rows.combine(combined), feasible(combined, signs)
-    least = primal(rows.scores(weights), signs, strength, weights.square().sum(1))
-    return least, dual(allowed, signs, strength, rows.combine(allowed).square().sum(1))
-
-
-def test_products_that_are_wrong_lead_to_the_minimum_all_the_same() -> None:
-    """Only the steps are taken by the products: here each of them goes a tenth astray."""
-    features, labels = planted(300, 200, 4)
-    signs = torch.where(labels == torch.arange(4)[:, None], 1.0, -1.0).double()
-    rows = Rows(features, torch.device("cpu"))
-    gram = products(rows)
-    stream = torch.Generator().manual_seed(0)
-    astray = torch.randn(gram.shape, generator=stream, dtype=gram.dtype)
-    ridge = 1 / (2 * 1e-3)
-    gram += 0.1 * ridge * (astray + astray.t()) / torch.linalg.matrix_norm(astray + astray.t(), 2)
-    (found,) = minimise_few(rows, gram, signs, [1e-3], 1e-10)
-    least, _ = value_and_bound(rows, found, signs, 1e-3)
-    expected = fit_svm(features, labels, 1e-3, tolerance=1e-12).objective
-    assert least.tolist() == pytest.approx(expected.tolist(), rel=1e-8)
-
-
-def test_primal_and_dual_by_hand() -> None:
-    """Two rows, x = 2 and x = −1 (and 1 at the end), y = ±1, C = ½; a = (½, −¼) and its negative."""
-    rows = torch.tensor([[2.0, 1.0], [-1.0, 1.0]], dtype=torch.float64)
-    signs = torch.tensor([[1.0, -1.0], [1.0, -1.0]], dtype=torch.float64)
-    combined = torch.tensor([[0.5, -0.25], [-0.5, 0.25]], dtype=torch.float64)
-    weights = combined @ rows
-    assert weights.tolist() == [[1.25, 0.25], [-1.25, -0.25]]
-    scores, squares = weights @ rows.t(), weights.square().sum(1)
-    # scores 2.75 and −1, on the margin or beyond: no loss; or as far on the wrong side
-    losses = [0, 3.75**2 + 2**2]
-    found = primal(scores, signs, 0.5, squares)
-    assert found.tolist() == pytest.approx([0.8125 + loss / 2 for loss in losses])
-    allowed = feasible(combined, signs)
-    assert allowed.tolist() == [[0.5, -0.25], [0, 0]]
-    squares = (allowed @ rows).square().sum(1)
-    bound = dual(allowed, signs, 0.5, squares)
-    assert bound.tolist() == pytest.approx([0.75 - 0.8125 - 0.3125 / 2, 0])
-
-
-def test_products_of_rows_that_end_in_a_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(few_rows, "_ROWS", 8)
-    monkeypatch.setattr(few_rows, "_COLUMNS", 7)
-    features, _ = planted(30, 50, 2)
-    ended = torch.cat([features, torch.ones(30, 1)], 1).double()
-    for dtype, rounding in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
-        found = products(Rows(features, torch.device("cpu")), dtype)
-        assert found.dtype is dtype
-        assert torch.allclose(found.double(), ended @ ended.t(), rtol=rounding)
-        assert torch.allclose(found, found.t(), rtol=rounding)
 
 
 # Refusals
