@@ -37,6 +37,7 @@ from dcgan_cli.training.trainer import Trainer
 if TYPE_CHECKING:
     import torch
 
+    from dcgan_cli.data.pictures import PictureSet
     from dcgan_cli.data.survey import Survey
 
 DEFAULT_LOSS = "non-saturating"
@@ -132,7 +133,7 @@ class Session:
         model, recipe = self._networks(before, survey)
         asked = self._settings(before)
         settings = self._trusted(asked, model, before)
-        share = share_of(recipe, settings)
+        share_of(recipe, settings)  # refuses what cannot be shared out, before anything is decoded
         self._say_how_shared(settings, recipe)
         side = round(model.size * (RANDOM_CROP_MARGIN if recipe.crop == "random" else 1))
         pictures = prepare_pictures(self.console, source, self.request, side, model.channels)
@@ -141,27 +142,12 @@ class Session:
             refuse_other_pictures(before, data)
         self._same_everywhere(data)
         self.world.begin(settings.device)
-        streamed = isinstance(pictures, StreamedPictures)
-        resident = None if streamed else make_resident(pictures, settings.device)
-        if resident is not None:
-            size = resident.nbytes / 2**20
-            self.console.note(f"all pictures are on {settings.device}: {size:,.0f} MiB")
         about = {"data": data, "training": self._about(before, settings, threads)}
         trainer = Trainer(
             model,
             recipe,
             settings,
-            Batches(
-                pictures,
-                share=share,
-                size=model.size,
-                batch_size=recipe.batch_size,
-                seed=settings.seed,
-                flip=recipe.flip,
-                device=settings.device,
-                look_ahead=settings.device.type != "cpu" or streamed,
-                resident=resident,
-            ),
+            self._batches(pictures, model, recipe, settings),
             folder,
             about,
             policy=self._policy(),
@@ -185,6 +171,27 @@ class Session:
                 display.plan(plan, trainer, self._length(recipe))
         folder.write_config({"model": model.to_dict(), "recipe": recipe.to_dict(), **about})
         return trainer, display
+
+    def _batches(
+        self, pictures: "PictureSet", model: ModelConfig, recipe: Recipe, settings: StepSettings
+    ) -> Batches:
+        """Minibatches, out of pictures that are all on the GPU where they fit there."""
+        device = settings.device
+        streamed = isinstance(pictures, StreamedPictures)
+        resident = None if streamed else make_resident(pictures, device)
+        if resident is not None:
+            self.console.note(f"all pictures are on {device}: {resident.nbytes / 2**20:,.0f} MiB")
+        return Batches(
+            pictures,
+            share=share_of(recipe, settings),
+            size=model.size,
+            batch_size=recipe.batch_size,
+            seed=settings.seed,
+            flip=recipe.flip,
+            device=device,
+            look_ahead=device.type != "cpu" or streamed,
+            resident=resident,
+        )
 
     def _say_how_shared(self, settings: StepSettings, recipe: Recipe) -> None:
         over = "the whole minibatch" if settings.sync_bn else "each process's share (--no-sync-bn)"
