@@ -172,8 +172,7 @@ def test_no_more_neighbours_are_asked_for_than_there_are_labels() -> None:
 
 
 @pytest.fixture(autouse=True)
-def short_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervised, "EPOCHS", 6)
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervised, "PATIENCE", 2)
 
 
@@ -181,7 +180,7 @@ def supervised_exam(budget: Budget) -> tuple[Exam, SupervisedLearner]:
     (train, codes), (test, truth) = stripes(150), stripes(60, seed=1)
     exam = Exam.prepare("abc", codes, truth, budget)
     learner = SupervisedLearner(
-        CONFIG, 3, train, exam.order, exam.pool, test, np.arange(60), trials=3
+        CONFIG, 3, train, exam.order, exam.pool, test, np.arange(60), trials=3, epochs=6
     )
     return exam, learner
 
@@ -212,7 +211,7 @@ def test_the_epochs_are_those_of_the_least_validation_error() -> None:
     lesson, unseen = exam.choosing[0], exam.order[exam.pool :]
     errors = [
         float((learner._answers(network, learner.train, unseen) != exam.validation).mean())
-        for _, network in learner._learn(setting, lesson, supervised.EPOCHS, no_progress)
+        for _, network in learner._learn(setting, lesson, learner.epochs, no_progress)
     ]
     epochs, error = learner._try(setting, lesson, exam.validation, no_progress)
     assert error == errors[epochs - 1]
@@ -231,6 +230,7 @@ def test_it_tells_of_every_minibatch() -> None:
     told.clear()
     chosen.answer(exam.lessons[0])
     epochs = int(chosen.setting.split()[-2])
+    assert epochs <= learner.epochs == 6
     assert told == [(number, len(told)) for number in range(1, len(told) + 1)]
     assert len(told) % epochs == 0
 

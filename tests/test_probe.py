@@ -18,7 +18,6 @@ from dcgan_cli.analysis.features import (
     layer_spans,
     reestimate_on,
 )
-from dcgan_cli.analysis.probe_svm import supervised
 from dcgan_cli.analysis.probe_svm.contenders import CONTROLS, Bench, Labelled, Settings
 from dcgan_cli.analysis.probe_svm.exam import (
     Budget,
@@ -231,18 +230,13 @@ def test_statistics_are_those_of_batches_of_128_that_count_alike() -> None:
 # -- the whole --------------------------------------------------------------------------------
 
 
-@pytest.fixture(autouse=True)
-def short_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervised, "EPOCHS", 3)
-
-
 def bench_of(budget: Budget, **settings: Any) -> Bench:
     (train, codes), (test, truth) = stripes(180), stripes(60, seed=1)
     exam = Exam.prepare(("lying", "standing", "none"), codes, truth, budget)
     labelled = Labelled(train, np.arange(180), codes), Labelled(test, np.arange(60), truth)
     network = discriminator()
     reestimate_on(network, train, exam.order)
-    return Bench(network, *labelled, exam, Settings(centroids=12, trials=2, **settings))
+    return Bench(network, *labelled, exam, Settings(centroids=12, trials=2, epochs=3, **settings))
 
 
 def report_of(budget: Budget, controls: Sequence[str] = CONTROLS, **options: Any) -> Report:

@@ -148,6 +148,12 @@ def probe_svm(
             rich_help_panel=CONTROLS,
         ),
     ] = 8,
+    epochs: Annotated[
+        int,
+        typer.Option(
+            help="Epochs that each of them is trained at most.", min=1, rich_help_panel=CONTROLS
+        ),
+    ] = 60,
     map_: Annotated[
         Path | None,
         typer.Option("--map", help="Draw the features in the plane (UMAP): a PNG, - is stdout."),
@@ -214,7 +220,7 @@ def probe_svm(
     model = load(file)
     taps = _layers(layers)
     layer_spans(model.model, grid, taps)  # refuses what D does not have
-    settings = Settings(grid, taps, centroids, trials, seed, machine)
+    settings = Settings(grid, taps, centroids, trials, epochs, seed, machine)
     learn = _asked(model, train, labels, limit)
     ask = None if test is None else Request(test, labels=test_labels, background=learn.background)
     task = read_task(

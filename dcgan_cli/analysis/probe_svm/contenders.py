@@ -13,7 +13,7 @@ from dcgan_cli.analysis.probe_svm.draws import Rows
 from dcgan_cli.analysis.probe_svm.exam import Codes, Exam, Learner
 from dcgan_cli.analysis.probe_svm.kmeans import KMeans, standardise
 from dcgan_cli.analysis.probe_svm.learners import NeighbourLearner, SvmLearner, Tables
-from dcgan_cli.analysis.probe_svm.supervised import TRIALS, SupervisedLearner
+from dcgan_cli.analysis.probe_svm.supervised import EPOCHS, TRIALS, SupervisedLearner
 from dcgan_cli.data.batches import Gathers
 from dcgan_cli.data.pixels import to_signed
 from dcgan_cli.model.discriminator import Discriminator
@@ -60,13 +60,14 @@ class Settings:
     Attributes:
         grid, layers: as in `features`.
         centroids: of the K-means features.
-        trials: settings that the supervised CNN is tried with.
+        trials, epochs: settings that the supervised CNN is tried with, and how long at most.
     """
 
     grid: int = GRID
     layers: tuple[int, ...] | None = None
     centroids: int = CENTROIDS
     trials: int = TRIALS
+    epochs: int = EPOCHS
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
@@ -93,6 +94,7 @@ class Bench:
                 test=self.test.pictures,
                 asked=self.test.rows,
                 trials=self.settings.trials,
+                epochs=self.settings.epochs,
                 seed=self.settings.seed,
                 device=self.settings.device,
             )

@@ -33,7 +33,8 @@ DRAWS = 10
 """Lessons of the exam that it learns at most: each is a training of its own."""
 
 EPOCHS, PATIENCE = 60, 8
-"""Epochs of a trial at most, and how many in a row may be no better than the best."""
+"""Epochs of a trial at most, where nothing else is said, and how many in a row may be no better than
+the best."""
 
 LEAST_STEPS = 10
 """Updates an epoch at least: few labels are gone through several times."""
@@ -104,6 +105,7 @@ class SupervisedLearner:
         pool: how many of `order` are the pool.
         test, asked: the test pictures, and which of them are asked about.
         trials: settings that are tried.
+        epochs: of a trial at most.
     """
 
     config: ModelConfig
@@ -114,6 +116,7 @@ class SupervisedLearner:
     test: Gathers
     asked: Rows
     trials: int = TRIALS
+    epochs: int = EPOCHS
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
@@ -150,7 +153,7 @@ class SupervisedLearner:
         """How many epochs are best for `setting`, and the validation error after them."""
         best, least = 0, math.inf
         unseen = self.order[self.pool :]
-        for epoch, network in self._learn(setting, lesson, EPOCHS, progress):
+        for epoch, network in self._learn(setting, lesson, self.epochs, progress):
             error = float((self._answers(network, self.train, unseen) != validation).mean())
             if error < least:
                 best, least = epoch, error
