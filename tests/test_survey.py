@@ -18,11 +18,6 @@ from dcgan_cli.data.decode import (
 from dcgan_cli.data.survey import printable, survey
 from dcgan_cli.errors import SourceError
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-    pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning"),
-]
-
 
 class Records:
     """A source of records in memory; an exception among them is raised by reading it."""
