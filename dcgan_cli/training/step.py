@@ -194,7 +194,8 @@ class Updater:
             fake_logits = self.discriminator(fake).float()
         value = loss.discriminator(real_logits, fake_logits)
         objective = value
-        if loss.penalty is not None and given.mix is not None:
+        if loss.penalty is not None:
+            assert given.mix is not None
             penalty = gradient_penalty(self.discriminator, real, fake, given.mix)
             objective = value + loss.penalty * penalty
         objective.backward()
