@@ -4,6 +4,7 @@ Importing PyTorch takes seconds, so one warm parent (this file, run as a script)
 every scenario, and the tests look at what they left. torchrun itself is tried in test_torchrun.py.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -149,9 +150,22 @@ def one_life(work: Work) -> Any:
             world.begin(torch.device("cpu"))
             result = work(world)
         world.leave()
+        deadline = time.monotonic() + 5
+        while living := threads_of_gloo():
+            assert time.monotonic() < deadline, f"{living} live on, and may abort the process"
+            time.sleep(0.01)
     except Exception as error:  # noqa: BLE001  # told to the parent, which judges
         return {"error": str(error), "kind": type(error).__name__}
     return result
+
+
+def threads_of_gloo() -> list[str]:
+    """By name, in this process; none where Linux cannot be asked."""
+    names: list[str] = []
+    for file in Path("/proc/self/task").glob("*/comm"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # ended meanwhile
+            names.append(file.read_text().strip())
+    return [name for name in names if "gloo" in name]
 
 
 # Scenarios: each is run in the warm parent and returns what its tests need to know.

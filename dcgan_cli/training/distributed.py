@@ -128,6 +128,9 @@ class Ranks(World):
     def leave(self) -> None:
         """As World.leave."""
         self.agree(0)
+        # Nobody may hold a group any more: its thread would live on, and let go of a tensor while the
+        # interpreter ends, which aborts the process (pytorch#179291).
+        self._deciding = self._computing = None
         dist.destroy_process_group()
 
     def share(self, batch_size: int) -> slice:
