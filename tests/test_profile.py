@@ -8,6 +8,8 @@ import pytest
 import tiny
 import torch
 from test_cli import dcgan, one_line
+from torch.autograd import DeviceType
+from torch.autograd.profiler_util import FunctionEvent
 
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
@@ -51,7 +53,7 @@ def test_kinds_make_up_the_step_and_name_what_it_does(tmp_path: Path) -> None:
     with tiny.trainer(tmp_path) as trainer:
         before = trainer.step
         report = profile_steps(trainer, steps=3)
-        assert trainer.step == before + profile.WARM_UP + 1 + 2 * 3
+        assert trainer.step == before + profile.WARM_UP + 2 + 2 * 3
         assert list(tmp_path.rglob("*.pt")) == [], "nothing was written"
     kinds, dearest = report.tables
     shares = {row[0]: int(str(row[2]).rstrip("%")) for row in kinds.rows}
@@ -62,6 +64,18 @@ def test_kinds_make_up_the_step_and_name_what_it_does(tmp_path: Path) -> None:
     calls = {row[0]: row[3] for row in kinds.rows}
     assert calls["minibatch"] == 1
     assert 0 < len(dearest.rows) <= profile.DEAREST
+
+
+def test_what_a_gpu_does_is_counted_once() -> None:
+    """PyTorch lists an operation, whose time on the GPU is that of its kernels, and the kernels too."""
+    options: dict[str, Any] = {"thread": 1, "start_us": 0, "end_us": 9, "use_device": "cuda"}
+    convolution = FunctionEvent(id=1, name="aten::conv2d", **options)
+    convolution.append_kernel("sgemm", 0, 3000)
+    kernel = FunctionEvent(id=2, name="sgemm", device_type=DeviceType.CUDA, **options)
+    span = FunctionEvent(id=3, name="minibatch", device_type=DeviceType.CUDA, **options)
+    operations = profile._operations([convolution, kernel, span])
+    kinds = profile._by_kind(operations, torch.device("cuda"), steps=2)
+    assert {kind: share.seconds for kind, share in kinds.items()} == {"convolution": 0.0015}
 
 
 def test_the_command_says_it_all_and_writes_nothing(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ what it was given then. What needs a card is marked.
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,14 @@ import torch
 from test_cli import dcgan
 from torch import Tensor, nn
 
+from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.training_display import Display
+from dcgan_cli.data.batches import Batches
+from dcgan_cli.data.resident import copy_to
+from dcgan_cli.model.config import PRESETS, with_options
 from dcgan_cli.runtime import send
 from dcgan_cli.training import step
+from dcgan_cli.training.events import Length, NotRecorded
 from dcgan_cli.training.losses import LOSSES
 from dcgan_cli.training.recording import WARM_UP, Given, RecordedUpdate
 from dcgan_cli.training.step import FIGURES, Updater
@@ -185,6 +192,26 @@ def test_what_cannot_be_recorded_is_not(far: bool) -> None:
     assert same(plain, recorded)
 
 
+def test_a_run_says_once_that_its_steps_are_not_recorded(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Refuses(Replays):
+        def record(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
+            raise RuntimeError("out of memory\nTried to allocate")
+
+    with tiny.trainer(tmp_path) as trainer:
+        record(trainer.updater, Refuses(trainer.updater))
+        display = Display(Console(), trainer.folder, "small", tensorboard=False)
+        events = list(trainer.run(Length(steps=WARM_UP + 4)))
+        trainer.updater.rates_changed()
+        events = [*events[:-1], *trainer.run(Length(steps=3 * WARM_UP))]
+        display.follow(iter(events))
+    told = [event for event in events if isinstance(event, NotRecorded)]
+    assert told == [NotRecorded(WARM_UP + 1, "out of memory")]
+    said = capfd.readouterr().err
+    assert said.count("steps are not recorded on this GPU: out of memory; slower\n") == 1
+
+
 def test_a_run_that_is_unwell_speaks_neither_for_nor_against_a_recording() -> None:
     recorded = make()
     recorder = Replays(recorded)
@@ -289,22 +316,77 @@ def test_cuda_graphs_lead_where_plain_steps_do(
     start = make(loss, updates, d_steps=2)
     device = torch.device("cuda")
     plain, recorded = (
-        make(loss, updates, d_steps=2, device=device, precision=precision) for _ in range(2)
+        make(loss, updates, d_steps=2, ema=0.9, device=device, precision=precision)
+        for _ in range(2)
     )
     plain.recorded = None
     assert recorded.recorded is not None
-    for attempt in range(2):
+    adams = [(updater, (updater.g_optimiser, updater.d_optimiser)) for updater in (plain, recorded)]
+    for change in ("none", "rate", "moments elsewhere"):
+        for updater, pair in adams:
+            if change == "rate":  # as a rollback does
+                for optimiser in pair:
+                    optimiser.param_groups[0]["lr"] = 1e-3
+                updater.rates_changed()
+            elif change == "moments elsewhere":  # as what goes on from a file does
+                updater.load_optimisers(*(deepcopy(adam.state_dict()) for adam in pair))
         for number in range(WARM_UP + 5):
-            one = plain.step(number, attempt, on_card(number))
-            other = recorded.step(number, attempt, on_card(number))
+            one = plain.step(number, 0, on_card(number))
+            other = recorded.step(number, 0, on_card(number))
             torch.testing.assert_close(other[:5], one[:5], rtol=0.02, atol=0.01)
         assert recorded.recorded.fault is None
         assert recorded.recorded._replay is not None
         assert strayed(plain, recorded, start) < 0.1
-        for updater in (plain, recorded):  # as a rollback does
-            for optimiser in (updater.g_optimiser, updater.d_optimiser):
-                optimiser.param_groups[0]["lr"] = 1e-3
-            updater.rates_changed()
+
+
+@pytest.mark.cuda
+@needs_card
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_networks_of_real_size_are_recorded_and_never_wait(precision: torch.dtype) -> None:
+    """As `dcgan train` makes a step: pictures cut on the card, or sent from pinned memory."""
+    device = torch.device("cuda")
+    model, recipe = with_options(PRESETS["tutorial"], {"size": 64, "batch_size": 128})
+    updater = Updater(model, recipe, tiny.settings(device=device, precision=precision, ema=0.99))
+    noise = tiny.Noise(300, 72, 3)
+    options: dict[str, Any] = {"size": 64, "batch_size": 128, "seed": 0, "flip": True}
+    sources = [
+        Batches(noise, **options, device=device, resident=copy_to(noise, device)),
+        Batches(noise, **options, device=device),
+    ]
+    assert updater.recorded is not None
+    for number in range(WARM_UP + 2):
+        updater.step(number, 0, lambda j: sources[j % 2].get((0, j)))
+    assert updater.recorded.fault is None
+    assert updater.recorded._replay is not None
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for number in range(10):
+            for source in sources:
+                updater.step(number, 1, lambda j: source.get((number, j)))  # noqa: B023
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    for source in sources:
+        source.close()
+
+
+@pytest.mark.cuda
+@needs_card
+def test_minibatches_on_the_card_are_those_of_the_cpu() -> None:
+    device = torch.device("cuda")
+    noise = tiny.Noise(50, 20, 3)
+    options: dict[str, Any] = {"size": 16, "batch_size": 16, "seed": 3, "flip": True}
+    sources = [
+        Batches(noise, **options, look_ahead=False),
+        Batches(noise, **options, device=device),
+        Batches(noise, **options, device=device, resident=copy_to(noise, device)),
+    ]
+    for epoch in range(3):
+        for j in range(3):
+            there = (epoch, j + 1) if j < 2 else (epoch + 1, 0)
+            plain, *others = (source.get((epoch, j), there).cpu() for source in sources)
+            assert all(torch.equal(plain, other) for other in others)
+    for source in sources:
+        source.close()
 
 
 @pytest.mark.cuda

@@ -16,7 +16,15 @@ from dcgan_cli.render.curves import encode_curves
 from dcgan_cli.render.png import encode_sheet
 from dcgan_cli.render.terminal import plain_table
 from dcgan_cli.report import Pictures, Provenance, Sheet
-from dcgan_cli.training.events import EpochDone, Event, Finished, Length, Progress, Unwell
+from dcgan_cli.training.events import (
+    EpochDone,
+    Event,
+    Finished,
+    Length,
+    NotRecorded,
+    Progress,
+    Unwell,
+)
 from dcgan_cli.training.plan import Plan
 from dcgan_cli.training.run import RunFolder
 from dcgan_cli.training.trainer import Trainer
@@ -64,7 +72,7 @@ class Display:
             f"{_duration(seconds)} to go, Ctrl-C saves and leaves"
         )
         if plan.fault is not None:
-            self.console.note(f"steps are not recorded on this GPU: {plan.fault}; slower")
+            self._not_recorded(plan.fault)
         if plan.hints:
             self.console.note(f"faster with: {'; '.join(plan.hints)}")
 
@@ -85,9 +93,14 @@ class Display:
                 case Unwell():
                     self._health = f"{event.ailment.name}: {event.ailment.sign}"
                     self.console.note(f"step {event.step:,}: {self._health}; {event.action}")
+                case NotRecorded():
+                    self._not_recorded(event.fault)
                 case Finished():
                     return event
         raise AssertionError("a run ends with Finished")
+
+    def _not_recorded(self, fault: str) -> None:
+        self.console.note(f"steps are not recorded on this GPU: {fault}; slower")
 
     def _progress(self, event: Progress) -> None:
         if self.board is not None:

@@ -3,6 +3,8 @@
 No layer has a bias: batch norm's shift does that work, and the authors use none elsewhere either.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 
@@ -63,6 +65,12 @@ class Project(nn.Module):
             maps = self.norm(maps)
             return maps.unflatten(1, self.shape)
         return self.norm(maps.unflatten(1, self.shape))
+
+
+def tensors_of(network: nn.Module) -> Iterator[torch.Tensor]:
+    """Weights, statistics and counters of `network`, the same ones in the same order every time."""
+    yield from network.parameters()
+    yield from network.buffers()
 
 
 @torch.no_grad()

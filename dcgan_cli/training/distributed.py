@@ -10,7 +10,7 @@ closes its connections, and whoever waits for it then fails at once.
 """
 
 import os
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar, cast
@@ -22,6 +22,7 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from dcgan_cli.errors import DcganError, UsageError
+from dcgan_cli.model.layers import tensors_of
 
 PREPARATION = timedelta(days=2)
 """How long ranks wait for one that still decodes its pictures."""
@@ -176,7 +177,7 @@ class Ranks(World):
     def copy_first(self, network: nn.Module) -> None:
         """As World.copy_first."""
         with self._together():
-            for tensor in _tensors(network):
+            for tensor in tensors_of(network):
                 dist.broadcast(tensor, 0, group=self._computing)
 
     def sum_(self, tensor: Tensor) -> Tensor:
@@ -230,11 +231,6 @@ class _Mean(torch.autograd.Function):
 def _new_group(backend: str) -> "dist.ProcessGroup":
     """All ranks once more, who now wait for each other no longer than PATIENCE."""
     return cast(dist.ProcessGroup, dist.new_group(backend=backend, timeout=PATIENCE))
-
-
-def _tensors(network: nn.Module) -> Iterable[Tensor]:
-    yield from network.parameters()
-    yield from network.buffers()
 
 
 def join() -> World:

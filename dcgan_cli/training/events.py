@@ -57,6 +57,14 @@ class Unwell:
 
 
 @dataclass(frozen=True)
+class NotRecorded:
+    """From `step` on steps are made launch by launch: they cannot be recorded, because of `fault`."""
+
+    step: int
+    fault: str
+
+
+@dataclass(frozen=True)
 class Finished:
     """The run has reached its length, or was asked to stop by signal number `signal`."""
 
@@ -69,7 +77,7 @@ class Finished:
     signal: int | None
 
 
-Event = Progress | EpochDone | Unwell | Finished
+Event = Progress | EpochDone | Unwell | NotRecorded | Finished
 
 
 class Clock:

@@ -4,14 +4,14 @@ import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.profiler_util import EventList, FunctionEvent
+from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, record_function
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -75,7 +75,9 @@ def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
     for _ in range(WARM_UP):
         _step(trainer)
     seconds = _timed(device, lambda: [_step(trainer) for _ in range(steps)]) / steps
+    fault = None if trainer.updater.recorded is None else trainer.updater.recorded.fault
     trainer.updater.recorded = None
+    _step(trainer)  # launch by launch it needs memory anew
     activities = [ProfilerActivity.CPU]
     if device.type == "cuda":
         activities.append(ProfilerActivity.CUDA)
@@ -84,8 +86,7 @@ def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
         torch.profiler.profile(activities=activities, record_shapes=True) as profiler,
     ):
         profiled = _timed(device, lambda: [_step(trainer) for _ in range(steps)]) / steps
-    events = profiler.events() or EventList([])
-    kinds = _by_kind(events, device, steps)
+    kinds = _by_kind(_operations(profiler.events() or ()), device, steps)
     known = sum(share.seconds for share in kinds.values())
     if profiled > known:
         kinds["Python and waiting"] = _Share(profiled - known, 0)
@@ -110,8 +111,10 @@ def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
         f"{rate / possible:.0%} of what a large matrix product reaches here "
         f"({possible / 1e9:,.0f} GFLOP/s)"
     )
-    tables = (_kinds_table(kinds), _dearest_table(profiler.key_averages(True), device, steps))
-    return Report("Profile", facts, tables=tables, notes=(note,))
+    notes = (note,) if fault is None else (note, f"steps are not recorded on this GPU: {fault}")
+    dearest = _operations(profiler.key_averages(True))
+    tables = (_kinds_table(kinds), _dearest_table(dearest, device, steps))
+    return Report("Profile", facts, tables=tables, notes=notes)
 
 
 def _step(trainer: Trainer) -> Tensor:
@@ -152,7 +155,14 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _by_kind(events: EventList, device: torch.device, steps: int) -> dict[str, _Share]:
+def _operations(events: Iterable[Any]) -> list[Any]:
+    """Those of `events` that are operations, whose kernels on a GPU are listed once more beside them."""
+    return [event for event in events if event.device_type.name == "CPU"]
+
+
+def _by_kind(
+    events: Iterable[FunctionEvent], device: torch.device, steps: int
+) -> dict[str, _Share]:
     """Seconds a step of every kind of work, the longest first."""
     seconds, calls = defaultdict[str, float](float), defaultdict[str, int](int)
     for event in events:
@@ -205,7 +215,7 @@ def _kinds_table(kinds: dict[str, _Share]) -> Table:
     return Table("Where a step's time goes", ("work", "ms", "share", "calls"), rows)
 
 
-def _dearest_table(events: EventList, device: torch.device, steps: int) -> Table:
+def _dearest_table(events: Iterable[Any], device: torch.device, steps: int) -> Table:
     """The operations, told apart by the shapes they are given, that take the longest."""
     dearest = sorted(events, key=lambda event: -_own_time(event, device))[:DEAREST]
     rows = [

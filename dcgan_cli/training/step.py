@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.config import ModelConfig, Recipe
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import draw
-from dcgan_cli.model.layers import initialise
+from dcgan_cli.model.layers import initialise, tensors_of
 from dcgan_cli.runtime import autocast, numpy_stream, send, torch_stream
 from dcgan_cli.training.batch_norm import synchronise
 from dcgan_cli.training.distributed import World
@@ -247,12 +248,11 @@ class Updater:
         picture of the initial weights for thousands of steps.
         """
         decay = min(self.settings.ema or 0.0, (1 + number) / (10 + number))
-        state = self.generator.state_dict()
-        for name, value in average.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(state[name], 1 - decay)
-            else:
-                value.copy_(state[name])
+        numbers, counters = _by_kind(average)
+        latest_numbers, latest_counters = _by_kind(self.generator)
+        get_ema_multi_avg_fn(decay)(numbers, latest_numbers, number)
+        for counter, latest in zip(counters, latest_counters, strict=True):
+            counter.copy_(latest)
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
         return torch.optim.Adam(
@@ -272,8 +272,7 @@ class Updater:
     def _state(self) -> Iterator[Tensor]:
         """Every tensor that an update changes."""
         for network in (self.generator, self.discriminator):
-            yield from network.parameters()
-            yield from network.buffers()
+            yield from tensors_of(network)
         for optimiser in (self.g_optimiser, self.d_optimiser):
             for moments in optimiser.state.values():
                 yield from moments.values()
@@ -288,6 +287,13 @@ def share_of(recipe: Recipe, settings: StepSettings) -> slice:
             f"{settings.world.size} processes; type {2 * settings.world.size}, or --sync-bn"
         )
     return share
+
+
+def _by_kind(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """Weights and statistics of `network`; and the counters of its minibatches."""
+    numbers = [tensor for tensor in tensors_of(network) if tensor.is_floating_point()]
+    counters = [tensor for tensor in tensors_of(network) if not tensor.is_floating_point()]
+    return numbers, counters
 
 
 def gradient_norm(network: nn.Module) -> Tensor:

@@ -31,6 +31,7 @@ from dcgan_cli.training.events import (
     Event,
     Finished,
     Length,
+    NotRecorded,
     Policy,
     Progress,
     Unwell,
@@ -166,7 +167,8 @@ class Trainer:
             self._save(self.folder.last)  # from here on there is always something to go back to
         (over,) = self.world.agree(self._is_over(last_step, length.minutes, clock))
         while not over:
-            self._advance()
+            if (fault := self._advance()) is not None:
+                yield NotRecorded(self.step, fault)
             self.seconds = clock.seconds()
             epoch_done = self._is_finished()
             look = epoch_done or self.step % DIVERSITY_EVERY == 0
@@ -234,11 +236,14 @@ class Trainer:
         together = math.ceil(SHORT / self.steps_per_epoch)
         return rest == 0 and (number <= FIRST_EPOCHS or number % together == 0)
 
-    def _advance(self) -> None:
-        """Make one step."""
+    def _advance(self) -> str | None:
+        """Make one step; why no further one will be recorded, where that turned out in this one."""
+        recorded = self.updater.recorded
+        before = recorded and recorded.fault
         figures = self.updater.step(self.step, self.attempt, self.minibatch)
         self._pending.append(figures)
         self.step += 1
+        return recorded.fault if recorded is not None and before is None else None
 
     def minibatch(self, j: int) -> Tensor:
         """Minibatch `j` of this step; the one after it is being prepared meanwhile."""
