@@ -53,7 +53,7 @@ def test_kinds_make_up_the_step_and_name_what_it_does(tmp_path: Path) -> None:
     with tiny.trainer(tmp_path) as trainer:
         before = trainer.step
         report = profile_steps(trainer, steps=3)
-        assert trainer.step == before + profile.WARM_UP + 2 + 2 * 3
+        assert trainer.step == before + profile.WARM_UP + 1 + 2 * 3
         assert list(tmp_path.rglob("*.pt")) == [], "nothing was written"
     kinds, dearest = report.tables
     shares = {row[0]: int(str(row[2]).rstrip("%")) for row in kinds.rows}

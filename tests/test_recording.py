@@ -29,6 +29,7 @@ from dcgan_cli.runtime import send
 from dcgan_cli.training import step
 from dcgan_cli.training.events import Length, NotRecorded
 from dcgan_cli.training.losses import LOSSES
+from dcgan_cli.training.profile import profile_steps
 from dcgan_cli.training.recording import WARM_UP, Given, RecordedUpdate
 from dcgan_cli.training.step import FIGURES, Updater
 
@@ -164,7 +165,7 @@ def test_a_recording_that_leads_elsewhere_is_dropped(damage: str) -> None:
         figures = recorded.step(number, 0, pictures(number))
         assert torch.equal(figures, plain.step(number, 0, pictures(number)))
     assert state.fault is not None
-    assert state.fault.startswith("its numbers are off by")
+    assert state.fault.startswith("the recording's numbers are off by")
     assert same(plain, recorded), "the step on which it was tried counts, once"
 
 
@@ -184,7 +185,7 @@ def test_what_cannot_be_recorded_is_not(far: bool) -> None:
 
     recorder = Refuses(recorded)
     state = record(recorded, recorder)
-    for number in range(WARM_UP + 3):
+    for number in range(3 * (WARM_UP + 1)):
         recorded.step(number, 0, pictures(number))
         plain.step(number, 0, pictures(number))
     assert state.fault == "operation not permitted when stream is capturing"
@@ -197,17 +198,21 @@ def test_a_run_says_once_that_its_steps_are_not_recorded(
 ) -> None:
     class Refuses(Replays):
         def record(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
+            self.recordings += 1
             raise RuntimeError("out of memory\nTried to allocate")
 
     with tiny.trainer(tmp_path) as trainer:
-        record(trainer.updater, Refuses(trainer.updater))
+        recorder = Refuses(trainer.updater)
+        record(trainer.updater, recorder)
         display = Display(Console(), trainer.folder, "small", tensorboard=False)
-        events = list(trainer.run(Length(steps=WARM_UP + 4)))
+        events = list(trainer.run(Length(steps=3 * (WARM_UP + 1))))
         trainer.updater.rates_changed()
-        events = [*events[:-1], *trainer.run(Length(steps=3 * WARM_UP))]
+        events = [*events[:-1], *trainer.run(Length(steps=6 * (WARM_UP + 1)))]
         display.follow(iter(events))
-    told = [event for event in events if isinstance(event, NotRecorded)]
-    assert told == [NotRecorded(WARM_UP + 1, "out of memory")]
+        notes = profile_steps(trainer, steps=1).notes
+    assert recorder.recordings == 1
+    assert [e for e in events if isinstance(e, NotRecorded)] == [NotRecorded("out of memory")]
+    assert notes[1:] == ("steps are not recorded on this GPU: out of memory; slower",)
     said = capfd.readouterr().err
     assert said.count("steps are not recorded on this GPU: out of memory; slower\n") == 1
 
@@ -296,7 +301,8 @@ def strayed(one: Updater, other: Updater, start: Updater) -> float:
     """How far weights of two that began as `start` are apart, as a share of the way of the first."""
     shares = [
         float((theirs - ours).norm() / (ours - past.to(ours.device)).norm())
-        for network in ("generator", "discriminator")
+        for network in ("generator", "discriminator", "average")
+        if getattr(start, network) is not None
         for ours, theirs, past in zip(
             *(list(getattr(updater, network).parameters()) for updater in (one, other, start)),
             strict=True,
@@ -313,7 +319,7 @@ def strayed(one: Updater, other: Updater, start: Updater) -> float:
 def test_cuda_graphs_lead_where_plain_steps_do(
     loss: str, updates: str, precision: torch.dtype
 ) -> None:
-    start = make(loss, updates, d_steps=2)
+    start = make(loss, updates, d_steps=2, ema=0.9)
     device = torch.device("cuda")
     plain, recorded = (
         make(loss, updates, d_steps=2, ema=0.9, device=device, precision=precision)
@@ -355,7 +361,7 @@ def test_networks_of_real_size_are_recorded_and_never_wait(precision: torch.dtyp
     ]
     assert updater.recorded is not None
     for number in range(WARM_UP + 2):
-        updater.step(number, 0, lambda j: sources[j % 2].get((0, j)))
+        updater.step(number, 0, lambda j: sources[number % 2].get((0, j)))  # noqa: B023
     assert updater.recorded.fault is None
     assert updater.recorded._replay is not None
     torch.cuda.set_sync_debug_mode("error")

@@ -79,7 +79,7 @@ class Session:
 
     def train(self) -> int:
         """Train until the end that was asked for or a signal; returns the exit code."""
-        with self.world.naming_errors():
+        with self.world.working():
             self._check_options()
             path = self._path()
             kind = RunFolder if self.world.leads else OthersFolder
@@ -88,14 +88,13 @@ class Session:
                     lambda: earlier_state(folder, self.resume, self.overwrite)
                 )
                 end = self._train(folder, before)
-            self.world.leave()
         return self._conclude(end, folder)
 
     def time_steps(self) -> None:
         """Say where the time of a step of this run would go; writes no file."""
         from dcgan_cli.training.profile import profile_steps
 
-        with self.world.naming_errors():
+        with self.world.working():
             self._check_options()
             path = self._path()
             with OthersFolder(path) as folder:
@@ -105,7 +104,6 @@ class Session:
                     report = profile_steps(trainer)
                 finally:
                     trainer.batches.close()
-            self.world.leave()
         if self.world.leads:
             conclude(self.console, report, out=None, json=self.json)
 

@@ -26,6 +26,7 @@ from dcgan_cli.training.events import (
     Unwell,
 )
 from dcgan_cli.training.plan import Plan
+from dcgan_cli.training.recording import not_recorded
 from dcgan_cli.training.run import RunFolder
 from dcgan_cli.training.trainer import Trainer
 
@@ -72,7 +73,7 @@ class Display:
             f"{_duration(seconds)} to go, Ctrl-C saves and leaves"
         )
         if plan.fault is not None:
-            self._not_recorded(plan.fault)
+            self.console.note(not_recorded(plan.fault))
         if plan.hints:
             self.console.note(f"faster with: {'; '.join(plan.hints)}")
 
@@ -94,13 +95,10 @@ class Display:
                     self._health = f"{event.ailment.name}: {event.ailment.sign}"
                     self.console.note(f"step {event.step:,}: {self._health}; {event.action}")
                 case NotRecorded():
-                    self._not_recorded(event.fault)
+                    self.console.note(not_recorded(event.fault))
                 case Finished():
                     return event
         raise AssertionError("a run ends with Finished")
-
-    def _not_recorded(self, fault: str) -> None:
-        self.console.note(f"steps are not recorded on this GPU: {fault}; slower")
 
     def _progress(self, event: Progress) -> None:
         if self.board is not None:

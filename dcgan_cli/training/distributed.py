@@ -82,12 +82,12 @@ class World:
     def begin(self, device: torch.device) -> None:
         """Wait until every rank has its pictures, then be ready to work on `device`."""
 
-    def leave(self) -> None:
-        """Wait until every rank has done its work; nothing may be agreed afterwards."""
-
     @contextmanager
-    def naming_errors(self) -> Generator[None]:
-        """In the block, errors say which rank met them."""
+    def working(self) -> Generator[None]:
+        """All that ranks do together: errors say which rank met them, and none leaves before all did.
+
+        Nothing may be agreed afterwards.
+        """
         yield
 
 
@@ -125,14 +125,6 @@ class Ranks(World):
             if device.type == "cuda":
                 torch.cuda.set_device(device)
                 self._computing = _new_group("nccl")
-
-    def leave(self) -> None:
-        """As World.leave."""
-        self.agree(0)
-        # Nobody may hold a group any more: its thread would live on, and let go of a tensor while the
-        # interpreter ends, which aborts the process (pytorch#179291).
-        self._deciding = self._computing = None
-        dist.destroy_process_group()
 
     def share(self, batch_size: int) -> slice:
         """As World.share."""
@@ -187,10 +179,13 @@ class Ranks(World):
         return tensor
 
     @contextmanager
-    def naming_errors(self) -> Generator[None]:
-        """As World.naming_errors."""
+    def working(self) -> Generator[None]:
+        """As World.working."""
+        done = False
         try:
             yield
+            self.agree(0)
+            done = True
         except DcganError as error:
             raise type(error)(f"rank {self.rank} of {self.size}: {error}") from error
         except MemoryError:
@@ -198,6 +193,19 @@ class Ranks(World):
         except Exception as error:
             text = f"rank {self.rank} of {self.size}: {type(error).__name__}: {error}"
             raise RuntimeError(text) from error
+        finally:
+            # nccl would wait for what a lost process never answers
+            if done or self._computing is self._deciding:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        """End the threads of gloo, which nobody may hold a group for.
+
+        One that lived on might let go of a tensor while the interpreter ends, which aborts the
+        process (pytorch#179291).
+        """
+        self._deciding = self._computing = None
+        dist.destroy_process_group()
 
     @contextmanager
     def _together(self) -> Generator[None]:

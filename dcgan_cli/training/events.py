@@ -58,9 +58,8 @@ class Unwell:
 
 @dataclass(frozen=True)
 class NotRecorded:
-    """From `step` on steps are made launch by launch: they cannot be recorded, because of `fault`."""
+    """Steps cannot be recorded on this GPU, because of `fault`: they are made launch by launch."""
 
-    step: int
     fault: str
 
 

@@ -77,7 +77,8 @@ def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
     seconds = _timed(device, lambda: [_step(trainer) for _ in range(steps)]) / steps
     fault = None if trainer.updater.recorded is None else trainer.updater.recorded.fault
     trainer.updater.recorded = None
-    _step(trainer)  # launch by launch it needs memory anew
+    if device.type == "cuda":
+        _step(trainer)  # the memory went with the recording: it is had anew before the profile
     activities = [ProfilerActivity.CPU]
     if device.type == "cuda":
         activities.append(ProfilerActivity.CUDA)
@@ -111,7 +112,7 @@ def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
         f"{rate / possible:.0%} of what a large matrix product reaches here "
         f"({possible / 1e9:,.0f} GFLOP/s)"
     )
-    notes = (note,) if fault is None else (note, f"steps are not recorded on this GPU: {fault}")
+    notes = (note,) if fault is None else (note, recording.not_recorded(fault))
     dearest = _operations(profiler.key_averages(True))
     tables = (_kinds_table(kinds), _dearest_table(dearest, device, steps))
     return Report("Profile", facts, tables=tables, notes=notes)

@@ -41,6 +41,11 @@ Update = Callable[[Iterable[Given]], Tensor]
 """Makes a step of what it is given; returns its figures, and never waits for the device."""
 
 
+def not_recorded(fault: str) -> str:
+    """What to say where a fault speaks against recording."""
+    return f"steps are not recorded on this GPU: {fault}; slower"
+
+
 class Recorder(Protocol):
     """What records launches."""
 
@@ -140,7 +145,7 @@ class RecordedUpdate:
             nothing = torch.zeros_like(expected)
             error = _error([found, *self._state()], [expected, *after], [nothing, *before])
             if error > ERROR:
-                self.fault = f"its numbers are off by {error:.0%}"
+                self.fault = f"the recording's numbers are off by {error:.0%}"
         except RuntimeError as error:
             self.fault = _first_line(error)
         if self.fault is not None:

@@ -248,11 +248,11 @@ class Updater:
         picture of the initial weights for thousands of steps.
         """
         decay = min(self.settings.ema or 0.0, (1 + number) / (10 + number))
-        numbers, counters = _by_kind(average)
-        latest_numbers, latest_counters = _by_kind(self.generator)
-        get_ema_multi_avg_fn(decay)(numbers, latest_numbers, number)
-        for counter, latest in zip(counters, latest_counters, strict=True):
-            counter.copy_(latest)
+        averaged, counters = _averaged_and_counted(average)
+        latest, latest_counters = _averaged_and_counted(self.generator)
+        get_ema_multi_avg_fn(decay)(averaged, latest, None)
+        for counter, value in zip(counters, latest_counters, strict=True):
+            counter.copy_(value)
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
         return torch.optim.Adam(
@@ -289,11 +289,11 @@ def share_of(recipe: Recipe, settings: StepSettings) -> slice:
     return share
 
 
-def _by_kind(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+def _averaged_and_counted(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
     """Weights and statistics of `network`; and the counters of its minibatches."""
-    numbers = [tensor for tensor in tensors_of(network) if tensor.is_floating_point()]
+    averaged = [tensor for tensor in tensors_of(network) if tensor.is_floating_point()]
     counters = [tensor for tensor in tensors_of(network) if not tensor.is_floating_point()]
-    return numbers, counters
+    return averaged, counters
 
 
 def gradient_norm(network: nn.Module) -> Tensor:

@@ -168,7 +168,7 @@ class Trainer:
         (over,) = self.world.agree(self._is_over(last_step, length.minutes, clock))
         while not over:
             if (fault := self._advance()) is not None:
-                yield NotRecorded(self.step, fault)
+                yield NotRecorded(fault)
             self.seconds = clock.seconds()
             epoch_done = self._is_finished()
             look = epoch_done or self.step % DIVERSITY_EVERY == 0
@@ -237,7 +237,7 @@ class Trainer:
         return rest == 0 and (number <= FIRST_EPOCHS or number % together == 0)
 
     def _advance(self) -> str | None:
-        """Make one step; why no further one will be recorded, where that turned out in this one."""
+        """Make one step. Returns why steps cannot be recorded, where this one showed it."""
         recorded = self.updater.recorded
         before = recorded and recorded.fault
         figures = self.updater.step(self.step, self.attempt, self.minibatch)
