@@ -77,10 +77,9 @@ def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
     seconds = _timed(device, lambda: [_step(trainer) for _ in range(steps)]) / steps
     fault = None if trainer.updater.recorded is None else trainer.updater.recorded.fault
     trainer.updater.recorded = None
-    if device.type == "cuda":
-        _step(trainer)  # the memory went with the recording: it is had anew before the profile
     activities = [ProfilerActivity.CPU]
     if device.type == "cuda":
+        _step(trainer)  # the memory went with the recording: it is had anew before the profile
         activities.append(ProfilerActivity.CUDA)
     with (
         _without_its_log(),
