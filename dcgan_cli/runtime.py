@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dcgan_cli.cores import allowed_cores, busy_cores, free_threads
 from dcgan_cli.errors import UsageError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -63,12 +64,21 @@ def _own_device(name: str, local_rank: int) -> str:
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
     """float32 or bfloat16 for the networks' arithmetic; weights are always kept in float32.
 
-    `auto` takes bfloat16 on CUDA devices that have it and float32 elsewhere.
+    `auto` takes bfloat16 on CUDA devices that have it and on CPUs that multiply it in matrix units
+    (AMX), and float32 elsewhere.
     """
     if name not in PRECISIONS:
         raise UsageError(f"--precision {name}: expected one of {', '.join(PRECISIONS)}")
-    fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.bfloat16 if name == "bf16" or (name == "auto" and fast) else torch.float32
+    if name == "auto":
+        return torch.bfloat16 if _is_fast_in_bf16(device) else torch.float32
+    return torch.bfloat16 if name == "bf16" else torch.float32
+
+
+def _is_fast_in_bf16(device: torch.device) -> bool:
+    """Whether `device` has units for bfloat16 that are many times faster than those for float32."""
+    if device.type == "cpu":
+        return torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage]
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
 
 
 def precision_name(precision: torch.dtype) -> str:
@@ -95,16 +105,18 @@ def send(array: NDArray[Any], device: torch.device) -> torch.Tensor:
     return pinned(array, device).to(device, non_blocking=True)
 
 
-def use_threads(count: int | None, processes: int = 1) -> int:
+def use_threads(count: int | None, processes: int = 1, *, heed_others: bool = False) -> int:
     """Give PyTorch `count` CPU threads, or as many as this process may use; returns the number.
 
-    CPUs are divided among `processes` that work side by side on this machine. A container or `taskset` may grant fewer CPUs than the machine has; more threads than CPUs make
-    OpenMP programs many times slower.
+    Cores are divided among `processes` that work side by side on this machine. More threads than
+    cores make OpenMP programs many times slower. With `heed_others`, a single process leaves other
+    programs the cores that they keep busy: the number, and with it the last bits of the result,
+    then depends on the moment, so whoever asks for it stores the number.
     """
-    affinity = getattr(os, "sched_getaffinity", None)
-    allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
     if count is None and "OMP_NUM_THREADS" not in os.environ:
-        count = max(1, min(allowed, torch.get_num_threads()) // processes)
+        count = max(1, min(allowed_cores(), torch.get_num_threads()) // processes)
+        if heed_others and processes == 1:
+            count = min(count, free_threads(allowed_cores(), busy_cores()))
     if count is not None:
         torch.set_num_threads(count)
     return torch.get_num_threads()

@@ -20,6 +20,7 @@ from dcgan_cli.cli.nearest_neighbors import nearest_neighbors
 from dcgan_cli.cli.probe_svm import probe_svm
 from dcgan_cli.cli.sample import sample
 from dcgan_cli.cli.train import train
+from dcgan_cli.cores import calm_openmp
 
 COMMANDS = (
     ("train", train),
@@ -71,4 +72,5 @@ def _dcgan(
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    calm_openmp()
     sys.exit(run_guarded(lambda: app(standalone_mode=False)))

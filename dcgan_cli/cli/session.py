@@ -1,5 +1,6 @@
 """One training session: from typed options to a Trainer and back to files and words."""
 
+import os
 from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from dcgan_cli.cli.resuming import (
     refuse_other_pictures,
 )
 from dcgan_cli.cli.training_display import Display
+from dcgan_cli.cores import allowed_cores
 from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches
 from dcgan_cli.data.resident import make_resident
 from dcgan_cli.data.streaming import StreamedPictures
@@ -126,11 +128,11 @@ class Session:
         """Everything up to the first step, said as it is found out; a display on rank 0 alone."""
         if before is not None:
             self.request = as_before(self.request, before)
-        threads = use_threads(self.threads, self.world.local_size)
+        threads = self._threads(before)
         source, survey = look(self.console, self.request)
         model, recipe = self._networks(before, survey)
         asked = self._settings(before)
-        settings = self._trusted(asked, model, before)
+        settings = self._trusted(asked, model)
         share_of(recipe, settings)  # refuses what cannot be shared out, before anything is decoded
         self._say_how_shared(settings, recipe)
         side = round(model.size * (RANDOM_CROP_MARGIN if recipe.crop == "random" else 1))
@@ -284,19 +286,27 @@ class Session:
             sync_bn=held["sync_bn"] if self.sync_bn is None else self.sync_bn,
         )
 
-    def _trusted(
-        self, settings: StepSettings, model: ModelConfig, before: Checkpoint | None
-    ) -> StepSettings:
-        """`settings` in float32 where a rank does not use bfloat16, or its layers are wrong or slow.
+    def _threads(self, before: Checkpoint | None) -> int:
+        """Set PyTorch's threads: as typed, as the run has had so far, or as many as have a free core."""
+        alone, chosen = self.world.size == 1, "OMP_NUM_THREADS" in os.environ
+        held = before.training.get("threads") if before is not None and alone else None
+        allowed = allowed_cores()
+        if self.threads is None and not chosen and isinstance(held, int) and held <= allowed:
+            return use_threads(held)
+        threads = use_threads(self.threads, self.world.local_size, heed_others=True)
+        if self.threads is None and not chosen and alone and threads < allowed:
+            self.console.note(
+                f"{threads} of {allowed} CPU threads, since other programs are busy; "
+                "--threads N overrides"
+            )
+        return threads
 
-        A run that goes on in bfloat16 does not ask how fast: it would be another one on a busy day.
-        """
+    def _trusted(self, settings: StepSettings, model: ModelConfig) -> StepSettings:
+        """`settings` in float32 where bfloat16 is wrong in this process or not used in another."""
         import torch
 
-        low, fault = settings.precision is torch.bfloat16, None
-        if low:
-            timed = before is None or before.training["precision"] != "bf16"
-            fault = fault_of_bfloat16(model, settings.device, timed=timed)
+        low = settings.precision is torch.bfloat16
+        fault = fault_of_bfloat16(model, settings.device) if low else None
         if not any(self.world.agree(not low or fault is not None)):
             return settings
         if low:

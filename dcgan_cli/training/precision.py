@@ -1,10 +1,10 @@
-"""Whether bfloat16 can be trusted with these networks on this machine, and is worth it.
+"""Whether bfloat16 can be trusted with these networks on this machine.
 
-Libraries have shipped convolutions in bfloat16 that were wrong, or many times slower than in float32,
-for some shapes on some processors. So every layer is tried both ways before a run begins.
+Libraries have shipped convolutions in bfloat16 that were wrong for some shapes on some processors. So
+every layer is tried both ways before a run begins. How fast it is does not count: a timing would
+decide the bits of a run.
 """
 
-import time
 from dataclasses import dataclass
 
 import torch
@@ -23,14 +23,6 @@ PICTURES = 16
 ERROR = 0.05
 """Relative error that is not rounding any more: of sums in bfloat16 it is below 0.01."""
 
-SLOWER = 1.5
-"""Times that bfloat16 may take as long as float32: on a busy machine timings differ by less."""
-
-LEAST = 0.02
-"""Seconds of all layers below which their speed is of no interest."""
-
-ROUNDS = 3
-
 
 def memory_format(device: torch.device, precision: torch.dtype) -> torch.memory_format:
     """Order of the numbers of weights in memory, which maps follow.
@@ -42,29 +34,17 @@ def memory_format(device: torch.device, precision: torch.dtype) -> torch.memory_
     return torch.channels_last if last else torch.contiguous_format
 
 
-def fault_of_bfloat16(
-    model: ModelConfig, device: torch.device, *, timed: bool = True
-) -> str | None:
-    """What speaks against bfloat16 here, in words; None where nothing does.
+def fault_of_bfloat16(model: ModelConfig, device: torch.device) -> str | None:
+    """What is wrong with bfloat16 here, in words; None where nothing is.
 
     Every convolution and linear layer of both networks is computed in float32 and in bfloat16:
-    its output and the gradients of its input and of its weights must agree. If `timed`, and on a CPU,
-    all of them must not take more than SLOWER times as long in bfloat16.
+    its output and the gradients of its input and of its weights must agree.
     """
-    seconds = {torch.float32: 0.0, torch.bfloat16: 0.0}
     for name, layer, maps in _layers(model, device):
-        outcomes: dict[torch.dtype, list[Tensor]] = {}
-        for precision in seconds:
-            trial = _Trial(layer, maps, precision)
-            outcomes[precision] = trial.run()
-            if timed and device.type == "cpu":
-                seconds[precision] += min(trial.seconds() for _ in range(ROUNDS))
-        error = _error(outcomes[torch.bfloat16], outcomes[torch.float32])
+        found = _Trial(layer, maps, torch.bfloat16).run()
+        error = _error(found, _Trial(layer, maps, torch.float32).run())
         if error > ERROR:
             return f"its numbers are wrong here ({name} is off by {error:.0%})"
-    slow, fast = seconds[torch.bfloat16], seconds[torch.float32]
-    if fast > LEAST and slow > SLOWER * fast:
-        return f"it takes {slow / fast:.1f} times as long here"
     return None
 
 
@@ -85,11 +65,6 @@ class _Trial:
         (out.square().sum() / 2).backward()
         gradients = [parameter.grad for parameter in self.layer.parameters()]
         return [part.detach().clone() for part in (out, maps.grad, *gradients) if part is not None]
-
-    def seconds(self) -> float:
-        start = time.perf_counter()
-        self.run()
-        return time.perf_counter() - start
 
 
 def _layers(model: ModelConfig, device: torch.device) -> list[tuple[str, nn.Module, Tensor]]:
