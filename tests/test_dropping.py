@@ -251,7 +251,7 @@ def test_layers_are_counted_from_the_projection() -> None:
 @pytest.mark.parametrize("layer", [0, 1])
 def test_activations_are_those_after_the_relu(layer: int) -> None:
     maps = activations(forgetful.drawing(), layer, LATENTS[:40])
-    assert maps.shape == (40, 8, 4, 4) if layer == 0 else (40, 4, 8, 8)
+    assert maps.shape == ((40, 8, 4, 4), (40, 4, 8, 8))[layer]
     assert (maps >= 0).all()
     network = forgetful.generator()
     with torch.no_grad(), captured([network.hidden[0]]) as seen:

@@ -285,6 +285,14 @@ def test_an_empty_picture_has_no_outline_and_is_like_another() -> None:
     assert torch.cdist(rows, rows).max() < 1e-3
 
 
+def test_features_of_a_mirrored_copy_are_those_of_the_image() -> None:
+    eye, pictures = Features(random_discriminator()), window(scenes(6, 4))
+    rows, seen = eye.rows(pictures), eye.versions(pictures[:, :, ::-1].copy())
+    assert seen.shape == (6, 2, rows.shape[1])
+    torch.testing.assert_close(seen[:, 1], rows)
+    assert (seen[:, 0] - rows).norm(dim=1).min() > 0.01, "the mirror image is another one"
+
+
 @pytest.mark.parametrize(("size", "versions"), [(8, 18), (16, 18), (28, 50), (32, 50), (64, 50)])
 def test_outlines_of_every_size_see_a_mirrored_and_shifted_copy(size: int, versions: int) -> None:
     eye, margin = Outlines(size), max(1, round(size / 16))

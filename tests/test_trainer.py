@@ -15,15 +15,18 @@ import tiny
 import torch
 
 from dcgan_cli.checkpoint.format import Checkpoint, load
-from dcgan_cli.data.pixels import to_signed
+from dcgan_cli.data.pixels import to_pictures, to_signed
 from dcgan_cli.errors import CheckpointError, SourceError
+from dcgan_cli.model.latents import seeded_latents
+from dcgan_cli.model.statistics import BatchNormMode, fix_statistics
+from dcgan_cli.report import Pictures
 from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.training import events
 from dcgan_cli.training.events import EpochDone, Event, Finished, Length, Progress
 from dcgan_cli.training.losses import LOSSES
 from dcgan_cli.training.run import RunFolder
 from dcgan_cli.training.step import Updater
-from dcgan_cli.training.trainer import Trainer
+from dcgan_cli.training.trainer import SAMPLES, Trainer
 
 
 def final(trainer: Trainer) -> Checkpoint:
@@ -392,6 +395,25 @@ def test_epochs_are_kept_as_asked_and_the_papers_always(
         f"epoch-{number:04d}.pt" for number in kept
     ]
     assert [load(tmp_path / f"epoch-{n:04d}.pt").progress["step"] for n in kept] == kept
+
+
+def test_samples_are_drawn_with_reestimated_statistics(tmp_path: Path) -> None:
+    """As `dcgan sample` draws: the moving averages of a few steps are still those of no image."""
+
+    def drawn(checkpoint: Checkpoint, mode: BatchNormMode) -> Pictures:
+        network = checkpoint.build_generator()
+        fix_statistics(network, mode)
+        z = seeded_latents(tiny.settings().seed, SAMPLES, tiny.MODEL.z_dim, tiny.MODEL.z_dist)
+        with torch.no_grad():
+            return to_pictures(network(torch.from_numpy(z)))
+
+    with tiny.trainer(tmp_path, ema=0.5) as trainer:
+        end = tiny.train(trainer, 5)[-1]
+        state = final(trainer)
+        assert isinstance(end, Finished)
+        assert np.array_equal(end.pictures, drawn(state, "reestimated"))
+        assert not np.array_equal(end.pictures, drawn(state, "running"))
+        assert np.array_equal(trainer.draw(), end.pictures), "drawing changes nothing"
 
 
 def test_last_is_saved_as_often_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
