@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 from rich.live import Live
@@ -31,6 +31,7 @@ from dcgan_cli.training.run import RunFolder
 from dcgan_cli.training.trainer import Trainer
 
 if TYPE_CHECKING:
+    import torch
     from torch.utils.tensorboard.writer import SummaryWriter
 
 LINE_SECONDS = 5.0
@@ -114,8 +115,7 @@ class Display:
     def _epoch(self, event: EpochDone) -> None:
         self._write_samples(f"epoch-{event.epoch:04d}.png", event.pictures, event)
         if self.board is not None:
-            grid = _grid(event.pictures)
-            self.board.add_image("samples", grid, event.epoch, dataformats="HWC")
+            self.board.add_image("samples", _grid(event.pictures), event.epoch)
 
     def finish(self, event: Finished) -> None:
         """Draw what a finished run leaves: its last samples, their animation, its curves."""
@@ -143,13 +143,12 @@ class Display:
             file.write(encode_sheet(sheet))
 
 
-def _grid(pictures: Pictures) -> Any:
-    """A sheet of `pictures` as one uint8 array [H, W, 3]."""
-    import numpy as np
+def _grid(pictures: Pictures) -> "torch.Tensor":
+    """Images uint8 [N, H, W, C] as one grid for TensorBoard, uint8 [3, rows, columns]: 8 to a row."""
+    import torch
+    from torchvision.utils import make_grid  # takes a second to import
 
-    from dcgan_cli.render.png import draw_sheet
-
-    return np.asarray(draw_sheet(Sheet("samples", pictures, 8)))
+    return make_grid(torch.from_numpy(pictures).permute(0, 3, 1, 2), nrow=8, pad_value=255)
 
 
 def _open_board(folder: RunFolder) -> "SummaryWriter":
