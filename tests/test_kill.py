@@ -168,7 +168,7 @@ def drive(kind: str, path: Path) -> dict[str, Any]:
         [sys.executable, __file__, kind, str(path)],
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=600,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         check=False,
     )
