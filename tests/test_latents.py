@@ -382,5 +382,5 @@ def test_a_damaged_record_is_refused_by_the_name_of_its_file(
     info = PngImagePlugin.PngInfo()
     info.add_text(f"{RECORD}.0", "{")
     Image.new("L", (4, 4)).save(path, pnginfo=info)
-    with pytest.raises(UsageError, match="samples.png: "):
+    with pytest.raises(UsageError, match=r"samples\.png: "):
         read_latents(str(path), checkpoint)
