@@ -22,8 +22,11 @@ from dcgan_cli.errors import StorageError
 STDOUT = Path("-")
 """What a person types as a file name to have a result on stdout."""
 
-_LONGEST_NAME = 200
-"""Bytes of a file's name that its temporary file repeats: with the rest it must stay below 255."""
+LONGEST_NAME = 255
+"""Bytes of a file's or folder's name that common file systems allow."""
+
+_REPEATED = 200
+"""Bytes of a file's name that the name of its temporary file repeats."""
 
 
 class _RawWriter:
@@ -122,7 +125,7 @@ def _replacing(target: Path, before: os.stat_result | None) -> Generator[_RawWri
 
 def _open_temporary(target: Path) -> tuple[Path, int]:
     """A new file beside `target`; one of that name that is there already is never written to."""
-    name = os.fsdecode(os.fsencode(target.name)[:_LONGEST_NAME])
+    name = os.fsdecode(os.fsencode(target.name)[:_REPEATED])
     attempt = 0
     while True:
         again = f"-{attempt}" if attempt else ""
@@ -159,7 +162,10 @@ def inherited_descriptor(path: Path) -> int | None:
         if place in _STREAMS:
             return _STREAMS[place]
         if match := re.fullmatch(r"(?:/dev/fd|/proc/(?:self|\d+)/fd)/(\d{1,9})", place):
-            own = not place.startswith("/proc/") or place.split("/")[2] in ("self", str(os.getpid()))
+            own = not place.startswith("/proc/") or place.split("/")[2] in (
+                "self",
+                str(os.getpid()),
+            )
             return int(match[1]) if own else None
         if not os.path.islink(place):  # noqa: PTH114
             return None
@@ -244,9 +250,7 @@ def cache_folder() -> Path:
 
 
 def data_folder() -> Path:
-    """Where the toolkit keeps what a user made of files that are read-only: `$DCGAN_DATA`, or the
-    platform's own place.
-    """
+    """The user's own additions to files that are read-only: `$DCGAN_DATA`, or the platform's place."""
     return _own_folder("DCGAN_DATA", "Application Support", "XDG_DATA_HOME", ".local/share")
 
 

@@ -7,15 +7,14 @@ there, a file that the command reads, one file for two results, or a file that c
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
-from dcgan_cli.checkpoint.bundled import is_bundled
-from dcgan_cli.errors import UsageError
-from dcgan_cli.files import STDOUT, is_special
+from dcgan_cli.errors import StorageError, UsageError
+from dcgan_cli.files import LONGEST_NAME, STDOUT, is_special
 
-IMAGE_GRID, FIGURE, LATENTS, FEATURES = (".png",), (".png",), (".npy",), (".npy",)
-MODEL, JSON, PAGE = (".pt",), (".json",), (".html", ".htm")
+PNG, NPY, CSV, PT, JSON = (".png",), (".npy",), (".csv",), (".pt",), (".json",)
+HTML = (".html", ".htm")
+"""Endings of the formats that are written."""
 
 WHY_PNG = "an image grid holds the latent vectors of its tiles, which only a PNG keeps"
 
@@ -49,6 +48,26 @@ def check_outputs(outputs: Sequence[Output], inputs: Iterable[str | Path | None]
     refuse_inputs(outputs, *inputs)
 
 
+def rows_file(features: Path) -> Path:
+    """The table beside a file of features that says whose they are.
+
+    Raises UsageError where another file is in its place: not one that was written with features.
+    """
+    rows = features.with_suffix(".csv")
+    if features.suffix == ".npy" and _exists(rows) and not features.exists():
+        raise UsageError(
+            f"--save-features {features}: {rows}, which says whose they are, would replace a file that "
+            "is there already; name another .npy"
+        )
+    return rows
+
+
+def check_folder(option: str, path: Path | None) -> None:
+    """Raise UsageError where `path` cannot become a folder of results."""
+    if path is not None and (path.exists() or path.is_symlink()) and not path.is_dir():
+        raise UsageError(f"{option} {path}: a file of that name is there; name a folder")
+
+
 def refuse_inputs(outputs: Sequence[Output], *inputs: str | Path | None) -> None:
     """Raise UsageError where one of `outputs` is a file that the command reads.
 
@@ -70,6 +89,11 @@ def refuse_inputs(outputs: Sequence[Output], *inputs: str | Path | None) -> None
 
 def _check(output: Output, path: Path) -> None:
     said = f"{output.option} {path}"
+    if (length := len(os.fsencode(path.name))) > LONGEST_NAME:
+        raise UsageError(
+            f"{output.option} {path.name[:20]}…: {length} bytes; a file's name has at most "
+            f"{LONGEST_NAME}"
+        )
     if path.is_dir():
         usual = f"{output.option.strip('-')}{output.endings[0]}"
         raise UsageError(f"{said}: a folder; name a file in it, such as {path / usual}")
@@ -80,10 +104,19 @@ def _check(output: Output, path: Path) -> None:
             f"{said}: cannot write {found}; expected {', '.join(output.endings)}{why}, as in "
             f"{output.option} {path.with_suffix(output.endings[0])}"
         )
-    if not path.parent.is_dir() and not path.is_symlink():
-        raise UsageError(f"{said}: there is no folder {path.parent}; make it: mkdir -p {path.parent}")
-    if is_bundled(path):
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        raise UsageError(f"{said}: there is no folder {folder}; make it: mkdir -p {folder}")
+    if path.exists() and path.suffix in (*PT, *JSON) and _is_bundled(path):
         raise UsageError(f"{said}: a file that came with dcgan, which is read-only; name another")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise StorageError(f"{said}: may not be written; choose another place, or change its mode")
+
+
+def _is_bundled(path: Path) -> bool:
+    from dcgan_cli.checkpoint.find import is_bundled  # imports torch: only where it may be so
+
+    return is_bundled(path)
 
 
 def _refuse_same(outputs: Sequence[Output]) -> None:
@@ -121,6 +154,4 @@ def _is_same(path: Path, other: Path) -> bool:
 
 def _is_in(path: Path, folder: Path) -> bool:
     """Whether `path` is a file that is there already, in a folder that is read."""
-    return (
-        folder.is_dir() and path.is_file() and path.resolve().is_relative_to(folder.resolve())
-    )
+    return folder.is_dir() and path.is_file() and path.resolve().is_relative_to(folder.resolve())

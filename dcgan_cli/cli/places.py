@@ -7,9 +7,7 @@ from pathlib import Path
 from dcgan_cli.data.kinds.names import is_hidden
 from dcgan_cli.data.sources import source_files
 from dcgan_cli.errors import UsageError
-
-LONGEST_NAME = 255
-"""Bytes of a file's name that common file systems allow."""
+from dcgan_cli.files import LONGEST_NAME
 
 Identity = tuple[int, int]
 """A folder by device and inode: the same however it is reached."""

@@ -25,9 +25,9 @@ from dcgan_cli.training.events import (
     Progress,
     Unwell,
 )
+from dcgan_cli.training.mark import BOARD_SUFFIX
 from dcgan_cli.training.plan import Plan
 from dcgan_cli.training.recording import not_recorded
-from dcgan_cli.training.mark import BOARD_SUFFIX
 from dcgan_cli.training.run import CURVES, FILM, LAST_GRID, RunFolder
 from dcgan_cli.training.trainer import Trainer
 
@@ -148,7 +148,9 @@ class Display:
                     grid.load()
                 frames.append(grid)
             except (OSError, ValueError, SyntaxError) as error:
-                self.console.note(f"{path}: cannot be read and is left out of the animation: {error}")
+                self.console.note(
+                    f"{path}: cannot be read and is left out of the animation: {error}"
+                )
         return frames
 
 

@@ -134,7 +134,9 @@ class Mark:
         if not inside.is_dir():
             return []
         names = [entry.name for entry in inside.iterdir() if wanted(entry.name)]
-        return [str(path) for name in names if self._is_own(str(path := PurePosixPath(folder, name)))]
+        return [
+            str(path) for name in names if self._is_own(str(path := PurePosixPath(folder, name)))
+        ]
 
     def _is_own(self, name: str) -> bool:
         """Whether `name` is a file that is reached without any link."""
