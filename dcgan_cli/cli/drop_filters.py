@@ -156,7 +156,7 @@ def drop_filters(
             "writes a page to draw boxes on, --boxes FILE reads them"
         )
 
-    target = curve or (None if is_special(out) else out.with_name(f"{out.stem}-dose.png"))
+    target = curve or curve_beside(out)
     drawn_only = annotate is not None
     outputs = (
         Output("--annotate", annotate, HTML),
@@ -235,6 +235,11 @@ def drop_filters(
     (console.show if to_stdout else console.result_table)(findings_table(report))
     if not to_stdout:
         console.result(str(out))
+
+
+def curve_beside(out: Path) -> Path | None:
+    """Where the dose curve goes when no file was named: beside the grid, if that is a file at all."""
+    return None if is_special(out) or not out.name else out.with_name(f"{out.stem}-dose.png")
 
 
 def _chosen(ranking: "Ranking", threshold: float | None, maps: int | None) -> int:

@@ -101,7 +101,7 @@ def interpolate(
         raise UsageError("--points draws random points, --between names them; give one of the two")
     ending = ".png" if is_special(out) and not out.suffix else out.suffix.lower()
     outputs = (Output("-o", out, (".png", *FILMS)),)
-    check_outputs(outputs, between or ())
+    check_outputs(outputs)
     if ending == ".mp4":
         require_video()
 
@@ -119,13 +119,13 @@ def interpolate(
     use_threads(threads)
     machine = choose_device(device)
     file = find_knowing(checkpoint, between or ())
-    refuse_inputs(outputs, file)
     console.note(f"walking with {file}")
     model = load(file)
     if between:
         visited = _named_points(between, model, file)
     else:
         visited = seeded_latents(seed, points or POINTS, model.model.z_dim, model.model.z_dist)
+    refuse_inputs(outputs, file, *(between or ()))
     way = LatentPath.of(visited, path, loop)
     with console.progress("measuring") as bar:
         report = interpolation.interpolate(
