@@ -281,13 +281,14 @@ def test_what_is_read_is_not_written_over(run: Run, tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("L", (8, 8)).save(tmp_path / name)
     (tmp_path / "l.csv").write_text("file,label\n1.png,a\n")
+    assert run("sample", "model.pt", "-n", "2", "-o", "grid.png")[0] == 0
     (tmp_path / "link.png").symlink_to("a.png")
     np.save(tmp_path / "z.npy", np.zeros((2, 4), np.float32))
     for arguments in (
         ("sample", "model.pt", "--latents", "a.png#3", "-o", "a.png"),
         ("sample", "model.pt", "--latents", "a.png#3", "-o", "link.png"),
         ("sample", "model.pt", "--latents", "z.npy", "--save-latents", "z.npy"),
-        ("interpolate", "model.pt", "--between", "a.png#3", "-o", "a.png"),
+        ("interpolate", "model.pt", "--between", "grid.png#0,1", "-o", "grid.png"),
         ("nearest-neighbors", "model.pt", "--of", "a.png", "-o", "a.png"),
         ("nearest-neighbors", "model.pt", "--data", "photos", "-o", "photos/1.png"),
         ("drop-filters", "model.pt", "--find", "w", "--save", "model.pt"),

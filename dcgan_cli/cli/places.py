@@ -36,8 +36,9 @@ def _name_of(location: str) -> str:
     if location.startswith("demo:"):
         return location[5:].replace(":", "-")
     path = Path(re.sub(r"[-_.]*\{\d+\.\.\d+\}", "", location))
-    files = source_files(location)
-    if len(files) == 1:
+    if path != Path(location) and path.name.startswith("."):  # {000..099}.tar
+        path = path.parent
+    elif len(files := source_files(location)) == 1:
         path = files[0]
     if path.name in ("", ".", ".."):
         path = path.resolve()

@@ -171,7 +171,7 @@ def _split(location: str) -> tuple[Path, str | None]:
 def source_files(location: str) -> list[Path]:
     """The folder or the files that `location` names: of shards all; none of what is drawn."""
     path, _ = _split(location)
-    if path.exists():
+    if location and path.exists():
         return [path]
     if tars.is_pattern(location):
         return [shard for shard in tars.shards_of(location) if shard.exists()]
