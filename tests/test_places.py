@@ -160,7 +160,7 @@ def test_a_run_is_begun_anew_gone_on_with_and_keeps_what_it_was_told(
     run = work / "checkpoints/photos"
     assert train("photos", *QUICK, "--keep", "all")[0] == 0
     (run / "mine.txt").write_text("mine")
-    code, out, err = train(*QUICK, "--run", "photos", "--resume", "--steps", "20")
+    code, _, err = train(*QUICK, "--run", "photos", "--resume", "--steps", "20")
     assert code == 0, err
     assert len(list(run.glob("epoch-*.pt"))) == 10
     assert len(list(run.glob("samples/epoch-*.png"))) == 10

@@ -115,20 +115,20 @@ class Mark:
     def remove_all(self) -> None:
         """Delete everything that the run has written but the mark and the lock."""
         self.remove(list(self.files))
-        for name in self._found("tensorboard", _BOARD.fullmatch):
+        for name in self.found("tensorboard", _BOARD.fullmatch):
             _unlink(self.path / name)
         self.write()
 
     def sweep(self) -> None:
         """Delete what writers of our files left behind when they were killed."""
         for folder in {str(PurePosixPath(name).parent) for name in (MARK, *self.files)}:
-            for name in self._found(folder, finished_name):
+            for name in self.found(folder, finished_name):
                 place = PurePosixPath(name)
                 finished = str(place.with_name(finished_name(place.name) or ""))
                 if finished == MARK or finished in self.files:
                     _unlink(self.path / name)
 
-    def _found(self, folder: str, wanted: Callable[[str], object]) -> list[str]:
+    def found(self, folder: str, wanted: Callable[[str], object]) -> list[str]:
         """Files right inside `folder` whose names are `wanted`, none of them behind a link."""
         inside = self.path / folder
         if not inside.is_dir():
@@ -178,7 +178,7 @@ def _of_earlier_version(path: Path) -> Mark:
     """A mark that lists what a run has written at `path`, by its name and by how it begins."""
     mark = Mark(path, keep="all")
     for folder, pattern, is_ours in _WRITTEN_EARLIER:
-        names = mark._found(folder, re.compile(pattern).fullmatch)
+        names = mark.found(folder, re.compile(pattern).fullmatch)
         mark.files |= {name for name in names if is_ours(path / name)}
     return mark
 
