@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -69,7 +70,9 @@ def test_a_run_never_lies_in_its_own_source(
     (work / "link").symlink_to("photos")
     (work / "other").mkdir()
     before = content(work)
-    refused(train(*arguments, *QUICK), "inside its own source")
+    result = train(*arguments, *QUICK)
+    refused(result, "inside its own source")
+    assert re.search(r"type --out (\.\./)*checkpoints\n|choose a folder outside", result[2])
     assert content(work) == before
 
 
@@ -118,10 +121,10 @@ def test_a_source_never_lies_in_its_own_run(source: str, work: Path, train: Run)
 def test_parts_and_pattern_sources_are_looked_at(tmp_path: Path) -> None:
     (tmp_path / "mnist").mkdir()
     with pytest.raises(UsageError, match="own source"):
-        refuse_overlap(f"{tmp_path}/mnist#test", tmp_path / "mnist/run", tmp_path / "mnist")
-    refuse_overlap("digits", tmp_path / "digits", tmp_path)
-    refuse_overlap("demo:faces", tmp_path / "faces", tmp_path)
-    refuse_overlap(str(tmp_path / "mnist"), tmp_path / "mnist2", tmp_path)
+        refuse_overlap(f"{tmp_path}/mnist#test", tmp_path / "mnist/run")
+    refuse_overlap("digits", tmp_path / "digits")
+    refuse_overlap("demo:faces", tmp_path / "faces")
+    refuse_overlap(str(tmp_path / "mnist"), tmp_path / "mnist2")
 
 
 def test_a_folder_with_a_persons_files_is_refused(work: Path, train: Run) -> None:

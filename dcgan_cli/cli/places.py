@@ -9,6 +9,9 @@ from dcgan_cli.data.sources import source_files
 from dcgan_cli.errors import UsageError
 from dcgan_cli.files import LONGEST_NAME
 
+ROOT = "checkpoints"
+"""What the folder of all runs is called by default."""
+
 Identity = tuple[int, int]
 """A folder by device and inode: the same however it is reached."""
 
@@ -45,7 +48,7 @@ def _name_of(location: str) -> str:
     return path.stem.lstrip(".")
 
 
-def refuse_overlap(location: str, run: Path, out: Path) -> None:
+def refuse_overlap(location: str, run: Path) -> None:
     """Raise UsageError where the run would lie inside its own source, or the source inside the run.
 
     Otherwise the run would be trained on its own image grids, or beginning it anew would delete the
@@ -53,7 +56,7 @@ def refuse_overlap(location: str, run: Path, out: Path) -> None:
     """
     for source in source_files(location):
         if (place := _holding(source, run)) is not None:
-            raise UsageError(_inside_source(place, source, run, out))
+            raise UsageError(_inside_source(place, source, run))
         if run.exists() and _identity(run) in {_identity(p) for p in _way_up(source)}:
             raise UsageError(
                 f"the source {source} lies inside the run's folder {run}; choose another folder "
@@ -61,13 +64,13 @@ def refuse_overlap(location: str, run: Path, out: Path) -> None:
             )
 
 
-def _inside_source(place: Path, source: Path, run: Path, out: Path) -> str:
+def _inside_source(place: Path, source: Path, run: Path) -> str:
     through = "" if place == source else f", through {place}"
-    beside = source.resolve().parent
-    if beside == source.resolve() or _holding(source, beside / "run") is not None:
+    beside = source.resolve().parent / ROOT
+    if beside.parent == source.resolve() or _holding(source, beside) is not None:
         mend = "choose a folder outside of it with --out FOLDER"
     else:
-        mend = f"type --out {os.path.relpath(beside / (out.resolve().name or 'checkpoints'))}"
+        mend = f"type --out {os.path.relpath(beside)}"
     return f"the run {run} would lie inside its own source {source}{through}; {mend}"
 
 

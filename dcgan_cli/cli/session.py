@@ -129,7 +129,7 @@ class Session:
         """Everything up to the first step, said as it is found out; a display on rank 0 alone."""
         if before is not None:
             self.request = as_before(self.request, before)
-            refuse_overlap(self.request.location, folder.path, self.out)
+            refuse_overlap(self.request.location, folder.path)
         threads = self._threads(before)
         source, survey = look(self.console, self.request)
         model, recipe = self._networks(before, survey)
@@ -219,7 +219,7 @@ class Session:
 
     def _path(self) -> Path:
         path = run_path(self.out, self.run, self.request.location)
-        refuse_overlap(self.request.location, path, self.out)
+        refuse_overlap(self.request.location, path)
         return path
 
     def _check_options(self) -> None:
