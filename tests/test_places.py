@@ -222,3 +222,20 @@ def test_what_is_no_name_is_refused(name: str) -> None:
 def test_the_root_has_no_name() -> None:
     with pytest.raises(UsageError, match="type --run NAME"):
         run_path(Path("checkpoints"), None, os.sep)
+
+
+def test_tensorboards_files_are_a_runs_own_and_those_of_others_are_not(
+    work: Path, train: Run
+) -> None:
+    pytest.importorskip("tensorboard")
+    board = work / "checkpoints/photos/tensorboard"
+    assert train("photos", *QUICK, "--tensorboard")[0] == 0
+    first = {file.name for file in board.iterdir()}
+    assert len(first) == 1
+    (board / "events.out.tfevents.1.mine").write_bytes(b"mine")
+    code, _, err = train("photos", *QUICK, "--tensorboard", "--overwrite")
+    assert code == 0, err
+    after = {file.name for file in board.iterdir()}
+    assert "events.out.tfevents.1.mine" in after
+    assert len(after) == 2
+    assert not first & after
