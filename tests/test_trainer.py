@@ -445,15 +445,17 @@ def test_seconds_add_up_over_invocations(tmp_path: Path) -> None:
 
 def test_a_run_folder_is_cleared_of_everything_a_run_has_written(tmp_path: Path) -> None:
     straight(tmp_path, 5)
-    for name in ("samples/epoch-0001.png", "tensorboard/events.1", "curves.png", "samples.gif"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "notes.txt").write_text("mine")
+    mine = ["notes.txt", "samples/mine.png", "tensorboard/notes.txt"]
     with RunFolder(tmp_path) as folder:
+        for name in ("samples/epoch-0001.png", "curves.png", "samples.gif"):
+            folder.write(name, b"drawn")
+        (folder.board() / "events.out.tfevents.1.here.2.0.dcgan").touch()
         folder.write_config({})
+        for name in mine:
+            (tmp_path / name).write_text("mine")
         folder.clear()
     left = sorted(str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file())
-    assert left == [".lock", "config.json", "notes.txt"]
+    assert left == [".lock", *mine[:1], "run.json", *mine[1:]]
 
 
 @pytest.mark.parametrize("make", [lambda p: RunFolder(p / "deep" / "run"), RunFolder])
@@ -462,5 +464,6 @@ def test_a_run_folder_is_made_where_asked(
 ) -> None:
     with make(tmp_path) as folder:
         assert folder.path.is_dir()
-        assert folder.samples.is_dir()
+        folder.write("samples/last.png", b"grid")
+        assert (folder.samples / "last.png").read_bytes() == b"grid"
         assert folder.read_metrics() == []

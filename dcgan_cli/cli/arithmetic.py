@@ -9,6 +9,14 @@ from dcgan_cli.cli import judging, options
 from dcgan_cli.cli.calculating import calculated, turned
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.judging import train_judge
+from dcgan_cli.cli.outputs import (
+    NPY,
+    PNG,
+    WHY_PNG,
+    Output,
+    check_outputs,
+    refuse_inputs,
+)
 from dcgan_cli.cli.pictures import Request
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
@@ -145,6 +153,12 @@ def arithmetic(
         _refuse(needs_judge, "needs --judge SOURCE, labelled pictures such as demo:faces")
     _refuse(*(arithmetic_only, "is not for --turn") if turn else (turn_only, "is for --turn"))
     refuse_two_results(out, json)
+    target = out or Path("turn.png" if turn else "arithmetic.png")
+    outputs = (
+        Output("-o", target, PNG, WHY_PNG),
+        Output("--save-latents", save_latents, NPY),
+    )
+    check_outputs(outputs, [judge, judge_labels, *(name for _, name in roles)])
 
     from dcgan_cli.analysis.arithmetic.calculation import EXEMPLARS, calculate
     from dcgan_cli.analysis.arithmetic.turning import COLUMNS, REACH, ROWS, Turn
@@ -160,6 +174,7 @@ def arithmetic(
     use_threads(threads)
     machine = choose_device(device)
     path = find_knowing(checkpoint, (name for _, name in roles))
+    refuse_inputs(outputs, path)
     console.note(f"calculating with {path}")
     model = load(path)
     terms = [_term(console, role, name, model, path) for role, name in roles]
@@ -196,7 +211,6 @@ def arithmetic(
         points = done[0].results
 
     sheet = report.sheets[0]
-    target = out or Path(f"{sheet.name}.png")
     console.write_result(target, encode_sheet(sheet))
     facts: dict[str, Any] = {"orthogonal_to": orthogonal_to or []}
     if save_latents is not None:

@@ -9,6 +9,15 @@ from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.learning import learn
 from dcgan_cli.cli.naming import open_model, write
+from dcgan_cli.cli.outputs import (
+    JSON,
+    PNG,
+    WHY_PNG,
+    Output,
+    check_outputs,
+    refuse_inputs,
+)
+from dcgan_cli.files import is_stdout
 
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.concepts import Concept
@@ -151,6 +160,10 @@ def show(
 
       dcgan concepts show smiling_woman -o - | imgcat
     """
+    target = out or Path(f"{name}.png")
+    outputs = (Output("-o", target, PNG, WHY_PNG),)
+    check_outputs(outputs, (name,))
+
     from dcgan_cli.analysis.arithmetic.calculation import draw_concept
     from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.checkpoint.latents import read_latents
@@ -160,13 +173,13 @@ def show(
     console = Console(quiet)
     use_threads(threads)
     path, model = open_model(console, checkpoint)
+    refuse_inputs(outputs, path)
     points = read_latents(name, model, path)
     drawing = Drawing.of(model, bn, choose_device(device), average=not no_ema)
-    target = out or Path(f"{name}.png")
     console.write_result(target, encode_sheet(draw_concept(drawing, name, points.latents)))
     if points.concept is not None:
         console.note(f"{name}: {points.concept.made}")
-    if str(target) != "-":
+    if not is_stdout(target):
         console.result(str(target))
 
 
@@ -208,16 +221,20 @@ def export(
 
       dcgan concepts export faces.json --checkpoint faces
     """
-    from dcgan_cli.checkpoint.concepts import read_concepts, to_text, unknown
+    outputs = (Output("FILE", file, JSON),)
+    check_outputs(outputs)
+
+    from dcgan_cli.checkpoint.concepts import concepts_path, read_concepts, to_text, unknown
     from dcgan_cli.errors import UsageError
 
     console = Console(quiet)
     path, model = open_model(console, checkpoint)
     known = read_concepts(path, model)
+    refuse_inputs(outputs, path, concepts_path(path))
     if not known:
         raise UsageError(unknown(known, "", path))
     console.write_result(file, to_text(model, known).encode())
-    if str(file) != "-":
+    if not is_stdout(file):
         console.result(str(file))
 
 

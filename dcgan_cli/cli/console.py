@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from dcgan_cli.files import atomic_write
+from dcgan_cli.files import atomic_write, is_stdout
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -56,7 +56,7 @@ class Console:
 
     def write_result(self, target: Path, data: bytes) -> None:
         """A result as a file, or on stdout where `target` is `-`. Raises StorageError."""
-        if str(target) == "-":
+        if is_stdout(target):
             with _until_the_reader_leaves():
                 sys.stdout.buffer.write(data)
                 sys.stdout.buffer.flush()

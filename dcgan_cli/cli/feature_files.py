@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.labelled import SPLIT, Task
+from dcgan_cli.cli.outputs import rows_file
 
 if TYPE_CHECKING:
     from dcgan_cli.analysis.probe_svm.contenders import Settings
@@ -57,7 +58,7 @@ def write_features(
                 file.write(block.numpy().astype("<f4", copy=False).tobytes())
                 done += len(block)
                 bar(done, count)
-    write_text(path.with_suffix(".csv"), table.getvalue())
+    write_text(rows_file(path), table.getvalue())
 
 
 def draw_map(

@@ -8,6 +8,12 @@ import typer
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.outputs import (
+    PNG,
+    Output,
+    check_outputs,
+    refuse_inputs,
+)
 from dcgan_cli.cli.pictures import Request
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
@@ -95,6 +101,8 @@ def guided_backprop(
       dcgan guided-backprop rooms --json --quiet
     """
     refuse_two_results(out, json)
+    outputs = (Output("-o", out, PNG),)
+    check_outputs(outputs, (data, labels))
 
     from dcgan_cli.analysis.guided_backprop import guided
     from dcgan_cli.checkpoint.find import find_checkpoint
@@ -107,6 +115,7 @@ def guided_backprop(
     use_threads(threads)
     machine = choose_device(device)
     file = find_checkpoint(checkpoint)
+    refuse_inputs(outputs, file)
     console.note(f"looking with the discriminator of {file}")
     model = load(file)
     choice = guided.Choice.of(model.model, layer, rule, features, top, measured, draws, seed)

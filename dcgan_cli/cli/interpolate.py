@@ -8,7 +8,9 @@ import typer
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.outputs import Output, check_outputs, refuse_inputs
 from dcgan_cli.cli.results import conclude, refuse_two_results
+from dcgan_cli.files import is_special
 
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.format import Checkpoint
@@ -91,11 +93,17 @@ def interpolate(
       dcgan interpolate faces --path slerp --points 17 --json
     """
     from dcgan_cli.errors import UsageError
+    from dcgan_cli.render.animation import FORMATS as FILMS
+    from dcgan_cli.render.animation import require_video
 
     refuse_two_results(out, json)
     if between and points is not None:
         raise UsageError("--points draws random points, --between names them; give one of the two")
-    ending = _ending(out)
+    ending = ".png" if is_special(out) and not out.suffix else out.suffix.lower()
+    outputs = (Output("-o", out, (".png", *FILMS)),)
+    check_outputs(outputs)
+    if ending == ".mp4":
+        require_video()
 
     from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.analysis.interpolate import interpolation
@@ -103,7 +111,7 @@ def interpolate(
     from dcgan_cli.checkpoint.concepts import find_knowing
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.model.latents import seeded_latents
-    from dcgan_cli.render.animation import FORMATS, film_frames
+    from dcgan_cli.render.animation import film_frames
     from dcgan_cli.render.png import encode_sheet
     from dcgan_cli.runtime import choose_device, use_threads
 
@@ -117,40 +125,27 @@ def interpolate(
         visited = _named_points(between, model, file)
     else:
         visited = seeded_latents(seed, points or POINTS, model.model.z_dim, model.model.z_dist)
+    refuse_inputs(outputs, file, *(between or ()))
     way = LatentPath.of(visited, path, loop)
     with console.progress("measuring") as bar:
         report = interpolation.interpolate(
             Drawing.of(model, bn, machine, average=not no_ema),
             model.build_discriminator().to(machine),
             way,
-            steps=steps or (FILM_STEPS if ending in FORMATS else SHEET_STEPS),
+            steps=steps or (FILM_STEPS if ending in FILMS else SHEET_STEPS),
             seed=seed,
             drawn_from_seed=not between,
             training=_training_pictures(console, model, way.segments + 1, seed),
             progress=bar,
         )
     sheet = report.sheets[0]
-    if ending in FORMATS:
+    if ending in FILMS:
         film = film_frames(interpolation.frames(sheet, loop))
-        data = FORMATS[ending](film, 1 / fps, 1 / fps if loop else HOLD)
+        data = FILMS[ending](film, 1 / fps, 1 / fps if loop else HOLD)
     else:
         data = encode_sheet(sheet)
     console.write_result(out, data)
     conclude(console, report, out=out, json=json)
-
-
-def _ending(out: Path) -> str:
-    """What is to be written, by the end of its name. Raises UsageError before any work is done."""
-    from dcgan_cli.errors import UsageError
-    from dcgan_cli.render.animation import FORMATS, require_video
-
-    ending = ".png" if str(out) == "-" else out.suffix.lower()
-    known = (".png", *FORMATS)
-    if ending not in known:
-        raise UsageError(f"-o {out}: cannot write {ending or 'that'}; expected {', '.join(known)}")
-    if ending == ".mp4":
-        require_video()
-    return ending
 
 
 def _named_points(arguments: list[str], model: "Checkpoint", file: Path) -> "Latents":

@@ -11,6 +11,13 @@ from dcgan_cli.cli import options
 from dcgan_cli.cli.asking import given, samples
 from dcgan_cli.cli.comparing import compare_with, training_source
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.outputs import (
+    PNG,
+    WHY_PNG,
+    Output,
+    check_outputs,
+    refuse_inputs,
+)
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
 if TYPE_CHECKING:
@@ -122,6 +129,8 @@ def nearest_neighbors(
     """
     refuse_two_results(out, json)
     _refuse(count, of, classify)
+    outputs = (Output("-o", out, PNG, WHY_PNG), Output("--map", map_file, PNG))
+    check_outputs(outputs, [data, held_out, labels, *(of or ())])
 
     from contextlib import ExitStack
 
@@ -136,6 +145,7 @@ def nearest_neighbors(
     use_threads(threads)
     machine = choose_device(device)
     path = find_checkpoint(checkpoint)
+    refuse_inputs(outputs, path)
     console.note(f"drawing with {path}")
     model = load(path)
     drawing = Drawing.of(model, bn, machine, average=not no_ema)

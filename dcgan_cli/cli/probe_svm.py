@@ -8,8 +8,18 @@ import typer
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.labelled import HELD_OUT, Task, read_task
+from dcgan_cli.cli.outputs import (
+    CSV,
+    NPY,
+    PNG,
+    Output,
+    check_outputs,
+    refuse_inputs,
+    rows_file,
+)
 from dcgan_cli.cli.pictures import Request, remembered
 from dcgan_cli.cli.results import conclude
+from dcgan_cli.files import is_stdout
 
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.format import Checkpoint
@@ -191,7 +201,7 @@ def probe_svm(
         {
             "--per-class and --labels-total": per_class is not None and labels_total is not None,
             "--test and --held-out": test is not None and held_out is not None,
-            "--map - and --json": str(map_) == "-" and json,
+            "--map - and --json": is_stdout(map_) and json,
         },
         "give one of the two",
     )
@@ -202,6 +212,13 @@ def probe_svm(
     if bn not in STATISTICS:
         _refuse({f"--bn {bn}": True}, f"expected one of {', '.join(STATISTICS)}")
     chosen = _controls(controls)
+    rows = None if save_features is None else rows_file(save_features)
+    outputs = (
+        Output("--save-features", save_features, NPY),
+        Output("--save-features", rows, CSV),
+        Output("--map", map_, PNG),
+    )
+    check_outputs(outputs, (train, test, labels, test_labels))
 
     from dcgan_cli.analysis.features import layer_spans, reestimate_on
     from dcgan_cli.analysis.probe_svm.contenders import Bench, Settings
@@ -216,6 +233,7 @@ def probe_svm(
     use_threads(threads)
     machine = choose_device(device)
     file = find_checkpoint(checkpoint)
+    refuse_inputs(outputs, file)
     console.note(f"looking with the discriminator of {file}")
     model = load(file)
     taps = _layers(layers)
@@ -236,6 +254,7 @@ def probe_svm(
             reestimate_on(discriminator, task.train.pictures, task.train.rows[exam.order], bar)
     if save_features is not None:
         write_features(console, save_features, discriminator, task, settings)
+        console.note(f"features in {save_features}, whose they are in {rows}")
     if map_ is not None:
         console.write_result(map_, draw_map(console, discriminator, task, settings))
     kinds = [source.kind for source in task.sources]

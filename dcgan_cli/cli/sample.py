@@ -7,6 +7,15 @@ import typer
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.outputs import (
+    NPY,
+    PNG,
+    WHY_PNG,
+    Output,
+    check_folder,
+    check_outputs,
+    refuse_inputs,
+)
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
 
@@ -60,6 +69,13 @@ def sample(
     """
     if split is None:
         refuse_two_results(out, json)
+    grid = None if split is not None else out
+    outputs = (
+        Output("-o", grid, PNG, WHY_PNG),
+        Output("--save-latents", save_latents, NPY),
+    )
+    check_outputs(outputs, (latents,))
+    check_folder("--split", split)
 
     from dcgan_cli.analysis.drawing import Drawing, draw_latents, draw_samples
     from dcgan_cli.checkpoint.find import find_checkpoint
@@ -71,6 +87,7 @@ def sample(
     console = Console(quiet)
     use_threads(threads)
     path = find_checkpoint(checkpoint)
+    refuse_inputs(outputs, path)
     console.note(f"drawing with {path}")
     model = load(path)
     drawing = Drawing.of(model, bn, choose_device(device), average=not no_ema)

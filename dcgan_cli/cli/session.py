@@ -10,6 +10,7 @@ from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.listening import listening
 from dcgan_cli.cli.pictures import Request, look, prepare_pictures, remember
+from dcgan_cli.cli.places import refuse_overlap, run_path
 from dcgan_cli.cli.results import conclude
 from dcgan_cli.cli.resuming import (
     as_before,
@@ -17,7 +18,7 @@ from dcgan_cli.cli.resuming import (
     refuse_changes,
     refuse_other_pictures,
 )
-from dcgan_cli.cli.training_display import Display
+from dcgan_cli.cli.training_display import Display, require_tensorboard
 from dcgan_cli.cores import allowed_cores
 from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches
 from dcgan_cli.data.resident import make_resident
@@ -32,7 +33,7 @@ from dcgan_cli.training.events import Finished, Length, Policy
 from dcgan_cli.training.losses import choose_loss
 from dcgan_cli.training.plan import make_plan
 from dcgan_cli.training.precision import fault_of_bfloat16
-from dcgan_cli.training.run import OthersFolder, RunFolder
+from dcgan_cli.training.run import KEEP, OthersFolder, RunFolder, parse_keep
 from dcgan_cli.training.step import StepSettings, share_of
 from dcgan_cli.training.trainer import Trainer
 
@@ -71,7 +72,7 @@ class Session:
     epochs: float | None
     steps: int | None
     minutes: float | None
-    keep: str
+    keep: str | None
     save_minutes: float
     policy: str
     tensorboard: bool
@@ -85,7 +86,7 @@ class Session:
             self._check_options()
             path = self._path()
             kind = RunFolder if self.world.leads else OthersFolder
-            with kind(path) as folder:  # from here on nobody else writes there
+            with kind(path, self.console.note) as folder:  # from here on nobody else writes there
                 before = self.world.from_first(
                     lambda: earlier_state(folder, self.resume, self.overwrite)
                 )
@@ -128,6 +129,7 @@ class Session:
         """Everything up to the first step, said as it is found out; a display on rank 0 alone."""
         if before is not None:
             self.request = as_before(self.request, before)
+            refuse_overlap(self.request.location, folder.path)
         threads = self._threads(before)
         source, survey = look(self.console, self.request)
         model, recipe = self._networks(before, survey)
@@ -151,15 +153,15 @@ class Session:
             folder,
             about,
             policy=self._policy(),
-            keep=self._keep(),
+            keep=folder.keeping(self.keep, goes_on=before is not None),
             save_minutes=self.save_minutes,
         )
         name, display = about["training"]["preset"], None
-        if self.world.leads and not self.profile:
-            display = Display(self.console, folder, name, self.tensorboard)
         if before is None:
             folder.clear()
-        else:
+        if self.world.leads and not self.profile:
+            display = Display(self.console, folder, name, self.tensorboard)
+        if before is not None:
             trainer.restore(before)
             self.console.note(f"resuming at step {trainer.step:,}, epoch {trainer.epoch:.2f}")
         if not self.profile:
@@ -216,21 +218,15 @@ class Session:
         return 0 if end.signal is None else 128 + end.signal
 
     def _path(self) -> Path:
-        if self.run is not None:
-            name = self.run
-        elif self.request.location:
-            place = self.request.location.partition("#")[0].rstrip("/")
-            demo = place.startswith("demo:")
-            name = place[5:].replace(":", "-") if demo else Path(place).stem
-        else:
-            raise UsageError("missing SOURCE: a folder of pictures, an archive, or demo:faces")
-        if not name or Path(name).name != name or name.startswith("."):
-            raise UsageError(f"--run {name}: expected a name for a folder in {self.out}/")
-        return self.out / name
+        path = run_path(self.out, self.run, self.request.location)
+        refuse_overlap(self.request.location, path)
+        return path
 
     def _check_options(self) -> None:
         """Raise UsageError for a value that cannot be meant, before anything long begins."""
-        self._keep()
+        parse_keep(self.keep or KEEP)
+        if self.tensorboard:
+            require_tensorboard()
         self._policy()
         with_options(PRESETS[self._preset()], self.overrides)
         choose_precision(self.precision, self._device())
@@ -340,13 +336,6 @@ class Session:
         if self.epochs is None and self.steps is None and self.minutes is None:
             return Length(epochs=recipe.epochs)
         return Length(self.epochs, self.steps, self.minutes)
-
-    def _keep(self) -> int | None:
-        if self.keep == "all":
-            return None
-        if not self.keep.isdecimal():
-            raise UsageError(f"--keep {self.keep}: expected a number or all")
-        return int(self.keep)
 
     def _policy(self) -> Policy:
         if self.policy not in get_args(Policy):

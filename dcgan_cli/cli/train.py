@@ -46,12 +46,14 @@ def train(
         float | None, typer.Option(help="Or so long from now.", min=0, rich_help_panel=RUN)
     ] = None,
     keep: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Newest epoch checkpoints to keep beside epochs 1 and 5: a number or 'all'.",
+            help="Newest epoch checkpoints to keep beside epochs 1 and 5: a number or 'all'. "
+            "Default: 2, or what the run was told before.",
             rich_help_panel=RUN,
+            show_default=False,
         ),
-    ] = "2",
+    ] = None,
     save_minutes: Annotated[
         float,
         typer.Option(help="Write last.pt at least so often.", min=0.01, rich_help_panel=RUN),

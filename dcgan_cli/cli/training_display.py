@@ -3,14 +3,14 @@
 import sys
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from rich.live import Live
 from rich.table import Table as RichTable
 
 from dcgan_cli.cli.console import Console
-from dcgan_cli.files import atomic_write
 from dcgan_cli.render.animation import MOST_FRAMES, encode_gif, thinned
 from dcgan_cli.render.curves import encode_curves
 from dcgan_cli.render.png import encode_sheet
@@ -25,9 +25,10 @@ from dcgan_cli.training.events import (
     Progress,
     Unwell,
 )
+from dcgan_cli.training.mark import BOARD_SUFFIX
 from dcgan_cli.training.plan import Plan
 from dcgan_cli.training.recording import not_recorded
-from dcgan_cli.training.run import RunFolder
+from dcgan_cli.training.run import CURVES, FILM, LAST_GRID, RunFolder
 from dcgan_cli.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -113,34 +114,44 @@ class Display:
             self.console.note(_line(event))
 
     def _epoch(self, event: EpochDone) -> None:
-        self._write_samples(f"epoch-{event.epoch:04d}.png", event.pictures, event)
+        self._write_samples(self.folder.grid(event.epoch), event.pictures, event)
         if self.board is not None:
             self.board.add_image("samples", _grid(event.pictures), event.epoch)
 
     def finish(self, event: Finished) -> None:
         """Draw what a finished run leaves: its last samples, their animation, its curves."""
-        self._write_samples("last.png", event.pictures, event)
-        frames = thinned(sorted(self.folder.samples.glob("epoch-*.png")), MOST_FRAMES - 1)
-        images = [Image.open(path) for path in (*frames, self.folder.samples / "last.png")]
-        with atomic_write(self.folder.path / "samples.gif") as file:
-            file.write(encode_gif(images))
+        self._write_samples(LAST_GRID, event.pictures, event)
+        images = [*self._frames(), Image.open(self.folder.path / LAST_GRID)]
+        self.folder.write(FILM, encode_gif(images))
         metrics = self.folder.read_metrics()
         if metrics:
-            with atomic_write(self.folder.path / "curves.png") as file:
-                file.write(encode_curves(metrics, self.title))
+            self.folder.write(CURVES, encode_curves(metrics, self.title))
         if self.board is not None:
             self.board.close()
         self.console.note(
             f"{'stopped' if event.signal else 'done'} at step {event.step:,}, epoch "
             f"{event.epoch:.2f}, after {_duration(event.seconds)}; see "
-            f"{self.folder.samples / 'last.png'}"
+            f"{self.folder.path / LAST_GRID}"
         )
 
     def _write_samples(self, name: str, pictures: Pictures, event: EpochDone | Finished) -> None:
         provenance = Provenance(event.checkpoint, "train", None, event.latents)
         sheet = Sheet("samples", pictures, 8, provenance=provenance)
-        with atomic_write(self.folder.samples / name) as file:
-            file.write(encode_sheet(sheet))
+        self.folder.write(name, encode_sheet(sheet))
+
+    def _frames(self) -> list[Image.Image]:
+        """The image grids of the epochs; one that cannot be read is left out, and said."""
+        frames: list[Image.Image] = []
+        for path in thinned(self.folder.grids(), MOST_FRAMES - 1):
+            try:
+                with Image.open(path) as grid:
+                    grid.load()
+                frames.append(grid)
+            except (OSError, ValueError, SyntaxError) as error:
+                self.console.note(
+                    f"{path}: cannot be read and is left out of the animation: {error}"
+                )
+        return frames
 
 
 def _grid(pictures: Pictures) -> "torch.Tensor":
@@ -151,16 +162,18 @@ def _grid(pictures: Pictures) -> "torch.Tensor":
     return make_grid(torch.from_numpy(pictures).permute(0, 3, 1, 2), nrow=8, pad_value=255)
 
 
-def _open_board(folder: RunFolder) -> "SummaryWriter":
+def require_tensorboard() -> None:
+    """Raise UsageError, with what to install, where TensorBoard's files cannot be written."""
     from dcgan_cli.errors import UsageError
 
-    try:
-        from torch.utils.tensorboard.writer import SummaryWriter
-    except ImportError as error:
-        raise UsageError(
-            "--tensorboard needs TensorBoard; pip install 'dcgan[tensorboard]'"
-        ) from error
-    return SummaryWriter(str(folder.path / "tensorboard"))
+    if find_spec("tensorboard") is None:
+        raise UsageError("--tensorboard needs TensorBoard; pip install 'dcgan[tensorboard]'")
+
+
+def _open_board(folder: RunFolder) -> "SummaryWriter":
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+    return SummaryWriter(str(folder.board()), filename_suffix=BOARD_SUFFIX)
 
 
 def _live_table(title: str, event: Progress, health: str) -> RichTable:

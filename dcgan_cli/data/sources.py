@@ -168,6 +168,16 @@ def _split(location: str) -> tuple[Path, str | None]:
     return Path(location), None
 
 
+def source_files(location: str) -> list[Path]:
+    """The folder or the files that `location` names: of shards all; none of what is drawn."""
+    path, _ = _split(location)
+    if location and path.exists():
+        return [path]
+    if tars.is_pattern(location):
+        return [shard for shard in tars.shards_of(location) if shard.exists()]
+    return []
+
+
 def _open_word(location: str, limit: int | None) -> Source:
     """A location that is no path: a drawn data set, scikit-learn's digits, or a pattern."""
     if location.startswith("demo:"):

@@ -105,6 +105,11 @@ class Trainer:
         """Passes over the data so far."""
         return self.step / self.steps_per_epoch
 
+    @property
+    def _passes(self) -> int:
+        """Whole passes over the data so far."""
+        return self.step // self.steps_per_epoch
+
     def request_stop(self, signal: int) -> None:
         """Ask the loop to save and end after the step it is in (safe in a signal handler)."""
         self.signal = signal
@@ -165,6 +170,11 @@ class Trainer:
         last_step = self.last_step(length)
         if not self.folder.last.exists():
             self._save(self.folder.last)  # from here on there is always something to go back to
+        elif self.step and self._is_finished() and self.folder.lacks_grid(self._passes):
+            # killed between saving and drawing: the epoch is not made again, its samples are
+            yield EpochDone(
+                self._passes, self.step, self.draw(), self.latents, self.checkpoint().hash
+            )
         (over,) = self.world.agree(self._is_over(last_step, length.minutes, clock))
         while not over:
             if (fault := self._advance()) is not None:
@@ -312,7 +322,7 @@ class Trainer:
         )
 
     def _finish_epoch(self) -> EpochDone:
-        number = self.step // self.steps_per_epoch
+        number = self._passes
         if self.keep != 0 or number in PAPERS_EPOCHS:
             self._save(self.folder.epoch(number))
         # After the epoch's own: a run killed between the two makes both again.

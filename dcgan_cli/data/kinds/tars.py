@@ -79,13 +79,18 @@ def is_pattern(location: str) -> bool:
     return _BRACES.search(location) is not None
 
 
+def shards_of(location: str) -> list[Path]:
+    """The files that a pattern with braces names. Raises SourceError where they are too many."""
+    return [Path(name) for name in _expand(location)]
+
+
 def open_pattern(location: str) -> TarSource:
     """The pictures in all shards that a pattern with braces names.
 
     Raises:
         SourceError: a shard is missing or damaged, or there are no pictures.
     """
-    shards = [Path(name) for name in _expand(location)]
+    shards = shards_of(location)
     missing = [shard for shard in shards if not shard.is_file()]
     if missing:
         raise SourceError(
