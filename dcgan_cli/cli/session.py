@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.listening import listening
-from dcgan_cli.cli.pictures import Request, look, prepare_pictures, remember
+from dcgan_cli.cli.pictures import Request, look, measured, prepare_pictures, remember
 from dcgan_cli.cli.results import conclude
 from dcgan_cli.cli.resuming import (
     as_before,
@@ -130,6 +130,8 @@ class Session:
             self.request = as_before(self.request, before)
         threads = self._threads(before)
         source, survey = look(self.console, self.request)
+        if before is None:
+            self.request = measured(self.console, self.request, survey)
         model, recipe = self._networks(before, survey)
         asked = self._settings(before)
         settings = self._trusted(asked, model)
@@ -235,7 +237,7 @@ class Session:
         with_options(PRESETS[self._preset()], self.overrides)
         choose_precision(self.precision, self._device())
         choose_loss(self.loss or DEFAULT_LOSS)
-        self.request.colour()
+        self.request.framing(1, 1)
 
     def _device(self) -> "torch.device":
         return choose_device(self.device, self.world.local_rank)

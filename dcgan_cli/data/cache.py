@@ -17,6 +17,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -132,7 +133,7 @@ def prepare(
 
 
 def _key(source: Source, framing: Framing) -> str:
-    parts = [FORMAT, source.fingerprint(), len(source), framing.shape, framing.background]
+    parts = [FORMAT, source.fingerprint(), len(source), *astuple(framing)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 

@@ -42,6 +42,11 @@ class Source(Protocol):
         """Labels that came with the pictures; None where there are none."""
         ...
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about how it was read, one sentence each."""
+        ...
+
     def __len__(self) -> int:
         """How many records there are, readable or not."""
         ...
@@ -95,6 +100,7 @@ class _View:
     def __init__(self, source: Source, count: int, labels: Labels | None) -> None:
         self.kind = source.kind
         self.location = source.location
+        self.notes = source.notes
         self._source = source
         self._count = count
         if labels is not None and count < len(source):
