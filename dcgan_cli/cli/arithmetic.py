@@ -195,7 +195,7 @@ def arithmetic(
         report = calculated(console, drawing, terms, done, bench, seed, expect)
         points = done[0].results
 
-    sheet = report.sheets[0]
+    sheet = report.sheets[0].shaped(model.aspect)
     target = out or Path(f"{sheet.name}.png")
     console.write_result(target, encode_sheet(sheet))
     facts: dict[str, Any] = {"orthogonal_to": orthogonal_to or []}

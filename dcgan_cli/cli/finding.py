@@ -68,13 +68,13 @@ def learn_from_source(
     """
     import numpy as np
 
-    from dcgan_cli.data.decode import Framing, Unreadable, crop_corners, read_picture
+    from dcgan_cli.data.decode import Unreadable, crop_corners, read_picture
     from dcgan_cli.errors import SourceError
     from dcgan_cli.runtime import numpy_stream
 
     source, boxes, request = found
     check_kind(kind, boxes.kind.tolist(), source.location)
-    framing = Framing(model.model.size, model.model.channels, request.colour())
+    framing = request.framing(model.model.size, model.model.channels)
     looked = np.flatnonzero(boxes.seen)
     rows: list[int] = []
     pictures: list[Pictures] = []
@@ -92,7 +92,7 @@ def learn_from_source(
     chosen = np.array(rows, np.int64)
     kept = np.isin(boxes.picture, chosen)
     width, height = sizes[boxes.picture[kept]].T
-    corners = crop_corners(boxes.corners[kept], width, height)
+    corners = crop_corners(boxes.corners[kept], width, height, framing.fit)
     inside = ~np.isnan(corners).any(1)
     framed = replace(
         boxes,

@@ -128,7 +128,7 @@ def guided_backprop(
             progress=bar,
         )
     pictures.close()
-    console.write_result(out, encode_sheet(report.sheets[0]))
+    console.write_result(out, encode_sheet(report.sheets[0].shaped(model.aspect)))
     conclude(console, report, out=out, json=json, data=source.location)
 
 

@@ -19,7 +19,8 @@ from dcgan_cli.cli.resuming import (
 )
 from dcgan_cli.cli.training_display import Display
 from dcgan_cli.cores import allowed_cores
-from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches
+from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches, too_few
+from dcgan_cli.data.kinds.passed_over import PASSED_OVER
 from dcgan_cli.data.resident import make_resident
 from dcgan_cli.data.streaming import StreamedPictures
 from dcgan_cli.errors import SourceError, UsageError
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     import torch
 
     from dcgan_cli.data.pictures import PictureSet
+    from dcgan_cli.data.sources import Source
     from dcgan_cli.data.survey import Survey
 
 DEFAULT_LOSS = "non-saturating"
@@ -149,7 +151,7 @@ class Session:
             model,
             recipe,
             settings,
-            self._batches(pictures, model, recipe, settings),
+            self._batches(source, pictures, model, recipe, settings),
             folder,
             about,
             policy=self._policy(),
@@ -158,7 +160,8 @@ class Session:
         )
         name, display = about["training"]["preset"], None
         if self.world.leads and not self.profile:
-            display = Display(self.console, folder, name, self.tensorboard)
+            aspect = pictures.framing.aspect
+            display = Display(self.console, folder, name, self.tensorboard, aspect)
         if before is None:
             folder.clear()
         else:
@@ -175,9 +178,17 @@ class Session:
         return trainer, display
 
     def _batches(
-        self, pictures: "PictureSet", model: ModelConfig, recipe: Recipe, settings: StepSettings
+        self,
+        source: "Source",
+        pictures: "PictureSet",
+        model: ModelConfig,
+        recipe: Recipe,
+        settings: StepSettings,
     ) -> Batches:
-        """Minibatches, out of pictures that are all on the GPU where they fit there."""
+        """Batches, out of images that are all on the GPU where they fit there."""
+        if len(pictures) < recipe.batch_size:
+            beside = [note for note in source.notes if note.startswith(PASSED_OVER)]
+            raise too_few(len(pictures), recipe.batch_size, beside)
         device = settings.device
         streamed = isinstance(pictures, StreamedPictures)
         resident = None if streamed else make_resident(pictures, device)

@@ -40,10 +40,18 @@ LINE_SECONDS = 5.0
 class Display:
     """Shows one run and draws its pictures into its folder."""
 
-    def __init__(self, console: Console, folder: RunFolder, preset: str, tensorboard: bool) -> None:
+    def __init__(
+        self,
+        console: Console,
+        folder: RunFolder,
+        preset: str,
+        tensorboard: bool,
+        aspect: float = 1.0,
+    ) -> None:
         self.console = console
         self.folder = folder
         self.title = f"{folder.path.name} ({preset})"
+        self.aspect = aspect
         self.board = _open_board(folder) if tensorboard else None
         self._live: Live | None = None
         self._told = 0.0
@@ -114,7 +122,7 @@ class Display:
     def _epoch(self, event: EpochDone) -> None:
         self._write_samples(f"epoch-{event.epoch:04d}.png", event.pictures, event)
         if self.board is not None:
-            grid = _grid(event.pictures)
+            grid = _grid(event.pictures, self.aspect)
             self.board.add_image("samples", grid, event.epoch, dataformats="HWC")
 
     def finish(self, event: Finished) -> None:
@@ -138,18 +146,18 @@ class Display:
 
     def _write_samples(self, name: str, pictures: Pictures, event: EpochDone | Finished) -> None:
         provenance = Provenance(event.checkpoint, "train", None, event.latents)
-        sheet = Sheet("samples", pictures, 8, provenance=provenance)
+        sheet = Sheet("samples", pictures, 8, provenance=provenance, aspect=self.aspect)
         with atomic_write(self.folder.samples / name) as file:
             file.write(encode_sheet(sheet))
 
 
-def _grid(pictures: Pictures) -> Any:
-    """A sheet of `pictures` as one uint8 array [H, W, 3]."""
+def _grid(pictures: Pictures, aspect: float) -> Any:
+    """An image grid of `pictures` as one uint8 array [H, W, 3]."""
     import numpy as np
 
     from dcgan_cli.render.png import draw_sheet
 
-    return np.asarray(draw_sheet(Sheet("samples", pictures, 8)))
+    return np.asarray(draw_sheet(Sheet("samples", pictures, 8, aspect=aspect)))
 
 
 def _open_board(folder: RunFolder) -> "SummaryWriter":

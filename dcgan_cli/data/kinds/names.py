@@ -31,6 +31,9 @@ def _readable() -> Iterator[str]:
 IMAGE_SUFFIXES = frozenset(_readable())
 """Endings of files that are listed. Whether a file is an image is for the decoder to say."""
 
+ANY_IMAGE_SUFFIX = IMAGE_SUFFIXES | {".avif", ".heic", ".heif", ".jp2", ".cr2", ".nef", ".dng"}
+"""Endings that tell an image's name from the same name without one, read here or not."""
+
 _LITTER = frozenset(
     (
         "@eadir",  # Synology

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from dcgan_cli.data.kinds.names import IMAGE_SUFFIXES, litter, suffix
 from dcgan_cli.data.kinds.reading import plural
 
+PASSED_OVER = "passed over"
+"""How the sentence begins, among the notes of a source."""
+
 NO_ENDING = ""
 _MOST_NAMED = 6
 """Endings that are named in the sentence; the others are added up."""
@@ -71,7 +74,7 @@ class PassedOver:
             parts.append(f"{plural(self.links, 'link')} to a folder that contains the link itself")
         if self.archive_links:
             parts.append(f"{plural(self.archive_links, 'link')} inside the tar (unpack it first)")
-        return f"passed over: {', '.join(parts)}" if parts else ""
+        return f"{PASSED_OVER}: {', '.join(parts)}" if parts else ""
 
     def notes(self) -> tuple[str, ...]:
         """The sentence, as a source tells it."""
