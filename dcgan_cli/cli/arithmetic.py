@@ -1,5 +1,6 @@
 """`dcgan arithmetic`: add and subtract concepts, and say by measurement what came out."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ from dcgan_cli.cli import judging, options
 from dcgan_cli.cli.calculating import calculated, turned
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.judging import train_judge
-from dcgan_cli.cli.pictures import Request
+from dcgan_cli.cli.pictures import framed_as
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def arithmetic(
     drawing = Drawing.of(model, bn, machine, average=not no_ema)
     bench = None
     if judge is not None:
-        request = Request(judge, labels=judge_labels, limit=judge_limit)
+        request = replace(framed_as(model, judge), labels=judge_labels, limit=judge_limit)
         learnt = train_judge(console, request, model, machine, "--judge", attribute)
         bench = learnt.with_samples(console, drawing, SCORED, seed, orthogonal_to or [])
     if turn is not None:

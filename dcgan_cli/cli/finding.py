@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.pictures import Request, remembered
+from dcgan_cli.cli.pictures import Request, framed_as, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ def boxed_source(
                 f"--find learns from real pictures with boxes, and {error}; name some: --from SOURCE"
             ) from error
     else:
-        request = Request(location, labels, background=str(model.data.get("background", "white")))
+        request = replace(framed_as(model, location), labels=labels)
         # of drawn rooms no more than are looked at: working out the truth of each takes its time
         limit = LEARN if location == "demo:rooms" else None
         source = open_source(location, labels=labels, limit=limit)

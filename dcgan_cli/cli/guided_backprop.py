@@ -134,11 +134,11 @@ def guided_backprop(
 
 def _asked(model: "Checkpoint", data: str | None, labels: Path | None, limit: int) -> Request:
     """The pictures that were named, or else those of the training. Raises SourceError."""
-    from dcgan_cli.cli.pictures import remembered
+    from dcgan_cli.cli.pictures import framed_as, remembered
     from dcgan_cli.errors import DcganError, SourceError
 
     if data is not None:
-        return Request(data, labels=labels, limit=limit)
+        return replace(framed_as(model, data), labels=labels, limit=limit)
     try:
         _, request = remembered(model)
     except DcganError as error:

@@ -152,6 +152,19 @@ def remember(source: "Source", request: Request, pictures: "PictureSet") -> dict
     }
 
 
+def framed_as(model: "Checkpoint", location: str = "") -> Request:
+    """A request for the images at `location`, framed as those that `model` was trained on."""
+    data = model.data
+    levels, aspect = data.get("levels"), data.get("aspect", 1.0)
+    return Request(
+        location,
+        background=str(data.get("background", "white")),
+        fit=str(data.get("fit", "crop")),
+        levels=levels if isinstance(levels, str) else None,
+        aspect=aspect if isinstance(aspect, float) else 1.0,
+    )
+
+
 def remembered(model: "Checkpoint") -> "tuple[Source, Request]":
     """The pictures that `model` was trained on, found again by what `remember` kept of them.
 
@@ -163,14 +176,10 @@ def remembered(model: "Checkpoint") -> "tuple[Source, Request]":
     location, limit, labels = (model.data.get(key) for key in ("location", "limit", "labels"))
     if not isinstance(location, str):
         raise SourceError("the checkpoint does not say where its training pictures are")
-    request = Request(
-        location,
+    request = replace(
+        framed_as(model, location),
         labels=Path(labels) if isinstance(labels, str) else None,
         limit=limit if isinstance(limit, int) else None,
-        background=str(model.data.get("background", "white")),
-        fit=str(model.data.get("fit", "crop")),
-        levels=levels if isinstance(levels := model.data.get("levels"), str) else None,
-        aspect=float(model.data.get("aspect", 1.0)),
     )
     source = open_source(location, labels=request.labels, limit=request.limit)
     if source.fingerprint() != model.data.get("fingerprint"):

@@ -1,5 +1,6 @@
 """`dcgan probe-svm`: what the discriminator learned, as the accuracy of a linear classifier."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,7 +9,7 @@ import typer
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.labelled import HELD_OUT, Task, read_task
-from dcgan_cli.cli.pictures import Request, remembered
+from dcgan_cli.cli.pictures import Request, framed_as, remembered
 from dcgan_cli.cli.results import conclude
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def probe_svm(
     layer_spans(model.model, grid, taps)  # refuses what D does not have
     settings = Settings(grid, taps, centroids, trials, epochs, seed, machine)
     learn = _asked(model, train, labels, limit)
-    ask = None if test is None else Request(test, labels=test_labels, background=learn.background)
+    ask = None if test is None else replace(learn, location=test, labels=test_labels, limit=None)
     task = read_task(
         console, model.model, learn, ask, column=label_column, held_out=held_out, seed=seed
     )
@@ -288,13 +289,10 @@ def _asked(
     model: "Checkpoint", train: str | None, labels: Path | None, limit: int | None
 ) -> Request:
     """The training pictures that were named, or else those of the network's own training."""
-    from dataclasses import replace
-
     from dcgan_cli.errors import DcganError, SourceError
 
-    background = str(model.data.get("background", "white"))
     if train is not None:
-        return Request(train, labels=labels, limit=limit, background=background)
+        return replace(framed_as(model, train), labels=labels, limit=limit)
     try:
         _, request = remembered(model)
     except DcganError as error:

@@ -110,15 +110,13 @@ def load_file(data: bytes, side: int, levels: tuple[float, float] | None) -> Ope
     Unreadable, and whatever Pillow raises for a damaged file.
     """
     image, size, shrunk = _open(data, side)
+    scaled = None if levels is None or not _is_wide_color(image) else _scaled_color(data, levels)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        if levels is not None and _is_wide_color(image):
-            return _scaled_color(data, levels)
         image.load()  # and this turns it upright
-        return Opened(image, image.size)
+        return Opened(scaled or image, image.size)
     orientation = _orientation(image)
-    if levels is not None and _is_wide_color(image):
-        image = _scaled_color(data, levels).image
     image.load()
+    image = scaled or image
     if orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[orientation])
     return Opened(image, (size[1], size[0]) if orientation in _SIDEWAYS else size, shrunk)
@@ -236,14 +234,13 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _scaled_color(data: bytes, levels: tuple[float, float]) -> Opened:
+def _scaled_color(data: bytes, levels: tuple[float, float]) -> Image.Image:
     """16-bit color as 8 bits, `levels` becoming 0 and 255; alpha has the full range."""
     black, white = levels
     values = _wide_color(data).astype(np.float32)
     values[..., :3] = np.clip((values[..., :3] - black) * (255 / (white - black)), 0, 255)
     values[..., 3:] /= 257
-    image = Image.fromarray((values + 0.5).astype(np.uint8))
-    return Opened(image, image.size)
+    return Image.fromarray((values + 0.5).astype(np.uint8))
 
 
 def _is_wide_color(image: Image.Image) -> bool:

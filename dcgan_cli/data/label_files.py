@@ -10,8 +10,8 @@ x1 and y1 holds boxes; in any other, each further column that has a name becomes
 - other numbers: float64;
 - anything else: words.
 
-An empty cell, and "nan" in a column of numbers, is unknown. A column without a name, such as the
-index that pandas writes, is none.
+An empty cell, and "nan" in a column of numbers, is unknown. The index that pandas writes, a column
+of numbers without a name, is none of them.
 """
 
 import math
@@ -34,7 +34,7 @@ _CLASS_COLUMN = re.compile(
 _TRUTH = {"true": "1", "false": "0", "": "nan"}
 
 
-_INDEX = re.compile(r"unnamed: ?\d+", re.IGNORECASE)
+_UNNAMED = re.compile(r"unnamed: ?\d+", re.IGNORECASE)
 """How pandas calls a column without a name when it reads one."""
 
 
@@ -62,12 +62,36 @@ def join_table(table: Table, source: Named) -> Labels:
     _refuse_contradictions(match)
     columns = {
         name: _spread(_column(name, [row[place] for row in table.rows]), match.image, len(source))
-        for place, name in enumerate(table.header)
-        if place != table.file_column and name and not _INDEX.fullmatch(name)
+        for place, name in _named_columns(table)
     }
     if not columns:
         raise SourceError(f"{table.path}: no column of labels beside the one that names the images")
     return Labels(Columns(columns), listed=listed, notes=match.notes)
+
+
+def _named_columns(table: Table) -> list[tuple[int, str]]:
+    """Place and name of each column of labels; one without a name gets one, unless it is an index.
+
+    Raises SourceError where two have one name.
+    """
+    columns: dict[str, int] = {}
+    for place, name in enumerate(table.header):
+        nameless = not name or _UNNAMED.fullmatch(name)
+        if place == table.file_column or (nameless and _is_index(table, place)):
+            continue
+        before = columns.setdefault(name or f"column_{place + 1}", place)
+        if before != place:
+            raise SourceError(
+                f"{table.path}: columns {before + 1} and {place + 1} are both called {name}; "
+                "rename one of them"
+            )
+    return [(place, name) for name, place in columns.items()]
+
+
+def _is_index(table: Table, place: int) -> bool:
+    """Whether the cells of a column are whole numbers that tell the rows apart, and nothing else."""
+    cells = {row[place].strip() for row in table.rows}
+    return len(cells) == len(table.rows) and all(cell.isdecimal() for cell in cells)
 
 
 def _refuse_contradictions(match: Match) -> None:
@@ -88,11 +112,8 @@ def _refuse_contradictions(match: Match) -> None:
 
 def _labels(table: Table, row: int) -> list[str]:
     """The cells of a row beside those that say which row it is."""
-    return [
-        cell.strip()
-        for place, cell in enumerate(table.rows[row])
-        if place != table.file_column and table.header[place]
-    ]
+    places = {place for place, _ in _named_columns(table)}
+    return [cell.strip() for place, cell in enumerate(table.rows[row]) if place in places]
 
 
 def _column(name: str, cells: Sequence[str]) -> Words | NDArray[np.float64]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dcgan_cli.data.decode import Extremes, Framing, Levels, Unreadable, decode, extremes, fetch
+from dcgan_cli.data.kinds.names import printable
 from dcgan_cli.data.sources import Source
 from dcgan_cli.errors import SourceError
 
@@ -140,8 +141,3 @@ def _levels(low: float, high: float, floating: bool) -> Levels:
         return -1.0, 1.0
     black = min(low, 0.0)
     return black, high if high > black else black + 1
-
-
-def printable(name: str) -> str:
-    """`name` on one line: a file may be called anything, a terminal must not obey it."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)

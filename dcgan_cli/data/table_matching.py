@@ -17,6 +17,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -78,7 +79,7 @@ class _Names:
 
     def __init__(self, source: Named) -> None:
         self.names = [_plain(source.name(index)) for index in range(len(source))]
-        place = f"{_plain(source.location)}/"
+        place = f"{_plain(str(Path(source.location).absolute()))}/"
         self.above = [place, *(end for end in _ends(place) if end)]
         self._spelled: dict[str, tuple[_Images, _Images]] = {}
 

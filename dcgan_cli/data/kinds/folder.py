@@ -124,7 +124,7 @@ def _image_files(root: Path, passed_over: PassedOver) -> Generator[bytes]:
             visited.add((status.st_dev, status.st_ino))
             with os.scandir(root / prefix) as entries:
                 for entry in entries:
-                    if entry.is_dir():
+                    if _is_folder(entry):
                         if litter(entry.name + "/"):
                             _count_litter(Path(entry.path), entry.name, passed_over)
                         elif entry.is_symlink() and _leads_up(Path(entry.path), home):
@@ -141,9 +141,16 @@ def _image_files(root: Path, passed_over: PassedOver) -> Generator[bytes]:
         pending += (folder for _, folder in sorted(folders, reverse=True))
 
 
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether it is a folder or a link to one; DirEntry itself raises at a link that leads to itself."""
+    return Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()
+
+
 def _may_be_read(entry: "os.DirEntry[str]") -> bool:
     """Whether it is a regular file or a broken link, rather than a pipe, a socket or a device."""
-    return entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists())
+    if entry.is_symlink():
+        return Path(entry.path).is_file() or not Path(entry.path).exists()
+    return entry.is_file()
 
 
 def _leads_up(link: Path, home: Path) -> bool:

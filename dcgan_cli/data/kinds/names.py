@@ -151,7 +151,12 @@ def litter(path: str) -> str | None:
 def suffix(path: str) -> str:
     """The ending of a file name with its dot, in lower case: ".jpg"; '' where there is none."""
     _, dot, ending = path.rpartition(".")
-    return dot + ending.lower() if "/" not in ending else ""
+    return dot + ending.lower() if dot and "/" not in ending else ""
+
+
+def printable(name: str) -> str:
+    """`name` on one line: a file may be called anything, a terminal must not obey it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def folder_labels(names: Iterable[bytes]) -> Labels | None:

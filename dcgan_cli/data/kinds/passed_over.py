@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from dcgan_cli.data.kinds.names import IMAGE_SUFFIXES, litter, suffix
+from dcgan_cli.data.kinds.names import IMAGE_SUFFIXES, litter, printable, suffix
 from dcgan_cli.data.kinds.reading import plural
 
 PASSED_OVER = "passed over"
@@ -12,6 +12,9 @@ PASSED_OVER = "passed over"
 NO_ENDING = ""
 _MOST_NAMED = 6
 """Endings that are named in the sentence; the others are added up."""
+
+_LONGEST = 12
+"""Letters of an ending with its dot; what is longer is a part of a name."""
 
 _ONE_IMAGE = ".jpg or .png"
 _RAW = (
@@ -59,14 +62,14 @@ class PassedOver:
         if found is not None:
             self.litter[found] += ending in IMAGE_SUFFIXES
         elif path.rpartition("/")[2].casefold() not in _QUIET:
-            self.endings[ending] += 1
+            self.endings[ending if len(ending) <= _LONGEST else NO_ENDING] += 1
         return False
 
     def sentence(self) -> str:
         """All of it in one sentence, with what to do about it; '' where there was nothing."""
         parts = self.kinds(mends=True)
         parts += [
-            f"{plural(count, 'image')} in {name}"
+            f"{plural(count, 'image')} in {printable(name)}"
             for name, count in self.litter.most_common(_MOST_NAMED)
             if count
         ]
@@ -95,4 +98,4 @@ class PassedOver:
 def _named(ending: str, count: int) -> str:
     if ending == NO_ENDING:
         return f"{plural(count, 'file')} without an ending"
-    return plural(count, f"{ending} file")
+    return plural(count, f"{printable(ending)} file")
