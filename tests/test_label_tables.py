@@ -152,6 +152,11 @@ def test_the_place_of_the_source_is_a_part_of_its_names(tmp_path: Path) -> None:
     assert labels.columns["who"].tolist()[0] == "a"
 
 
+def test_numbers_of_another_column_name_no_images(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="none of its 2 files"):
+        join("file,age,smile\nx.png,1,1\ny.png,2,0\n", ["a/001.jpg", "a/002.jpg"], tmp_path)
+
+
 NAME = st.text("abcXYZ01é_", min_size=1, max_size=5)
 SPELL = st.sampled_from(
     [

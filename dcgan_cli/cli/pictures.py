@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dcgan_cli.cli.console import Console
 
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.format import Checkpoint
     from dcgan_cli.data.cache import PictureSet
-    from dcgan_cli.data.decode import Framing
+    from dcgan_cli.data.decode import Fit, Framing
     from dcgan_cli.data.sources import Source
     from dcgan_cli.data.survey import Survey
 
@@ -49,9 +49,9 @@ class Request:
         from dcgan_cli.data.decode import FITS, Framing
         from dcgan_cli.errors import UsageError
 
-        fit = next((fit for fit in FITS if fit == self.fit), None)
-        if fit is None:
+        if self.fit not in FITS:
             raise UsageError(f"--fit {self.fit}: expected one of {', '.join(FITS)}")
+        fit = cast("Fit", self.fit)
         colour, aspect = self.colour(), self.aspect if fit == "stretch" else 1.0
         try:
             black, white = (float(level) for level in (self.levels or "0,1").split(","))

@@ -259,7 +259,7 @@ def _wide_color(data: bytes) -> NDArray[np.uint16]:
         raw = _swapped(_raw_mode(tile.args))
         args = raw if isinstance(tile.args, str) else (raw, *tile.args[1:])
         tiles[place] = tile._replace(args=args)
-    return (np.asarray(upper).astype(np.uint16) << 8) | np.asarray(lower)
+    return np.asarray(upper).astype(np.uint16) * np.uint16(256) + np.asarray(lower)
 
 
 def _raw_mode(args: object) -> str:

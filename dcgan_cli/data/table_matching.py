@@ -118,12 +118,12 @@ class _Found:
     way: dict[str, _Way]
 
 
-def _find(files: Sequence[str], known: _Names) -> _Found:
+def _find(files: Sequence[str], known: _Names, last_resorts: bool = True) -> _Found:
     """The images that `files` (plain names, each once) are about. Raises SourceError for two."""
     found = _Found({}, {})
     for way in _WAYS:
         left = [file for file in files if file not in found.image]
-        if not left or (way.last_resort and found.image):
+        if not left or (way.last_resort and (found.image or not last_resorts)):
             break
         whole, ends = known.spelled(way)
         above = [way.spell(folder) for folder in known.above]
@@ -218,10 +218,12 @@ def _file_column(table: Table, known: _Names) -> int:
         files = list(dict.fromkeys(_plain(row[place]) for row in table.rows))
         if len(files) < best[0]:
             continue  # a file finds one image: this column cannot find more
+        likely = place == table.file_column or _is_file_word(table.header[place])
         try:
-            found = _find(files, known)
+            # any number is that of an image: a column of ages or classes is not asked by number
+            found = _find(files, known, last_resorts=likely)
         except SourceError as error:
-            if place == table.file_column or _is_file_word(table.header[place]):
+            if likely:
                 ambiguous = ambiguous or error
             continue
         if not found.image:
