@@ -181,10 +181,10 @@ def _training_pictures(
     left_out = "no cross-fade of training pictures as a control:"
     try:
         source, request = remembered(model)
+        framing = request.framing(model.model.size, model.model.channels)
     except DcganError as error:
         console.note(f"{left_out} {error}")
         return None
-    framing = request.framing(model.model.size, model.model.channels)
     found: list[Pictures] = []
     # a few more than needed, for some may be unreadable
     candidates = numpy_stream(seed, "training pictures").permutation(len(source))[: 2 * count + 8]

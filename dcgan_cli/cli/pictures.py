@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from dcgan_cli.cli.console import Console
 
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.format import Checkpoint
     from dcgan_cli.data.cache import PictureSet
-    from dcgan_cli.data.decode import Fit, Framing
+    from dcgan_cli.data.decode import Framing
     from dcgan_cli.data.sources import Source
     from dcgan_cli.data.survey import Survey
 
@@ -51,12 +51,11 @@ class Request:
 
         if self.fit not in FITS:
             raise UsageError(f"--fit {self.fit}: expected one of {', '.join(FITS)}")
-        fit = cast("Fit", self.fit)
-        colour, aspect = self.colour(), self.aspect if fit == "stretch" else 1.0
+        colour, aspect = self.colour(), self.aspect if self.fit == "stretch" else 1.0
         try:
             black, white = (float(level) for level in (self.levels or "0,1").split(","))
             levels = None if self.levels is None else (black, white)
-            return Framing(side, channels, colour, fit, levels, aspect)
+            return Framing(side, channels, colour, self.fit, levels, aspect)
         except ValueError as error:
             raise UsageError(
                 f"--levels {self.levels}: expected the values of black and white, such as 0,4095"
