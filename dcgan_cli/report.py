@@ -7,7 +7,7 @@ Nothing here knows how it will be shown.
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -92,7 +92,8 @@ class Provenance:
 class Sheet:
     """Pictures to be laid out in rows of `columns` tiles.
 
-    `captions`, when given, has one text a tile; `row_labels` one a row.
+    `captions`, when given, has one text a tile; `row_labels` one a row. `aspect` is the width /
+    height in which a tile is shown: images that were stretched to squares get back their shape.
     """
 
     name: str
@@ -101,6 +102,11 @@ class Sheet:
     captions: Sequence[str] = ()
     row_labels: Sequence[str] = ()
     provenance: Provenance | None = None
+    aspect: float = 1.0
+
+    def shaped(self, aspect: float) -> "Sheet":
+        """The same tiles, shown in another width / height."""
+        return replace(self, aspect=aspect)
 
 
 @dataclass(frozen=True)

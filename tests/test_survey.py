@@ -22,7 +22,7 @@ from dcgan_cli.errors import SourceError
 class Records:
     """A source of records in memory; an exception among them is raised by reading it."""
 
-    kind, location, labels = "records", "here", None
+    kind, location, labels, notes = "records", "here", None, ()
 
     def __init__(self, *records: bytes | Pixels | Exception) -> None:
         self.records = records

@@ -65,6 +65,12 @@ class Checkpoint:
         networks = [self.model.to_dict(), self.generator, self.discriminator, self.average]
         return _digest(networks)[:12]
 
+    @property
+    def aspect(self) -> float:
+        """Width / height in which its images are shown: not 1 where they were stretched to squares."""
+        aspect = self.data.get("aspect", 1.0)
+        return aspect if isinstance(aspect, float) and 0.01 < aspect < 100 else 1.0
+
     def build_generator(self, average: bool = True) -> Generator:
         """The generator on the CPU; the averaged one where there is one and `average` asks for it.
 

@@ -1,5 +1,6 @@
 """`dcgan arithmetic`: add and subtract concepts, and say by measurement what came out."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,7 @@ from dcgan_cli.cli.outputs import (
     check_outputs,
     refuse_inputs,
 )
-from dcgan_cli.cli.pictures import Request
+from dcgan_cli.cli.pictures import framed_as
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def arithmetic(
     drawing = Drawing.of(model, bn, machine, average=not no_ema)
     bench = None
     if judge is not None:
-        request = Request(judge, labels=judge_labels, limit=judge_limit)
+        request = replace(framed_as(model, judge), labels=judge_labels, limit=judge_limit)
         learnt = train_judge(console, request, model, machine, "--judge", attribute)
         bench = learnt.with_samples(console, drawing, SCORED, seed, orthogonal_to or [])
     if turn is not None:
@@ -210,7 +211,7 @@ def arithmetic(
         report = calculated(console, drawing, terms, done, bench, seed, expect)
         points = done[0].results
 
-    sheet = report.sheets[0]
+    sheet = report.sheets[0].shaped(model.aspect)
     console.write_result(target, encode_sheet(sheet))
     facts: dict[str, Any] = {"orthogonal_to": orthogonal_to or []}
     if save_latents is not None:

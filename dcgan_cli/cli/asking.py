@@ -45,10 +45,9 @@ def given(
 
     from dcgan_cli.analysis.nearest_neighbors.neighbour_report import Asked
     from dcgan_cli.checkpoint.latents import read_latents
-    from dcgan_cli.data.decode import Framing
 
     config = model.model
-    framing = Framing(config.size, config.channels, request.colour())
+    framing = request.framing(config.size, config.channels)
     pictures: list[Pictures] = []
     latents: list[Latents] = []
     names: list[str] = []

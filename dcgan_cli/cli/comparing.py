@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.pictures import Request, prepare_pictures, remembered
+from dcgan_cli.cli.pictures import Request, framed_as, prepare_pictures, remembered
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +68,7 @@ def training_source(
     from dcgan_cli.errors import SourceError
 
     if data is not None:
-        request = Request(data, labels, background=str(model.data.get("background", "white")))
+        request = replace(framed_as(model, data), labels=labels)
     else:
         try:
             source, request = remembered(model)
@@ -177,7 +177,7 @@ def _other(
             f"--held-out {location}: these are the training pictures; give others, or a share of "
             "them such as 0.25"
         )
-    other = Request(location, request.labels, background=request.background)
+    other = replace(request, location=location, limit=None)
     source = open_source(location, labels=other.labels)
     pictures, shown = _prepare(console, stack, model, source, other)
     chosen = numpy_stream(seed, "held out").permutation(len(pictures))[:MOST_HELD_OUT]

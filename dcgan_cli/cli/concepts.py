@@ -176,7 +176,8 @@ def show(
     refuse_inputs(outputs, path)
     points = read_latents(name, model, path)
     drawing = Drawing.of(model, bn, choose_device(device), average=not no_ema)
-    console.write_result(target, encode_sheet(draw_concept(drawing, name, points.latents)))
+    sheet = draw_concept(drawing, name, points.latents).shaped(model.aspect)
+    console.write_result(target, encode_sheet(sheet))
     if points.concept is not None:
         console.note(f"{name}: {points.concept.made}")
     if not is_stdout(target):

@@ -219,7 +219,7 @@ def drop_filters(
         bench = Bench.of(drawing, finder, kind, later.latents)
         report = forget(bench, plan, seed=later.seed, progress=bar)
     facts = {**report.facts, "seed": seed, "samples": count, "file": str(out)}
-    console.write_result(out, encode_sheet(report.sheets[0]))
+    console.write_result(out, encode_sheet(report.sheets[0].shaped(model.aspect)))
     if target is not None:
         console.write_result(target, encode_dose(report.tables[0], kind, plan.chosen, keep_only))
         facts["curve"] = str(target)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.pictures import Request, remembered
+from dcgan_cli.cli.pictures import Request, framed_as, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ def boxed_source(
                 f"--find learns from real pictures with boxes, and {error}; name some: --from SOURCE"
             ) from error
     else:
-        request = Request(location, labels, background=str(model.data.get("background", "white")))
+        request = replace(framed_as(model, location), labels=labels)
         # of drawn rooms no more than are looked at: working out the truth of each takes its time
         limit = LEARN if location == "demo:rooms" else None
         source = open_source(location, labels=labels, limit=limit)
@@ -68,13 +68,13 @@ def learn_from_source(
     """
     import numpy as np
 
-    from dcgan_cli.data.decode import Framing, Unreadable, crop_corners, read_picture
+    from dcgan_cli.data.decode import Unreadable, crop_corners, read_picture
     from dcgan_cli.errors import SourceError
     from dcgan_cli.runtime import numpy_stream
 
     source, boxes, request = found
     check_kind(kind, boxes.kind.tolist(), source.location)
-    framing = Framing(model.model.size, model.model.channels, request.colour())
+    framing = request.framing(model.model.size, model.model.channels)
     looked = np.flatnonzero(boxes.seen)
     rows: list[int] = []
     pictures: list[Pictures] = []
@@ -92,7 +92,7 @@ def learn_from_source(
     chosen = np.array(rows, np.int64)
     kept = np.isin(boxes.picture, chosen)
     width, height = sizes[boxes.picture[kept]].T
-    corners = crop_corners(boxes.corners[kept], width, height)
+    corners = crop_corners(boxes.corners[kept], width, height, framing.fit)
     inside = ~np.isnan(corners).any(1)
     framed = replace(
         boxes,

@@ -137,17 +137,17 @@ def guided_backprop(
             progress=bar,
         )
     pictures.close()
-    console.write_result(out, encode_sheet(report.sheets[0]))
+    console.write_result(out, encode_sheet(report.sheets[0].shaped(model.aspect)))
     conclude(console, report, out=out, json=json, data=source.location)
 
 
 def _asked(model: "Checkpoint", data: str | None, labels: Path | None, limit: int) -> Request:
     """The pictures that were named, or else those of the training. Raises SourceError."""
-    from dcgan_cli.cli.pictures import remembered
+    from dcgan_cli.cli.pictures import framed_as, remembered
     from dcgan_cli.errors import DcganError, SourceError
 
     if data is not None:
-        return Request(data, labels=labels, limit=limit)
+        return replace(framed_as(model, data), labels=labels, limit=limit)
     try:
         _, request = remembered(model)
     except DcganError as error:

@@ -138,9 +138,9 @@ def interpolate(
             training=_training_pictures(console, model, way.segments + 1, seed),
             progress=bar,
         )
-    sheet = report.sheets[0]
+    sheet = report.sheets[0].shaped(model.aspect)
     if ending in FILMS:
-        film = film_frames(interpolation.frames(sheet, loop))
+        film = film_frames(interpolation.frames(sheet, loop), model.aspect)
         data = FILMS[ending](film, 1 / fps, 1 / fps if loop else HOLD)
     else:
         data = encode_sheet(sheet)
@@ -169,18 +169,17 @@ def _training_pictures(
     import numpy as np
 
     from dcgan_cli.cli.pictures import remembered
-    from dcgan_cli.data.decode import Framing, Unreadable, read_picture
+    from dcgan_cli.data.decode import Unreadable, read_picture
     from dcgan_cli.errors import DcganError
     from dcgan_cli.runtime import numpy_stream
 
     left_out = "no cross-fade of training pictures as a control:"
     try:
         source, request = remembered(model)
-        background = request.colour()
+        framing = request.framing(model.model.size, model.model.channels)
     except DcganError as error:
         console.note(f"{left_out} {error}")
         return None
-    framing = Framing(model.model.size, model.model.channels, background)
     found: list[Pictures] = []
     # a few more than needed, for some may be unreadable
     candidates = numpy_stream(seed, "training pictures").permutation(len(source))[: 2 * count + 8]

@@ -1,5 +1,6 @@
 """`dcgan concepts learn`: exemplars found by a judge of labelled real pictures."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from dcgan_cli.cli import judging, options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.judging import train_judge
 from dcgan_cli.cli.naming import open_model, write
-from dcgan_cli.cli.pictures import Request
+from dcgan_cli.cli.pictures import framed_as
 from dcgan_cli.cli.results import conclude
 
 SAMPLES, EXEMPLARS = 4096, 32
@@ -84,7 +85,7 @@ def learn(
     machine = choose_device(device)
     path, model = open_model(console, checkpoint)
     known = own_concepts(path, model)
-    request = Request(data, labels=labels, limit=limit)
+    request = replace(framed_as(model, data), labels=labels, limit=limit)
     judge = train_judge(console, request, model, machine, "--data", attribute, seed).judge
     wishes = [learning.parse_wish(text, judge) for text in concept or ()]
     drawing = Drawing.of(model, bn, machine, average=not no_ema)

@@ -181,7 +181,7 @@ def nearest_neighbors(
         points = None
         if map_file is not None:
             points = experiment.map_rows(asked, compared.training, discriminator, seed)
-    sheet = report.sheets[0]
+    sheet = report.sheets[0].shaped(model.aspect)
     console.write_result(out, encode_sheet(sheet))
     facts = {
         "data": request.location,

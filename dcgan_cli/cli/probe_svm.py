@@ -1,5 +1,6 @@
 """`dcgan probe-svm`: what the discriminator learned, as the accuracy of a linear classifier."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,7 @@ from dcgan_cli.cli.outputs import (
     refuse_inputs,
     rows_file,
 )
-from dcgan_cli.cli.pictures import Request, remembered
+from dcgan_cli.cli.pictures import Request, framed_as, remembered
 from dcgan_cli.cli.results import conclude
 from dcgan_cli.files import is_stdout
 
@@ -240,7 +241,7 @@ def probe_svm(
     layer_spans(model.model, grid, taps)  # refuses what D does not have
     settings = Settings(grid, taps, centroids, trials, epochs, seed, machine)
     learn = _asked(model, train, labels, limit)
-    ask = None if test is None else Request(test, labels=test_labels, background=learn.background)
+    ask = None if test is None else replace(learn, location=test, labels=test_labels, limit=None)
     task = read_task(
         console, model.model, learn, ask, column=label_column, held_out=held_out, seed=seed
     )
@@ -307,13 +308,10 @@ def _asked(
     model: "Checkpoint", train: str | None, labels: Path | None, limit: int | None
 ) -> Request:
     """The training pictures that were named, or else those of the network's own training."""
-    from dataclasses import replace
-
     from dcgan_cli.errors import DcganError, SourceError
 
-    background = str(model.data.get("background", "white"))
     if train is not None:
-        return Request(train, labels=labels, limit=limit, background=background)
+        return replace(framed_as(model, train), labels=labels, limit=limit)
     try:
         _, request = remembered(model)
     except DcganError as error:

@@ -39,6 +39,9 @@ def as_before(request: Request, before: Checkpoint) -> Request:
         labels=request.labels or (Path(data["labels"]) if data["labels"] else None),
         limit=request.limit or data["limit"],
         background=data["background"],
+        fit=data.get("fit", "crop"),
+        levels=data.get("levels"),
+        aspect=data.get("aspect", 1.0),
     )
 
 

@@ -96,7 +96,7 @@ def sample(
     else:
         given = read_latents(latents, model, path).latents[:count]
         report = draw_latents(drawing, given, columns=columns)
-    sheet = report.sheets[0]
+    sheet = report.sheets[0].shaped(model.aspect)
     facts: dict[str, Any] = {}
     if save_latents is not None:
         assert sheet.provenance is not None
@@ -110,7 +110,7 @@ def sample(
         files = SampleFiles(len(sheet.pictures))
         names = [split / files.name(number) for number in range(len(sheet.pictures))]
         for name, picture in zip(names, sheet.pictures, strict=True):
-            console.write_result(name, encode_picture(picture))
+            console.write_result(name, encode_picture(picture, model.aspect))
         facts["files"] = [str(name) for name in names]
     else:
         console.write_result(out, encode_sheet(sheet, numbers))

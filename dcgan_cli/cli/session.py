@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.listening import listening
-from dcgan_cli.cli.pictures import Request, look, prepare_pictures, remember
+from dcgan_cli.cli.pictures import Request, look, measured, prepare_pictures, remember
 from dcgan_cli.cli.places import refuse_overlap, run_path
 from dcgan_cli.cli.results import conclude
 from dcgan_cli.cli.resuming import (
@@ -20,7 +20,8 @@ from dcgan_cli.cli.resuming import (
 )
 from dcgan_cli.cli.training_display import Display, require_tensorboard
 from dcgan_cli.cores import allowed_cores
-from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches
+from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches, too_few
+from dcgan_cli.data.kinds.passed_over import PASSED_OVER
 from dcgan_cli.data.resident import make_resident
 from dcgan_cli.data.streaming import StreamedPictures
 from dcgan_cli.errors import SourceError, UsageError
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     import torch
 
     from dcgan_cli.data.pictures import PictureSet
+    from dcgan_cli.data.sources import Source
     from dcgan_cli.data.survey import Survey
 
 DEFAULT_LOSS = "non-saturating"
@@ -132,6 +134,8 @@ class Session:
             refuse_overlap(self.request.location, folder.path)
         threads = self._threads(before)
         source, survey = look(self.console, self.request)
+        if before is None:
+            self.request = measured(self.console, self.request, survey)
         model, recipe = self._networks(before, survey)
         asked = self._settings(before)
         settings = self._trusted(asked, model)
@@ -149,7 +153,7 @@ class Session:
             model,
             recipe,
             settings,
-            self._batches(pictures, model, recipe, settings),
+            self._batches(source, pictures, model, recipe, settings),
             folder,
             about,
             policy=self._policy(),
@@ -160,7 +164,8 @@ class Session:
         if before is None:
             folder.clear()
         if self.world.leads and not self.profile:
-            display = Display(self.console, folder, name, self.tensorboard)
+            aspect = pictures.framing.aspect
+            display = Display(self.console, folder, name, self.tensorboard, aspect)
         if before is not None:
             trainer.restore(before)
             self.console.note(f"resuming at step {trainer.step:,}, epoch {trainer.epoch:.2f}")
@@ -175,9 +180,17 @@ class Session:
         return trainer, display
 
     def _batches(
-        self, pictures: "PictureSet", model: ModelConfig, recipe: Recipe, settings: StepSettings
+        self,
+        source: "Source",
+        pictures: "PictureSet",
+        model: ModelConfig,
+        recipe: Recipe,
+        settings: StepSettings,
     ) -> Batches:
-        """Minibatches, out of pictures that are all on the GPU where they fit there."""
+        """Batches, out of images that are all on the GPU where they fit there."""
+        if len(pictures) < recipe.batch_size:
+            beside = [note for note in source.notes if note.startswith(PASSED_OVER)]
+            raise too_few(len(pictures), recipe.batch_size, beside)
         device = settings.device
         streamed = isinstance(pictures, StreamedPictures)
         resident = None if streamed else make_resident(pictures, device)
@@ -231,7 +244,7 @@ class Session:
         with_options(PRESETS[self._preset()], self.overrides)
         choose_precision(self.precision, self._device())
         choose_loss(self.loss or DEFAULT_LOSS)
-        self.request.colour()
+        self.request.framing(1, 1)
 
     def _device(self) -> "torch.device":
         return choose_device(self.device, self.world.local_rank)

@@ -106,8 +106,28 @@ def train(
     ] = None,
     background: Annotated[
         str,
-        typer.Option(help="Colour behind transparent pictures.", rich_help_panel=PICTURES),
+        typer.Option(
+            help="Color behind transparent images, and around those of --fit pad.",
+            rich_help_panel=PICTURES,
+        ),
     ] = "white",
+    fit: Annotated[
+        str,
+        typer.Option(
+            help="How an image that is no square becomes one: crop (its middle), pad (whole, on "
+            "--background) or stretch (samples are drawn in the images' usual shape again).",
+            rich_help_panel=PICTURES,
+        ),
+    ] = "crop",
+    levels: Annotated[
+        str | None,
+        typer.Option(
+            help="Values of black and white in images of more than 8 bits, such as 0,4095. "
+            "Default: from the images as a whole.",
+            rich_help_panel=PICTURES,
+            show_default=False,
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(help="Decoding processes. Default: one a core.", rich_help_panel=PICTURES),
@@ -279,10 +299,12 @@ def train(
         labels,
         limit,
         background,
-        workers,
-        not no_cache,
-        cache_limit,
-        max_unreadable,
+        fit,
+        levels,
+        workers=workers,
+        use_cache=not no_cache,
+        cache_gigabytes=cache_limit,
+        max_unreadable=max_unreadable,
     )
     world = join()
     session = Session(

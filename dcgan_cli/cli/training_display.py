@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 from rich.live import Live
@@ -13,7 +13,7 @@ from rich.table import Table as RichTable
 from dcgan_cli.cli.console import Console
 from dcgan_cli.render.animation import MOST_FRAMES, encode_gif, thinned
 from dcgan_cli.render.curves import encode_curves
-from dcgan_cli.render.png import encode_sheet
+from dcgan_cli.render.png import encode_sheet, shown_size
 from dcgan_cli.render.terminal import plain_table
 from dcgan_cli.report import Pictures, Provenance, Sheet
 from dcgan_cli.training.events import (
@@ -42,10 +42,18 @@ LINE_SECONDS = 5.0
 class Display:
     """Shows one run and draws its pictures into its folder."""
 
-    def __init__(self, console: Console, folder: RunFolder, preset: str, tensorboard: bool) -> None:
+    def __init__(
+        self,
+        console: Console,
+        folder: RunFolder,
+        preset: str,
+        tensorboard: bool,
+        aspect: float = 1.0,
+    ) -> None:
         self.console = console
         self.folder = folder
         self.title = f"{folder.path.name} ({preset})"
+        self.aspect = aspect
         self.board = _open_board(folder) if tensorboard else None
         self._live: Live | None = None
         self._told = 0.0
@@ -116,7 +124,8 @@ class Display:
     def _epoch(self, event: EpochDone) -> None:
         self._write_samples(self.folder.grid(event.epoch), event.pictures, event)
         if self.board is not None:
-            self.board.add_image("samples", _grid(event.pictures), event.epoch)
+            grid = _grid(event.pictures, self.aspect)
+            self.board.add_image("samples", grid, event.epoch)
 
     def finish(self, event: Finished) -> None:
         """Draw what a finished run leaves: its last samples, their animation, its curves."""
@@ -136,7 +145,7 @@ class Display:
 
     def _write_samples(self, name: str, pictures: Pictures, event: EpochDone | Finished) -> None:
         provenance = Provenance(event.checkpoint, "train", None, event.latents)
-        sheet = Sheet("samples", pictures, 8, provenance=provenance)
+        sheet = Sheet("samples", pictures, 8, provenance=provenance, aspect=self.aspect)
         self.folder.write(name, encode_sheet(sheet))
 
     def _frames(self) -> list[Image.Image]:
@@ -154,12 +163,18 @@ class Display:
         return frames
 
 
-def _grid(pictures: Pictures) -> "torch.Tensor":
+def _grid(pictures: Pictures, aspect: float = 1.0) -> "torch.Tensor":
     """Images uint8 [N, H, W, C] as one grid for TensorBoard, uint8 [3, rows, columns]: 8 to a row."""
     import torch
-    from torchvision.utils import make_grid  # takes a second to import
+    from torchvision.transforms.v2.functional import resize  # a second to import
+    from torchvision.utils import make_grid
 
-    return make_grid(torch.from_numpy(pictures).permute(0, 3, 1, 2), nrow=8, pad_value=255)
+    tiles = torch.from_numpy(pictures).permute(0, 3, 1, 2)
+    if aspect != 1:
+        height, width = pictures.shape[1:3]
+        columns, rows = shown_size(width, height, aspect)
+        tiles = resize(tiles, [rows, columns])
+    return make_grid(tiles, nrow=8, pad_value=255)
 
 
 def require_tensorboard() -> None:

@@ -17,6 +17,8 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -132,7 +134,8 @@ def prepare(
 
 
 def _key(source: Source, framing: Framing) -> str:
-    parts = [FORMAT, source.fingerprint(), len(source), framing.shape, framing.background]
+    decoders = find_spec("pillow_heif") is not None  # what could not be read may be read now
+    parts = [FORMAT, source.fingerprint(), len(source), *astuple(framing), decoders]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 

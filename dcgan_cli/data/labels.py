@@ -90,7 +90,8 @@ class Labels:
 
     A column of words is an array of str, '' where unknown; a column of numbers is float64, NaN
     where unknown. `listed` is bool [N], which pictures have a row in the file of labels that was
-    given; None where the labels came with the pictures.
+    given; None where the labels came with the pictures. `notes` say how the rows of that file and
+    the images were matched, one sentence each.
     """
 
     columns: Mapping[str, NDArray[np.str_] | NDArray[np.float64]] = field(
@@ -98,6 +99,7 @@ class Labels:
     )
     boxes: Boxes | None = None
     listed: NDArray[np.bool_] | None = None
+    notes: tuple[str, ...] = ()
 
     def take(self, rows: NDArray[np.int64]) -> "Labels":
         """The labels of the pictures `rows` (int64 [M], no number twice) alone, in that order."""
@@ -105,6 +107,7 @@ class Labels:
             Columns({}).updated(self.columns).take(rows),
             None if self.boxes is None else self.boxes.take(rows),
             None if self.listed is None else self.listed[rows],
+            self.notes,
         )
 
     def updated(self, other: "Labels") -> "Labels":
@@ -113,4 +116,5 @@ class Labels:
             Columns({}).updated(self.columns).updated(other.columns),
             self.boxes if other.boxes is None else other.boxes,
             self.listed if other.listed is None else other.listed,
+            (*self.notes, *other.notes),
         )

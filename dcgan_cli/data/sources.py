@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.kinds import celeba, cifar, digits, folder, idx, lsun, svhn, tars, zips
+from dcgan_cli.data.kinds import celeba, cifar, digits, folder, idx, lsun, rows, svhn, tars, zips
 from dcgan_cli.data.kinds.names import is_picture_name
 from dcgan_cli.data.kinds.reading import first_bytes, unreadable
 from dcgan_cli.data.label_files import join_labels
@@ -40,6 +40,11 @@ class Source(Protocol):
     @property
     def labels(self) -> Labels | None:
         """Labels that came with the pictures; None where there are none."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about how it was read, one sentence each."""
         ...
 
     def __len__(self) -> int:
@@ -95,6 +100,7 @@ class _View:
     def __init__(self, source: Source, count: int, labels: Labels | None) -> None:
         self.kind = source.kind
         self.location = source.location
+        self.notes = source.notes if labels is None else (*source.notes, *labels.notes)
         self._source = source
         self._count = count
         if labels is not None and count < len(source):
@@ -135,6 +141,7 @@ class _Kind(Protocol):
 _KINDS: tuple[_Kind, ...] = (
     lsun,  # a folder that is an LMDB, or that holds *_lmdb folders
     cifar,  # data_batch_1 .. 5, or train and meta
+    rows,  # the same as .bin files, and STL-10
     svhn,  # MATLAB files
     celeba,  # list_attr_celeba.txt
     idx,  # an IDX file, or a folder of them
@@ -227,6 +234,8 @@ def _not_understood(path: Path) -> SourceError:
         return tars.refuse_compressed(path)
     if is_picture_name(path.name):
         return SourceError(f"{path}: one picture is not enough; give its folder, {path.parent}")
+    if path.suffix == ".bin" and rows.matches(path.parent):
+        return SourceError(f"{path}: one file of a data set; give its folder, {path.parent}")
     if not head:
         return SourceError(f"{path}: the file is empty; download or copy it again")
     found = next(
@@ -237,8 +246,8 @@ def _not_understood(path: Path) -> SourceError:
 
 
 _UNDERSTOOD = (
-    "a folder of pictures, a .zip or .tar, an LSUN folder (LMDB), or the files of MNIST, CIFAR, "
-    "SVHN or CelebA"
+    "a folder of pictures, a .zip or .tar, an LSUN folder (LMDB), or the files of MNIST, EMNIST, "
+    "CIFAR, STL-10, SVHN or CelebA"
 )
 
 _FOREIGN = (
@@ -246,5 +255,9 @@ _FOREIGN = (
     (b"Rar!", "a RAR archive (unpack it first)"),
     (b"PAR1", "a Parquet file"),
     (b"\x89HDF", "an HDF5 file"),
-    (b"\x93NUMPY", "a NumPy array"),
+    (b"\x93NUMPY", "a NumPy array (save each image as .png)"),
+    (b"\x89PNG", "one image whose name has no ending"),
+    (b"\xff\xd8\xff", "one image whose name has no ending"),
+    (b"%PDF", "a PDF (save its images as .png)"),
+    (b"SQLite format 3", "an SQLite database"),
 )

@@ -161,7 +161,7 @@ def boxes_by_kind(boxes: Boxes | None, pictures: PictureSet) -> dict[str, Boxes]
         return {}
     boxes = boxes.take(pictures.origin)
     width, height = pictures.original_size[boxes.picture].T
-    corners = crop_corners(boxes.corners, width, height)
+    corners = crop_corners(boxes.corners, width, height, pictures.framing.fit)
     there = ~np.isnan(corners).any(1)
     chosen = {ANY: there} if there.any() else {}
     chosen |= {str(kind): there & (boxes.kind == kind) for kind in np.unique(boxes.kind[there])}

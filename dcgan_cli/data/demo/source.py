@@ -26,6 +26,8 @@ class DemoSource:
         SourceError: `count` is less than 1.
     """
 
+    notes = ()
+
     def __init__(self, name: Name, count: int = DEFAULT_COUNT) -> None:
         if count < 1:
             raise SourceError(

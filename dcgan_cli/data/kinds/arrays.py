@@ -28,10 +28,12 @@ class ArraySource:
         load: Load,
         labels: Labels | None,
         files: Sequence[Path],
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.kind = kind
         self.location = location
         self.labels = labels
+        self.notes = notes
         self._load = load
         self._files = list(files)
         self._pixels: NDArray[np.uint8] | None = pixels

@@ -1,5 +1,9 @@
 """IDX files, plain or gzipped: the form of MNIST, Fashion-MNIST, EMNIST and KMNIST.
 
+EMNIST's images lie on their side in its files (G. Cohen et al., arXiv:1702.05373, made them with
+MATLAB, which counts columns first); they are turned upright. Its parts are those of its splits,
+such as `letters-test`, where several splits lie in one folder.
+
 Layout (Y. LeCun, "The MNIST database", section "File formats"): two zero bytes, the type (8 is
 uint8), the number of dimensions, one big-endian uint32 for each, then the values.
 """
@@ -7,6 +11,7 @@ uint8), the number of dimensions, one big-endian uint32 for each, then the value
 import functools
 import gzip
 import math
+import re
 import zlib
 from pathlib import Path
 
@@ -19,7 +24,8 @@ from dcgan_cli.errors import SourceError
 
 _PICTURES, _LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"
 _PATTERNS = ("*images-idx3-ubyte*", "*images.idx3-ubyte*")
-_FOLDERS = (".", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw")
+_FOLDERS = (".", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "EMNIST/raw", "gzip")
+_EMNIST = re.compile(r"emnist-(\w+)-(train|test)-images")
 _TEST_NAMES = ("t10k", "test")
 _BEST_DEFLATE = 1032
 """No deflated byte becomes more bytes than this, so a header that claims more is lying."""
@@ -37,19 +43,22 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
         SourceError: files that are damaged, that contradict each other, or no such part.
     """
     if path.is_dir():
-        pictures = _choose(_picture_files(path), location, part or "train")
+        pictures = _choose(_picture_files(path), location, part)
         kind = f"IDX pictures (MNIST's form), {_part_of(pictures)} part"
     elif part is not None:
         raise SourceError(f"{location}: an IDX file has no parts; drop #{part}, or give its folder")
     else:
         pictures, kind = path, "IDX pictures (MNIST's form)"
-    load = functools.partial(_read, pictures.absolute(), _PICTURES)
+    on_its_side = _EMNIST.match(pictures.name) is not None
+    load = functools.partial(_upright, pictures.absolute(), on_its_side)
     labels, files = None, [pictures.absolute()]
     labels_file = _labels_file(pictures)
     if labels_file is not None:
         codes = _read(labels_file, _LABELS)
-        labels, files = class_labels(codes), [*files, labels_file.absolute()]
-    source = ArraySource(kind, location, load(), load, labels, files)
+        labels = class_labels(codes, _words(pictures, codes))
+        files = [*files, labels_file.absolute()]
+    notes = (f"{pictures.name}: EMNIST's images lie on their side; turned upright",)
+    source = ArraySource(kind, location, load(), load, labels, files, notes * on_its_side)
     if labels_file and labels and len(labels.columns["label"]) != len(source):
         raise SourceError(
             f"{labels_file}: {len(labels.columns['label']):,} labels for the {len(source):,} "
@@ -93,22 +102,57 @@ def _picture_files(folder: Path) -> list[Path]:
 
 
 def _part_of(file: Path) -> str:
+    if found := _EMNIST.match(file.name):
+        return f"{found[1]}-{found[2]}"
     return "test" if any(name in file.name for name in _TEST_NAMES) else "train"
 
 
-def _choose(files: list[Path], location: str, part: str) -> Path:
-    """The file of `part`; a plain one rather than its gzipped twin."""
+def _choose(files: list[Path], location: str, part: str | None) -> Path:
+    """The file of `part`, train where none was named; a plain one rather than its gzipped twin."""
+    wanted = part or "train"
     chosen = {
-        file.name.removesuffix(".gz"): file for file in reversed(files) if _part_of(file) == part
+        file.name.removesuffix(".gz"): file
+        for file in reversed(files)
+        if wanted in (_part_of(file), *_part_of(file).split("-"))
     }
     if len(chosen) == 1:
         return next(iter(chosen.values()))
-    names = ", ".join(file.name for file in files)
+    parts = " or ".join(sorted({f"#{_part_of(file)}" for file in files}))
+    names = ", ".join(file.name for file in files[:3]) + (", ..." if len(files) > 3 else "")
     found = "several" if chosen else "no"
     raise SourceError(
-        f"{location}: {found} {part} pictures among {names}; "
-        + ("give the file itself" if chosen else "use #train or #test, or give the file itself")
+        f"{location}: {found} {wanted} pictures among {names}; use {parts}, or give the file itself"
     )
+
+
+def _upright(path: Path, on_its_side: bool) -> NDArray[np.uint8]:
+    images = _read(path, _PICTURES)
+    return images.transpose(0, 2, 1) if on_its_side else images
+
+
+def _words(pictures: Path, codes: NDArray[np.uint8]) -> list[str] | None:
+    """The characters that EMNIST's mapping gives to its codes; None where there is none.
+
+    A line is a code, then the character's number in ASCII (where upper and lower case are one class:
+    that of both, the upper one first).
+    """
+    split = _EMNIST.match(pictures.name)
+    file = pictures.with_name(f"emnist-{split[1]}-mapping.txt") if split else None
+    if file is None or not file.is_file():
+        return None
+    words = [str(number) for number in range(int(codes.max(initial=0)) + 1)]
+    try:
+        for line in file.read_text(encoding="ascii").splitlines():
+            code, character, *_ = (
+                (int(number) for number in line.split()) if line.strip() else (-1, 0)
+            )
+            if 0 <= code < len(words):
+                words[code] = chr(character)
+    except ValueError as error:
+        raise SourceError(
+            f"{file}: expected lines of a code and an ASCII number; download it again"
+        ) from error
+    return words
 
 
 def _read(path: Path, magic: bytes) -> NDArray[np.uint8]:

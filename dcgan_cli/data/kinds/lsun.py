@@ -71,6 +71,8 @@ class _Database:
 class LsunSource:
     """The records of one or more LMDB databases, in the order of their keys."""
 
+    notes = ()
+
     def __init__(
         self, kind: str, location: str, categories: Sequence[str], folders: Sequence[Path]
     ) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan_cli.data.kinds.names import NameTable, encode_name, folder_labels, is_picture_name
+from dcgan_cli.data.kinds.names import NameTable, encode_name, folder_labels
+from dcgan_cli.data.kinds.passed_over import PassedOver
 from dcgan_cli.data.kinds.reading import (
     FileReader,
     fingerprint,
@@ -41,6 +42,7 @@ class TarSource:
         self._offset = np.array(index.offset, np.int64)
         self._size = np.array(index.size, np.int64)
         self.labels = index.labels() or folder_labels(self._names)
+        self.notes = index.passed_over.notes()
 
     def __len__(self) -> int:
         return len(self._names)
@@ -103,9 +105,10 @@ def open_pattern(location: str) -> TarSource:
 def _open(shards: Sequence[Path], location: str) -> TarSource:
     source = TarSource(location, shards, _Index())
     if not len(source):
+        there = "".join(f"; {note}" for note in source.notes)
         raise SourceError(
             f"{location}: no pictures in the tar; expected members such as .jpg or .png; "
-            "if it holds a data set, unpack it and give the folder"
+            f"if it holds a data set, unpack it and give the folder{there}"
         )
     return source
 
@@ -115,6 +118,7 @@ class _Index:
 
     def __init__(self) -> None:
         self.shard, self.offset, self.size = array("i"), array("q"), array("q")
+        self.passed_over = PassedOver()
         self._classes: list[str] = []
 
     def labels(self) -> Labels | None:
@@ -140,9 +144,12 @@ class _Index:
         key, word, first = "", "", len(self._classes)
         while (member := archive.next()) is not None:
             archive.members = []  # pyright: ignore  # it would keep an object for every member
-            if not member.isreg() or member.issparse():
+            if member.isdir() or member.issparse():
                 continue
             name = member.name.removeprefix("./")
+            if not member.isreg():  # a link: its target's bytes may be anywhere
+                self.passed_over.archive_links += self.passed_over.takes(name)
+                continue
             folder, _, base = name.rpartition("/")
             sample = f"{folder}/{base.partition('.')[0]}"
             if sample != key:
@@ -150,7 +157,7 @@ class _Index:
             if name.endswith(".cls"):
                 word = _class_text(archive, member)
                 self._classes[first:] = [word] * (len(self._classes) - first)
-            elif is_picture_name(name):
+            elif self.passed_over.takes(name):
                 self.shard.append(number)
                 self.offset.append(member.offset_data)
                 self.size.append(member.size)
