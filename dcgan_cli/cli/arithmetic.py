@@ -14,6 +14,7 @@ from dcgan_cli.cli.results import conclude, refuse_two_results
 
 if TYPE_CHECKING:
     from dcgan_cli.analysis.arithmetic.calculation import Role, Term
+    from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.checkpoint.format import Checkpoint
 
 SCORED = 2048
@@ -162,8 +163,8 @@ def arithmetic(
     path = find_knowing(checkpoint, (name for _, name in roles))
     console.note(f"calculating with {path}")
     model = load(path)
-    terms = [_term(console, role, name, model, path) for role, name in roles]
     drawing = Drawing.of(model, bn, machine, average=not no_ema)
+    terms = [_term(console, role, name, model, path, drawing) for role, name in roles]
     bench = None
     if judge is not None:
         request = Request(judge, labels=judge_labels, limit=judge_limit)
@@ -236,13 +237,15 @@ def _refuse(given: dict[str, bool], why: str) -> None:
             raise UsageError(f"{option} {why}")
 
 
-def _term(console: Console, role: "Role", name: str, model: "Checkpoint", path: Path) -> "Term":
+def _term(
+    console: Console, role: "Role", name: str, model: "Checkpoint", path: Path, drawing: "Drawing"
+) -> "Term":
     """What `name` stands for, with a warning where it is too little."""
     from dcgan_cli.analysis.arithmetic.calculation import Term
     from dcgan_cli.checkpoint.concepts import unsteady
-    from dcgan_cli.checkpoint.latents import read_latents
+    from dcgan_cli.cli.tiles import read_points
 
-    points = read_latents(name, model, path)
+    points = read_points(console, name, model, path, drawing)
     if (warning := unsteady(name, len(points.latents))) is not None:
         console.note(f"warning: {warning}")
     meaning = {} if points.concept is None else points.concept.meaning

@@ -78,8 +78,10 @@ def add(
     path, model = open_model(console, checkpoint)
     known = own_concepts(path, model)
     _refuse_taken([name], known, overwrite, path)
-    rows = np.concatenate([read_latents(point, model, path).latents for point in points])
-    concept = Concept(name, rows, "picked: " + " ".join(points))
+    found = [read_latents(point, model, path) for point in points]
+    rows = np.concatenate([one.latents for one in found])
+    ways = sorted({f" (drawn with {one.drawn})" for one in found if one.drawn is not None})
+    concept = Concept(name, rows, "picked: " + " ".join(points) + "".join(ways))
     if (warning := unsteady(name, len(rows))) is not None:
         console.note(f"warning: {warning}")
     write(console, path, model, {**known, name: concept})
@@ -153,15 +155,15 @@ def show(
     """
     from dcgan_cli.analysis.arithmetic.calculation import draw_concept
     from dcgan_cli.analysis.drawing import Drawing
-    from dcgan_cli.checkpoint.latents import read_latents
+    from dcgan_cli.cli.tiles import read_points
     from dcgan_cli.render.png import encode_sheet
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = Console(quiet)
     use_threads(threads)
     path, model = open_model(console, checkpoint)
-    points = read_latents(name, model, path)
     drawing = Drawing.of(model, bn, choose_device(device), average=not no_ema)
+    points = read_points(console, name, model, path, drawing)
     target = out or Path(f"{name}.png")
     console.write_result(target, encode_sheet(draw_concept(drawing, name, points.latents)))
     if points.concept is not None:

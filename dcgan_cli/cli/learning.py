@@ -103,6 +103,8 @@ def learn(
         "checkpoint": model.hash,
         "seed": seed,
         "samples": samples,
+        "bn": bn,
+        "ema": drawing.average,
         "concepts": [one.name for one in found],
     }
     conclude(console, report, out=concepts_path(path), json=json, **facts)

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dcgan_cli.cli.console import Console
 
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.format import Checkpoint
     from dcgan_cli.data.cache import PictureSet
+    from dcgan_cli.data.decode import Framing
     from dcgan_cli.data.sources import Source
     from dcgan_cli.data.survey import Survey
 
@@ -27,26 +28,25 @@ class Request:
     max_unreadable: float = 0.05
 
     def colour(self) -> tuple[int, int, int]:
-        """The background as RGB. Raises UsageError where it names no colour."""
-        from PIL import ImageColor
+        """The background as RGB. Raises UsageError where it names no color."""
+        from dcgan_cli.data.reference import color
 
-        from dcgan_cli.errors import UsageError
+        return color(self.background)
 
-        try:
-            red, green, blue = ImageColor.getrgb(self.background)[:3]
-        except ValueError as error:
-            raise UsageError(
-                f"--background {self.background}: expected a colour such as white or #20a0ff"
-            ) from error
-        return red, green, blue
+    def open(self) -> "Source":
+        """The images at the location. Raises SourceError as open_source does."""
+        from dcgan_cli.data.sources import open_source
+
+        return open_source(self.location, labels=self.labels, limit=self.limit)
 
 
-def look(console: Console, request: Request) -> "tuple[Source, Survey]":
-    """Recognise the source and look at some of its pictures; both are said on stderr."""
-    from dcgan_cli.data.sources import open_source
+def look(
+    console: Console, request: Request, source: "Source | None" = None
+) -> "tuple[Source, Survey]":
+    """Recognize the source, or take `source`, and look at some of its images; said on stderr."""
     from dcgan_cli.data.survey import survey
 
-    source = open_source(request.location, labels=request.labels, limit=request.limit)
+    source = source or request.open()
     found = survey(source)
     colours = "grey" if found.channels == 1 else "colour"
     console.note(
@@ -63,16 +63,15 @@ def look(console: Console, request: Request) -> "tuple[Source, Survey]":
 
 
 def prepare_pictures(
-    console: Console, source: "Source", request: Request, side: int, channels: int
+    console: Console, source: "Source", request: Request, framing: "Framing"
 ) -> "PictureSet":
-    """Decode the pictures of `source` to `side` px, or find them decoded; skipped ones are said."""
+    """Decode the images of `source`, or find them decoded; skipped ones are said."""
     from dcgan_cli.data.cache import prepare
-    from dcgan_cli.data.decode import Framing
 
     with console.progress("decoding") as bar:
         pictures = prepare(
             source,
-            Framing(side, channels, request.colour()),
+            framing,
             workers=request.workers,
             cache_limit=int(request.cache_gigabytes * 2**30),
             max_unreadable=request.max_unreadable,
@@ -86,41 +85,56 @@ def prepare_pictures(
     return pictures
 
 
-def remember(source: "Source", request: Request, pictures: "PictureSet") -> dict[str, Any]:
-    """What a checkpoint keeps of its data, so that every analysis finds the pictures again."""
-    path, mark, split = request.location.partition("#")
-    absolute = str(Path(path).resolve()) + mark + split if Path(path).exists() else source.location
-    return {
-        "location": absolute,
-        "kind": source.kind,
-        "labels": None if request.labels is None else str(request.labels.resolve()),
-        "limit": request.limit,
-        "background": request.background,
-        "fingerprint": source.fingerprint(),
-        "pictures": len(pictures),
-        "side": pictures.framing.side,
-        "channels": pictures.framing.channels,
-    }
+def prepare_shown(
+    console: Console, source: "Source", request: Request, model: "Checkpoint"
+) -> "PictureSet":
+    """The images of `source` as the discriminator of `model` was shown those of its training."""
+    shown = model.reference.shown
+    return shown.of(prepare_pictures(console, source, request, shown.framing))
 
 
-def remembered(model: "Checkpoint") -> "tuple[Source, Request]":
-    """The pictures that `model` was trained on, found again by what `remember` kept of them.
+def training_images(
+    console: Console,
+    model: "Checkpoint",
+    option: str,
+    *,
+    location: str | None = None,
+    labels: Path | None = None,
+    limit: int | None = None,
+) -> "tuple[Source, Request]":
+    """The images that `model` was trained on, or others at `location`, which is said.
 
-    Raises DcganError where the checkpoint does not say where they are, or they are gone or changed.
+    `location` is where they are now, or where others are that are meant instead; None where they
+    were. It was typed with `option`, which errors name. `labels` is a table that joins them; None
+    the one that joined them in training. At most `limit` are kept, evenly spaced.
+
+    Raises:
+        SourceError: they cannot be found, or others are where they were.
     """
-    from dcgan_cli.data.sources import open_source
-    from dcgan_cli.errors import SourceError
+    from dataclasses import replace
 
-    location, limit, labels = (model.data.get(key) for key in ("location", "limit", "labels"))
-    if not isinstance(location, str):
-        raise SourceError("the checkpoint does not say where its training pictures are")
-    request = Request(
-        location,
-        labels=Path(labels) if isinstance(labels, str) else None,
-        limit=limit if isinstance(limit, int) else None,
-        background=str(model.data.get("background", "white")),
-    )
-    source = open_source(location, labels=request.labels, limit=request.limit)
-    if source.fingerprint() != model.data.get("fingerprint"):
-        raise SourceError(f"{location} has changed since the training")
-    return source, request
+    from dcgan_cli.data.sources import open_source, with_labels
+
+    reference = model.reference
+    if location is None:
+        source = reference.open(f"{option} SOURCE")
+        location = reference.location or ""
+        same = True if reference.content else reference.is_same(source)  # `open` compared it
+    else:
+        source = open_source(location, limit=reference.limit)
+        same = reference.is_same(source)
+    request = Request(location, labels, reference.limit)
+    if same is False:
+        console.note(f"{location}: {reference.difference(source)}")
+        request = replace(request, limit=None)
+    elif reference.location is not None:
+        if same is None:
+            console.note(f"{location}: {reference.doubt()}")
+        request = replace(request, labels=labels or reference.labels_at(location))
+        if reference.labels and not request.labels:
+            console.note(f"{reference.labels}: the label table of the training is not there")
+    if limit is not None:
+        request = replace(request, limit=min(limit, request.limit or limit))
+    if request.limit != reference.limit:
+        return request.open(), request
+    return (with_labels(source, request.labels) if request.labels else source), request

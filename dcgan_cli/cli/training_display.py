@@ -15,7 +15,7 @@ from dcgan_cli.render.animation import MOST_FRAMES, encode_gif, thinned
 from dcgan_cli.render.curves import encode_curves
 from dcgan_cli.render.png import encode_sheet
 from dcgan_cli.render.terminal import plain_table
-from dcgan_cli.report import Pictures, Provenance, Sheet
+from dcgan_cli.report import Drawn, Pictures, Provenance, Sheet
 from dcgan_cli.training.events import (
     EpochDone,
     Event,
@@ -40,11 +40,14 @@ LINE_SECONDS = 5.0
 class Display:
     """Shows one run and draws its pictures into its folder."""
 
-    def __init__(self, console: Console, folder: RunFolder, preset: str, tensorboard: bool) -> None:
+    def __init__(
+        self, console: Console, folder: RunFolder, preset: str, tensorboard: bool, drawn: Drawn
+    ) -> None:
         self.console = console
         self.folder = folder
         self.title = f"{folder.path.name} ({preset})"
         self.board = _open_board(folder) if tensorboard else None
+        self.drawn = drawn
         self._live: Live | None = None
         self._told = 0.0
         self._health = "good"
@@ -137,7 +140,7 @@ class Display:
         )
 
     def _write_samples(self, name: str, pictures: Pictures, event: EpochDone | Finished) -> None:
-        provenance = Provenance(event.checkpoint, "train", None, event.latents)
+        provenance = Provenance(event.checkpoint, "train", None, event.latents, self.drawn)
         sheet = Sheet("samples", pictures, 8, provenance=provenance)
         with atomic_write(self.folder.samples / name) as file:
             file.write(encode_sheet(sheet))
