@@ -80,8 +80,9 @@ def add(
     _refuse_taken([name], known, overwrite, path)
     found = [read_latents(point, model, path) for point in points]
     rows = np.concatenate([one.latents for one in found])
-    ways = sorted({f" (drawn with {one.drawn})" for one in found if one.drawn is not None})
-    concept = Concept(name, rows, "picked: " + " ".join(points) + "".join(ways))
+    for drawn in sorted({str(one.drawn) for one in found if one.drawn is not None}):
+        console.note(f"picked from images drawn with {drawn}: so drawn, they look the same")
+    concept = Concept(name, rows, "picked: " + " ".join(points))
     if (warning := unsteady(name, len(rows))) is not None:
         console.note(f"warning: {warning}")
     write(console, path, model, {**known, name: concept})
