@@ -155,7 +155,10 @@ def test_the_sheet_goes_down_a_pipe_and_the_figures_beside_it(run: Run, work: Pa
     [
         ({}, "does not say where its training images are; name them: --data SOURCE"),
         ({"location": "gone/away"}, "gone/away: no such file"),
-        ({"location": "digits", "pictures": 5000, "fingerprint": "old"}, "1,797 images, .* on 5,000"),
+        (
+            {"location": "digits", "pictures": 5000, "fingerprint": "old"},
+            "1,797 images, .* on 5,000",
+        ),
         ({"location": "digits", "background": "reddish"}, "--background reddish"),
         ({"location": "digits", "background": 7, "limit": "x"}, "--background 7"),
     ],

@@ -74,10 +74,11 @@ def refuse_changes(before: Checkpoint, typed: Mapping[str, Any]) -> None:
         if held.get(name) != value:
             option = name.replace("_", "-")
             wrong = f"--no-{option}" if value is False else f"--{option}"
-            wrong += "" if isinstance(value, bool) else f" {typed[name]}"
+            if not isinstance(value, bool):
+                wrong += f" {value:g}" if isinstance(value, float) else f" {typed[name]}"
             raise UsageError(
-                f"{wrong}: the run was begun with {_written(held.get(name))}, and a resumed run "
-                "keeps it; leave the option out, or begin another with --run NAME"
+                f"{wrong}: the run was begun {_begun(held.get(name))}, and a resumed run keeps to "
+                "that; leave the option out, or begin another with --run NAME"
             )
 
 
@@ -115,10 +116,10 @@ def refuse_another_count(before: Reference, now: Reference) -> None:
         )
 
 
-def _written(value: Any) -> str:
-    """How a kept value is typed."""
-    if isinstance(value, tuple):
-        return "#" + "".join(f"{part:02x}" for part in value)
+def _begun(value: Any) -> str:
+    """With which value of an option, as it is typed."""
     if value is None or isinstance(value, bool):
-        return "it" if value else "none"
-    return str(value)
+        return "with it" if value else "without it"
+    if isinstance(value, tuple):
+        return "with #" + "".join(f"{part:02x}" for part in value)
+    return f"with {value:g}" if isinstance(value, float) else f"with {value}"

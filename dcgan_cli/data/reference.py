@@ -288,7 +288,8 @@ def absolute(location: str) -> str:
 def _is_there(location: str) -> bool:
     """Whether something is at the path of `location`, or it is a word and no path."""
     word = location == "digits" or location.startswith("demo:") or tars.is_pattern(location)
-    return word or Path(location).exists() or Path(location.rpartition("#")[0] or ".").exists()
+    path, mark, _ = location.rpartition("#")
+    return word or Path(location).exists() or (bool(mark) and Path(path).exists())
 
 
 def _framing(fields: Any, size: int, channels: int) -> Framing:
