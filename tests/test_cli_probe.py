@@ -308,7 +308,7 @@ def test_labels_that_no_classifier_can_learn_are_said(run: Run, work: Path) -> N
     fails(run(*labelled, "--label-column", "ban"), 2, "there are: band")
     person = run(*labelled, "--label-column", "person")
     fails(person, 2, "person has 0 classes of 5 or more training pictures")
-    fails(run("colour.pt"), 1, "name labelled pictures with --train SOURCE")
+    fails(run("colour.pt"), 1, "training images are; name them: --train SOURCE")
     fails(run("model.pt", "--train", "nowhere"), 1, "nowhere: no such file")
 
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from dcgan_cli.checkpoint import foreign
 from dcgan_cli.checkpoint.untrusted import read_pt, reason
+from dcgan_cli.data.reference import Reference
 from dcgan_cli.errors import CheckpointError, UsageError
 from dcgan_cli.files import atomic_write
 from dcgan_cli.model.config import ModelConfig
@@ -44,8 +45,8 @@ class Checkpoint:
         generator, discriminator: weights by name.
         average: weights of the EMA generator, where one was kept.
         optimisers: Adam's states by network; empty in files that cannot be trained on.
-        recipe, training, data, progress: plain values that `dcgan train` wrote; `data` names the
-            source, so that analyses find the pictures again. `training` says `statistics: none`
+        recipe, training, data, progress: plain values that `dcgan train` wrote; `data` is the
+            Reference to the training images. `training` says `statistics: none`
             where the weights came without batch-norm statistics.
     """
 
@@ -68,8 +69,7 @@ class Checkpoint:
     @property
     def aspect(self) -> float:
         """Width / height in which its images are shown: not 1 where they were stretched to squares."""
-        aspect = self.data.get("aspect", 1.0)
-        return aspect if isinstance(aspect, float) and 0.01 < aspect < 100 else 1.0
+        return self.reference.shown.framing.aspect
 
     def build_generator(self, average: bool = True) -> Generator:
         """The generator on the CPU; the averaged one where there is one and `average` asks for it.
@@ -90,6 +90,11 @@ class Checkpoint:
             generator = _filled(Generator, self.model, self.generator, "the generator's weights")
             foreign.gather_statistics(generator, network)
         return network
+
+    @property
+    def reference(self) -> Reference:
+        """The images that it was trained on. Raises DcganError where `data` cannot be."""
+        return Reference.read(self.data, self.model.size, self.model.channels)
 
     @property
     def _lacks_statistics(self) -> bool:

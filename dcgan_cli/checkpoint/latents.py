@@ -6,7 +6,7 @@ named in a later command; a concept is a name that somebody gave to such points.
 
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from dcgan_cli.checkpoint.concepts import Concept, is_name, read_concepts, unkno
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.errors import CheckpointError, DcganError, UsageError
 from dcgan_cli.model.latents import Latents
-from dcgan_cli.report import RECORD, Provenance
+from dcgan_cli.report import RECORD, Drawn, Provenance
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class NamedLatents:
     """The hash of the model they belong to; None where the file does not say."""
     concept: Concept | None = None
     """The concept that was named; None where a file was."""
+    drawn: Drawn | None = None
+    """How the tiles that were named were drawn; None where the file does not say."""
 
     @property
     def mean(self) -> Latents:
@@ -68,7 +70,7 @@ def read_latents(argument: str, checkpoint: Checkpoint, path: Path | None = None
             f"{argument}: not all of these are points of Z (a tile may show a picture that was not "
             "drawn from one); name those that are: #3,17"
         )
-    return NamedLatents(argument, rows, named.checkpoint, named.concept)
+    return replace(named, name=argument, latents=rows)
 
 
 def to_npy(points: Latents) -> bytes:
@@ -126,7 +128,9 @@ def _from_sheet(path: Path) -> NamedLatents:
         provenance = Provenance.from_json("".join(pieces))
     except DcganError as error:
         raise UsageError(f"{path}: {error}") from error
-    return NamedLatents(str(path), provenance.latents, provenance.checkpoint)
+    return NamedLatents(
+        str(path), provenance.latents, provenance.checkpoint, drawn=provenance.drawn
+    )
 
 
 def _indices(argument: str, picks: str, count: int) -> list[int]:

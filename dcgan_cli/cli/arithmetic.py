@@ -1,6 +1,5 @@
 """`dcgan arithmetic`: add and subtract concepts, and say by measurement what came out."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,11 +17,12 @@ from dcgan_cli.cli.outputs import (
     check_outputs,
     refuse_inputs,
 )
-from dcgan_cli.cli.pictures import framed_as
+from dcgan_cli.cli.pictures import Request
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
 if TYPE_CHECKING:
     from dcgan_cli.analysis.arithmetic.calculation import Role, Term
+    from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.checkpoint.format import Checkpoint
 
 SCORED = 2048
@@ -178,11 +178,11 @@ def arithmetic(
     refuse_inputs(outputs, path)
     console.note(f"calculating with {path}")
     model = load(path)
-    terms = [_term(console, role, name, model, path) for role, name in roles]
     drawing = Drawing.of(model, bn, machine, average=not no_ema)
+    terms = [_term(console, role, name, model, path, drawing) for role, name in roles]
     bench = None
     if judge is not None:
-        request = replace(framed_as(model, judge), labels=judge_labels, limit=judge_limit)
+        request = Request(judge, labels=judge_labels, limit=judge_limit)
         learnt = train_judge(console, request, model, machine, "--judge", attribute)
         bench = learnt.with_samples(console, drawing, SCORED, seed, orthogonal_to or [])
     if turn is not None:
@@ -251,13 +251,15 @@ def _refuse(given: dict[str, bool], why: str) -> None:
             raise UsageError(f"{option} {why}")
 
 
-def _term(console: Console, role: "Role", name: str, model: "Checkpoint", path: Path) -> "Term":
+def _term(
+    console: Console, role: "Role", name: str, model: "Checkpoint", path: Path, drawing: "Drawing"
+) -> "Term":
     """What `name` stands for, with a warning where it is too little."""
     from dcgan_cli.analysis.arithmetic.calculation import Term
     from dcgan_cli.checkpoint.concepts import unsteady
-    from dcgan_cli.checkpoint.latents import read_latents
+    from dcgan_cli.cli.tiles import read_points
 
-    points = read_latents(name, model, path)
+    points = read_points(console, name, model, path, drawing)
     if (warning := unsteady(name, len(points.latents))) is not None:
         console.note(f"warning: {warning}")
     meaning = {} if points.concept is None else points.concept.meaning

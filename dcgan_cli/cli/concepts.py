@@ -87,7 +87,10 @@ def add(
     path, model = open_model(console, checkpoint)
     known = own_concepts(path, model)
     _refuse_taken([name], known, overwrite, path)
-    rows = np.concatenate([read_latents(point, model, path).latents for point in points])
+    found = [read_latents(point, model, path) for point in points]
+    rows = np.concatenate([one.latents for one in found])
+    for drawn in sorted({str(one.drawn) for one in found if one.drawn is not None}):
+        console.note(f"picked from images drawn with {drawn}: so drawn, they look the same")
     concept = Concept(name, rows, "picked: " + " ".join(points))
     if (warning := unsteady(name, len(rows))) is not None:
         console.note(f"warning: {warning}")
@@ -166,7 +169,7 @@ def show(
 
     from dcgan_cli.analysis.arithmetic.calculation import draw_concept
     from dcgan_cli.analysis.drawing import Drawing
-    from dcgan_cli.checkpoint.latents import read_latents
+    from dcgan_cli.cli.tiles import read_points
     from dcgan_cli.render.png import encode_sheet
     from dcgan_cli.runtime import choose_device, use_threads
 
@@ -174,8 +177,8 @@ def show(
     use_threads(threads)
     path, model = open_model(console, checkpoint)
     refuse_inputs(outputs, path)
-    points = read_latents(name, model, path)
     drawing = Drawing.of(model, bn, choose_device(device), average=not no_ema)
+    points = read_points(console, name, model, path, drawing)
     sheet = draw_concept(drawing, name, points.latents).shaped(model.aspect)
     console.write_result(target, encode_sheet(sheet))
     if points.concept is not None:

@@ -195,7 +195,7 @@ def drop_filters(
     kind = samples.kind(find, boxes, drawn)
     finder = None
     if source is not None or (drawn is None and annotate is None):
-        real = boxed_source(model, source, labels)
+        real = boxed_source(console, model, source, labels)
         finder = learn_from_source(console, real, model, kind, machine, seed)
     if drawn is None and finder is not None:
         drawn = samples.predict(console, finder, kind)

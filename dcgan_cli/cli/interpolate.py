@@ -13,6 +13,7 @@ from dcgan_cli.cli.results import conclude, refuse_two_results
 from dcgan_cli.files import is_special
 
 if TYPE_CHECKING:
+    from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.checkpoint.format import Checkpoint
     from dcgan_cli.model.latents import Latents
     from dcgan_cli.report import Pictures
@@ -54,6 +55,14 @@ def interpolate(
     loop: Annotated[
         bool, typer.Option("--loop", help="Return from the last point to the first.")
     ] = False,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Training images for the control. Default: those that the checkpoint was trained "
+            "on.",
+            metavar="SOURCE",
+        ),
+    ] = None,
     seed: options.Seed = 0,
     out: Annotated[
         Path,
@@ -121,63 +130,71 @@ def interpolate(
     file = find_knowing(checkpoint, between or ())
     console.note(f"walking with {file}")
     model = load(file)
+    drawing = Drawing.of(model, bn, machine, average=not no_ema)
     if between:
-        visited = _named_points(between, model, file)
+        visited = _named_points(console, between, model, file, drawing)
     else:
         visited = seeded_latents(seed, points or POINTS, model.model.z_dim, model.model.z_dist)
     refuse_inputs(outputs, file, *(between or ()))
     way = LatentPath.of(visited, path, loop)
     with console.progress("measuring") as bar:
         report = interpolation.interpolate(
-            Drawing.of(model, bn, machine, average=not no_ema),
+            drawing,
             model.build_discriminator().to(machine),
             way,
             steps=steps or (FILM_STEPS if ending in FILMS else SHEET_STEPS),
             seed=seed,
             drawn_from_seed=not between,
-            training=_training_pictures(console, model, way.segments + 1, seed),
+            training=_training_images(console, model, data, way.segments + 1, seed),
             progress=bar,
         )
     sheet = report.sheets[0].shaped(model.aspect)
     if ending in FILMS:
         film = film_frames(interpolation.frames(sheet, loop), model.aspect)
-        data = FILMS[ending](film, 1 / fps, 1 / fps if loop else HOLD)
+        encoded = FILMS[ending](film, 1 / fps, 1 / fps if loop else HOLD)
     else:
-        data = encode_sheet(sheet)
-    console.write_result(out, data)
+        encoded = encode_sheet(sheet)
+    console.write_result(out, encoded)
     conclude(console, report, out=out, json=json)
 
 
-def _named_points(arguments: list[str], model: "Checkpoint", file: Path) -> "Latents":
+def _named_points(
+    console: Console, arguments: list[str], model: "Checkpoint", file: Path, drawing: "Drawing"
+) -> "Latents":
     """The points of all `arguments`, one after the other, [P, z_dim]."""
     import numpy as np
 
-    from dcgan_cli.checkpoint.latents import read_latents
+    from dcgan_cli.cli.tiles import read_points
 
     rows: list[Latents] = []
     for argument in arguments:
-        named = read_latents(argument, model, file)
+        named = read_points(console, argument, model, file, drawing)
         whole = named.concept is not None and "#" not in argument
         rows.append(named.mean if whole else named.latents)
     return np.concatenate(rows)
 
 
-def _training_pictures(
-    console: Console, model: "Checkpoint", count: int, seed: int
+def _training_images(
+    console: Console, model: "Checkpoint", data: str | None, count: int, seed: int
 ) -> "Pictures | None":
-    """`count` random pictures of the set the model was trained on; None, and why, without them."""
+    """`count` random images of the set the model was trained on; None, and why, without them.
+
+    Raises DcganError where images were named, by `data`, that cannot be read.
+    """
     import numpy as np
 
-    from dcgan_cli.cli.pictures import remembered
-    from dcgan_cli.data.decode import Unreadable, read_picture
+    from dcgan_cli.cli.pictures import training_images
+    from dcgan_cli.data.decode import Unreadable
     from dcgan_cli.errors import DcganError
     from dcgan_cli.runtime import numpy_stream
 
-    left_out = "no cross-fade of training pictures as a control:"
+    left_out = "no cross-fade of training images as a control:"
     try:
-        source, request = remembered(model)
-        framing = request.framing(model.model.size, model.model.channels)
+        source, request = training_images(console, model, "--data", location=data)
+        shown = model.reference.shown
     except DcganError as error:
+        if data is not None:
+            raise
         console.note(f"{left_out} {error}")
         return None
     found: list[Pictures] = []
@@ -185,7 +202,7 @@ def _training_pictures(
     candidates = numpy_stream(seed, "training pictures").permutation(len(source))[: 2 * count + 8]
     for number in candidates.tolist():
         with contextlib.suppress(Unreadable):
-            found.append(read_picture(source, number, framing)[0])
+            found.append(shown.read(source, number)[0])
         if len(found) == count:
             return np.stack(found)
     console.note(

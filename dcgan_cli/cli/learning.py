@@ -1,6 +1,5 @@
 """`dcgan concepts learn`: exemplars found by a judge of labelled real pictures."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ from dcgan_cli.cli import judging, options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.judging import train_judge
 from dcgan_cli.cli.naming import open_model, write
-from dcgan_cli.cli.pictures import framed_as
+from dcgan_cli.cli.pictures import Request
 from dcgan_cli.cli.results import conclude
 
 SAMPLES, EXEMPLARS = 4096, 32
@@ -85,7 +84,7 @@ def learn(
     machine = choose_device(device)
     path, model = open_model(console, checkpoint)
     known = own_concepts(path, model)
-    request = replace(framed_as(model, data), labels=labels, limit=limit)
+    request = Request(data, labels=labels, limit=limit)
     judge = train_judge(console, request, model, machine, "--data", attribute, seed).judge
     wishes = [learning.parse_wish(text, judge) for text in concept or ()]
     drawing = Drawing.of(model, bn, machine, average=not no_ema)
@@ -104,6 +103,8 @@ def learn(
         "checkpoint": model.hash,
         "seed": seed,
         "samples": samples,
+        "bn": bn,
+        "ema": drawing.average,
         "concepts": [one.name for one in found],
     }
     conclude(console, report, out=written_path(path, model), json=json, **facts)

@@ -9,7 +9,7 @@ import typer
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.asking import given, samples
-from dcgan_cli.cli.comparing import compare_with, training_source
+from dcgan_cli.cli.comparing import compare_with
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.outputs import (
     PNG,
@@ -18,6 +18,7 @@ from dcgan_cli.cli.outputs import (
     check_outputs,
     refuse_inputs,
 )
+from dcgan_cli.cli.pictures import training_images
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
 if TYPE_CHECKING:
@@ -89,7 +90,10 @@ def nearest_neighbors(
         ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="A CSV file of labels that joins the training pictures.")
+        Path | None, typer.Option(help="A CSV file of labels that joins the training images.")
+    ] = None,
+    held_out_labels: Annotated[
+        Path | None, typer.Option(help="The same for the images of --held-out SOURCE.")
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 where memorisation is found.")
@@ -128,7 +132,7 @@ def nearest_neighbors(
       dcgan nearest-neighbors mnist --data mnist/ --held-out mnist/#test --classify label
     """
     refuse_two_results(out, json)
-    _refuse(count, of, classify)
+    _refuse(count, of, classify, held_out, held_out_labels)
     outputs = (Output("-o", out, PNG, WHY_PNG), Output("--map", map_file, PNG))
     check_outputs(outputs, [data, held_out, labels, *(of or ())])
 
@@ -150,9 +154,9 @@ def nearest_neighbors(
     model = load(path)
     drawing = Drawing.of(model, bn, machine, average=not no_ema)
     discriminator = model.build_discriminator().to(machine)
-    source, request = training_source(model, data, labels)
+    source, request = training_images(console, model, "--data", location=data, labels=labels)
     with ExitStack() as stack:
-        asked = given(of, model, path, drawing, request) if of else None
+        asked = given(console, of, model, path, drawing) if of else None
         compared = compare_with(
             console,
             stack,
@@ -160,6 +164,7 @@ def nearest_neighbors(
             source,
             request,
             held_out=held_out,
+            held_out_labels=held_out_labels,
             limit=limit,
             column=classify,
             seed=seed,
@@ -201,12 +206,20 @@ def nearest_neighbors(
         raise typer.Exit(1)
 
 
-def _refuse(count: int | None, of: list[str] | None, classify: str | None) -> None:
+def _refuse(
+    count: int | None,
+    of: list[str] | None,
+    classify: str | None,
+    held_out: str | None,
+    held_out_labels: Path | None,
+) -> None:
     """Raise UsageError for options that do not go together."""
     from dcgan_cli.errors import UsageError
 
     if of and count is not None:
         raise UsageError("-n draws samples, --of names pictures; give one of the two")
+    if held_out_labels is not None and held_out is None:
+        raise UsageError("--held-out-labels: of which images? Name them with --held-out SOURCE")
     if of and classify is not None:
         raise UsageError("--classify learns from samples; it does not go with --of")
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dcgan_cli.cli.console import Console
 
@@ -31,18 +31,16 @@ class Request:
     max_unreadable: float = 0.05
 
     def colour(self) -> tuple[int, int, int]:
-        """The background as RGB. Raises UsageError where it names no colour."""
-        from PIL import ImageColor
+        """The background as RGB. Raises UsageError where it names no color."""
+        from dcgan_cli.data.reference import color
 
-        from dcgan_cli.errors import UsageError
+        return color(self.background)
 
-        try:
-            red, green, blue = ImageColor.getrgb(self.background)[:3]
-        except ValueError as error:
-            raise UsageError(
-                f"--background {self.background}: expected a colour such as white or #20a0ff"
-            ) from error
-        return red, green, blue
+    def open(self) -> "Source":
+        """The images at the location. Raises SourceError as open_source does."""
+        from dcgan_cli.data.sources import open_source
+
+        return open_source(self.location, labels=self.labels, limit=self.limit)
 
     def framing(self, side: int, channels: int) -> "Framing":
         """How an image becomes a square of `side` pixels. Raises UsageError for a wrong option."""
@@ -66,12 +64,13 @@ CONSIDERABLE = 0.2
 """A crop that leaves out a larger share of the width or height is worth a sentence."""
 
 
-def look(console: Console, request: Request) -> "tuple[Source, Survey]":
-    """Recognise the source and look at some of its pictures; both are said on stderr."""
-    from dcgan_cli.data.sources import open_source
+def look(
+    console: Console, request: Request, source: "Source | None" = None
+) -> "tuple[Source, Survey]":
+    """Recognize the source, or take `source`, and look at some of its images; said on stderr."""
     from dcgan_cli.data.survey import survey
 
-    source = open_source(request.location, labels=request.labels, limit=request.limit)
+    source = source or request.open()
     found = survey(source)
     colours = "grey" if found.channels == 1 else "colour"
     console.note(
@@ -109,15 +108,15 @@ def measured(console: Console, request: Request, survey: "Survey") -> Request:
 
 
 def prepare_pictures(
-    console: Console, source: "Source", request: Request, side: int, channels: int
+    console: Console, source: "Source", request: Request, framing: "Framing"
 ) -> "PictureSet":
-    """Decode the pictures of `source` to `side` px, or find them decoded; skipped ones are said."""
+    """Decode the images of `source`, or find them decoded; skipped ones are said."""
     from dcgan_cli.data.cache import prepare
 
     with console.progress("decoding") as bar:
         pictures = prepare(
             source,
-            request.framing(side, channels),
+            framing,
             workers=request.workers,
             cache_limit=int(request.cache_gigabytes * 2**30),
             max_unreadable=request.max_unreadable,
@@ -131,56 +130,56 @@ def prepare_pictures(
     return pictures
 
 
-def remember(source: "Source", request: Request, pictures: "PictureSet") -> dict[str, Any]:
-    """What a checkpoint keeps of its data, so that every analysis finds the pictures again."""
-    path, mark, split = request.location.partition("#")
-    absolute = str(Path(path).resolve()) + mark + split if Path(path).exists() else source.location
-    return {
-        "location": absolute,
-        "kind": source.kind,
-        "labels": None if request.labels is None else str(request.labels.resolve()),
-        "limit": request.limit,
-        "background": request.background,
-        "fit": request.fit,
-        "levels": request.levels,
-        "aspect": pictures.framing.aspect,
-        "fingerprint": source.fingerprint(),
-        "pictures": len(pictures),
-        "side": pictures.framing.side,
-        "channels": pictures.framing.channels,
-    }
+def prepare_shown(
+    console: Console, source: "Source", request: Request, model: "Checkpoint"
+) -> "PictureSet":
+    """The images of `source` as the discriminator of `model` was shown those of its training."""
+    shown = model.reference.shown
+    return shown.of(prepare_pictures(console, source, request, shown.framing))
 
 
-def framed_as(model: "Checkpoint", location: str = "") -> Request:
-    """A request for the images at `location`, framed as those that `model` was trained on."""
-    data = model.data
-    levels, aspect = data.get("levels"), data.get("aspect", 1.0)
-    return Request(
-        location,
-        background=str(data.get("background", "white")),
-        fit=str(data.get("fit", "crop")),
-        levels=levels if isinstance(levels, str) else None,
-        aspect=aspect if isinstance(aspect, float) else 1.0,
-    )
+def training_images(
+    console: Console,
+    model: "Checkpoint",
+    option: str,
+    *,
+    location: str | None = None,
+    labels: Path | None = None,
+    limit: int | None = None,
+) -> "tuple[Source, Request]":
+    """The images that `model` was trained on, or others at `location`, which is said.
 
+    `location` is where they are now, or where others are that are meant instead; None where they
+    were. It was typed with `option`, which errors name. `labels` is a table that joins them; None
+    the one that joined them in training. At most `limit` are kept, evenly spaced.
 
-def remembered(model: "Checkpoint") -> "tuple[Source, Request]":
-    """The pictures that `model` was trained on, found again by what `remember` kept of them.
-
-    Raises DcganError where the checkpoint does not say where they are, or they are gone or changed.
+    Raises:
+        SourceError: they cannot be found, or others are where they were.
     """
-    from dcgan_cli.data.sources import open_source
-    from dcgan_cli.errors import SourceError
+    from dataclasses import replace
 
-    location, limit, labels = (model.data.get(key) for key in ("location", "limit", "labels"))
-    if not isinstance(location, str):
-        raise SourceError("the checkpoint does not say where its training pictures are")
-    request = replace(
-        framed_as(model, location),
-        labels=Path(labels) if isinstance(labels, str) else None,
-        limit=limit if isinstance(limit, int) else None,
-    )
-    source = open_source(location, labels=request.labels, limit=request.limit)
-    if source.fingerprint() != model.data.get("fingerprint"):
-        raise SourceError(f"{location} has changed since the training")
-    return source, request
+    from dcgan_cli.data.sources import open_source, with_labels
+
+    reference = model.reference
+    if location is None:
+        source = reference.open(f"{option} SOURCE")
+        location = reference.location or ""
+        same = True if reference.content else reference.is_same(source)  # `open` compared it
+    else:
+        source = open_source(location, limit=reference.limit)
+        same = reference.is_same(source)
+    request = Request(location, labels, reference.limit)
+    if same is False:
+        console.note(f"{location}: {reference.difference(source)}")
+        request = replace(request, limit=None)
+    elif reference.location is not None:
+        if same is None:
+            console.note(f"{location}: {reference.doubt()}")
+        request = replace(request, labels=labels or reference.labels_at(location))
+        if reference.labels and not request.labels:
+            console.note(f"{reference.labels}: the label table of the training is not there")
+    if limit is not None:
+        request = replace(request, limit=min(limit, request.limit or limit))
+    if request.limit != reference.limit:
+        return request.open(), request
+    return (with_labels(source, request.labels) if request.labels else source), request

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from dcgan_cli.data.kinds.names import is_hidden
+from dcgan_cli.data.kinds.names import litter
 from dcgan_cli.data.sources import source_files
 from dcgan_cli.errors import UsageError
 from dcgan_cli.files import LONGEST_NAME
@@ -94,7 +94,7 @@ def _holding(source: Path, run: Path) -> Path | None:
                 pending += [
                     place / entry.name
                     for entry in entries
-                    if not is_hidden(entry.name) and entry.is_dir()
+                    if litter(entry.name) is None and entry.is_dir()
                 ]
         except OSError:  # reading the source says what is wrong
             continue

@@ -1,6 +1,5 @@
 """`dcgan probe-svm`: what the discriminator learned, as the accuracy of a linear classifier."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +17,7 @@ from dcgan_cli.cli.outputs import (
     refuse_inputs,
     rows_file,
 )
-from dcgan_cli.cli.pictures import Request, framed_as, remembered
+from dcgan_cli.cli.pictures import Request, training_images
 from dcgan_cli.cli.results import conclude
 from dcgan_cli.files import is_stdout
 
@@ -240,11 +239,9 @@ def probe_svm(
     taps = _layers(layers)
     layer_spans(model.model, grid, taps)  # refuses what D does not have
     settings = Settings(grid, taps, centroids, trials, epochs, seed, machine)
-    learn = _asked(model, train, labels, limit)
-    ask = None if test is None else replace(learn, location=test, labels=test_labels, limit=None)
-    task = read_task(
-        console, model.model, learn, ask, column=label_column, held_out=held_out, seed=seed
-    )
+    learn = training_images(console, model, "--train", location=train, labels=labels, limit=limit)
+    ask = None if test is None else Request(test, labels=test_labels)
+    task = read_task(console, model, learn, ask, column=label_column, held_out=held_out, seed=seed)
     budget = Budget(per_class, labels_total, (draws or DRAWS) if budget_given else 1)
     exam = Exam.prepare(
         task.classes, task.train.codes, task.test.codes, budget, validation=validation, seed=seed
@@ -304,29 +301,10 @@ def _layers(typed: str | None) -> tuple[int, ...] | None:
     return tuple(sorted({int(part) - 1 for part in numbers}))
 
 
-def _asked(
-    model: "Checkpoint", train: str | None, labels: Path | None, limit: int | None
-) -> Request:
-    """The training pictures that were named, or else those of the network's own training."""
-    from dcgan_cli.errors import DcganError, SourceError
-
-    if train is not None:
-        return replace(framed_as(model, train), labels=labels, limit=limit)
-    try:
-        _, request = remembered(model)
-    except DcganError as error:
-        raise SourceError(f"{error}; name labelled pictures with --train SOURCE") from error
-    return replace(request, labels=labels or request.labels, limit=limit or request.limit)
-
-
 def _has_seen(model: "Checkpoint", task: Task) -> bool:
-    """Whether the network was trained, without labels, on the pictures that it is examined on."""
+    """Whether the network was trained, without labels, on the images that it is examined on."""
     source = task.sources[1]
-    path, mark, part = source.location.partition("#")
-    place = f"{Path(path).resolve()}{mark}{part}" if Path(path).exists() else source.location
-    return (
-        model.data.get("location") == place or model.data.get("fingerprint") == source.fingerprint()
-    )
+    return model.reference.was_at(source.location) or model.reference.is_same(source) is True
 
 
 def _facts(

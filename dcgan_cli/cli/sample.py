@@ -80,7 +80,8 @@ def sample(
     from dcgan_cli.analysis.drawing import Drawing, draw_latents, draw_samples
     from dcgan_cli.checkpoint.find import find_checkpoint
     from dcgan_cli.checkpoint.format import load
-    from dcgan_cli.checkpoint.latents import read_latents, to_npy
+    from dcgan_cli.checkpoint.latents import to_npy
+    from dcgan_cli.cli.tiles import read_points
     from dcgan_cli.render.png import encode_picture, encode_sheet
     from dcgan_cli.runtime import choose_device, use_threads
 
@@ -94,7 +95,7 @@ def sample(
     if latents is None:
         report = draw_samples(drawing, seed=seed, count=count or 64, columns=columns)
     else:
-        given = read_latents(latents, model, path).latents[:count]
+        given = read_points(console, latents, model, path, drawing).latents[:count]
         report = draw_latents(drawing, given, columns=columns)
     sheet = report.sheets[0].shaped(model.aspect)
     facts: dict[str, Any] = {}

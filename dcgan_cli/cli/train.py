@@ -1,7 +1,7 @@
 """`dcgan train`: learn to draw from a person's own pictures."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ PICTURES, NETWORKS, LEARNING, RUN = "Pictures", "Networks", "Learning", "Run"
 
 
 def train(
+    context: typer.Context,
     source: Annotated[
         str | None,
         typer.Argument(
@@ -316,6 +317,7 @@ def train(
         resume=resume,
         overwrite=overwrite,
         preset=preset,
+        typed=_typed(context),
         overrides={name: value for name, value in overrides.items() if value is not None},
         loss=loss,
         d_steps=d_steps,
@@ -339,3 +341,13 @@ def train(
         session.time_steps()
     else:
         raise typer.Exit(session.train())
+
+
+def _typed(context: typer.Context) -> dict[str, Any]:
+    """The options that stand on the command line, by name: also those typed as their default."""
+    return {
+        name: value
+        for name, value in context.params.items()
+        if (source := context.get_parameter_source(name)) is not None
+        and "DEFAULT" not in source.name
+    }

@@ -15,7 +15,7 @@ from dcgan_cli.render.animation import MOST_FRAMES, encode_gif, thinned
 from dcgan_cli.render.curves import encode_curves
 from dcgan_cli.render.png import encode_sheet, shown_size
 from dcgan_cli.render.terminal import plain_table
-from dcgan_cli.report import Pictures, Provenance, Sheet
+from dcgan_cli.report import Drawn, Pictures, Provenance, Sheet
 from dcgan_cli.training.events import (
     EpochDone,
     Event,
@@ -48,6 +48,7 @@ class Display:
         folder: RunFolder,
         preset: str,
         tensorboard: bool,
+        drawn: Drawn,
         aspect: float = 1.0,
     ) -> None:
         self.console = console
@@ -55,6 +56,7 @@ class Display:
         self.title = f"{folder.path.name} ({preset})"
         self.aspect = aspect
         self.board = _open_board(folder) if tensorboard else None
+        self.drawn = drawn
         self._live: Live | None = None
         self._told = 0.0
         self._health = "good"
@@ -144,7 +146,7 @@ class Display:
         )
 
     def _write_samples(self, name: str, pictures: Pictures, event: EpochDone | Finished) -> None:
-        provenance = Provenance(event.checkpoint, "train", None, event.latents)
+        provenance = Provenance(event.checkpoint, "train", None, event.latents, self.drawn)
         sheet = Sheet("samples", pictures, 8, provenance=provenance, aspect=self.aspect)
         self.folder.write(name, encode_sheet(sheet))
 

@@ -60,7 +60,14 @@ class Source(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """A hex digest that changes when the pictures change; cheap (sizes and times, not bytes)."""
+        """A hex digest that changes whenever the images may have changed (sizes and times).
+
+        It tells a cache that it is out of date; a copy of the same images has another one.
+        """
+        ...
+
+    def content(self) -> str:
+        """A hex digest of the images themselves, the same for a copy: as data.content says."""
         ...
 
 
@@ -84,14 +91,17 @@ def open_source(location: str, *, labels: Path | None = None, limit: int | None 
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: expected at least 1")
     source = _open(location, limit)
-    count = len(source) if limit is None else min(limit, len(source))
-    if labels is None and count == len(source):
-        return source
-    known = source.labels
     if labels is not None:
-        joined = join_labels(labels, source)
-        known = joined if known is None else known.updated(joined)
-    return _View(source, count, known)
+        source = with_labels(source, labels)
+    count = len(source) if limit is None else min(limit, len(source))
+    return source if count == len(source) else _View(source, count, source.labels)
+
+
+def with_labels(source: Source, labels: Path) -> Source:
+    """`source`, joined by the columns of the CSV file `labels`. Raises SourceError as join_labels."""
+    joined = join_labels(labels, source)
+    known = source.labels
+    return _View(source, len(source), joined if known is None else known.updated(joined))
 
 
 class _View:
@@ -118,6 +128,12 @@ class _View:
 
     def fingerprint(self) -> str:
         inner = self._source.fingerprint()
+        if self._count == len(self._source):
+            return inner
+        return hashlib.sha256(f"{inner} {self._count}".encode()).hexdigest()
+
+    def content(self) -> str:
+        inner = self._source.content()
         if self._count == len(self._source):
             return inner
         return hashlib.sha256(f"{inner} {self._count}".encode()).hexdigest()

@@ -23,8 +23,8 @@ from dcgan_cli.errors import CheckpointError, SourceError, UnhealthyError
 from dcgan_cli.model.config import ModelConfig, Recipe
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import seeded_latents
-from dcgan_cli.model.statistics import fix_statistics
-from dcgan_cli.report import Pictures
+from dcgan_cli.model.statistics import BatchNormMode, fix_statistics, way_of
+from dcgan_cli.report import Drawn, Pictures
 from dcgan_cli.training.events import (
     Clock,
     EpochDone,
@@ -42,6 +42,9 @@ from dcgan_cli.training.step import FIGURES, StepSettings, Updater
 
 SAMPLES = 64
 """Fixed latents whose pictures show the progress of a run."""
+
+SAMPLES_BN: BatchNormMode = "reestimated"
+"""The batch-norm statistics that they are drawn with."""
 
 DIVERSITY_EVERY = 200
 
@@ -222,8 +225,13 @@ class Trainer:
         without touching the state of the run or asking other ranks.
         """
         network = self.checkpoint().build_generator().to(self.settings.device)
-        fix_statistics(network, "reestimated")
+        fix_statistics(network, SAMPLES_BN)
         return self._paint(network)
+
+    @property
+    def way(self) -> Drawn:
+        """How `draw` draws."""
+        return way_of(SAMPLES_BN, self.settings.ema is not None)
 
     def last_step(self, length: Length) -> int | None:
         """The step at which a run of `length` ends; None where only the clock ends it."""

@@ -5,7 +5,6 @@ control is the same arithmetic on pixels: every exemplar is drawn, with the same
 z, and the pictures are averaged, subtracted and added instead of the points.
 """
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -21,7 +20,7 @@ from dcgan_cli.analysis.views import Numbers
 from dcgan_cli.data.pixels import to_pictures
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.latents import Latents, seeded_latents
-from dcgan_cli.report import Estimate, Finding, Pictures, Provenance, Report, Sheet
+from dcgan_cli.report import Estimate, Finding, Pictures, Report, Sheet
 from dcgan_cli.runtime import numpy_stream
 
 Role = Literal["pos", "neg", "add"]
@@ -202,6 +201,7 @@ def arithmetic(
         },
         "seed": seed,
         "bn": drawing.bn,
+        "ema": drawing.average,
         "displacement": float(np.linalg.norm(done.displacement)),
     }
     return Report("Arithmetic in Z", facts, findings, sheets=(sheet,))
@@ -215,7 +215,7 @@ def draw_concept(drawing: Drawing, name: str, exemplars: Latents) -> Sheet:
         drawing.pictures(points),
         min(len(points), 9),
         [*map(str, range(len(exemplars))), "mean"],
-        provenance=Provenance(drawing.checkpoint, f"concepts show {name}", None, points),
+        provenance=drawing.provenance(["concepts", "show", name], None, points),
     )
 
 
@@ -258,12 +258,11 @@ def _sheet(
         part = slice(start, start + side)
         label = "on pixels" if start == side else ""
         row(label, control[part], np.repeat(nowhere, side, 0), of_control[part])
-    command = shlex.join(["arithmetic", "--bn", drawing.bn, "--expr", written(terms)])
     return Sheet(
         "arithmetic",
         np.concatenate(pictures),
         columns,
         captions,
         labels,
-        Provenance(drawing.checkpoint, command, seed, np.concatenate(latents)),
+        drawing.provenance(["arithmetic", "--expr", written(terms)], seed, np.concatenate(latents)),
     )

@@ -5,7 +5,6 @@ the sample itself in the middle. The control moves every sample in a random dire
 far.
 """
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ from dcgan_cli.analysis.intervals import bootstrap
 from dcgan_cli.analysis.views import Numbers, Progress
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.latents import Latents, seeded_latents
-from dcgan_cli.report import Estimate, Finding, Provenance, Report, Sheet, Table
+from dcgan_cli.report import Estimate, Finding, Report, Sheet, Table
 from dcgan_cli.runtime import numpy_stream
 
 ROWS, COLUMNS = 5, 11
@@ -86,13 +85,12 @@ def turn(
     """The sheet of Fig. 8: `rows` samples of `seed`, moved along `way`."""
     points = way.moved(_samples(drawing, rows, seed))
     columns = len(way.coefficients)
-    command = shlex.join(["arithmetic", "--bn", drawing.bn, "--turn", *names])
     sheet = Sheet(
         "turn",
         drawing.pictures(points),
         columns,
         [f"{value:+.2f}" for value in way.coefficients] * rows,
-        provenance=Provenance(drawing.checkpoint, command, seed, points),
+        provenance=drawing.provenance(["arithmetic", "--turn", *names], seed, points),
     )
     facts = {
         "checkpoint": drawing.checkpoint,
@@ -100,6 +98,7 @@ def turn(
         "exemplars": [len(way.left), len(way.right)],
         "seed": seed,
         "bn": drawing.bn,
+        "ema": drawing.average,
         "coefficients": way.coefficients.tolist(),
     }
     config = drawing.generator.config

@@ -18,7 +18,7 @@ from dcgan_cli.analysis.drop_filters.before_after import (
 from dcgan_cli.analysis.drop_filters.dropping import without
 from dcgan_cli.analysis.intervals import bootstrap, proportion
 from dcgan_cli.data.pixels import to_pictures
-from dcgan_cli.report import Estimate, Finding, Provenance, Report, Sheet, Table
+from dcgan_cli.report import Estimate, Finding, Report, Sheet, Table
 
 COLUMNS = 12
 """Samples on the sheet."""
@@ -199,7 +199,6 @@ def _sheet(bench: Bench, plan: Plan, seed: int, columns: int) -> Sheet:
         without(bench.drawing, layer, plan.gone(plan.chosen, 0), latents),
     ]
     doing = "only" if plan.keep_only else "without"
-    command = ["sample", "--bn", bench.drawing.bn, *([] if bench.drawing.average else ["--no-ema"])]
     nowhere = np.full((2 * len(shown), latents.shape[1]), np.nan, np.float32)
     return Sheet(
         "forgotten",
@@ -210,9 +209,7 @@ def _sheet(bench: Bench, plan: Plan, seed: int, columns: int) -> Sheet:
             f"{doing} {plan.chosen} {bench.kind} maps",
             f"{doing} {plan.chosen} random maps",
         ),
-        provenance=Provenance(
-            bench.drawing.checkpoint, " ".join(command), seed, np.concatenate([latents, nowhere])
-        ),
+        provenance=bench.drawing.provenance(["sample"], seed, np.concatenate([latents, nowhere])),
     )
 
 

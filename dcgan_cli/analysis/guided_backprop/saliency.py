@@ -19,7 +19,6 @@ from torch import nn
 
 from dcgan_cli.analysis.guided_backprop.maxima import Maxima, Scene, View, visualise
 from dcgan_cli.analysis.intervals import bootstrap
-from dcgan_cli.data.decode import crop_corners
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.data.pictures import PictureSet
 from dcgan_cli.model.discriminator import Discriminator
@@ -160,8 +159,7 @@ def boxes_by_kind(boxes: Boxes | None, pictures: PictureSet) -> dict[str, Boxes]
     if boxes is None:
         return {}
     boxes = boxes.take(pictures.origin)
-    width, height = pictures.original_size[boxes.picture].T
-    corners = crop_corners(boxes.corners, width, height, pictures.framing.fit)
+    corners = pictures.corners(boxes.corners, boxes.picture)
     there = ~np.isnan(corners).any(1)
     chosen = {ANY: there} if there.any() else {}
     chosen |= {str(kind): there & (boxes.kind == kind) for kind in np.unique(boxes.kind[there])}

@@ -1,6 +1,5 @@
 """Walking through Z from point to point (paper §6.1, Fig. 4): the pictures, and how to read them."""
 
-import shlex
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -27,7 +26,7 @@ from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.layers import initialise
 from dcgan_cli.model.statistics import fix_statistics
-from dcgan_cli.report import Estimate, Finding, Pictures, Provenance, Report, Sheet, Table
+from dcgan_cli.report import Estimate, Finding, Pictures, Report, Sheet, Table
 from dcgan_cli.runtime import torch_stream
 
 
@@ -74,11 +73,9 @@ def interpolate(
     for name, film in films.items():
         progress(len(measured), len(films))
         measured[name] = measure(film, eyes, segments, steps, seed)
-    command = ["interpolate", "--path", path.kind, "--steps", str(steps), "--bn", drawing.bn]
-    command += [*(["--loop"] if path.loop else []), *([] if drawing.average else ["--no-ema"])]
-    provenance = Provenance(
-        drawing.checkpoint, shlex.join(command), seed if drawn_from_seed else None, latents
-    )
+    command = ["interpolate", "--path", path.kind, "--steps", str(steps)]
+    command += ["--loop"] if path.loop else []
+    provenance = drawing.provenance(command, seed if drawn_from_seed else None, latents)
     found = measured["generator"]
     config = drawing.generator.config
     return Report(
@@ -94,6 +91,7 @@ def interpolate(
             "size": config.size,
             "channels": config.channels,
             "bn": drawing.bn,
+            "ema": drawing.average,
             "verdict": verdict(found),
             "sharp_rows": np.flatnonzero(found.sharp).tolist(),
             "sharp_from": SHARP,

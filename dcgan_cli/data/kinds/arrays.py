@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dcgan_cli.data.content import content_digest
 from dcgan_cli.data.kinds.reading import fingerprint
 from dcgan_cli.data.labels import Columns, Labels, Words
 
@@ -55,6 +56,10 @@ class ArraySource:
     def fingerprint(self) -> str:
         """A digest of the files' names, sizes and times."""
         return fingerprint(self._files, self.kind.encode(), str(self._count).encode())
+
+    def content(self) -> str:
+        """As Source.content."""
+        return content_digest(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_pixels": None}

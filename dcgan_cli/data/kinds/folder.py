@@ -1,10 +1,14 @@
 """A folder of pictures, flat or nested; sub-folders are classes."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Generator
 from pathlib import Path
 
+import numpy as np
+
+from dcgan_cli.data.content import content_digest
 from dcgan_cli.data.kinds.names import (
     NameTable,
     encode_name,
@@ -13,7 +17,7 @@ from dcgan_cli.data.kinds.names import (
     litter,
 )
 from dcgan_cli.data.kinds.passed_over import PassedOver
-from dcgan_cli.data.kinds.reading import MAX_RECORD, unreadable
+from dcgan_cli.data.kinds.reading import MAX_RECORD, times, unreadable
 from dcgan_cli.data.labels import Labels
 from dcgan_cli.errors import SourceError
 
@@ -72,10 +76,18 @@ class FolderSource:
         for index in range(len(self)):
             try:
                 status = self._path(index).stat()
-                digest.update(b"%d %d\n" % (status.st_size, status.st_mtime_ns))
+                digest.update(b"%d %d\n" % (status.st_size, times(status)))
             except OSError:
                 digest.update(b"gone\n")
         return digest.hexdigest()
+
+    def content(self) -> str:
+        """As Source.content; the sizes of all files count."""
+        sizes = np.full(len(self), -1, np.int64)
+        for index in range(len(self)):
+            with contextlib.suppress(OSError):
+                sizes[index] = self._path(index).stat().st_size
+        return content_digest(self, sizes)
 
     def _path(self, index: int) -> Path:
         return self._root / self._names.path(index)

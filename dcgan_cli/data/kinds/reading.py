@@ -77,11 +77,20 @@ def fingerprint(files: Iterable[Path], *more: bytes) -> str:
     digest = hashlib.sha256()
     for path in files:
         status = path.stat()
-        entry = f"{path.name}\0{status.st_size}\0{status.st_mtime_ns}\0"
+        entry = f"{path.name}\0{status.st_size}\0{times(status)}\0"
         digest.update(entry.encode("utf-8", "surrogatepass"))
     for part in more:
         digest.update(part)
     return digest.hexdigest()
+
+
+def times(status: os.stat_result) -> int:
+    """When the content of a file may last have changed, in nanoseconds.
+
+    The later of two clocks: archives and copies set the first one as they like, so that two files of
+    one size may have the same; the second is the system's own.
+    """
+    return max(status.st_mtime_ns, status.st_ctime_ns)
 
 
 def unreadable(path: Path | str, error: OSError) -> SourceError:

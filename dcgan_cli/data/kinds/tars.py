@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dcgan_cli.data.content import content_digest
 from dcgan_cli.data.kinds.names import NameTable, encode_name, folder_labels
 from dcgan_cli.data.kinds.passed_over import PassedOver
 from dcgan_cli.data.kinds.reading import (
@@ -60,6 +61,10 @@ class TarSource:
         """A digest of the archives' names, sizes and times, and of the table of their pictures."""
         paths = [file.path for file in self._files]
         return fingerprint(paths, self._names.tobytes(), self._offset.tobytes())
+
+    def content(self) -> str:
+        """As Source.content; the sizes of all members count."""
+        return content_digest(self, self._size)
 
 
 def matches(path: Path) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dcgan_cli.data.content import content_digest
 from dcgan_cli.data.kinds.names import (
     NameTable,
     encode_name,
@@ -105,6 +106,10 @@ class ZipSource:
         """A digest of the pictures' names, sizes and checksums: the same wherever the zip is."""
         members = self._members
         return fingerprint([], self._names.tobytes(), members.size.tobytes(), members.crc.tobytes())
+
+    def content(self) -> str:
+        """As Source.content; the sizes of all members count."""
+        return content_digest(self, self._members.size)
 
 
 def matches(path: Path) -> bool:
