@@ -26,8 +26,7 @@ from torch import Tensor, nn
 
 from dcgan_cli.analysis.drawing import Drawing
 from dcgan_cli.analysis.drop_filters.elastic_net import Numbers, elastic_net
-from dcgan_cli.analysis.drop_filters.locations import Mask, aucs_in_place, having, inside, split
-from dcgan_cli.analysis.intervals import bootstrap
+from dcgan_cli.analysis.drop_filters.locations import Mask, auc_in_place, having, inside, split
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.errors import DcganError, UsageError
@@ -146,7 +145,7 @@ def rank_maps(maps: Tensor, boxes: Boxes, kind: str, layer: int, seed: int) -> R
     for fold in range(FOLDS):
         held = folds == fold
         scores[held] = seen[held] @ _learn(seen[~held], mask[~held])[0]
-    found = bootstrap(aucs_in_place(scores, mask))
+    found = auc_in_place(scores, mask)
     if found.low is None or found.low <= 0.5:
         raise DcganError(
             f"the maps of layer {layer} do not tell a {kind} from what else is at its place: AUC "
