@@ -25,7 +25,7 @@ or more of the intervals of nominal 95 % hold the truth.
 """
 
 import math
-from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -92,7 +92,7 @@ def mean_within(
     n = len(rows)
     variance = float(rows.var(ddof=1)) / n if n > 1 else 0.0
     found = _scored(float(rows.mean()), variance, n, n - 1, unit)
-    return _scaled(found, high - low, low)
+    return scaled(found, high - low, low)
 
 
 def share(successes: int, n: int, unit: str = "images") -> Estimate:
@@ -191,7 +191,7 @@ def ratio_within(
     residual = (above - value * below) / (high - low)
     variance = n / max(1, n - 1) * float((residual**2).sum()) / total**2
     found = _scored((value - low) / (high - low), variance, n, n - 1, unit)
-    return _scaled(found, high - low, low)
+    return scaled(found, high - low, low)
 
 
 def ratio_of_shares(before: ArrayLike, after: ArrayLike, unit: str = "images") -> Estimate:
@@ -356,34 +356,38 @@ def two_way_difference(right: NDArray[np.bool_], other: NDArray[np.bool_]) -> Es
 def over_splits(
     values: ArrayLike, train: int, test: int, low: float = 0.0, high: float = 1.0
 ) -> Estimate:
-    """The mean of a value measured on K random splits of one set into `train` and `test` images.
+    """The mean of a value measured on K random splits of one set of images.
 
     The splits share images, so that their spread alone is too small: the variance is that of
     Nadeau and Bengio's corrected resampled t-test (2003, Machine Learning 52), (1/K + test/train)
-    times the variance over splits. Never surer than as many answers as there are images.
+    times the variance over splits; interval as in `mean_within`. A share is never surer than as many
+    answers as there are images.
 
     Args:
-        values: [K], K ≥ 2, each in [low, high].
-        train, test: images of one split.
-        low, high: bounds of the value.
+        values: [K], each in [low, high]; no interval where K < 2.
+        train: images that are learned from in one split.
+        test: images of the test in one split.
+        low: the lower bound of the value: 0 of a share, −1 of a difference of shares.
+        high: its upper bound.
     """
     rows = (_some(values) - low) / (high - low)
-    count = len(rows)
+    count, value = len(rows), float(rows.mean())
     if count < 2:
-        return _no_interval(float(rows.mean()) * (high - low) + low, count, "splits")
+        return scaled(_no_interval(value, count, "splits"), high - low, low)
     variance = (1 / count + test / train) * float(rows.var(ddof=1))
-    share_ = float(rows.mean())
-    # values in [-1, 1] are near 0.5 here, where the score interval is the plain t
-    variance = max(variance, share_ * (1 - share_) / (train + test) if low == 0 else 0.0)
-    found = _scored(share_, variance, test, count - 1, "splits")
-    scaled = _scaled(found, high - low, low)
+    if low == 0:
+        variance = max(variance, value * (1 - value) / (train + test))
+    found = scaled(_scored(value, variance, test, count - 1, "splits"), high - low, low)
     kind = f"95 % corrected resampled t (Nadeau and Bengio), n={count} splits"
-    return Estimate(scaled.value, scaled.low, scaled.high, count, kind)
+    return replace(found, n=count, kind=kind)
 
 
 def scaled(estimate: Estimate, factor: float, shift: float = 0.0) -> Estimate:
     """`estimate` of factor · x + shift; a negative factor swaps the ends."""
-    return _scaled(estimate, factor, shift)
+    low, high = (None if x is None else factor * x + shift for x in (estimate.low, estimate.high))
+    if factor < 0:
+        low, high = high, low
+    return Estimate(factor * estimate.value + shift, low, high, estimate.n, estimate.kind)
 
 
 # -- parts ------------------------------------------------------------------------------------
@@ -436,16 +440,6 @@ def _scored(value: float, variance: float, units: int, freedom: float, unit: str
         answers = float(units)
     low, high = _score(value, answers)
     return Estimate(value, min(low, value), max(high, value), units, _said("score", units, unit))
-
-
-def _scaled(estimate: Estimate, factor: float, shift: float) -> Estimate:
-    change: Callable[[float | None], float | None] = lambda x: (
-        None if x is None else factor * x + shift
-    )
-    low, high = change(estimate.low), change(estimate.high)
-    if factor < 0:
-        low, high = high, low
-    return Estimate(factor * estimate.value + shift, low, high, estimate.n, estimate.kind)
 
 
 def _standardised(values: Numbers) -> Numbers:
