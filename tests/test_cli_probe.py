@@ -76,7 +76,7 @@ def test_digits_by_their_own_labels(run: Run, work: Path) -> None:
     assert "better than pixels + L2-SVM by" in text
     assert "359 pictures, stratified by class, are kept for the test" in err
     assert "trained on these test pictures too, without their labels" in err
-    assert "two-way bootstrap" in err
+    assert "two-way analysis of variance" in err
 
 
 def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:

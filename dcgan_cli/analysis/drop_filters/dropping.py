@@ -13,7 +13,8 @@ regularised. What is dropped hangs on both, and here they are chosen for forgett
   at zero, half of all weights are above it by chance.
 
 Activations are divided by their spread first: a weight is for one standard deviation of its map, and
-the penalties press on all maps alike. That keeps the sign, by which the paper chooses.
+the penalties press on all maps alike. That keeps the sign, by which the paper chooses. A threshold
+above zero is in the same unit: log-odds per standard deviation.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from dcgan_cli.analysis.drawing import Drawing
-from dcgan_cli.analysis.drop_filters.elastic_net import Numbers, elastic_net
+from dcgan_cli.analysis.drop_filters.elastic_net import Numbers, calibrated, elastic_net
 from dcgan_cli.analysis.drop_filters.locations import Mask, auc_in_place, having, inside, split
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.data.labels import Boxes
@@ -59,7 +60,8 @@ class Ranking:
 
     Attributes:
         layer: which one, as `layer_module` counts.
-        weights: of each map, float64 [C], in log-odds a standard deviation.
+        weights: of each map, float64 [C], in log-odds per standard deviation of the map, as its part
+            of what all maps with a weight say together (see `elastic_net.calibrated`).
         contrast: by how many standard deviations each is higher inside boxes than at the same
             places outside them, float64 [C].
         auc: how well the maps tell inside from outside at the same place, on samples that were not
@@ -163,7 +165,8 @@ def _learn(seen: Numbers, mask: Mask) -> tuple[Numbers, Numbers]:
     kept = np.broadcast_to((share > 0) & (share < 1), mask.shape)
     rows, truth, counts = seen[kept], mask[kept], counts[kept]
     contrast = (np.where(truth, counts, -counts) @ rows) / counts[truth].sum()
-    return elastic_net(rows, truth, counts, L1, RIDGE), contrast
+    weights = elastic_net(rows, truth, counts, L1, RIDGE)
+    return calibrated(rows, truth, counts, weights), contrast
 
 
 def forgotten(
