@@ -29,8 +29,8 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import beta, binom, norm, rankdata
-from scipy.stats import t as student
+from scipy.special import betaincinv, ndtr, ndtri, stdtrit
+from scipy.stats import binom, rankdata
 
 from dcgan_cli.report import Estimate
 
@@ -43,7 +43,7 @@ TAIL = 0.035
 """Of the exact bounds (Clopper and Pearson 1934) that Wilson's interval is widened to: with it no
 share of any number of answers is held by less than 93 % of the intervals."""
 
-_Z = float(norm.ppf(0.5 + LEVEL / 2))
+_Z = float(ndtri(0.5 + LEVEL / 2))
 
 
 def mean(values: ArrayLike, unit: str = "values") -> Estimate:
@@ -411,7 +411,7 @@ def _no_interval(value: float, n: int, unit: str) -> Estimate:
 
 def _t(freedom: float) -> float:
     """The quantile of Student's t that LEVEL asks for."""
-    return float(student.ppf(0.5 + LEVEL / 2, freedom))
+    return float(stdtrit(freedom, 0.5 + LEVEL / 2))
 
 
 def _score(value: float, n: float, z: float = _Z) -> tuple[float, float]:
@@ -419,10 +419,10 @@ def _score(value: float, n: float, z: float = _Z) -> tuple[float, float]:
     middle = (value + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(value * (1 - value) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     low, high, true, false = middle - half, middle + half, value * n, (1 - value) * n
-    tail = TAIL / (1 - LEVEL) * 2 * float(norm.sf(z))
+    tail = TAIL / (1 - LEVEL) * 2 * float(ndtr(-z))
     # exact at the ends, where rounding would leave 1e-17 or 1 - 1e-16
-    low = 0.0 if value <= 0 else min(low, float(beta.ppf(tail, true, false + 1)))
-    high = 1.0 if value >= 1 else max(high, float(beta.ppf(1 - tail, true + 1, false)))
+    low = 0.0 if value <= 0 else min(low, float(betaincinv(true, false + 1, tail)))
+    high = 1.0 if value >= 1 else max(high, float(betaincinv(true + 1, false, 1 - tail)))
     return max(0.0, low), min(1.0, high)
 
 

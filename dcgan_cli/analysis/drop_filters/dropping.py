@@ -146,7 +146,8 @@ def rank_maps(maps: Tensor, boxes: Boxes, kind: str, layer: int, seed: int) -> R
     scores = np.empty(mask.shape)
     for fold in range(FOLDS):
         held = folds == fold
-        scores[held] = seen[held] @ _learn(seen[~held], mask[~held])[0]
+        weights = elastic_net(*_matched(seen[~held], mask[~held]), L1, RIDGE)
+        scores[held] = seen[held] @ weights
     found = auc_in_place(scores, mask)
     if found.low is None or found.low <= 0.5:
         raise DcganError(
@@ -154,19 +155,22 @@ def rank_maps(maps: Tensor, boxes: Boxes, kind: str, layer: int, seed: int) -> R
             f"{found.value:.2f} on samples that were not learnt from, chance is 0.5; look at more "
             "samples (-n) or try another --layer"
         )
-    return Ranking(layer, *_learn(seen, mask), found)
+    rows, truth, counts = _matched(seen, mask)
+    weights = calibrated(rows, truth, counts, elastic_net(rows, truth, counts, L1, RIDGE))
+    contrast = (np.where(truth, counts, -counts) @ rows) / counts[truth].sum()
+    return Ranking(layer, weights, contrast, found)
 
 
-def _learn(seen: Numbers, mask: Mask) -> tuple[Numbers, Numbers]:
-    """Weights and contrast [C] of the maps `seen` [N, s, s, C], both sides of `mask` matched by place."""
+def _matched(seen: Numbers, mask: Mask) -> tuple[Numbers, Mask, Numbers]:
+    """Locations of the maps `seen` [N, s, s, C] as rows [M, C], which are inside, and how each counts.
+
+    Both sides of `mask` count alike at every place.
+    """
     share = mask.mean(0)
     counts = np.where(mask, 1.0, share / np.maximum(1 - share, 1e-9))
     # where it always or never is, there is nothing to compare
     kept = np.broadcast_to((share > 0) & (share < 1), mask.shape)
-    rows, truth, counts = seen[kept], mask[kept], counts[kept]
-    contrast = (np.where(truth, counts, -counts) @ rows) / counts[truth].sum()
-    weights = elastic_net(rows, truth, counts, L1, RIDGE)
-    return calibrated(rows, truth, counts, weights), contrast
+    return seen[kept], mask[kept], counts[kept]
 
 
 def forgotten(
