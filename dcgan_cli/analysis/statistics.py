@@ -56,7 +56,7 @@ def mean(values: ArrayLike, unit: str = "values") -> Estimate:
     """
     rows = _some(values)
     value, n = float(rows.mean()), len(rows)
-    spread = rows.std(ddof=1) if n > 1 else 0.0
+    spread = float(rows.std(ddof=1)) if n > 1 else 0.0
     if not spread > 0:
         return _no_interval(value, n, unit)
     half = _t(n - 1) * spread / math.sqrt(n)
@@ -91,7 +91,8 @@ def mean_within(
         raise ValueError(f"a value lies outside [{low}, {high}]")
     n = len(rows)
     variance = float(rows.var(ddof=1)) / n if n > 1 else 0.0
-    found = _scored(float(rows.mean()), variance, n, n - 1, unit)
+    value = float(rows.mean())
+    found = _scored(value, _careful(variance, value, n), n, n - 1, unit)
     return scaled(found, high - low, low)
 
 
@@ -190,7 +191,8 @@ def ratio_within(
     value = float(above.sum()) / total
     residual = (above - value * below) / (high - low)
     variance = n / max(1, n - 1) * float((residual**2).sum()) / total**2
-    found = _scored((value - low) / (high - low), variance, n, n - 1, unit)
+    inside = (value - low) / (high - low)
+    found = _scored(inside, _careful(variance, inside, n), n, n - 1, unit)
     return scaled(found, high - low, low)
 
 
@@ -440,6 +442,14 @@ def _scored(value: float, variance: float, units: int, freedom: float, unit: str
         answers = float(units)
     low, high = _score(value, answers)
     return Estimate(value, min(low, value), max(high, value), units, _said("score", units, unit))
+
+
+def _careful(variance: float, value: float, n: int) -> float:
+    """The variance of a mean of n values in [0, 1], as if one more had been all or nothing.
+
+    Few values near a bound rarely show how long their tail is.
+    """
+    return variance + value * (1 - value) / (n * (n + 1)) if variance > 0 else 0.0
 
 
 def _standardised(values: Numbers) -> Numbers:

@@ -46,6 +46,9 @@ first finds few exact copies, the last many vague ones."""
 LEVEL = 0.01
 """Memorisation is found where chance would give as much in fewer than one of a hundred cases."""
 
+SIDE = 0.0125
+"""Left out at each end of that interval: half of 0.025, because the fullest of several tails is chosen."""
+
 DRAWS = 4000
 """Of the interval of the share of copies."""
 
@@ -89,7 +92,7 @@ class Tail:
         stream = numpy_stream(self.below, "copies", self.rank, self.honest, self.samples)
         honest = stream.beta(self.rank, self.honest + 1 - self.rank, DRAWS)
         found = stream.beta(self.below + 0.5, self.samples - self.below + 0.5, DRAWS)
-        low, high = np.quantile(_excess(found, honest), (0.025, 0.975))
+        low, high = np.quantile(_excess(found, honest), (SIDE, 1 - SIDE))
         value = float(_excess(np.float64(self.below / self.samples), np.float64(self.expected)))
         return value, min(value, float(low)), max(value, float(high))
 
