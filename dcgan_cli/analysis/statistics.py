@@ -222,13 +222,14 @@ def balanced(positive: tuple[int, int], negative: tuple[int, int]) -> Estimate:
     The two intervals are put together as Newcombe does (1998, Statistics in Medicine 17, method 10;
     Zou and Donner 2008). Where one n is 0, it is the other share alone.
     """
-    parts = [share(*counts) for counts in (positive, negative) if counts[1]]
+    parts = [counts for counts in (positive, negative) if counts[1]]
     if len(parts) == 1:
-        return parts[0]
-    value = sum(part.value for part in parts) / 2
-    ends = [[part.low, part.high] for part in parts]
+        return share(*parts[0])
+    values = [successes / n for successes, n in parts]
+    value = sum(values) / 2
+    ends = [_score(one, n) for one, (_, n) in zip(values, parts, strict=True)]
     low, high = (
-        math.sqrt(sum((end[side] - part.value) ** 2 for end, part in zip(ends, parts, strict=True)))
+        math.sqrt(sum((end[side] - one) ** 2 for end, one in zip(ends, values, strict=True)))
         for side in (0, 1)
     )
     n = positive[1] + negative[1]

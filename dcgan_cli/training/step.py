@@ -256,7 +256,8 @@ class Updater:
 
     def _optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         recipe, weights = self.recipe, network.parameters()
-        common = {"lr": recipe.lr, "eps": 1e-8, "weight_decay": recipe.weight_decay, **self._ways()}
+        common: dict[str, Any] = {"lr": recipe.lr, "eps": 1e-8, "weight_decay": recipe.weight_decay}
+        common |= self._ways()
         if recipe.optimizer == "rmsprop":
             return torch.optim.RMSprop(weights, alpha=0.99, **common)
         return torch.optim.Adam(weights, betas=(recipe.beta1, recipe.beta2), **common)
