@@ -25,12 +25,16 @@ Pictures = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and how sure it is: an interval (of what level and kind, `label` says) and n."""
+    """A number and how sure it is.
+
+    `kind` says in words of what level and kind the interval is and what varies: "95 % t, n=8 draws".
+    """
 
     value: float
     low: float | None = None
     high: float | None = None
     n: int | None = None
+    kind: str = ""
 
 
 @dataclass(frozen=True)

@@ -391,14 +391,16 @@ def test_a_smiling_man_comes_out_and_not_of_random_directions_or_pixels(
     assert rows["base alone"][1] == 0
 
 
-def test_one_seed_is_judged_by_its_nine(
+def test_the_nine_of_one_seed_are_one_draw(
     world: planted.World,
     samples: tuple[Latents, dict[str, learning.Verdict]],
     known: dict[str, learning.Concept],
 ) -> None:
     terms = terms_of(known, "smiling_woman - neutral_woman + neutral_man")
     figures = by_key(measured(world, samples, terms, seeds=1).findings)
-    assert figures["share"].value.n == 9
+    share = figures["share"].value
+    assert (share.n, share.low, share.high) == (1, None, None)
+    assert share.kind == "no interval (one of seeds)"
     assert "share_seeds" not in figures
 
 

@@ -78,10 +78,19 @@ def test_samples_beside_their_neighbours_and_a_verdict(run: Run, work: Path) -> 
     assert code == 0, err
     text = out.decode()
     assert text.splitlines()[-1] == "nearest.png"
-    for word in ("copies, by outlines", "by D's features", "held out", "Tails", "Closest", ".png"):
+    for word in (
+        "copies, by outlines",
+        "by D's features",
+        "set aside, trained on",
+        "Tails",
+        "Closest",
+        ".png",
+    ):
         assert word in text
     assert "drawing with model.pt" in err
-    assert "90 training pictures compared, 30 real pictures held out" in err
+    said = "90 training images compared, 30 set aside, which the network was trained on too"
+    assert said in err
+    assert "held out" not in out.decode() + err
     assert "no memorisation found" in err
     with Image.open(work / "nearest.png") as image:
         text = "".join(image.info[f"dcgan.{i}"] for i in range(len(image.info)))
@@ -96,7 +105,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     found = answer(result)
     assert set(found) == {
         "report", "checkpoint", "seed", "size", "channels", "pictures", "training", "held_out", "k",
-        "memorised", "p_value", "level", "detectable", "closest", "data", "held_out_from", "bn",
+        "held_out_trained_on", "memorised", "p_value", "level", "detectable", "closest", "data", "held_out_from", "bn",
         "ema", "findings", "tables", "notes", "file",
     }  # fmt: skip
     keys = ("copies", "closer", "distance")
@@ -105,6 +114,20 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     assert found["memorised"] is False
     assert len(found["closest"]) == len(found["tables"]["Closest"]) == 3
     assert found["findings"]["distance_outlines"]["control"]["n"] == 30
+    assert found["held_out_trained_on"] is True
+    assert found["findings"]["closer_outlines"]["control"]["what"] == "set aside, trained on"
+
+
+def test_what_was_not_trained_on_is_called_held_out(run: Run) -> None:
+    result = run("model.pt", *QUICK, "--held-out", "others", "--json")
+    found = answer(result)
+    assert found["held_out_trained_on"] is False
+    assert found["findings"]["closer_outlines"]["control"]["what"] == "held out"
+    assert "120 real images held out" in result[2]
+    assert "set aside" not in result[2]
+    # other images to compare with do not make the training images held out
+    named = ("--data", "others", "--held-out", "train", "--json")
+    assert answer(run("model.pt", *QUICK, *named))["held_out_trained_on"] is True
 
 
 def test_the_same_seed_gives_the_same_bytes(run: Run, work: Path) -> None:
@@ -185,7 +208,7 @@ def test_data_that_repeat_themselves_are_said_to(run: Run) -> None:
     write(Path("twice"), np.concatenate([pictures, pictures]))
     code, _, err = run("model.pt", *QUICK, "--data", "twice", "--strict")
     assert code == 0, err
-    assert re.search(r"0\.\d+ of the held-out pictures are near-copies", err)
+    assert re.search(r"0\.\d+ of the images set aside are near-copies", err)
     assert "near-copies" not in run("model.pt", *QUICK)[2]
 
 

@@ -74,9 +74,9 @@ def test_digits_by_their_own_labels(run: Run, work: Path) -> None:
     for said in ("accuracy", "error", "random filters", "k nearest", "22.48 % (SVHN: another data"):
         assert said in text
     assert "better than pixels + L2-SVM by" in text
-    assert "359 pictures, stratified by class, are kept for the test" in err
+    assert "359 images, stratified by class, are kept for the test" in err
     assert "trained on these test pictures too, without their labels" in err
-    assert "two-way bootstrap" in err
+    assert "two-way analysis of variance" in err
 
 
 def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:

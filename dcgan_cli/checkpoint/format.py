@@ -7,7 +7,7 @@ that reading one never runs code. Its keys:
     version        1; newer versions are refused, older ones are brought up to date by `load`
     about          JSON text: model (ModelConfig), recipe, training, data, progress
     generator, discriminator, average    weights by name (average: the EMA generator, or absent)
-    optimisers     {"generator": …, "discriminator": …}: Adam's states, or absent
+    optimisers     {"generator": …, "discriminator": …}: the optimizers' states, or absent
     digest         SHA-256 over all of the above; a file that does not match it is damaged
 """
 
@@ -44,7 +44,7 @@ class Checkpoint:
         model: rebuilds the networks.
         generator, discriminator: weights by name.
         average: weights of the EMA generator, where one was kept.
-        optimisers: Adam's states by network; empty in files that cannot be trained on.
+        optimisers: the optimizers' states by network; empty in files that cannot be trained on.
         recipe, training, data, progress: plain values that `dcgan train` wrote; `data` is the
             Reference to the training images. `training` says `statistics: none`
             where the weights came without batch-norm statistics.

@@ -24,6 +24,7 @@ class Compared:
         request, kind: where the training pictures come from, and what that is.
         training: those that are compared.
         honest: real pictures held back, uint8 [m, S, S, C].
+        trained_on: whether the network was trained on these too.
         classes, honest_classes: of all training pictures and of those held back; empty where no
             column of labels was asked for.
     """
@@ -32,6 +33,7 @@ class Compared:
     kind: str
     training: "Training"
     honest: "Pictures"
+    trained_on: bool
     classes: "Classes"
     honest_classes: "Classes"
 
@@ -65,19 +67,32 @@ def compare_with(
         numbers, kept = hold_out(len(pictures), share, seed)
         honest = pictures.take(kept)
         honest_classes = _classes(source, request, column)[pictures.origin[kept]]
+        trained_on = True
     else:
         numbers = np.arange(len(pictures))
         other = Request(held_out, held_out_labels)
-        honest, honest_classes = _other(console, model, (source, request), other, column, seed)
+        honest, honest_classes, others = _other(
+            console, model, (source, request), other, column, seed
+        )
+        trained_on = _was_trained_on(model, others)
     if limit is not None and limit < len(numbers):
         numbers = numbers[np.arange(limit) * len(numbers) // limit]
     console.note(
-        f"{request.location}: {source.kind}; {len(numbers):,} training pictures compared, "
-        f"{len(honest):,} real pictures held out"
+        f"{request.location}: {source.kind}; {len(numbers):,} training images compared, "
+        + (
+            f"{len(honest):,} set aside, which the network was trained on too"
+            if trained_on
+            else f"{len(honest):,} real images held out"
+        )
     )
     training = Training(pictures, numbers, lambda number: source.name(int(pictures.origin[number])))
     classes = _classes(source, request, column)[pictures.origin]
-    return Compared(request, source.kind, training, honest, classes, honest_classes)
+    return Compared(request, source.kind, training, honest, trained_on, classes, honest_classes)
+
+
+def _was_trained_on(model: "Checkpoint", source: "Source") -> bool:
+    """Whether `source` is what the network was trained on."""
+    return model.reference.was_at(source.location) or model.reference.is_same(source) is True
 
 
 def _share(held_out: str | None) -> float | None:
@@ -110,8 +125,8 @@ def _other(
     other: Request,
     column: str | None,
     seed: int,
-) -> "tuple[Pictures, Classes]":
-    """Up to MOST_HELD_OUT random images of another source, and their classes."""
+) -> "tuple[Pictures, Classes, Source]":
+    """Up to MOST_HELD_OUT random images of another source, their classes, and the source."""
     import numpy as np
 
     from dcgan_cli.analysis.nearest_neighbors.reference import MOST_HELD_OUT
@@ -132,7 +147,7 @@ def _other(
         chosen = numpy_stream(seed, "held out").permutation(len(pictures))[:MOST_HELD_OUT]
         chosen = np.sort(chosen)
         honest = pictures.take(chosen)
-        return honest, _classes(source, other, column)[pictures.origin[chosen]]
+        return honest, _classes(source, other, column)[pictures.origin[chosen]], source
     finally:
         pictures.close()
 

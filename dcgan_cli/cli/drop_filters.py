@@ -83,7 +83,11 @@ def drop_filters(
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(help="Drop the maps of a weight above this. Default: 0.", show_default=False),
+        typer.Option(
+            help="Drop the maps of a weight above this, in log-odds per standard deviation of the "
+            "map. Default: 0.",
+            show_default=False,
+        ),
     ] = None,
     maps: Annotated[
         int | None,

@@ -42,6 +42,7 @@ class Task:
         sources: where both come from; the same one where a part of it is the test.
         origins: which pictures of their sources they are.
         held_out: whether the test pictures are a part of the training source.
+        drawn: whether chance said which part.
     """
 
     classes: tuple[str, ...]
@@ -51,6 +52,23 @@ class Task:
     sources: "tuple[Source, Source]"
     origins: "tuple[Rows, Rows]"
     held_out: bool
+    drawn: bool = False
+
+    def split_again(self, share: float, seed: int) -> "Task":
+        """Another random split of the same images, with the same classes."""
+        import numpy as np
+
+        from dcgan_cli.analysis.probe_svm.contenders import Labelled
+        from dcgan_cli.analysis.probe_svm.draws import split_rows
+        from dcgan_cli.runtime import numpy_stream
+
+        rows = np.concatenate([self.train.rows, self.test.rows])
+        codes = np.concatenate([self.train.codes, self.test.codes])
+        origin = np.concatenate(self.origins)
+        count = max(1, round(share * len(rows)))
+        parts = [np.sort(part) for part in split_rows(codes, count, numpy_stream(seed, "held out"))]
+        train, test = (Labelled(self.train.pictures, rows[part], codes[part]) for part in parts)
+        return replace(self, train=train, test=test, origins=(origin[parts[0]], origin[parts[1]]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +106,7 @@ def read_task(
     from dcgan_cli.runtime import numpy_stream
 
     first, column = _read(console, model, train[1], column, "--train", train[0])
+    drawn = False
     known = np.flatnonzero(first.words != "")
     if test is not None:
         second = _test_side(console, model, train[1], test, column, first)
@@ -108,7 +127,8 @@ def read_task(
         count = max(1, round((held_out or HELD_OUT) * len(known)))
         kept, taken = split_rows(codes, count, numpy_stream(seed, "held out"))
         known, asked = known[np.sort(kept)], known[np.sort(taken)]
-        console.note(f"{len(asked):,} pictures, stratified by class, are kept for the test")
+        drawn = True
+        console.note(f"{len(asked):,} images, stratified by class, are kept for the test")
     classes = _classes(console, first.words[known], column, train[1])
     learnt, examined = (
         _labelled(side, rows, classes) for side, rows in ((first, known), (second, asked))
@@ -124,7 +144,7 @@ def read_task(
         )
     origins = first.pictures.origin[learnt.rows], second.pictures.origin[examined.rows]
     sources = first.source, second.source
-    return Task(classes, column, learnt, examined, sources, origins, second is first)
+    return Task(classes, column, learnt, examined, sources, origins, second is first, drawn)
 
 
 def _read(

@@ -51,9 +51,10 @@ def nearest_neighbors(
     held_out: Annotated[
         str | None,
         typer.Option(
-            help="Real pictures that samples are judged by: a SOURCE of the same kind that was not "
-            "trained on, or the share of the training pictures to hold back, copies of which go "
-            "unseen. Default: a quarter, at most 2000.",
+            help="Real images that samples are judged by: a SOURCE of the same kind that was not "
+            "trained on, or the share of the training images to set aside from the comparison: the "
+            "network was trained on these too, and copies of them go unseen. Default: a quarter, "
+            "at most 2000.",
             metavar="SOURCE|SHARE",
         ),
     ] = None,
@@ -118,8 +119,8 @@ def nearest_neighbors(
     """Find the training pictures nearest to samples, and say whether the model memorised.
 
     The sheet shows samples with their neighbours in pixels and in D's features, and below them those
-    that are closest to one training picture. The verdict compares samples with real pictures that
-    were held back: copies are found up to a mirror, a small shift, brightness and contrast.
+    that are closest to one training image. The verdict compares samples with real images, held out
+    or set aside (--held-out): copies are found up to a mirror, a small shift, brightness and contrast.
 
     [bold]Examples[/bold]
 
@@ -179,6 +180,7 @@ def nearest_neighbors(
                 k=k,
                 rows=rows or (len(asked) if of else ROWS),
                 seed=seed,
+                trained_on=compared.trained_on,
                 progress=bar,
             )
         if classify is not None:

@@ -7,7 +7,7 @@ import typer
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.labelled import HELD_OUT, Task, read_task
+from dcgan_cli.cli.labelled import HELD_OUT, SPLIT, Task, read_task
 from dcgan_cli.cli.outputs import (
     CSV,
     NPY,
@@ -23,6 +23,7 @@ from dcgan_cli.files import is_stdout
 
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.format import Checkpoint
+    from dcgan_cli.report import Report
 
 DRAWS = 10
 
@@ -105,6 +106,15 @@ def probe_svm(
             rich_help_panel=PROTOCOL,
         ),
     ] = None,
+    splits: Annotated[
+        int,
+        typer.Option(
+            help="Repeat on so many random stratified splits into training and test images, and "
+            "say how far the accuracy hangs on the split.",
+            min=1,
+            rich_help_panel=PROTOCOL,
+        ),
+    ] = 1,
     validation: Annotated[
         int | None,
         typer.Option(
@@ -194,6 +204,8 @@ def probe_svm(
 
       dcgan probe-svm cifar --train cifar-10-batches-py/ --test cifar-10-batches-py/ --ablate
 
+      dcgan probe-svm digits --splits 10
+
       dcgan probe-svm faces --train faces/ --labels faces.csv --label-column smile --map map.png
     """
     budget_given = per_class is not None or labels_total is not None
@@ -209,6 +221,10 @@ def probe_svm(
         {"--draws": draws is not None and not budget_given}, "needs --per-class or --labels-total"
     )
     _refuse({"--test-labels": test_labels is not None and test is None}, "needs --test")
+    _refuse(
+        {f"--splits {splits}": splits > 1 and test is not None},
+        "splits --train; it does not go with --test",
+    )
     if bn not in STATISTICS:
         _refuse({f"--bn {bn}": True}, f"expected one of {', '.join(STATISTICS)}")
     chosen = _controls(controls)
@@ -224,6 +240,7 @@ def probe_svm(
     from dcgan_cli.analysis.probe_svm.contenders import Bench, Settings
     from dcgan_cli.analysis.probe_svm.exam import Budget, Exam
     from dcgan_cli.analysis.probe_svm.probe import probe
+    from dcgan_cli.analysis.probe_svm.splits import over
     from dcgan_cli.checkpoint.find import find_checkpoint
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.cli.feature_files import draw_map, write_features
@@ -242,24 +259,51 @@ def probe_svm(
     learn = training_images(console, model, "--train", location=train, labels=labels, limit=limit)
     ask = None if test is None else Request(test, labels=test_labels)
     task = read_task(console, model, learn, ask, column=label_column, held_out=held_out, seed=seed)
-    budget = Budget(per_class, labels_total, (draws or DRAWS) if budget_given else 1)
-    exam = Exam.prepare(
-        task.classes, task.train.codes, task.test.codes, budget, validation=validation, seed=seed
+    _refuse(
+        {f"--splits {splits}": splits > 1 and not task.drawn},
+        f"the column {SPLIT} says which are the test images; add --held-out {HELD_OUT:g} to draw "
+        "them at random",
     )
-    discriminator = model.build_discriminator().to(machine)
-    if bn == "reestimated":
-        with console.progress("batch-norm statistics") as bar:
-            reestimate_on(discriminator, task.train.pictures, task.train.rows[exam.order], bar)
+    budget = Budget(per_class, labels_total, (draws or DRAWS) if budget_given else 1)
+
+    def prepared(task: Task, number: int) -> Bench:
+        """What is examined on split `number`, D's statistics fitted to its training images."""
+        exam = Exam.prepare(
+            task.classes, task.train.codes, task.test.codes, budget,
+            validation=validation, seed=seed + number,
+        )  # fmt: skip
+        discriminator = model.build_discriminator().to(machine)
+        if bn == "reestimated":
+            with console.progress("batch-norm statistics") as bar:
+                reestimate_on(discriminator, task.train.pictures, task.train.rows[exam.order], bar)
+        return Bench(discriminator, task.train, task.test, exam, settings)
+
+    bench = prepared(task, 0)
+    discriminator = bench.discriminator
     if save_features is not None:
         write_features(console, save_features, discriminator, task, settings)
         console.note(f"features in {save_features}, whose they are in {rows}")
     if map_ is not None:
         console.write_result(map_, draw_map(console, discriminator, task, settings))
     kinds = [source.kind for source in task.sources]
-    report = probe(
-        Bench(discriminator, task.train, task.test, exam, settings),
-        budget, chosen, ablate=ablate, kinds=kinds, stage=console.progress,
-    )  # fmt: skip
+
+    def examined(number: int) -> "Report":
+        here = bench
+        if number:
+            share = held_out or HELD_OUT
+            here = prepared(task.split_again(share, seed + number), number)
+        found = probe(here, budget, chosen, ablate=ablate, kinds=kinds, stage=console.progress)
+        if splits > 1:
+            value = found.findings[0].value.value
+            console.note(f"split {number + 1} of {splits}: accuracy {value:.2f} %")
+        return found
+
+    report = over(map(examined, range(splits))) if splits > 1 else examined(0)
+    if splits == 1 and task.drawn:
+        console.note(
+            f"the {len(task.test.rows):,} test images were drawn at random: the interval is for this "
+            "one split, other splits give other values; --splits 10 says how far"
+        )
     seen = _has_seen(model, task)
     if seen:
         console.note(

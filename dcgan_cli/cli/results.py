@@ -20,6 +20,14 @@ def refuse_two_results(out: Path | None, json: bool) -> None:
         raise UsageError("-o - and --json would both be written to stdout; name a file with -o")
 
 
+def say_kinds(console: Console, report: "Report") -> None:
+    """Say of what kind the intervals of `report` are, each kind once; `--json` has it for each."""
+    estimates = [part for each in report.findings for part in (each.value, each.control) if part]
+    kinds = dict.fromkeys(part.kind.partition(", n=")[0] for part in estimates if part.kind)
+    if kinds:
+        console.note(f"intervals: {'; '.join(kinds)}")
+
+
 def conclude(
     console: Console, report: "Report", *, out: Path | None, json: bool, **facts: Any
 ) -> None:
@@ -43,6 +51,7 @@ def conclude(
         show = console.show if is_stdout(out) else console.result_table
         if report.findings:
             show(findings_table(report))
+            say_kinds(console, report)
         for table in report.tables:
             show(plain_table(table))
     if out is not None and not is_stdout(out):

@@ -35,7 +35,7 @@ KEPT = frozenset(
     {
         *("limit", "size", "channels", "crop", "flip", "background", "fit", "levels"),
         *("preset", "z_dim", "z_dist", "ngf", "ndf", "kernel", "projection", "bn_eps"),
-        *("g_norm", "d_norm", "loss", "d_steps", "updates", "batch_size", "sync_bn"),
+        *("g_norm", "d_norm", "loss", "d_steps", "updates", "batch_size", "sync_bn", "optimizer"),
         *("lr", "beta1", "beta2", "weight_decay", "ema", "seed"),
     }
 )

@@ -35,7 +35,7 @@ from dcgan_cli.report import Report
 from dcgan_cli.runtime import choose_device, choose_precision, precision_name, use_threads
 from dcgan_cli.training.distributed import World, was_restarted
 from dcgan_cli.training.events import Finished, Length, Policy
-from dcgan_cli.training.losses import choose_loss
+from dcgan_cli.training.losses import Loss, choose_loss
 from dcgan_cli.training.plan import make_plan
 from dcgan_cli.training.precision import fault_of_bfloat16
 from dcgan_cli.training.run import KEEP, OthersFolder, RunFolder, parse_keep
@@ -290,13 +290,31 @@ class Session:
             return before.model, Recipe(**before.recipe)
         preset = self._preset()
         self.console.note(f"preset {preset}: {PRESETS[preset].about}")
+        loss = choose_loss(self.loss or DEFAULT_LOSS)
         options = {
             "size": largest_size(min(DEFAULT_SIZE, int(survey.short_side))),
             "channels": survey.channels,
             "d_norm": "layer" if self.loss == "wgan-gp" else None,
+            **loss.recipe,
             **self.overrides,
         }
-        return with_options(PRESETS[preset], options)
+        model, recipe = with_options(PRESETS[preset], options)
+        if loss.recipe:
+            self._say_how_trained(recipe, loss)
+        return model, recipe
+
+    def _say_how_trained(self, recipe: Recipe, loss: Loss) -> None:
+        """The settings that the paper of a loss brings with it, and which of them were typed."""
+        names = {"adam": "Adam", "rmsprop": "RMSProp"}
+        betas = f", β₁ {recipe.beta1:g}, β₂ {recipe.beta2:g}"
+        typed = [name for name in loss.recipe if name in self.overrides]
+        typed += [] if self.d_steps is None else ["d_steps"]
+        self.console.note(
+            f"loss {self.loss}: {names[recipe.optimizer]} with lr {recipe.lr:g}"
+            f"{betas if recipe.optimizer == 'adam' else ''}, {self.d_steps or loss.d_steps} D steps "
+            f"per G step, as its paper trains it"
+            + (f" but for {', '.join('--' + n.replace('_', '-') for n in typed)}" if typed else "")
+        )
 
     def _preset(self) -> str:
         if self.preset is None:

@@ -223,14 +223,25 @@ def train(
             rich_help_panel=LEARNING,
         ),
     ] = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(
+            help="adam or rmsprop. Default: adam; rmsprop for --loss wgan.",
+            rich_help_panel=LEARNING,
+        ),
+    ] = None,
     lr: Annotated[
-        float | None, typer.Option(help="Adam's learning rate (2e-4).", rich_help_panel=LEARNING)
+        float | None,
+        typer.Option(
+            help="Learning rate. Default: 2e-4; 5e-5 for wgan, 1e-4 for wgan-gp.",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     beta1: Annotated[
-        float | None, typer.Option(help="Adam's β₁ (0.5).", rich_help_panel=LEARNING)
+        float | None, typer.Option(help="Adam's β₁ (0.5; wgan-gp 0).", rich_help_panel=LEARNING)
     ] = None,
     beta2: Annotated[
-        float | None, typer.Option(help="Adam's β₂ (0.999).", rich_help_panel=LEARNING)
+        float | None, typer.Option(help="Adam's β₂ (0.999; wgan-gp 0.9).", rich_help_panel=LEARNING)
     ] = None,
     weight_decay: Annotated[
         float | None, typer.Option(help="L2 on all weights.", rich_help_panel=LEARNING)
@@ -290,6 +301,7 @@ def train(
         "d_norm": d_norm,
         "updates": updates,
         "batch_size": batch_size,
+        "optimizer": optimizer,
         "lr": lr,
         "beta1": beta1,
         "beta2": beta2,

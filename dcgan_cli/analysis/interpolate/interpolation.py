@@ -20,7 +20,7 @@ from dcgan_cli.analysis.interpolate.transitions import (
     pixel_eye,
     verdict,
 )
-from dcgan_cli.analysis.intervals import bootstrap, proportion
+from dcgan_cli.analysis.statistics import chain_mean, chain_share
 from dcgan_cli.data.pixels import to_signed
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
@@ -155,23 +155,23 @@ def _findings(measured: Mapping[str, Measures]) -> tuple[Finding, ...]:
 
 
 def _estimates(measures: Measures) -> dict[str, Estimate]:
-    """Means over segments with bootstrap intervals of 95 %; a share with Wilson's."""
+    """Means over segments, and a share; segments that follow each other share a point."""
     moving = measures.moving
     sharp = int(measures.sharp.sum())
     return {
-        "step_pixels": bootstrap(measures.step[:, 0]),
-        "step_features": bootstrap(measures.step[:, 1]),
-        "path_length": bootstrap(measures.path_length),
+        "step_pixels": chain_mean(measures.step[:, 0]),
+        "step_features": chain_mean(measures.step[:, 1]),
+        "path_length": chain_mean(measures.path_length),
         "sharpest_pixels": _mean(measures.sharpest[moving, 0]),
         "sharpest_features": _mean(measures.sharpest[moving, 1]),
         "sharp_segments": (
-            proportion(sharp, int(moving.sum())) if moving.any() else Estimate(np.nan, n=0)
+            chain_share(sharp, int(moving.sum())) if moving.any() else Estimate(np.nan, n=0)
         ),
     }
 
 
 def _mean(values: NDArray[np.float64]) -> Estimate:
-    return bootstrap(values) if len(values) else Estimate(np.nan, n=0)
+    return chain_mean(values) if len(values) else Estimate(np.nan, n=0)
 
 
 def _table(measured: Mapping[str, Measures]) -> Table:
