@@ -24,8 +24,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.labels import Boxes, Column, Columns, Labels, Words
+from dcgan_cli.data.labels import Boxes, Column, Columns, Labels, Words, vocabulary
 from dcgan_cli.errors import SourceError
+
+MOST_BYTES = 256 << 20
+"""Bytes that a table may have: CelebA's 40 attributes of 202,599 pictures take 27 MB."""
 
 _CORNERS = ("x0", "y0", "x1", "y1")
 _CLASS_COLUMN = re.compile(
@@ -100,6 +103,10 @@ def join_table(table: Table, source: Named) -> Labels:
 def read_table(path: Path) -> Table:
     """The CSV file at `path`: UTF-8, with commas, semicolons or tabs. Raises SourceError."""
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise SourceError(
+                f"--labels {path}: larger than {MOST_BYTES >> 20} MiB; no table of labels is"
+            )
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
@@ -242,7 +249,7 @@ def _boxes(table: Table, row_picture: NDArray[np.int64], listed: NDArray[np.bool
             corners.append(box)
     return Boxes(
         np.array(picture, np.int64),
-        np.array(kinds, np.str_),
+        vocabulary(kinds),
         np.array(corners, np.float64).reshape(-1, 4),
         listed,
     )
