@@ -156,7 +156,7 @@ class _Reader:
             raise ForbiddenError("more tensors than any network has")
         if not all(type(length) is int and 0 <= length < 1 << 40 for length in shape):
             raise PickleError("a tensor of no possible shape")
-        if arguments[3] != _strides(shape):
+        if not _is_contiguous(shape, cast("tuple[object, ...]", arguments[3])):
             raise ForbiddenError("a tensor whose numbers do not follow each other")
         numbers = self._numbers(storage)
         if not 0 <= start <= len(numbers) - math.prod(shape):
@@ -176,14 +176,14 @@ def _none() -> Tensor:
     return torch.empty(0, dtype=torch.uint8)
 
 
-def _strides(shape: tuple[Any, ...]) -> tuple[int, ...]:
-    """Of a contiguous tensor, as PyTorch counts them."""
-    strides: list[int] = []
-    step = 1
-    for length in reversed(shape):
-        strides.append(step)
-        step *= max(length, 1)
-    return tuple(reversed(strides))
+def _is_contiguous(shape: tuple[Any, ...], strides: tuple[object, ...]) -> bool:
+    """Whether the numbers of a tensor follow each other; the stride of a length of 1 says nothing."""
+    expected = 1
+    for length, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if length != 1 and stride != expected:
+            return False
+        expected *= max(length, 1)
+    return True
 
 
 def _never_called(*_: object) -> object:
