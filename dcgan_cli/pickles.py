@@ -40,14 +40,27 @@ _EMPTY: dict[str, Callable[[], object]] = {
     "EMPTY_TUPLE": tuple,
 }
 _VALUES = frozenset(
-    "INT LONG BININT BININT1 BININT2 LONG1 LONG4 FLOAT BINFLOAT UNICODE BINUNICODE "
-    "SHORT_BINUNICODE BINUNICODE8".split()
+    [
+        "INT",
+        "LONG",
+        "BININT",
+        "BININT1",
+        "BININT2",
+        "LONG1",
+        "LONG4",
+        "FLOAT",
+        "BINFLOAT",
+        "UNICODE",
+        "BINUNICODE",
+        "SHORT_BINUNICODE",
+        "BINUNICODE8",
+    ]
 )
-_BYTES = frozenset("STRING BINSTRING SHORT_BINSTRING".split())
-_LATER_BYTES = frozenset("BINBYTES SHORT_BINBYTES BINBYTES8".split())
+_BYTES = frozenset(["STRING", "BINSTRING", "SHORT_BINSTRING"])
+_LATER_BYTES = frozenset(["BINBYTES", "SHORT_BINBYTES", "BINBYTES8"])
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-_PUTS = frozenset("PUT BINPUT LONG_BINPUT".split())
-_GETS = frozenset("GET BINGET LONG_BINGET".split())
+_PUTS = frozenset(["PUT", "BINPUT", "LONG_BINPUT"])
+_GETS = frozenset(["GET", "BINGET", "LONG_BINGET"])
 
 
 def read_pickle(
@@ -76,9 +89,7 @@ def read_pickle(
 class _Machine:
     """The stack and the memo of one pickle."""
 
-    def __init__(
-        self, stand_ins: StandIns, persistent: Callable[[object], object] | None
-    ) -> None:
+    def __init__(self, stand_ins: StandIns, persistent: Callable[[object], object] | None) -> None:
         self._stand_ins = stand_ins
         self._persistent = persistent
         self._stack: list[Any] = []

@@ -21,7 +21,10 @@ MOST_BYTES = 1 << 30
 _HEADERS = {
     (1, 0): numpy_format.read_array_header_1_0,
     (2, 0): numpy_format.read_array_header_2_0,
-    (3, 0): numpy_format.read_array_header_2_0,  # the same, in UTF-8: for names, which none here has
+    (
+        3,
+        0,
+    ): numpy_format.read_array_header_2_0,  # the same, in UTF-8: for names, which none here has
 }
 
 

@@ -167,7 +167,9 @@ class _Reader:
         """What is stored, read once: [N]."""
         if storage.name not in self._read:
             data = bytearray(self._archive.read(self._entries[storage.name]))
-            self._read[storage.name] = torch.frombuffer(data, dtype=torch.uint8) if data else _none()
+            self._read[storage.name] = (
+                torch.frombuffer(data, dtype=torch.uint8) if data else _none()
+            )
         raw = self._read[storage.name]
         return raw[: len(raw) - len(raw) % storage.dtype.itemsize].view(storage.dtype)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dcgan_cli.checkpoint.format import Checkpoint, load
+from dcgan_cli.checkpoint.format import Checkpoint, load_resumable
 from dcgan_cli.cli.pictures import Request
 from dcgan_cli.errors import UsageError
 from dcgan_cli.training.distributed import was_restarted
@@ -20,14 +20,14 @@ def earlier_state(folder: RunFolder, resume: bool, overwrite: bool) -> Checkpoin
     """
     there = folder.last.exists()
     if there and was_restarted():
-        return load(folder.last)
+        return load_resumable(folder.last)
     check_folder(folder.path, resume, overwrite)
     if there and overwrite and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")):
         raise UsageError(
             f"--overwrite with --max-restarts: a restart might go on with the old run; "
             f"delete {folder.path}, or leave one of them out"
         )
-    return load(folder.last) if resume else None
+    return load_resumable(folder.last) if resume else None
 
 
 def as_before(request: Request, before: Checkpoint) -> Request:

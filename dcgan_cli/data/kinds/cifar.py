@@ -158,7 +158,7 @@ class _Array:
 
     def __setstate__(self, state: tuple[int, tuple[int, ...], _Dtype, bool, bytes]) -> None:
         _, shape, dtype, column_major, data = state
-        if dtype.code not in ("u1", "uint8") or not isinstance(data, bytes):
+        if dtype.code not in ("u1", "uint8"):
             raise ForbiddenError(f"an array of {dtype.code[:20]}, expected bytes")
         values = np.frombuffer(data, np.uint8)
         self.values = values.reshape(shape, order="F" if column_major else "C")

@@ -11,7 +11,6 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dcgan_cli.data.kinds.arrays import ArraySource, FileRows, Rows, class_labels
 from dcgan_cli.data.kinds.reading import MAX_RECORD, FileReader, first_bytes

@@ -103,7 +103,11 @@ class LmdbFile:
         number, within = divmod(at, self._newest.page_size)
         if within == _RUN.size:  # right after the header of a page: a run of them
             own, _, flags, pages = _RUN.unpack(self._file.read(at - within, _RUN.size))
-            if own != number or flags != _OVERFLOW or pages * self._newest.page_size < within + size:
+            if (
+                own != number
+                or flags != _OVERFLOW
+                or pages * self._newest.page_size < within + size
+            ):
                 raise LmdbError(f"page {number:,} is damaged")
         return self._file.read(at, size)
 
@@ -169,7 +173,7 @@ class LmdbFile:
         """Where a value on overflow pages begins; its header is looked at when it is read."""
         page_size = self._newest.page_size
         pages = -(-(_RUN.size + size) // page_size)
-        if not 2 <= number or number + pages - 1 > self._newest.last_page:
+        if not number >= 2 or number + pages - 1 > self._newest.last_page:
             raise LmdbError(f"a value of {size:,} bytes lies outside of the file")
         return number * page_size + _RUN.size
 
