@@ -4,6 +4,7 @@ Form: numpy/lib/format.py. Nothing is mapped, so a file that shrinks while it is
 and not a signal; nothing is read beyond what the header's shape and the file's size both allow.
 """
 
+import io
 import math
 import os
 import warnings
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 
 MOST_BYTES = 1 << 30
 """Bytes that are read at once."""
+
+_LONGEST_HEADER = 1 << 16
 
 _HEADERS = {
     (1, 0): numpy_format.read_array_header_1_0,
@@ -76,16 +79,17 @@ def open_npy(path: Path) -> NpyFile:
     promises more than the file holds.
     """
     with path.open("rb") as file:
-        try:
-            read_header = _HEADERS[numpy_format.read_magic(file)]
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of headers that Python 2 wrote
-                shape, column_major, dtype = read_header(file)
-        except OSError:
-            raise
-        except Exception as error:  # a damaged header has been a TokenError, a RecursionError …
-            raise ValueError("its header is damaged") from error
-        start, size = file.tell(), os.fstat(file.fileno()).st_size
+        size = os.fstat(file.fileno()).st_size
+        # numpy reads a header of any length that is promised; ours never sees more than this
+        head = io.BytesIO(file.read(_LONGEST_HEADER))
+    try:
+        read_header = _HEADERS[numpy_format.read_magic(head)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            shape, column_major, dtype = read_header(head)
+    except Exception as error:  # a damaged header has been a TokenError, a RecursionError …
+        raise ValueError("its header is damaged") from error
+    start = head.tell()
     if dtype.kind not in "fiu" or dtype.hasobject or dtype.shape or dtype.fields:
         raise ValueError(f"{str(dtype)[:40]} numbers; expected real ones")
     if any(type(length) is not int or length < 0 for length in shape):

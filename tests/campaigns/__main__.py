@@ -23,7 +23,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for; 1 where a case was unclean."""
     parser = argparse.ArgumentParser("python -m tests.campaigns", description=__doc__)
     parser.add_argument("--kind", default="all", help=f"all, or of {', '.join(KINDS)}; with commas")
-    parser.add_argument("--mutants", type=int, default=100, help="damaged files of each kind")
+    parser.add_argument(
+        "--mutants",
+        type=int,
+        default=100,
+        help="damaged files of each kind; a fifth of kinds that train",
+    )
     parser.add_argument("--kills", type=int, default=10, help="kills of each kind but kill-rank")
     parser.add_argument("--rank-kills", type=int, default=0, help="killed ranks: 20 s each")
     parser.add_argument(
@@ -38,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{'kind':<12} {'cases':>6} {'clean':>6} {'read':>6} {'refused':>8} {'seconds':>8}")
     for name in names:
         kind = KINDS[name]
-        count = given.mutants
+        count = -(-given.mutants // kind.share)
         if kind.kills:
             count = given.rank_kills if name == "kill-rank" else given.kills
         if not count:

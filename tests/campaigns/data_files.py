@@ -20,6 +20,7 @@ from campaigns.running import READ, REFUSED, Kind, Unclean
 from dcgan_cli.data.decode import Framing, Unreadable, decode
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.data.survey import survey
+from dcgan_cli.report import RECORD
 
 FRAMING = Framing(8, 3)
 
@@ -270,7 +271,7 @@ def png_texts(stream: random.Random) -> bytes:
     info = PngImagePlugin.PngInfo()
     for number in range(stream.randrange(1, 80)):
         info.add_text(
-            f"dcgan.{number}",
+            f"{RECORD}.{number}",
             "0" * stream.choice((10, 900_000, 20_000_000 // (number + 1))),
             zip=True,
         )

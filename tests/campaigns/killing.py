@@ -140,21 +140,7 @@ def kill_rank(stream: random.Random, base: Path, place: Path) -> str:
 
 
 KINDS = (
-    Kind(
-        "kill-train",
-        "kill -9 of a training run, then to its end",
-        prepare_training,
-        kill_training,
-        120,
-        True,
-    ),
-    Kind(
-        "kill-cache",
-        "kill -9 of the building of a cache, then to its end",
-        prepare_images,
-        kill_cache,
-        60,
-        True,
-    ),
-    Kind("kill-rank", "kill -9 of one of two ranks", prepare_nothing, kill_rank, 300, True),
+    Kind("kill-train", "a training run", prepare_training, kill_training, 120, kills=True),
+    Kind("kill-cache", "the building of a cache", prepare_images, kill_cache, 60, kills=True),
+    Kind("kill-rank", "one of two ranks", prepare_nothing, kill_rank, 300, kills=True),
 )

@@ -59,6 +59,8 @@ class Kind:
     prepare: Callable[[Path], None]
     case: Callable[[random.Random, Path, Path], str]
     seconds: float = SECONDS
+    share: int = 1
+    """Of --mutants, one in so many: for cases that train."""
     kills: bool = False
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import test_concepts
 
 from campaigns.data_files import nothing, npy_header, png_texts
-from campaigns.mutating import mutate
+from campaigns.mutating import mutate, spoiled_json
 from campaigns.running import READ, REFUSED, Kind
 from dcgan_cli.checkpoint.concepts import concepts_path, read_concepts, write_concepts
 from dcgan_cli.checkpoint.latents import read_latents
@@ -53,7 +53,8 @@ def boxes(stream: random.Random, base: Path, place: Path) -> str:
     )
     path = place / stream.choice(("b.json", "b.xml", "b.csv", "folder/0001.json"))
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(mutate(whole, stream))
+    spoils = whole.startswith(b"{") and whole != DEEP and stream.random() < 0.6
+    path.write_bytes(spoiled_json(whole, stream) if spoils else mutate(whole, stream))
     read_boxes(path.parent if path.parent != place else path, 6)
     return READ
 
@@ -65,20 +66,29 @@ def prepare_concepts(base: Path) -> None:
 def concepts(stream: random.Random, base: Path, place: Path) -> str:
     """A file of concepts beside a checkpoint."""
     own = concepts_path(place / "last.pt")
-    own.write_bytes(mutate(concepts_path(base / "last.pt").read_bytes(), stream))
+    whole = concepts_path(base / "last.pt").read_bytes()
+    own.write_bytes(spoiled_json(whole, stream) if stream.random() < 0.6 else mutate(whole, stream))
     return READ if read_concepts(place / "last.pt", MODEL) else REFUSED
+
+
+class _Record(Provenance):
+    """A record of an image grid whose JSON says something else."""
+
+    def to_json(self) -> str:
+        stream = random.Random(self.seed)
+        text = super().to_json()
+        how = stream.random()
+        if how < 0.6:
+            return spoiled_json(text, stream).decode()
+        return mutate(text.encode(), stream).decode("latin-1") if how < 0.9 else text
 
 
 def provenance(stream: random.Random, base: Path, place: Path) -> str:
     """An image grid and the record of what made it."""
-    sheet = Sheet(
-        "s",
-        np.zeros((6, 8, 8, 1), np.uint8),
-        3,
-        provenance=Provenance(MODEL.hash, "sample", 0, LATENTS),
-    )
-    data = mutate(encode_sheet(sheet), stream) if stream.random() < 0.9 else png_texts(stream)
-    (place / "s.png").write_bytes(data)
+    record = _Record(MODEL.hash, "sample", stream.randrange(1 << 30), LATENTS)
+    sheet = Sheet("s", np.zeros((6, 8, 8, 1), np.uint8), 3, provenance=record)
+    data = encode_sheet(sheet) if stream.random() < 0.9 else png_texts(stream)
+    (place / "s.png").write_bytes(mutate(data, stream) if stream.random() < 0.3 else data)
     read_latents(f"{place / 's.png'}{_picks(stream)}", MODEL)
     return READ
 

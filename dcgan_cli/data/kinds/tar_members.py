@@ -126,7 +126,7 @@ def _read(file: IO[bytes], start: int, size: int, most: int, what: str) -> bytes
 
 
 def _pax(data: bytes) -> dict[str, bytes]:
-    """Records `LENGTH KEYWORD=VALUE\\n`, whose length counts all of the record."""
+    """Records of a length, a blank, `KEYWORD=VALUE` and a line feed; the length counts all of it."""
     records: dict[str, bytes] = {}
     at = 0
     while at < len(data) and data[at]:
