@@ -11,7 +11,7 @@ import torch
 
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.data.pixels import to_pictures
-from dcgan_cli.errors import UsageError
+from dcgan_cli.errors import CheckpointError, UsageError
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import Latents, seeded_latents
 from dcgan_cli.model.statistics import MODES, BatchNormMode, fix_statistics, way_of
@@ -75,7 +75,10 @@ class Drawing:
 
     @torch.no_grad()
     def signed(self, latents: Latents) -> torch.Tensor:
-        """Pictures of `latents` [N, z_dim] as float32 [N, C, S, S] in [−1, 1] on the CPU."""
+        """Images of `latents` [N, z_dim] as float32 [N, C, S, S] in [−1, 1] on the CPU.
+
+        Raises CheckpointError where the network's weights lead to values that are not finite.
+        """
         device = next(self.generator.parameters()).device
         parts: list[torch.Tensor] = []
         for start in range(0, len(latents), CHUNK):
@@ -83,7 +86,13 @@ class Drawing:
             full = np.zeros((CHUNK, latents.shape[1]), np.float32)
             full[: len(rows)] = rows
             parts.append(self.generator(torch.from_numpy(full).to(device))[: len(rows)].cpu())
-        return torch.cat(parts)
+        images = torch.cat(parts)
+        if not bool(images.isfinite().all()):
+            raise CheckpointError(
+                f"model {self.checkpoint}: the generator draws values that are NaN or infinite, so "
+                "its weights are damaged or its training failed; use an earlier checkpoint"
+            )
+        return images
 
     def pictures(self, latents: Latents) -> Pictures:
         """Pictures of `latents` [N, z_dim] as uint8 [N, S, S, C]."""

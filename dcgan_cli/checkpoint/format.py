@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from dcgan_cli.checkpoint import foreign
+from dcgan_cli.checkpoint.contents import check_parts, check_resumable, check_weights_finite
 from dcgan_cli.checkpoint.untrusted import read_pt, reason
 from dcgan_cli.data.reference import Reference
 from dcgan_cli.errors import CheckpointError, UsageError
@@ -95,6 +96,12 @@ class Checkpoint:
     def reference(self) -> Reference:
         """The images that it was trained on. Raises DcganError where `data` cannot be."""
         return Reference.read(self.data, self.model.size, self.model.channels)
+
+    @property
+    def parts(self) -> dict[str, Mapping[str, Any]]:
+        """All that is plain values, by name."""
+        parts = (self.recipe, self.training, self.data, self.progress)
+        return dict(zip(("recipe", "training", "data", "progress"), parts, strict=True))
 
     @property
     def _lacks_statistics(self) -> bool:
@@ -179,12 +186,30 @@ def _interpret(path: Path, content: dict[str, Any]) -> Checkpoint:
         optimisers=content.get("optimisers", {}),
         **{part: dict(about[part]) for part in ("recipe", "training", "data", "progress")},
     )
+    check_parts(str(path), checkpoint.parts)
     generator = _shapes(Generator, model)
     _check_weights(generator, checkpoint.generator, f"{path}: the generator's weights")
     if checkpoint.average is not None:
         _check_weights(generator, checkpoint.average, f"{path}: the average's weights")
     discriminator = _shapes(Discriminator, model)
     _check_weights(discriminator, checkpoint.discriminator, f"{path}: the discriminator's weights")
+    check_weights_finite(f"{path}: the generator's weights", checkpoint.generator)
+    check_weights_finite(f"{path}: the average's weights", checkpoint.average or {})
+    check_weights_finite(f"{path}: the discriminator's weights", checkpoint.discriminator)
+    return checkpoint
+
+
+def load_resumable(path: Path) -> Checkpoint:
+    """As `load`, for a run that goes on: also the state of training must be whole and possible.
+
+    Raises CheckpointError.
+    """
+    checkpoint = load(path)
+    networks = {
+        "generator": _shapes(Generator, checkpoint.model),
+        "discriminator": _shapes(Discriminator, checkpoint.model),
+    }
+    check_resumable(str(path), checkpoint.parts, checkpoint.optimisers, networks)
     return checkpoint
 
 

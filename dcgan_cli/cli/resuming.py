@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from dcgan_cli.checkpoint.format import Checkpoint, load
+from dcgan_cli.checkpoint.format import Checkpoint, load_resumable
 from dcgan_cli.cli.pictures import Request
 from dcgan_cli.data.reference import Reference, color
 from dcgan_cli.data.sources import Source, open_source, with_labels
@@ -21,14 +21,14 @@ def earlier_state(folder: RunFolder, resume: bool, overwrite: bool) -> Checkpoin
     """
     there = folder.last.exists()
     if there and was_restarted():
-        return load(folder.last)
+        return load_resumable(folder.last)
     check_folder(folder.path, resume, overwrite)
     if there and overwrite and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")):
         raise UsageError(
             f"--overwrite with --max-restarts: a restart might go on with the old run; "
             f"delete {folder.path}, or leave one of them out"
         )
-    return load(folder.last) if resume else None
+    return load_resumable(folder.last) if resume else None
 
 
 KEPT = frozenset(

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.labels import Boxes, Column, Columns, Labels, Words
+from dcgan_cli.data.labels import Boxes, Column, Columns, Labels, Words, vocabulary
 from dcgan_cli.data.table_matching import Match, Named, match_rows
 from dcgan_cli.data.tables import Table, read_table
 from dcgan_cli.errors import SourceError
@@ -180,7 +180,7 @@ def _boxes(match: Match, listed: NDArray[np.bool_]) -> Boxes:
             corners.append(box)
     return Boxes(
         np.array(picture, np.int64),
-        np.array(kinds, np.str_),
+        vocabulary(kinds),
         np.array(corners, np.float64).reshape(-1, 4),
         listed,
     )

@@ -101,6 +101,7 @@ class Trainer:
         self.signal: int | None = None
         self._real_diversity: float | None = None
         self._pending: list[Tensor] = []
+        self._between_steps = True
         self._figures: dict[str, float] = {}
 
     @property
@@ -165,10 +166,23 @@ class Trainer:
         """Train for `length`; the last event is Finished, after last.pt was written.
 
         Raises:
+            SourceError: the images can no longer be read. last.pt is the state after the last whole
+                step, where the next one had changed nothing yet; else the one before.
             UnhealthyError: values are no longer finite, the policy is "stop", or "rollback" and
                 ROLLBACKS of them did not help. last.pt is the last good state.
             StorageError: a file could not be written; last.pt is what it was before.
         """
+        try:
+            yield from self._run(length)
+        except SourceError as error:
+            if not self._between_steps:
+                raise
+            if self._pending:
+                self._examine(False)
+            self._save(self.folder.last)
+            raise SourceError(f"{error}; step {self.step:,} is saved, --resume goes on") from error
+
+    def _run(self, length: Length) -> Iterator[Event]:
         clock = Clock(self.seconds, self.step)
         last_step = self.last_step(length)
         if not self.folder.last.exists():
@@ -261,6 +275,7 @@ class Trainer:
         figures = self.updater.step(self.step, self.attempt, self.minibatch)
         self._pending.append(figures)
         self.step += 1
+        self._between_steps = True
         return recorded.fault if recorded is not None and before is None else None
 
     def minibatch(self, j: int) -> Tensor:
@@ -269,7 +284,9 @@ class Trainer:
             following = self._address(self.step, j + 1)
         else:
             following = self._address(self.step + 1, self.updater.first_minibatch)
-        return self.batches.get(self._address(self.step, j), following)
+        images = self.batches.get(self._address(self.step, j), following)
+        self._between_steps = False  # the networks may change from here on
+        return images
 
     def _address(self, step: int, j: int) -> Address:
         """Where minibatch `j` of `step` lies in the data."""

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.kinds.arrays import ArraySource, class_labels
-from dcgan_cli.data.kinds.reading import first_bytes
+from dcgan_cli.data.kinds.arrays import ArraySource, FileRows, Rows, class_labels
+from dcgan_cli.data.kinds.reading import MAX_RECORD, FileReader, first_bytes
 from dcgan_cli.errors import SourceError
 
 _PICTURES, _LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"
@@ -29,6 +29,12 @@ _EMNIST = re.compile(r"emnist-(\w+)-(train|test)-images")
 _TEST_NAMES = ("t10k", "test")
 _BEST_DEFLATE = 1032
 """No deflated byte becomes more bytes than this, so a header that claims more is lying."""
+_HARMLESS, _MOST_DEFLATE = 64 << 20, 100
+"""Beyond so many bytes, no deflated byte of images becomes more than this: MNIST's become five."""
+_MOST_BYTES = 4 << 30
+"""EMNIST's largest file has 0.6 GB."""
+_GZIP, _HEAD = 31, 1 << 16
+""""Window bits" that ask zlib for gzip's form; where the first values begin at the latest."""
 
 
 def matches(path: Path) -> bool:
@@ -54,7 +60,7 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
     labels, files = None, [pictures.absolute()]
     labels_file = _labels_file(pictures)
     if labels_file is not None:
-        codes = _read(labels_file, _LABELS)
+        codes = np.asarray(_read(labels_file, _LABELS))
         labels = class_labels(codes, _words(pictures, codes))
         files = [*files, labels_file.absolute()]
     notes = (f"{pictures.name}: EMNIST's images lie on their side; turned upright",)
@@ -86,9 +92,9 @@ def _begins_like_pictures(path: Path) -> bool:
 def unzipped_head(path: Path, count: int) -> bytes:
     """The first `count` bytes inside a gzipped file; b'' where it cannot be unpacked."""
     try:
-        with gzip.open(path) as file:
-            return file.read(count)
-    except (OSError, EOFError, zlib.error):
+        # not by gzip, which walks through a name of any length, byte by byte
+        return zlib.decompressobj(_GZIP).decompress(first_bytes(path, _HEAD), count)
+    except (OSError, zlib.error):
         return b""
 
 
@@ -125,9 +131,9 @@ def _choose(files: list[Path], location: str, part: str | None) -> Path:
     )
 
 
-def _upright(path: Path, on_its_side: bool) -> NDArray[np.uint8]:
+def _upright(path: Path, on_its_side: bool) -> Rows:
     images = _read(path, _PICTURES)
-    return images.transpose(0, 2, 1) if on_its_side else images
+    return np.asarray(images).transpose(0, 2, 1) if on_its_side else images
 
 
 def _words(pictures: Path, codes: NDArray[np.uint8]) -> list[str] | None:
@@ -148,19 +154,21 @@ def _words(pictures: Path, codes: NDArray[np.uint8]) -> list[str] | None:
             )
             if 0 <= code < len(words):
                 words[code] = chr(character)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise SourceError(
             f"{file}: expected lines of a code and an ASCII number; download it again"
         ) from error
     return words
 
 
-def _read(path: Path, magic: bytes) -> NDArray[np.uint8]:
-    """The values of an IDX file: mapped from a plain file, unpacked into memory from a gzip."""
+def _read(path: Path, magic: bytes) -> Rows:
+    """The values of an IDX file: of images in a plain one, each is read when it is asked for."""
     packed = first_bytes(path, 2) == b"\x1f\x8b"
     dimensions = magic[3]
     header_size = 4 + 4 * dimensions
     try:
+        if packed and not unzipped_head(path, 1):
+            raise SourceError(f"{path}: a damaged gzip file; download it again")
         with gzip.open(path) if packed else path.open("rb") as file:
             header = file.read(header_size)
             if not header.startswith(magic) or len(header) < header_size:
@@ -172,8 +180,18 @@ def _read(path: Path, magic: bytes) -> NDArray[np.uint8]:
             )
             if needed > (size * _BEST_DEFLATE if packed else size - header_size):
                 raise cut_short
-            if needed and not packed:
-                return np.memmap(path, np.uint8, "r", header_size, shape)
+            if packed and needed > max(_HARMLESS, size * _MOST_DEFLATE):
+                raise SourceError(
+                    f"{path}: refused: it unpacks to {needed:,} bytes, {needed // size} times its own; "
+                    "no images do"
+                )
+            if not packed and magic == _PICTURES:
+                return FileRows(FileReader(path), header_size, shape)
+            if needed > (_MOST_BYTES if packed else MAX_RECORD):
+                raise SourceError(
+                    f"{path}: {needed:,} bytes are more than is held in memory; unpack it, and "
+                    "check what it is"
+                )
             values = file.read(needed)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceError(f"{path}: a damaged gzip file ({error}); download it again") from error

@@ -42,6 +42,18 @@ class FileReader:
             raise ValueError(f"{self.path.name} ends {size - len(data):,} bytes too early")
         return data
 
+    def read_into(self, offset: int, target: memoryview) -> None:
+        """Fill `target` (contiguous bytes) from `offset`. Raises as `read` does."""
+        descriptor = self._open()
+        if hasattr(os, "preadv"):
+            found = os.preadv(descriptor, [target], offset)
+        else:
+            data = self.read(offset, len(target), len(target))
+            target[:] = data
+            found = len(data)
+        if found < len(target):
+            raise ValueError(f"{self.path.name} ends {len(target) - found:,} bytes too early")
+
     def close(self) -> None:
         """Give the handle back; reading opens it again."""
         if self._descriptor is not None:

@@ -5,10 +5,10 @@ dot are one sample; `.cls` beside a picture is its class. Other side files are p
 """
 
 import re
-import tarfile
 from array import array
 from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from dcgan_cli.data.kinds.reading import (
     first_bytes,
     unreadable,
 )
+from dcgan_cli.data.kinds.tar_members import TarError, members
 from dcgan_cli.data.labels import Columns, Labels, Words
 from dcgan_cli.errors import SourceError
 
@@ -136,23 +137,20 @@ class _Index:
         """The names of the pictures; their places are appended on the way."""
         for number, path in enumerate(shards):
             try:
-                with tarfile.open(path, "r:") as archive:
-                    yield from self._shard_pictures(number, archive)
-            except (tarfile.TarError, EOFError, ValueError) as error:
+                with path.open("rb") as file:
+                    yield from self._shard_pictures(number, file, path.stat().st_size)
+            except TarError as error:
                 raise SourceError(
                     f"{path}: a damaged tar ({error}); download or copy it again"
                 ) from error
             except OSError as error:
                 raise unreadable(path, error) from error
 
-    def _shard_pictures(self, number: int, archive: tarfile.TarFile) -> Generator[bytes]:
+    def _shard_pictures(self, number: int, file: IO[bytes], total: int) -> Generator[bytes]:
         key, word, first = "", "", len(self._classes)
-        while (member := archive.next()) is not None:
-            archive.members = []  # pyright: ignore  # it would keep an object for every member
-            if member.isdir() or member.issparse():
-                continue
+        for member in members(file, total):
             name = member.name.removeprefix("./")
-            if not member.isreg():  # a link: its target's bytes may be anywhere
+            if member.is_link:  # its target's bytes may be anywhere
                 self.passed_over.archive_links += self.passed_over.takes(name)
                 continue
             folder, _, base = name.rpartition("/")
@@ -160,19 +158,16 @@ class _Index:
             if sample != key:
                 key, word, first = sample, "", len(self._classes)
             if name.endswith(".cls"):
-                word = _class_text(archive, member)
+                file.seek(member.offset)
+                text = file.read(min(member.size, _MAX_CLASS_TEXT))
+                word = text.decode("utf-8", "replace").strip()
                 self._classes[first:] = [word] * (len(self._classes) - first)
             elif self.passed_over.takes(name):
                 self.shard.append(number)
-                self.offset.append(member.offset_data)
+                self.offset.append(member.offset)
                 self.size.append(member.size)
                 self._classes.append(word)
                 yield encode_name(name)
-
-
-def _class_text(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
-    file = archive.extractfile(member)
-    return file.read(_MAX_CLASS_TEXT).decode("utf-8", "replace").strip() if file else ""
 
 
 def _expand(pattern: str) -> list[str]:
