@@ -446,7 +446,7 @@ def test_report_has_every_figure_with_its_control(drawing: Drawing, checkpoint: 
     assert report.facts == {
         "checkpoint": checkpoint.hash, "seed": 4, "points": 4, "segments": 4, "steps": 6,
         "path": "linear", "loop": True, "size": 16, "channels": 3, "bn": "running",
-        "verdict": "smooth", "sharp_rows": [], "sharp_from": 16.0,
+        "ema": False, "verdict": "smooth", "sharp_rows": [], "sharp_from": 16.0,
     }  # fmt: skip
     keys = ["step_pixels", "step_features", "path_length"]
     keys += ["sharpest_pixels", "sharpest_features", "sharp_segments"]

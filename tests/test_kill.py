@@ -68,7 +68,6 @@ def exit_code(child: int) -> int:
 def kill_at_random_moments(path: Path, stream: random.Random) -> dict[str, Any]:
     """Let KILLS children live for a while each, on what the one before has left."""
     reached: list[int] = []
-    leftovers = 0
     for _ in range(KILLS):
         reader, writer = os.pipe()
         child = fork(lambda: live(path, None, lambda: void(os.write(writer, b"!"))))  # noqa: B023
@@ -78,12 +77,11 @@ def kill_at_random_moments(path: Path, stream: random.Random) -> dict[str, Any]:
         time.sleep(stream.uniform(0, LONGEST_LIFE))
         os.kill(child, signal.SIGKILL)
         assert exit_code(child) == -signal.SIGKILL
-        leftovers += len(list(path.glob(".*.tmp")))
         if (path / "last.pt").exists():  # the first may have been killed before it was written
             reached.append(load(path / "last.pt").progress["step"])
         for epoch in sorted(path.glob("epoch-*.pt"))[-1:]:
             load(epoch)
-    return {"reached": reached, "leftovers": leftovers}
+    return {"reached": reached}
 
 
 class Deadly:
@@ -192,8 +190,6 @@ def test_a_killed_run_loads_and_goes_on_to_the_same_end(kind: str, tmp_path: Pat
     kept = [n for n in ended if n <= FIRST_EPOCHS or n % together == 0]
     assert killed == [f"epoch-{n:04}.pt" for n in kept]
     assert report["left"] == []
-    if kind == "random":
-        assert report["leftovers"] > 0  # at least one was killed inside a save
 
 
 HOLD = """

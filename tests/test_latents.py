@@ -5,7 +5,7 @@ import struct
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -362,17 +362,20 @@ def test_a_file_that_may_only_be_read_is_read_and_stays_as_it_is(tmp_path: Path)
     """As files of others and of read-only media are: nothing is opened for writing."""
     path = tmp_path / "z.npy"
     np.save(path, np.arange(8, dtype=np.float32).reshape(2, 4))
-    opened: list[object] = []
+    opened: list[str] = []
+    really = Path.open
 
-    def mapped(name: Path, mode: str = "r+") -> object:
+    def noted(self: Path, mode: str = "r", *rest: Any, **more: Any) -> IO[Any]:
         opened.append(mode)
-        return np.load(name)
+        return really(self, mode, *rest, **more)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(np.lib.format, "open_memmap", mapped)
-        assert reading._from_npy(path).latents.shape == (2, 4)
-    assert opened == ["r"]
-    assert reading._from_npy(path).name == str(path)
+        patch.setattr(Path, "open", noted)
+        named = reading._from_npy(path, str(path), "", 4)
+    assert named.latents.shape == (2, 4)
+    assert named.name == str(path)
+    assert opened
+    assert set(opened) == {"rb"}
 
 
 def test_a_damaged_record_is_refused_by_the_name_of_its_file(

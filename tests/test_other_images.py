@@ -45,7 +45,12 @@ def more(photos: Path) -> None:
         shutil.copy(photos / f"{number:02}.png", photos / f"again-{number}.png")
 
 
-@pytest.mark.parametrize("change", [fewer, more])
+def others(photos: Path) -> None:
+    for file in photos.iterdir():
+        Image.new("RGB", (24, 24)).save(file)
+
+
+@pytest.mark.parametrize("change", [fewer, more, others])
 def test_resume_refuses_other_images_and_leaves_the_run_as_it_is(
     change: Callable[[Path], None], train: Run, tmp_path: Path
 ) -> None:
@@ -60,7 +65,7 @@ def test_resume_refuses_other_images_and_leaves_the_run_as_it_is(
     assert code in (1, 2), said
     assert out == b""
     assert "photos" in said.splitlines()[-1]
-    assert "--run NAME" in said.splitlines()[-1]
+    assert "--run photos --resume" in said.splitlines()[-1]
     assert last.read_bytes() == before
     assert (last.parent / "metrics.jsonl").read_bytes() == metrics
 

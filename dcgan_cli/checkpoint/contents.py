@@ -89,6 +89,7 @@ Table = Mapping[str, Rule]
 
 RECIPE: Table = {
     "batch_size": whole(2),
+    "optimizer": one_of("adam", "rmsprop"),
     "lr": number(0),
     "beta1": number(0, 1),
     "beta2": number(0, 1),
@@ -116,6 +117,11 @@ DATA: Table = {
     "kind": TEXT,
     "labels": maybe(TEXT),
     "limit": maybe(whole(1)),
+    "records": maybe(whole(0)),
+    "images": maybe(whole(0)),
+    "content": maybe(TEXT),
+    "framing": MAPPING,
+    "fingerprint": TEXT,
     "background": TEXT,
     "pictures": whole(0),
     "side": whole(1),
@@ -143,9 +149,9 @@ TABLES: Mapping[str, Table] = {
 }
 
 NEEDED = {
-    "recipe": tuple(RECIPE),
+    "recipe": tuple(key for key in RECIPE if key != "optimizer"),  # once it was always Adam
     "training": ("loss", "d_steps", "ema", "seed", "precision"),
-    "data": ("location", "labels", "limit", "background", "pictures"),
+    "data": ("location", "labels", "limit"),
     "progress": ("step", "seconds", "attempt", "health"),
     "progress.health": tuple(HEALTH),
 }
