@@ -160,7 +160,6 @@ def test_the_sheet_goes_down_a_pipe_and_the_figures_beside_it(run: Run, work: Pa
             "1,797 images, .* on 5,000",
         ),
         ({"location": "digits", "background": "reddish"}, "--background reddish"),
-        ({"location": "digits", "background": 7, "limit": "x"}, "--background 7"),
     ],
 )
 def test_missing_training_pictures_are_said(

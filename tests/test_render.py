@@ -197,7 +197,7 @@ def test_json_of_a_report() -> None:
         tables=[Table("Layers", ["name", "maps"], [["one", 3], ["two", None]])],
         notes=["a note"],
     )
-    nothing = {"low": None, "high": None}
+    nothing = {"low": None, "high": None, "interval_kind": None}
     assert json.loads(to_json(report)) == {
         "report": "Samples",
         "seed": 3,
@@ -209,6 +209,7 @@ def test_json_of_a_report() -> None:
                 "low": 1.0,
                 "high": 2.0,
                 "n": 30,
+                "interval_kind": None,
                 "unit": "",
                 "control": {"value": 0.1, **nothing, "n": None, "what": "random"},
                 "published": "2",

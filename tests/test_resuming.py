@@ -26,7 +26,8 @@ OTHER = {
     "ndf": "3", "kernel": "3", "projection": "unit", "bn_eps": "0.1", "g_norm": "layer",
     "d_norm": "layer", "loss": "hinge", "d_steps": "3", "updates": "alternate",
     "batch_size": "2", "sync_bn": "--no-sync-bn", "lr": "0.1", "beta1": "0.1", "beta2": "0.1",
-    "weight_decay": "0.1", "ema": "0.5", "seed": "5",
+    "weight_decay": "0.1", "ema": "0.5", "seed": "5", "fit": "pad", "levels": "0,9",
+    "optimizer": "rmsprop",
 }  # fmt: skip
 """For each option that a run keeps, another value than BEGIN has."""
 

@@ -25,7 +25,7 @@ from dcgan_cli.checkpoint import foreign
 from dcgan_cli.checkpoint.contents import check_parts, check_resumable, check_weights_finite
 from dcgan_cli.checkpoint.untrusted import read_pt, reason
 from dcgan_cli.data.reference import Reference
-from dcgan_cli.errors import CheckpointError, UsageError
+from dcgan_cli.errors import CheckpointError, DcganError, UsageError
 from dcgan_cli.files import atomic_write
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
@@ -69,8 +69,14 @@ class Checkpoint:
 
     @property
     def aspect(self) -> float:
-        """Width / height in which its images are shown: not 1 where they were stretched to squares."""
-        return self.reference.shown.framing.aspect
+        """Width / height in which its images are shown: not 1 where they were stretched to squares.
+
+        1 also where `data` does not say how images are framed: it draws all the same.
+        """
+        try:
+            return self.reference.shown.framing.aspect
+        except DcganError:
+            return 1.0
 
     def build_generator(self, average: bool = True) -> Generator:
         """The generator on the CPU; the averaged one where there is one and `average` asks for it.

@@ -61,8 +61,8 @@ class LmdbFile:
         """Raises OSError, or LmdbError where the database cannot be used."""
         self._file = FileReader(path.absolute())
         self._total = path.stat().st_size
-        self.values, self.sizes = array("q"), array("q")
-        """Where each value begins in the file, and its bytes."""
+        self.values, self.sizes, self._found = array("q"), array("I"), 0
+        """Where each value begins in the file, and its bytes; how many have been found."""
         first = self._meta(0, None)
         second = self._meta(first.page_size, first.page_size)
         self._newest = max(first, second, key=lambda meta: meta.transaction)
@@ -75,6 +75,11 @@ class LmdbFile:
         meta = self._newest
         if meta.flags & ~(_BACKWARDS | _INTEGERS):
             raise LmdbError("several values for one key, which is not read")
+        if meta.entries * _NODE.size > self._total:
+            raise LmdbError(f"{meta.entries:,} records are more than the file has room for")
+        # of the right length at once: a list that grows takes up to twice the memory
+        self.values, self.sizes = array("q", [0]) * meta.entries, array("I", [0]) * meta.entries
+        self._found = 0
         visited = bytearray(meta.last_page + 1)
         waiting = [] if meta.root == _NO_PAGE else [(meta.root, 1)]
         before: bytes | None = None
@@ -94,8 +99,8 @@ class LmdbFile:
                     raise LmdbError(f"page {number:,}: its keys are not in order")
                 before = key
                 yield key
-        if len(self.values) != meta.entries:
-            raise LmdbError(f"{len(self.values):,} records found, {meta.entries:,} expected")
+        if self._found != meta.entries:
+            raise LmdbError(f"{self._found:,} records found, {meta.entries:,} expected")
 
     def value(self, index: int) -> bytes:
         """The value of key `index`. Raises OSError, or ValueError where it is not there."""
@@ -165,8 +170,10 @@ class LmdbFile:
         if flags:
             (run,) = struct.unpack_from("<Q", page, end)
             at = self._run(run, size)
-        self.values.append(at)
-        self.sizes.append(size)
+        if self._found == len(self.values):
+            raise LmdbError(f"more than the {len(self.values):,} records that it says it has")
+        self.values[self._found], self.sizes[self._found] = at, size
+        self._found += 1
         return page[start:end]
 
     def _run(self, number: int, size: int) -> int:
