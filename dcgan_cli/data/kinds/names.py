@@ -1,5 +1,6 @@
 """Names of pictures, by the million: which names are pictures, and the classes they spell."""
 
+import io
 import itertools
 from array import array
 from collections.abc import Iterable, Iterator
@@ -81,11 +82,11 @@ class NameTable:
     @classmethod
     def collect(cls, names: Iterable[bytes]) -> "NameTable":
         """Hold `names`, consumed one by one."""
-        blob, ends = bytearray(), array("q")
+        blob, ends = io.BytesIO(), array("q")  # whose value is handed over, not copied
         for name in names:
-            blob += name
-            ends.append(len(blob))
-        return cls(bytes(blob), np.frombuffer(ends, np.int64))
+            blob.write(name)
+            ends.append(blob.tell())
+        return cls(blob.getvalue(), np.frombuffer(ends, np.int64))
 
     def __len__(self) -> int:
         return len(self._ends)
