@@ -220,7 +220,7 @@ def test_headers_of_tars_that_lie(name: str, tmp_path: Path) -> None:
     with cheaply():
         said = said_of(path)
     if name.startswith("stacked"):
-        assert said == "opened: 2"
+        assert said == "opened: 1"  # the other is called what the headers say
     else:
         assert said.startswith((f"{path}: a damaged tar (", f"{path}: no pictures in the tar"))
         assert "\n" not in said
