@@ -17,6 +17,7 @@ import difflib
 import json
 import os
 import re
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,7 @@ from dcgan_cli.checkpoint.find import (
     known_checkpoints,
 )
 from dcgan_cli.checkpoint.format import Checkpoint, load
+from dcgan_cli.checkpoint.untrusted import reason
 from dcgan_cli.errors import CheckpointError, DcganError, UsageError
 from dcgan_cli.files import data_folder, make_folder, write_text
 from dcgan_cli.model.latents import Latents
@@ -169,7 +171,8 @@ def read_file(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
     try:
         if content["checkpoint"] != checkpoint.hash:
             raise CheckpointError(
-                f"{path}: concepts of model {content['checkpoint']}, this is {checkpoint.hash}; "
+                f"{path}: concepts of model {_shown(content['checkpoint'])}, this is "
+                f"{checkpoint.hash}; "
                 "points of one model mean nothing to another"
             )
         concepts = {
@@ -182,7 +185,7 @@ def read_file(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
             for name, entry in content["concepts"].items()
         }
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UsageError) as error:
-        raise CheckpointError(f"{path}: damaged list of concepts ({error})") from error
+        raise CheckpointError(f"{path}: damaged list of concepts ({reason(error)})") from error
     for concept in concepts.values():
         shape = concept.exemplars.shape
         if shape[1] != checkpoint.model.z_dim or not np.isfinite(concept.exemplars).all():
@@ -286,15 +289,22 @@ def _read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror or error}; expected concepts") from error
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not a list of concepts in JSON ({error})") from error
+        raise CheckpointError(
+            f"{path}: not a list of concepts in JSON ({reason(error)})"
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(f"{path}: JSON, but not a list of concepts (no format mark)")
     version = content.get("version")
     if not isinstance(version, int) or version > VERSION:
         raise CheckpointError(
-            f"{path}: version {version} of concepts, this dcgan reads up to {VERSION}; upgrade it"
+            f"{path}: version {_shown(version)} of concepts, this dcgan reads up to {VERSION}; upgrade it"
         )
     return content
+
+
+def _shown(value: object) -> str:
+    """A value of somebody else's file, short."""
+    return value[:40] if isinstance(value, str) else reprlib.repr(value)
 
 
 def _hash_of(path: Path) -> str:

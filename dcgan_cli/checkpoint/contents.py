@@ -87,9 +87,12 @@ FINITE = number(-math.inf)
 
 Table = Mapping[str, Rule]
 
+MOMENTS = {"adam": {"step", "exp_avg", "exp_avg_sq"}, "rmsprop": {"step", "square_avg"}}
+"""What an optimizer keeps of every weight."""
+
 RECIPE: Table = {
     "batch_size": whole(2),
-    "optimizer": one_of("adam", "rmsprop"),
+    "optimizer": one_of(*MOMENTS),
     "lr": number(0),
     "beta1": number(0, 1),
     "beta2": number(0, 1),
@@ -109,24 +112,27 @@ TRAINING: Table = {
     "seed": whole(-(1 << 63), 1 << 64),
     "precision": TEXT,
     "device": TEXT,
-    "threads": maybe(whole(0)),
+    "threads": maybe(whole(1, 1 << 12)),
     "statistics": one_of("none"),
 }
 DATA: Table = {
-    "location": TEXT,
-    "kind": TEXT,
+    "location": maybe(TEXT),
+    "kind": maybe(TEXT),
     "labels": maybe(TEXT),
     "limit": maybe(whole(1)),
     "records": maybe(whole(0)),
     "images": maybe(whole(0)),
     "content": maybe(TEXT),
     "framing": MAPPING,
-    "fingerprint": TEXT,
+    # of earlier versions
     "background": TEXT,
-    "pictures": whole(0),
-    "side": whole(1),
+    "fingerprint": maybe(TEXT),
+    "pictures": maybe(whole(0)),
+    "side": whole(1, 1 << 20),
     "channels": one_of(1, 3),
 }
+"""What data.reference reads, which also knows what may be missing."""
+
 PROGRESS: Table = {
     "step": whole(0),
     "epoch": number(0),
@@ -149,9 +155,8 @@ TABLES: Mapping[str, Table] = {
 }
 
 NEEDED = {
-    "recipe": tuple(key for key in RECIPE if key != "optimizer"),  # once it was always Adam
+    "recipe": tuple(key for key in RECIPE if key != "optimizer"),  # the first versions had one
     "training": ("loss", "d_steps", "ema", "seed", "precision"),
-    "data": ("location", "labels", "limit"),
     "progress": ("step", "seconds", "attempt", "health"),
     "progress.health": tuple(HEALTH),
 }
@@ -219,7 +224,8 @@ def check_resumable(
     for name, network in networks.items():
         if name not in optimisers:
             raise CheckpointError(f"{where}: optimisers.{name} is missing")
-        _check_optimiser(f"{where}: optimisers.{name}", optimisers[name], network)
+        kind = str(parts["recipe"].get("optimizer", "adam"))
+        _check_optimiser(f"{where}: optimisers.{name}", optimisers[name], network, kind)
 
 
 def check_weights_finite(what: str, weights: Mapping[str, Tensor]) -> None:
@@ -254,7 +260,7 @@ def _check_recipe(where: str, recipe: Mapping[str, Any]) -> None:
         raise CheckpointError(f"{where}: recipe: {error}") from error
 
 
-def _check_optimiser(where: str, state: object, network: nn.Module) -> None:
+def _check_optimiser(where: str, state: object, network: nn.Module, kind: str) -> None:
     parameters = list(network.parameters())
     match state:
         case {"state": dict() as moments, "param_groups": [dict() as group]}:
@@ -269,30 +275,29 @@ def _check_optimiser(where: str, state: object, network: nn.Module) -> None:
             raise _impossible(where, f"param_groups.{str(key)[:40]}", value, rule)
     if missing := [key for key in ("lr", "eps", "weight_decay") if key not in group]:
         raise CheckpointError(f"{where}.param_groups: {missing[0]} is missing")
-    _check_moments(where, moments, parameters)
+    _check_moments(where, moments, parameters, MOMENTS[kind])
 
 
 def _check_moments(
-    where: str, moments: Mapping[Any, Any], parameters: Sequence[nn.Parameter]
+    where: str, moments: Mapping[Any, Any], parameters: Sequence[nn.Parameter], names: set[str]
 ) -> None:
-    """None at all, before the first step; else the same ones for every parameter."""
+    """None at all, before the first step; else those of `names` for every parameter."""
     if moments and set(moments) != set(range(len(parameters))):
         raise CheckpointError(
             f"{where}.state: found {len(moments)} entries, expected {len(parameters)}, numbered "
             "from 0"
         )
-    names: set[str] | None = None
-    for number_, values in moments.items():
-        if not isinstance(values, dict) or (names is not None and set(values) != names):
-            raise CheckpointError(f"{where}.state.{number_}: not what its neighbors hold")
-        names = set(values)
-        if not names & {"exp_avg", "square_avg"} or "step" not in names:
-            raise CheckpointError(f"{where}.state.{number_}: no state of an optimiser")
-        if "exp_avg" in names and "exp_avg_sq" not in names:
-            raise CheckpointError(f"{where}.state.{number_}: exp_avg_sq is missing")
+    for place, values in moments.items():
+        if not isinstance(values, dict) or set(values) != names:
+            found = (
+                ", ".join(map(str, values))[:60] if isinstance(values, dict) else "something else"
+            )
+            raise CheckpointError(
+                f"{where}.state.{place} holds {found}; expected {', '.join(sorted(names))}"
+            )
         for name, value in values.items():
-            shape = [] if name == "step" else list(parameters[number_].shape)
-            _check_moment(f"{where}.state.{number_}.{name}", value, shape, name)
+            shape = [] if name == "step" else list(parameters[place].shape)
+            _check_moment(f"{where}.state.{place}.{name}", value, shape, name)
 
 
 def _check_moment(where: str, value: object, shape: list[int], name: str) -> None:

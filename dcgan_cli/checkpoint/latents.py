@@ -66,7 +66,7 @@ def read_latents(argument: str, checkpoint: Checkpoint, path: Path | None = None
         )
     if named.checkpoint is not None and named.checkpoint != checkpoint.hash:
         raise CheckpointError(
-            f"{argument}: drawn by model {named.checkpoint}, this is {checkpoint.hash}; "
+            f"{argument}: drawn by model {named.checkpoint[:40]}, this is {checkpoint.hash}; "
             "name the checkpoint that drew it, or pass the numbers as .npy"
         )
     if not np.isfinite(rows).all():

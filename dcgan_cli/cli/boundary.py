@@ -53,5 +53,16 @@ def _say(error: BaseException, code: int, text: str) -> int:
         import traceback
 
         traceback.print_exception(error)
-    print(f"dcgan: {' '.join(text.split())}", file=sys.stderr)
+    print(f"dcgan: {one_line(text)}", file=sys.stderr)
     return code
+
+
+LONGEST = 4000
+"""Characters of an error: the rest of a longer one is somebody else's text."""
+
+
+def one_line(text: str) -> str:
+    """`text` on one line of its own: what a file says may be anything, a terminal must not obey it."""
+    line = " ".join(text[: 2 * LONGEST].split())
+    line = line if len(line) <= LONGEST else f"{line[:LONGEST]} …"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--mutants",
         type=int,
         default=100,
-        help="damaged files of each kind; a fifth of kinds that train",
+        help="damaged files of each kind; fewer of kinds that train",
     )
     parser.add_argument("--kills", type=int, default=10, help="kills of each kind but kill-rank")
     parser.add_argument("--rank-kills", type=int, default=0, help="killed ranks: 20 s each")

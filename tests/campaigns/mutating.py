@@ -3,6 +3,7 @@
 import json
 import random
 import struct
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -90,7 +91,7 @@ def spoil(value: Any, stream: random.Random, depth: int = 6) -> None:
              value[key].double(), value[key].long(), None, 5)
         )  # fmt: skip
     else:
-        value[key] = stream.choice(STRANGE)
+        value[key] = deepcopy(stream.choice(STRANGE))
 
 
 def spoiled_json(text: str | bytes, stream: random.Random) -> bytes:
