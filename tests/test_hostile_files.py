@@ -559,3 +559,16 @@ def test_save_and_load_are_still_exact(tmp_path: Path) -> None:
     found = load(tmp_path / "a.pt").optimisers["extra"]
     assert all(torch.equal(found[name], odd[name]) for name in odd)
     assert [found[name].dtype for name in odd] == [tensor.dtype for tensor in odd.values()]
+
+
+def test_rows_in_a_file_that_is_cut_while_they_are_read_are_an_error(tmp_path: Path) -> None:
+    rows = making.pixels(3, 3073)
+    rows[:, 0] = [0, 1, 2]
+    for number in range(1, 6):
+        (tmp_path / f"data_batch_{number}.bin").write_bytes(rows.tobytes())
+    source = open_source(str(tmp_path))
+    expected = rows[1, 1:].reshape(3, 32, 32).transpose(1, 2, 0)
+    np.testing.assert_array_equal(np.asarray(source.read(4)), expected)
+    os.truncate(tmp_path / "data_batch_2.bin", 3073 + 5)
+    with pytest.raises(ValueError, match="too early"):
+        source.read(4)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,16 @@ class FileRows:
         return np.frombuffer(data, np.uint8).reshape(self._shape[1:])
 
 
-Rows = NDArray[np.uint8] | FileRows
+class Rows(Protocol):
+    """Images by number, in memory or in a file."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> NDArray[np.uint8]:
+        """Image `index`, uint8 [H, W] or [H, W, 3]."""
+        ...
+
+
 Load = Callable[[], Rows]
 
 

@@ -6,7 +6,9 @@ in CIFAR-100: coarse, then fine) and 3072 bytes, color by color, row by row. STL
 labels, 1 to 10, in a file of their own.
 """
 
+import bisect
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.kinds.arrays import ArraySource
-from dcgan_cli.data.labels import Columns, Labels, Words
+from dcgan_cli.data.kinds.reading import FileReader
+from dcgan_cli.data.labels import Columns, Labels, Words, vocabulary
 from dcgan_cli.errors import SourceError
 
 
@@ -41,6 +44,9 @@ class _Form:
         before = 0 if self.own_labels is not None else len(self.columns)
         return before + 3 * self.side * self.side
 
+
+_MOST_WORDS = 1 << 20
+"""Characters of a file of names that are read."""
 
 _FORMS = (
     _Form(
@@ -93,9 +99,10 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
     files = [(folder / name).absolute() for name in form.parts[part]]
     if missing := [file.name for file in files if not file.is_file()]:
         raise SourceError(f"{location}: {', '.join(missing)} missing; unpack the archive again")
-    labels = _labels(form, folder, part, files)
-    load = functools.partial(_load, form, files)
-    return ArraySource(f"{form.name}, {part} part", location, load(), load, labels, files)
+    load = functools.partial(_Images, form, files)
+    images = load()
+    labels = _labels(form, folder, part, images)
+    return ArraySource(f"{form.name}, {part} part", location, images, load, labels, files)
 
 
 def _home(path: Path) -> tuple[Path, _Form] | None:
@@ -108,39 +115,56 @@ def _home(path: Path) -> tuple[Path, _Form] | None:
     return None
 
 
-def _rows(form: _Form, file: Path) -> NDArray[np.uint8]:
-    """The rows of one file, mapped: uint8 [N, bytes a row]."""
+class _Images:
+    """The images in rows of one or more files, each read when it is asked for."""
+
+    def __init__(self, form: _Form, files: Sequence[Path]) -> None:
+        self._form = form
+        self._files = [FileReader(file) for file in files]
+        self._ends = list(itertools.accumulate(_count(form, file) for file in files))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        """Image `index`, [H, W, 3]. Raises OSError, or ValueError where a file became shorter."""
+        side, size = self._form.side, 3 * self._form.side * self._form.side
+        data = self._read(index, self._form.row - size, size)
+        planes = np.frombuffer(data, np.uint8).reshape(3, side, side)
+        return planes.transpose(2, 1, 0) if self._form.by_column else planes.transpose(1, 2, 0)
+
+    def before(self, index: int, count: int) -> bytes:
+        """The first `count` bytes of row `index`."""
+        return self._read(index, 0, count)
+
+    def _read(self, index: int, start: int, size: int) -> bytes:
+        number = bisect.bisect_right(self._ends, index)
+        row = index - (self._ends[number - 1] if number else 0)
+        return self._files[number].read(row * self._form.row + start, size)
+
+
+def _count(form: _Form, file: Path) -> int:
+    """How many rows a file has."""
     size = file.stat().st_size
     if size == 0 or size % form.row:
         raise SourceError(
             f"{file}: {size:,} bytes are no whole number of {form.name}'s rows of {form.row:,}; "
             "download it again"
         )
-    return np.memmap(file, np.uint8, "r", shape=(size // form.row, form.row)).view(np.ndarray)
+    return size // form.row
 
 
-def _load(form: _Form, files: Sequence[Path]) -> NDArray[np.uint8]:
-    """The images of all files, uint8 [N, H, W, 3]."""
-    pixels = 3 * form.side * form.side
-    rows = [_rows(form, file)[:, form.row - pixels :] for file in files]
-    # one file stays mapped: STL-10's unlabeled part has 2.8 GB
-    planes = (rows[0] if len(rows) == 1 else np.concatenate(rows)).reshape(
-        -1, 3, form.side, form.side
-    )
-    return planes.transpose(0, 3, 2, 1) if form.by_column else planes.transpose(0, 2, 3, 1)
-
-
-def _labels(form: _Form, folder: Path, part: str, files: Sequence[Path]) -> Labels | None:
+def _labels(form: _Form, folder: Path, part: str, images: _Images) -> Labels | None:
     """The labels as words, by the files of names; as numbers without one."""
+    count, width = len(images), len(form.columns)
     if form.own_labels is None:
-        bytes_before = np.concatenate(
-            [_rows(form, file)[:, : len(form.columns)].copy() for file in files]
-        )
+        found = b"".join(images.before(index, width) for index in range(count))
+        bytes_before = np.frombuffer(found, np.uint8).reshape(-1, width)
     elif part in form.own_labels and (file := folder / form.own_labels[part]).is_file():
-        bytes_before = np.fromfile(file, np.uint8)[:, None] - np.uint8(1)
+        with file.open("rb") as opened:
+            bytes_before = np.frombuffer(opened.read(count + 1), np.uint8)[:, None] - np.uint8(1)
     else:
         return None
-    count = sum(len(_rows(form, file)) for file in files)
     columns: dict[str, Words] = {}
     for place, (column, names) in enumerate(form.columns):
         codes = bytes_before[:, place].astype(np.int64)
@@ -150,7 +174,7 @@ def _labels(form: _Form, folder: Path, part: str, files: Sequence[Path]) -> Labe
                 f"{folder}: labels of {form.name} do not fit its {count:,} images and "
                 f"{len(words)} classes; download it again"
             )
-        columns[column] = Words(np.array(words, np.str_), codes)
+        columns[column] = Words(vocabulary(words), codes)
     return Labels(Columns(columns))
 
 
@@ -158,5 +182,6 @@ def _words(file: Path) -> list[str]:
     """The names of classes, one a line; empty where there is no such file."""
     if not file.is_file():
         return []
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    with file.open(encoding="utf-8", errors="replace") as opened:
+        lines = opened.read(_MOST_WORDS).splitlines()
     return [line.strip() for line in lines if line.strip()]
