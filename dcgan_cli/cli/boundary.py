@@ -4,10 +4,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 import typer
 
-from dcgan_cli.errors import DcganError
+from dcgan_cli.cli.streams import what_was_lost
+from dcgan_cli.errors import DcganError, Interrupted
 
 _debug = bool(os.environ.get("DCGAN_DEBUG"))
 
@@ -29,6 +31,8 @@ def run_guarded(work: Callable[[], int | None]) -> int:
         return _say(error, error.exit_code, error.format_message())
     except DcganError as error:
         return _say(error, error.exit_code, str(error))
+    except Interrupted as error:
+        return _say(error, 128 + error.signal, "interrupted")
     except (KeyboardInterrupt, typer.Abort) as error:
         return _say(error, 128 + signal.SIGINT, "interrupted")
     except MemoryError as error:
@@ -40,6 +44,33 @@ def run_guarded(work: Callable[[], int | None]) -> int:
         return _say(
             error, 1, f"internal error: {type(error).__name__}: {text} (--debug shows where)"
         )
+
+
+def report_losses(code: int) -> int:
+    """The exit code after all was flushed: 1, said in a line, where stdout lost a result."""
+    try:
+        lost = what_was_lost()
+    except (KeyboardInterrupt, Interrupted):  # one more while the last one was being answered
+        return code or 128 + signal.SIGINT
+    if lost is None:
+        return code
+    print(f"dcgan: {lost}", file=sys.stderr)
+    return code or 1
+
+
+def ends_on_signals() -> None:
+    """SIGTERM and SIGHUP end a command as Ctrl-C does: tidied up, nothing half done left behind.
+
+    A signal that is ignored stays so: that is what nohup asks for. Windows has no SIGHUP.
+    """
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise Interrupted(number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
 
 
 def _say(error: BaseException, code: int, text: str) -> int:
