@@ -8,11 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dcgan_cli.choices import DEVICES, PRECISIONS, one_of
 from dcgan_cli.cores import allowed_cores, busy_cores, free_threads
 from dcgan_cli.errors import UsageError
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("auto", "fp32", "bf16")
 
 
 def choose_device(name: str = "auto", local_rank: int | None = None) -> torch.device:
@@ -67,8 +65,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     `auto` takes bfloat16 on CUDA devices that have it and on CPUs that multiply it in matrix units
     (AMX), and float32 elsewhere.
     """
-    if name not in PRECISIONS:
-        raise UsageError(f"--precision {name}: expected one of {', '.join(PRECISIONS)}")
+    one_of("--precision", name, PRECISIONS)
     if name == "auto":
         return torch.bfloat16 if _is_fast_in_bf16(device) else torch.float32
     return torch.bfloat16 if name == "bf16" else torch.float32

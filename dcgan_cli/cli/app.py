@@ -12,6 +12,7 @@ import typer
 from dcgan_cli import __version__
 from dcgan_cli.cli.arithmetic import arithmetic
 from dcgan_cli.cli.boundary import ends_on_signals, report_losses, run_guarded
+from dcgan_cli.cli.commands import command
 from dcgan_cli.cli.concepts import concepts
 from dcgan_cli.cli.drop_filters import drop_filters
 from dcgan_cli.cli.guided_backprop import guided_backprop
@@ -46,7 +47,7 @@ for _name, _command in COMMANDS:
     if isinstance(_command, typer.Typer):  # a group of subcommands
         app.add_typer(_command, name=_name)
     else:
-        app.command(_name)(_command)
+        app.command(_name)(command(_command))
 
 
 def _print_version(value: bool) -> None:

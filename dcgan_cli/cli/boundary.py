@@ -59,17 +59,22 @@ def report_losses(code: int) -> int:
 
 
 def ends_on_signals() -> None:
-    """SIGTERM and SIGHUP end a command as Ctrl-C does: tidied up, nothing half done left behind.
+    """Ctrl-C, SIGTERM and SIGHUP end a command tidied up, with nothing half done left behind.
 
-    A signal that is ignored stays so: that is what nohup asks for. Windows has no SIGHUP.
+    A signal that is ignored stays so: that is what nohup asks for. Windows has no SIGHUP. One of
+    several ranks of torchrun may be waiting for another one, where Python answers no signal: it
+    keeps the system's own answer.
     """
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        return
 
     def end(number: int, _: FrameType | None) -> None:
         raise Interrupted(number)
 
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+        usual = (signal.SIG_DFL, signal.default_int_handler)
+        if number is not None and signal.getsignal(number) in usual:
             signal.signal(number, end)
 
 

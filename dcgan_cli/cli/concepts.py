@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dcgan_cli.cli import options
+from dcgan_cli.cli.commands import command
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.learning import learn
 from dcgan_cli.cli.naming import open_model, write
@@ -35,28 +36,31 @@ name is a latent argument of every command, and a term of dcgan arithmetic.
 )
 
 Name = Annotated[str, typer.Argument(help="The concept: small letters, digits and _.")]
-Model = Annotated[
+ByOption = Annotated[
     str | None,
     typer.Option(
         "--checkpoint", "-c", help="A .pt file or a run, as in other commands. Default: the newest."
     ),
 ]
+"""Where any number of points stands in the place of the argument."""
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace concepts that have the same name.")
 ]
 
 
-concepts.command()(learn)
+concepts.command()(command(learn))
 
 
 @concepts.command()
+@command
 def add(
     name: Name,
     points: Annotated[
         list[str], typer.Argument(help="Its exemplars: samples.png#3,17,40 or z.npy#0,4.")
     ],
-    checkpoint: Model = None,
+    by_option: ByOption = None,
     overwrite: Overwrite = False,
+    json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -75,7 +79,7 @@ def add(
 
     check_name(name)
     console = Console(quiet)
-    path, model = open_model(console, checkpoint)
+    path, model = open_model(console, by_option)
     known = own_concepts(path, model)
     _refuse_taken([name], known, overwrite, path)
     rows = np.concatenate([read_latents(point, model, path).latents for point in points])
@@ -87,6 +91,7 @@ def add(
 
 
 @concepts.command(name="list")
+@command
 def list_(
     checkpoint: options.Checkpoint = None,
     json: options.Json = False,
@@ -129,9 +134,10 @@ def list_(
 
 
 @concepts.command()
+@command
 def show(
     name: Name,
-    checkpoint: Model = None,
+    checkpoint: options.Checkpoint = None,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", help="The PNG. Default: NAME.png; - writes it to stdout."),
@@ -171,9 +177,10 @@ def show(
 
 
 @concepts.command()
+@command
 def remove(
     name: Name,
-    checkpoint: Model = None,
+    checkpoint: options.Checkpoint = None,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -196,9 +203,10 @@ def remove(
 
 
 @concepts.command()
+@command
 def export(
     file: Annotated[Path, typer.Argument(help="The JSON to write; - writes it to stdout.")],
-    checkpoint: Model = None,
+    checkpoint: options.Checkpoint = None,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -222,9 +230,10 @@ def export(
 
 
 @concepts.command(name="import")
+@command
 def import_(
     file: Annotated[Path, typer.Argument(help="A file that concepts export wrote.")],
-    checkpoint: Model = None,
+    checkpoint: options.Checkpoint = None,
     overwrite: Overwrite = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dcgan_cli.choices import RULES, one_of
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.pictures import Request
@@ -95,6 +96,7 @@ def guided_backprop(
       dcgan guided-backprop rooms --json --quiet
     """
     refuse_two_results(out, json)
+    one_of("--rule", rule, RULES)
 
     from dcgan_cli.analysis.guided_backprop import guided
     from dcgan_cli.checkpoint.find import find_checkpoint

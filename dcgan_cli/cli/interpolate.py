@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dcgan_cli.choices import PATHS, one_of
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.results import conclude, refuse_two_results
@@ -95,6 +96,7 @@ def interpolate(
     refuse_two_results(out, json)
     if between and points is not None:
         raise UsageError("--points draws random points, --between names them; give one of the two")
+    one_of("--path", path, PATHS)
     ending = _ending(out)
 
     from dcgan_cli.analysis.drawing import Drawing

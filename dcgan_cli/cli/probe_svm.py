@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dcgan_cli.choices import CONTROLS as KNOWN
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.labelled import HELD_OUT, Task, read_task
@@ -202,6 +203,7 @@ def probe_svm(
     if bn not in STATISTICS:
         _refuse({f"--bn {bn}": True}, f"expected one of {', '.join(STATISTICS)}")
     chosen = _controls(controls)
+    taps = _layers(layers)
 
     from dcgan_cli.analysis.features import layer_spans, reestimate_on
     from dcgan_cli.analysis.probe_svm.contenders import Bench, Settings
@@ -218,7 +220,6 @@ def probe_svm(
     file = find_checkpoint(checkpoint)
     console.note(f"looking with the discriminator of {file}")
     model = load(file)
-    taps = _layers(layers)
     layer_spans(model.model, grid, taps)  # refuses what D does not have
     settings = Settings(grid, taps, centroids, trials, epochs, seed, machine)
     learn = _asked(model, train, labels, limit)
@@ -262,8 +263,6 @@ def _refuse(given: dict[str, bool], why: str) -> None:
 
 def _controls(typed: str) -> tuple[str, ...]:
     """The controls by name, in the order in which they are examined. Raises UsageError."""
-    from dcgan_cli.analysis.probe_svm.contenders import CONTROLS as KNOWN
-
     if typed in ("all", "none"):
         return KNOWN if typed == "all" else ()
     names = {name.strip() for name in typed.split(",")}

@@ -4,7 +4,7 @@ import os
 from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast
 
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.cli.console import Console
@@ -17,6 +17,7 @@ from dcgan_cli.cli.resuming import (
     refuse_changes,
     refuse_other_pictures,
 )
+from dcgan_cli.cli.train_checks import keep_of, policy_of, run_path
 from dcgan_cli.cli.training_display import Display
 from dcgan_cli.cores import allowed_cores
 from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches
@@ -28,7 +29,7 @@ from dcgan_cli.model.sizes import largest_size
 from dcgan_cli.report import Report
 from dcgan_cli.runtime import choose_device, choose_precision, precision_name, use_threads
 from dcgan_cli.training.distributed import World, was_restarted
-from dcgan_cli.training.events import Finished, Length, Policy
+from dcgan_cli.training.events import Finished, Length
 from dcgan_cli.training.losses import choose_loss
 from dcgan_cli.training.plan import make_plan
 from dcgan_cli.training.precision import fault_of_bfloat16
@@ -117,8 +118,8 @@ class Session:
                 if display is None:
                     return cast(Finished, deque(events, maxlen=1).pop())
                 end = display.follow(events)
-            display.finish(end)
-            return end
+                display.finish(end, trainer)
+            return replace(end, signal=end.signal or trainer.signal)
         finally:
             trainer.batches.close()
 
@@ -150,8 +151,8 @@ class Session:
             self._batches(pictures, model, recipe, settings),
             folder,
             about,
-            policy=self._policy(),
-            keep=self._keep(),
+            policy=policy_of(self.policy),
+            keep=keep_of(self.keep),
             save_minutes=self.save_minutes,
         )
         name, display = about["training"]["preset"], None
@@ -167,6 +168,7 @@ class Session:
             plan = make_plan(model, recipe, settings, recommend_bf16=lower)
             if plan.fault is not None:
                 trainer.updater.recorded = None
+            trainer.grid_seconds = plan.seconds_per_grid
             if display is not None:
                 display.plan(plan, trainer, self._length(recipe))
         folder.write_config({"model": model.to_dict(), "recipe": recipe.to_dict(), **about})
@@ -216,22 +218,12 @@ class Session:
         return 0 if end.signal is None else 128 + end.signal
 
     def _path(self) -> Path:
-        if self.run is not None:
-            name = self.run
-        elif self.request.location:
-            place = self.request.location.partition("#")[0].rstrip("/")
-            demo = place.startswith("demo:")
-            name = place[5:].replace(":", "-") if demo else Path(place).stem
-        else:
-            raise UsageError("missing SOURCE: a folder of pictures, an archive, or demo:faces")
-        if not name or Path(name).name != name or name.startswith("."):
-            raise UsageError(f"--run {name}: expected a name for a folder in {self.out}/")
-        return self.out / name
+        return run_path(self.run, self.out, self.request.location)
 
     def _check_options(self) -> None:
         """Raise UsageError for a value that cannot be meant, before anything long begins."""
-        self._keep()
-        self._policy()
+        keep_of(self.keep)
+        policy_of(self.policy)
         with_options(PRESETS[self._preset()], self.overrides)
         choose_precision(self.precision, self._device())
         choose_loss(self.loss or DEFAULT_LOSS)
@@ -340,19 +332,6 @@ class Session:
         if self.epochs is None and self.steps is None and self.minutes is None:
             return Length(epochs=recipe.epochs)
         return Length(self.epochs, self.steps, self.minutes)
-
-    def _keep(self) -> int | None:
-        if self.keep == "all":
-            return None
-        if not self.keep.isdecimal():
-            raise UsageError(f"--keep {self.keep}: expected a number or all")
-        return int(self.keep)
-
-    def _policy(self) -> Policy:
-        if self.policy not in get_args(Policy):
-            allowed = ", ".join(get_args(Policy))
-            raise UsageError(f"--on-unhealthy {self.policy}: expected one of {allowed}")
-        return cast(Policy, self.policy)
 
 
 def _as_json(end: Finished, folder: RunFolder) -> str:

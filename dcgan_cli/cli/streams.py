@@ -14,6 +14,7 @@ from typing import TextIO
 
 from dcgan_cli.render.readable import ERRORS
 
+
 class _Device(io.FileIO):
     """A descriptor that remembers the first write that failed, and drops everything after it."""
 

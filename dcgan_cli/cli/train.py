@@ -8,6 +8,7 @@ import typer
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.pictures import Request
+from dcgan_cli.cli.train_checks import check_line, run_path
 
 PICTURES, NETWORKS, LEARNING, RUN = "Pictures", "Networks", "Learning", "Run"
 
@@ -248,9 +249,6 @@ def train(
 
       torchrun --nproc-per-node 8 -m -- dcgan_cli train lsun/ --batch-size 1024
     """
-    from dcgan_cli.cli.session import Session
-    from dcgan_cli.training.distributed import join
-
     overrides = {
         "size": size,
         "channels": channels,
@@ -282,6 +280,23 @@ def train(
         cache_limit,
         max_unreadable,
     )
+    given = {name: value for name, value in overrides.items() if value is not None}
+    check_line(
+        request,
+        run_path(run, out, request.location),
+        resume=resume,
+        overwrite=overwrite,
+        profile=profile,
+        preset=preset,
+        overrides=given,
+        loss=loss,
+        keep=keep,
+        policy=on_unhealthy,
+    )
+
+    from dcgan_cli.cli.session import Session
+    from dcgan_cli.training.distributed import join
+
     world = join()
     session = Session(
         console=Console(quiet or not world.leads),
@@ -292,7 +307,7 @@ def train(
         resume=resume,
         overwrite=overwrite,
         preset=preset,
-        overrides={name: value for name, value in overrides.items() if value is not None},
+        overrides=given,
         loss=loss,
         d_steps=d_steps,
         ema=ema,

@@ -1,6 +1,5 @@
 """What a person sees of a training run: the plan, a live table or plain lines, and the pictures."""
 
-import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from rich.live import Live
 from rich.table import Table as RichTable
 
 from dcgan_cli.cli.console import Console
+from dcgan_cli.errors import Interrupted
 from dcgan_cli.files import atomic_write
 from dcgan_cli.render.animation import MOST_FRAMES, encode_gif, thinned
 from dcgan_cli.render.curves import encode_curves
@@ -17,6 +17,7 @@ from dcgan_cli.render.png import encode_sheet
 from dcgan_cli.render.terminal import plain_table
 from dcgan_cli.report import Pictures, Provenance, Sheet
 from dcgan_cli.training.events import (
+    Drawing,
     EpochDone,
     Event,
     Finished,
@@ -65,9 +66,7 @@ class Display:
             f"{trainer.steps_per_epoch:,} steps an epoch"
         )
         steps = trainer.last_step(length)
-        seconds = None if steps is None else (steps - trainer.step) * plan.seconds_per_step
-        if length.minutes is not None:
-            seconds = min(60 * length.minutes, seconds or float("inf"))
+        seconds = trainer.seconds_left(plan.seconds_per_step, steps, length.minutes)
         self.console.note(
             f"{plan.pictures_per_second:,.0f} pictures/s here; "
             f"{_duration(seconds)} to go, Ctrl-C saves and leaves"
@@ -79,7 +78,7 @@ class Display:
 
     def follow(self, events: Iterator[Event]) -> Finished:
         """Show `events` as they come; returns the last one."""
-        if sys.stderr.isatty() and not self.console.quiet:
+        if self.console.lively:
             with Live(console=self.console.rich, refresh_per_second=4) as self._live:
                 return self._follow(events)
         return self._follow(events)
@@ -94,6 +93,11 @@ class Display:
                 case Unwell():
                     self._health = f"{event.ailment.name}: {event.ailment.sign}"
                     self.console.note(f"step {event.step:,}: {self._health}; {event.action}")
+                case Drawing():
+                    self.console.note(
+                        f"step {event.step:,}: saved; drawing the image grid, about "
+                        f"{_duration(event.seconds)}"
+                    )
                 case NotRecorded():
                     self.console.note(not_recorded(event.fault))
                 case Finished():
@@ -112,29 +116,46 @@ class Display:
             self.console.note(_line(event))
 
     def _epoch(self, event: EpochDone) -> None:
+        if event.pictures is None:
+            return
         self._write_samples(f"epoch-{event.epoch:04d}.png", event.pictures, event)
         if self.board is not None:
             grid = _grid(event.pictures)
             self.board.add_image("samples", grid, event.epoch, dataformats="HWC")
 
-    def finish(self, event: Finished) -> None:
-        """Draw what a finished run leaves: its last samples, their animation, its curves."""
-        self._write_samples("last.png", event.pictures, event)
+    def finish(self, event: Finished, trainer: Trainer) -> None:
+        """Draw what a finished run leaves: its last samples, their animation, its curves.
+
+        A signal cuts this short: everything that matters is saved already.
+        """
+        if self.board is not None:
+            self.board.close()
+        seen = f"see {self.folder.samples / 'last.png'}"
+        try:
+            with trainer.spare():
+                if event.pictures is None:
+                    raise Interrupted(event.signal or 0)
+                self._write_samples("last.png", event.pictures, event)
+                self._write_film()
+                self._write_curves()
+        except Interrupted:
+            seen = "the last image grid, the film and the curves were left out"
+        stopped = event.signal or trainer.signal
+        self.console.note(
+            f"{'stopped' if stopped else 'done'} at step {event.step:,}, epoch "
+            f"{event.epoch:.2f}, after {_duration(event.seconds)}; {seen}"
+        )
+
+    def _write_film(self) -> None:
         frames = thinned(sorted(self.folder.samples.glob("epoch-*.png")), MOST_FRAMES - 1)
         images = [Image.open(path) for path in (*frames, self.folder.samples / "last.png")]
         with atomic_write(self.folder.path / "samples.gif") as file:
             file.write(encode_gif(images))
-        metrics = self.folder.read_metrics()
-        if metrics:
+
+    def _write_curves(self) -> None:
+        if metrics := self.folder.read_metrics():
             with atomic_write(self.folder.path / "curves.png") as file:
                 file.write(encode_curves(metrics, self.title))
-        if self.board is not None:
-            self.board.close()
-        self.console.note(
-            f"{'stopped' if event.signal else 'done'} at step {event.step:,}, epoch "
-            f"{event.epoch:.2f}, after {_duration(event.seconds)}; see "
-            f"{self.folder.samples / 'last.png'}"
-        )
 
     def _write_samples(self, name: str, pictures: Pictures, event: EpochDone | Finished) -> None:
         provenance = Provenance(event.checkpoint, "train", None, event.latents)

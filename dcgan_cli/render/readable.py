@@ -31,7 +31,9 @@ def _replacement(character: str) -> str:
         plain = name.removeprefix("BOX DRAWINGS ").replace("LIGHT ", "").replace("HEAVY ", "")
         return {"HORIZONTAL": "-", "VERTICAL": "|"}.get(plain.replace("DOUBLE ", ""), "+")
     decomposed = unicodedata.normalize("NFKD", character)
-    plain = "".join(READABLE.get(part, part) for part in decomposed if not unicodedata.combining(part))
+    plain = "".join(
+        READABLE.get(part, part) for part in decomposed if not unicodedata.combining(part)
+    )
     if plain.isascii() and plain:
         return plain
     if unicodedata.combining(character):  # an accent of its own, as file names of macOS have them

@@ -95,8 +95,10 @@ class ValueTable:
                     body = cell.folded(width - 4, encoding)
                     one_line = f"{head} {body}"
                     short = "\n" not in one_line and cell_len(one_line) <= width - 2
-                    yield _indented(one_line, 2) if short else (
-                        f"{_indented(head, 2)}\n{_indented(body, 4)}"
+                    yield (
+                        _indented(one_line, 2)
+                        if short
+                        else (f"{_indented(head, 2)}\n{_indented(body, 4)}")
                     )
 
 

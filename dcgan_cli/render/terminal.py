@@ -45,7 +45,9 @@ def findings_table(report: Report) -> RenderableType:
         for finding in report.findings
     ]
     headings = ("figure", "value", "control", "published")
-    told = [i for i in range(4) if i < 2 or any(row[i].value or row[i].label.strip() for row in rows)]
+    told = [
+        i for i in range(4) if i < 2 or any(row[i].value or row[i].label.strip() for row in rows)
+    ]
     return ValueTable(
         report.title,
         [headings[i] for i in told],

@@ -7,12 +7,14 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from dcgan_cli.checkpoint.find import LAST
-from dcgan_cli.checkpoint.format import Checkpoint, save
 from dcgan_cli.errors import StorageError, UsageError
 from dcgan_cli.files import atomic_write, make_folder, storage_error, write_text
+
+if TYPE_CHECKING:
+    from dcgan_cli.checkpoint.format import Checkpoint
 
 PAPERS_EPOCHS = (1, 5)
 """The epochs whose samples the paper shows (§4.1); their checkpoints are always kept."""
@@ -68,8 +70,12 @@ class RunFolder:
         written = (LAST, "epoch-*.pt", "metrics.jsonl", "samples/*", "*.png", "*.gif")
         self._delete(*written, "tensorboard/*")
 
-    def save(self, path: Path, state: Checkpoint) -> None:
+    def save(self, path: Path, state: "Checkpoint") -> None:
         """Write a checkpoint of the run. Raises StorageError."""
+        from dcgan_cli.checkpoint.format import (
+            save,  # imports torch, which `check_folder` needs not
+        )
+
         save(path, state)
 
     def write_config(self, config: Mapping[str, Any]) -> None:
@@ -149,7 +155,7 @@ class OthersFolder(RunFolder):
     def clear(self) -> None:
         """Nothing."""
 
-    def save(self, path: Path, state: Checkpoint) -> None:
+    def save(self, path: Path, state: "Checkpoint") -> None:
         """Nothing."""
 
     def write_config(self, config: Mapping[str, Any]) -> None:
