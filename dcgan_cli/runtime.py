@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dcgan_cli.choices import DEVICES, PRECISIONS, one_of
 from dcgan_cli.cores import allowed_cores, busy_cores, free_threads
 from dcgan_cli.errors import UsageError
+from dcgan_cli.wording import counted
 
 
 def choose_device(name: str = "auto", local_rank: int | None = None) -> torch.device:
@@ -37,7 +38,9 @@ def choose_device(name: str = "auto", local_rank: int | None = None) -> torch.de
     device = torch.device(name)
     if kind == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise UsageError(f"--device {name}: this machine has {count} CUDA devices, counted from 0")
+        raise UsageError(
+            f"--device {name}: this machine has {counted(count, 'CUDA device')}, counted from 0"
+        )
     return device
 
 

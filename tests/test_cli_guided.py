@@ -87,7 +87,7 @@ def test_known_objects_are_measured(run: Run) -> None:
     answer = json.loads(out)
     assert answer["data"] == "demo:rooms:24"
     assert {"overlap", "overlap_same_places"} <= set(answer["findings"])
-    rows = answer["tables"]["Energy on objects / chance, at the same places"]
+    rows = answer["tables"]["energy_on_objects"]
     kinds = [row["object"] for row in rows]
     assert kinds[0] == "any object"
     assert (

@@ -101,16 +101,22 @@ def compare_with(
     from dcgan_cli.analysis.nearest_neighbors.reference import Training, hold_out
 
     share = _share(held_out)
+    held = None
+    if limit is not None and limit < len(source):
+        apart = held_out is None or share is not None
+        source, held = _needed(source, limit, share, seed, apart)
     pictures, shown = _prepare(console, stack, model, source, request)
     if held_out is None or share is not None:
-        numbers, kept = hold_out(len(pictures), share, seed)
+        if held is None:
+            numbers, kept = hold_out(len(pictures), share, seed)
+        else:
+            back = held[pictures.origin]
+            numbers, kept = np.flatnonzero(~back), np.flatnonzero(back)
         honest = shown.take(kept)
         honest_classes = _classes(source, request, column)[pictures.origin[kept]]
     else:
         numbers = np.arange(len(pictures))
         honest, honest_classes = _other(console, stack, model, request, held_out, column, seed)
-    if limit is not None and limit < len(numbers):
-        numbers = numbers[np.arange(limit) * len(numbers) // limit]
     console.note(
         f"{request.location}: {source.kind}; {len(numbers):,} training pictures compared, "
         f"{len(honest):,} real pictures held out"
@@ -118,6 +124,28 @@ def compare_with(
     training = Training(shown, numbers, lambda number: source.name(int(pictures.origin[number])))
     classes = _classes(source, request, column)[pictures.origin]
     return Compared(request, source.kind, training, honest, classes, honest_classes)
+
+
+def _needed(
+    source: "Source", limit: int, share: float | None, seed: int, apart: bool
+) -> "tuple[Source, NDArray[np.bool_]]":
+    """The records that are compared or held back, and which of them are held back.
+
+    At most `limit` are compared; some are held back where they are kept `apart`. No other is decoded.
+    """
+    import numpy as np
+
+    from dcgan_cli.analysis.nearest_neighbors.reference import hold_out
+    from dcgan_cli.data.sources import select
+
+    numbers, kept = np.arange(len(source)), np.zeros(0, np.int64)
+    if apart:
+        numbers, kept = hold_out(len(source), share, seed)
+    numbers = numbers[
+        np.arange(min(limit, len(numbers))) * len(numbers) // min(limit, len(numbers))
+    ]
+    needed = np.sort(np.concatenate([numbers, kept]))
+    return select(source, needed), np.isin(needed, kept)
 
 
 def _share(held_out: str | None) -> float | None:
@@ -168,7 +196,7 @@ def _other(
     import numpy as np
 
     from dcgan_cli.analysis.nearest_neighbors.reference import MOST_HELD_OUT
-    from dcgan_cli.data.sources import open_source
+    from dcgan_cli.data.sources import open_source, select
     from dcgan_cli.errors import UsageError
     from dcgan_cli.runtime import numpy_stream
 
@@ -179,11 +207,10 @@ def _other(
         )
     other = Request(location, request.labels, background=request.background)
     source = open_source(location, labels=other.labels)
+    chosen = numpy_stream(seed, "held out").permutation(len(source))[:MOST_HELD_OUT]
+    source = select(source, np.sort(chosen))
     pictures, shown = _prepare(console, stack, model, source, other)
-    chosen = numpy_stream(seed, "held out").permutation(len(pictures))[:MOST_HELD_OUT]
-    chosen = np.sort(chosen)
-    honest = shown.take(chosen)
-    return honest, _classes(source, other, column)[pictures.origin[chosen]]
+    return shown.take(np.arange(len(pictures))), _classes(source, other, column)[pictures.origin]
 
 
 def _classes(source: "Source", request: Request, column: str | None) -> "Classes":

@@ -1,7 +1,7 @@
 """`dcgan concepts`: names for points of one model's Z."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,9 +10,11 @@ from dcgan_cli.cli.commands import command
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.learning import learn
 from dcgan_cli.cli.naming import open_model, write
+from dcgan_cli.cli.results import refuse_two_results
 
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.concepts import Concept
+    from dcgan_cli.checkpoint.format import Checkpoint
 
 concepts = typer.Typer(
     name="concepts",
@@ -87,7 +89,7 @@ def add(
     if (warning := unsteady(name, len(rows))) is not None:
         console.note(f"warning: {warning}")
     write(console, path, model, {**known, name: concept})
-    console.result(name)
+    _say(console, "Concept added", model, name, json, concepts=[name], exemplars=len(rows))
 
 
 @concepts.command(name="list")
@@ -115,14 +117,18 @@ def list_(
     path, model = open_model(console, checkpoint)
     known = read_concepts(path, model)
     if json:
-        entries = {
-            name: {
+        entries = [
+            {
+                "name": name,
                 "exemplars": len(concept.exemplars),
-                "meaning": dict(concept.meaning),
+                "meaning": [
+                    {"name": attribute, "value": value}
+                    for attribute, value in concept.meaning.items()
+                ],
                 "made": concept.made,
             }
             for name, concept in sorted(known.items())
-        }
+        ]
         facts = {"checkpoint": model.hash, "concepts": entries}
         console.result(to_json(Report("Concepts", facts)))
         return
@@ -146,6 +152,7 @@ def show(
     no_ema: options.NoAverage = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
+    json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -157,6 +164,8 @@ def show(
 
       dcgan concepts show smiling_woman -o - | imgcat
     """
+    refuse_two_results(out, json)
+
     from dcgan_cli.analysis.arithmetic.calculation import draw_concept
     from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.checkpoint.latents import read_latents
@@ -173,7 +182,8 @@ def show(
     if points.concept is not None:
         console.note(f"{name}: {points.concept.made}")
     if str(target) != "-":
-        console.result(str(target))
+        facts = {"concept": name, "exemplars": len(points.latents), "file": str(target)}
+        _say(console, "Concept shown", model, str(target), json, **facts)
 
 
 @concepts.command()
@@ -181,6 +191,7 @@ def show(
 def remove(
     name: Name,
     checkpoint: options.Checkpoint = None,
+    json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -199,7 +210,7 @@ def remove(
     if name not in known:
         raise UsageError(f"{name}: {unknown(known, name, path)}")
     write(console, path, model, {key: known[key] for key in known if key != name})
-    console.result(name)
+    _say(console, "Concept removed", model, name, json, concepts=[name])
 
 
 @concepts.command()
@@ -207,6 +218,7 @@ def remove(
 def export(
     file: Annotated[Path, typer.Argument(help="The JSON to write; - writes it to stdout.")],
     checkpoint: options.Checkpoint = None,
+    json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -216,6 +228,8 @@ def export(
 
       dcgan concepts export faces.json --checkpoint faces
     """
+    refuse_two_results(file, json)
+
     from dcgan_cli.checkpoint.concepts import read_concepts, to_text, unknown
     from dcgan_cli.errors import UsageError
 
@@ -226,7 +240,8 @@ def export(
         raise UsageError(unknown(known, "", path))
     console.write_result(file, to_text(model, known).encode())
     if str(file) != "-":
-        console.result(str(file))
+        facts = {"concepts": sorted(known), "file": str(file)}
+        _say(console, "Concepts exported", model, str(file), json, **facts)
 
 
 @concepts.command(name="import")
@@ -235,6 +250,7 @@ def import_(
     file: Annotated[Path, typer.Argument(help="A file that concepts export wrote.")],
     checkpoint: options.Checkpoint = None,
     overwrite: Overwrite = False,
+    json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -251,8 +267,20 @@ def import_(
     new, known = read_file(file, model), own_concepts(path, model)
     _refuse_taken(list(new), known, overwrite, path)
     write(console, path, model, {**known, **new})
-    for name in sorted(new):
-        console.result(name)
+    _say(console, "Concepts imported", model, "\n".join(sorted(new)), json, concepts=sorted(new))
+
+
+def _say(
+    console: Console, title: str, model: "Checkpoint", text: str, json: bool, **facts: Any
+) -> None:
+    """End a command: `text` for people, or one document."""
+    if not json:
+        console.result(text)
+        return
+    from dcgan_cli.render.document import to_json
+    from dcgan_cli.report import Report
+
+    console.result(to_json(Report(title, {"checkpoint": model.hash, **facts})))
 
 
 def _refuse_taken(

@@ -8,6 +8,7 @@ import typer
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
+from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
     from dcgan_cli.analysis.drop_filters.before_after import Plan
@@ -222,7 +223,7 @@ def _chosen(ranking: "Ranking", threshold: float | None, maps: int | None) -> in
     total = len(ranking.weights)
     if maps is not None:
         if maps > total:
-            raise UsageError(f"--maps {maps}: layer {ranking.layer} has {total} maps")
+            raise UsageError(f"--maps {maps}: layer {ranking.layer} has {counted(total, 'map')}")
         return maps
     chosen = len(ranking.above(threshold or 0.0))
     if not chosen:

@@ -36,6 +36,7 @@ from dcgan_cli.training.precision import fault_of_bfloat16
 from dcgan_cli.training.run import OthersFolder, RunFolder
 from dcgan_cli.training.step import StepSettings, share_of
 from dcgan_cli.training.trainer import Trainer
+from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -90,8 +91,8 @@ class Session:
                 before = self.world.from_first(
                     lambda: earlier_state(folder, self.resume, self.overwrite)
                 )
-                end = self._train(folder, before)
-        return self._conclude(end, folder)
+                end, trainer = self._train(folder, before)
+        return self._conclude(end, folder, trainer)
 
     def time_steps(self) -> None:
         """Say where the time of a step of this run would go; writes no file."""
@@ -110,16 +111,16 @@ class Session:
         if self.world.leads:
             conclude(self.console, report, out=None, json=self.json)
 
-    def _train(self, folder: RunFolder, before: Checkpoint | None) -> Finished:
+    def _train(self, folder: RunFolder, before: Checkpoint | None) -> tuple[Finished, Trainer]:
         trainer, display = self._begin(folder, before)
         events = trainer.run(self._length(trainer.recipe))
         try:
             with listening(trainer):
                 if display is None:
-                    return cast(Finished, deque(events, maxlen=1).pop())
+                    return cast(Finished, deque(events, maxlen=1).pop()), trainer
                 end = display.follow(events)
                 display.finish(end, trainer)
-            return replace(end, signal=end.signal or trainer.signal)
+            return replace(end, signal=end.signal or trainer.signal), trainer
         finally:
             trainer.batches.close()
 
@@ -199,7 +200,7 @@ class Session:
         over = "the whole minibatch" if settings.sync_bn else "each process's share (--no-sync-bn)"
         if (ranks := self.world.size) > 1:
             self.console.note(
-                f"{ranks} processes share minibatches of {recipe.batch_size} (--batch-size), "
+                f"{counted(ranks, 'process')} share minibatches of {recipe.batch_size} (--batch-size), "
                 f"{recipe.batch_size // ranks} pictures each; batch norm over {over}"
             )
 
@@ -212,9 +213,9 @@ class Session:
                 "every machine needs the same"
             )
 
-    def _conclude(self, end: Finished, folder: RunFolder) -> int:
+    def _conclude(self, end: Finished, folder: RunFolder, trainer: Trainer) -> int:
         if self.world.leads:
-            self.console.result(_as_json(end, folder) if self.json else str(folder.last))
+            self.console.result(_as_json(end, folder, trainer) if self.json else str(folder.last))
         return 0 if end.signal is None else 128 + end.signal
 
     def _path(self) -> Path:
@@ -334,9 +335,11 @@ class Session:
         return Length(self.epochs, self.steps, self.minutes)
 
 
-def _as_json(end: Finished, folder: RunFolder) -> str:
+def _as_json(end: Finished, folder: RunFolder, trainer: Trainer) -> str:
+    """What a script wants to know of a run: docs/json.md."""
     from dcgan_cli.render.document import to_json
 
+    data, training = trainer.about["data"], trainer.about["training"]
     facts = {
         "run": str(folder.path),
         "file": str(folder.last),
@@ -345,5 +348,27 @@ def _as_json(end: Finished, folder: RunFolder) -> str:
         "epoch": end.epoch,
         "seconds": end.seconds,
         "interrupted": end.signal is not None,
+        "source": data["location"],
+        "fingerprint": data["fingerprint"],
+        "images": data["pictures"],
+        "size": trainer.model.size,
+        "channels": trainer.model.channels,
+        "preset": training["preset"],
+        "loss": training["loss"],
+        "seed": training["seed"],
+        "batch_size": trainer.recipe.batch_size,
+        "device": training["device"],
+        "precision": training["precision"],
+        "d_loss": end.figures.get("d_loss"),
+        "g_loss": end.figures.get("g_loss"),
+        "diagnostics": [
+            {
+                "step": told.step,
+                "name": told.ailment.name,
+                "sign": told.ailment.sign,
+                "action": told.action,
+            }
+            for told in trainer.told
+        ],
     }
     return to_json(Report("Training", facts))

@@ -30,6 +30,7 @@ from dcgan_cli.training.plan import Plan
 from dcgan_cli.training.recording import not_recorded
 from dcgan_cli.training.run import RunFolder
 from dcgan_cli.training.trainer import Trainer
+from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -62,8 +63,8 @@ class Display:
             f"threads {trainer.about['training']['threads']}, seed {settings.seed}"
         )
         self.console.note(
-            f"{len(trainer.batches.pictures):,} pictures in minibatches of {recipe.batch_size}: "
-            f"{trainer.steps_per_epoch:,} steps an epoch"
+            f"{counted(len(trainer.batches.pictures), 'picture')} in minibatches of {recipe.batch_size}: "
+            f"{counted(trainer.steps_per_epoch, 'step')} an epoch"
         )
         steps = trainer.last_step(length)
         seconds = trainer.seconds_left(plan.seconds_per_step, steps, length.minutes)

@@ -16,6 +16,7 @@ from dcgan_cli.data.windows import Windows, cut, cut_resident, draw_windows
 from dcgan_cli.errors import SourceError
 from dcgan_cli.report import Pictures
 from dcgan_cli.runtime import numpy_stream, pinned
+from dcgan_cli.wording import counted_are
 
 Address = tuple[int, int]
 """Epoch (from 0) and position of a minibatch within it."""
@@ -63,7 +64,7 @@ class Batches:
         if len(pictures) < batch_size:
             fewer = f" or type --batch-size {len(pictures) // 2}" if len(pictures) >= 4 else ""
             raise SourceError(
-                f"{len(pictures)} pictures are fewer than a batch of {batch_size}; "
+                f"{counted_are(len(pictures), 'picture')} fewer than a batch of {batch_size}; "
                 f"add pictures{fewer}"
             )
         self.pictures = pictures

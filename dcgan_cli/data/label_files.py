@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from dcgan_cli.data.labels import Boxes, Column, Columns, Labels, Words
 from dcgan_cli.errors import SourceError
+from dcgan_cli.wording import counted
 
 _CORNERS = ("x0", "y0", "x1", "y1")
 _CLASS_COLUMN = re.compile(
@@ -81,7 +82,7 @@ def join_table(table: Table, source: Named) -> Labels:
     picture = _match(number, source)
     if not (picture >= 0).any():
         raise SourceError(
-            f"{table.path}: none of its {len(number):,} files is in {source.location}; the table "
+            f"{table.path}: none of its {counted(len(number), 'file')} is in {source.location}; the table "
             f"says {files[0]!r}, the pictures are called {source.name(0)!r}"
         )
     listed = np.zeros(len(source), np.bool_)

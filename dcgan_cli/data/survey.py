@@ -7,6 +7,7 @@ import numpy as np
 from dcgan_cli.data.decode import Framing, Unreadable, read_picture
 from dcgan_cli.data.sources import Source
 from dcgan_cli.errors import SourceError
+from dcgan_cli.wording import counted
 
 # Enough to tell colour from grey; large JPEGs are shrunk while decoding, so the look stays short.
 _LOOK = Framing(side=128, channels=3)
@@ -52,7 +53,7 @@ def survey(source: Source, most: int = 256) -> Survey:
         grey = grey and bool((pixels == pixels[..., :1]).all())
     if not sides:
         raise SourceError(
-            f"{source.location}: none of {len(unreadable)} pictures could be read: "
+            f"{source.location}: none of {counted(len(unreadable), 'picture')} could be read: "
             f"{', '.join(unreadable[:3])}"
         )
     return Survey(

@@ -42,6 +42,7 @@ from dcgan_cli.training.health import Ailment, Health, diversity
 from dcgan_cli.training.plan import SAMPLES
 from dcgan_cli.training.run import PAPERS_EPOCHS, RunFolder
 from dcgan_cli.training.step import FIGURES, StepSettings, Updater
+from dcgan_cli.wording import counted, counted_are
 
 DIVERSITY_EVERY = 200
 
@@ -89,8 +90,8 @@ class Trainer:
         if self.steps_per_epoch == 0:
             needed = self.updater.minibatches * recipe.batch_size
             raise SourceError(
-                f"{len(batches.pictures)} pictures are too few: one step takes {needed} "
-                f"({self.updater.minibatches} minibatches of {recipe.batch_size}); "
+                f"{counted_are(len(batches.pictures), 'picture')} too few: one step takes {needed} "
+                f"({counted(self.updater.minibatches, 'minibatch')} of {recipe.batch_size}); "
                 "lower --batch-size or --d-steps, or type --updates together"
             )
         self.latents = seeded_latents(settings.seed, SAMPLES, model.z_dim, model.z_dist)
@@ -105,6 +106,8 @@ class Trainer:
         """How long an image grid takes, drawn, written and saved: estimated, then measured."""
         self._grids_took = 0.0
         self._drawn: tuple[int, Pictures | None] | None = None
+        self.told: list[Unwell] = []
+        """What the diagnostics found in this invocation."""
         self._real_diversity: float | None = None
         self._pending: list[Tensor] = []
         self._figures: dict[str, float] = {}
@@ -192,7 +195,8 @@ class Trainer:
             ailments = self._examine(look)
             yield self._progress(last_step, length.minutes, clock)
             for ailment in ailments:
-                yield self._treat(ailment)
+                self.told.append(self._treat(ailment))
+                yield self.told[-1]
                 if self.step < reached:
                     break  # rolled back: whatever else was wrong is undone with it
             if self.step < reached:

@@ -172,9 +172,10 @@ def arithmetic(
     facts = {
         "checkpoint": drawing.checkpoint,
         "expression": written(terms),
-        "exemplars": {
-            term.name: len(points) for term, points in zip(terms, done.drawn, strict=True)
-        },
+        "exemplars": [
+            {"name": term.name, "value": len(points)}
+            for term, points in zip(terms, done.drawn, strict=True)
+        ],
         "seed": seed,
         "bn": drawing.bn,
         "displacement": float(np.linalg.norm(done.displacement)),
