@@ -185,7 +185,7 @@ def test_data_that_repeat_themselves_are_said_to(run: Run) -> None:
     write(Path("twice"), np.concatenate([pictures, pictures]))
     code, _, err = run("model.pt", *QUICK, "--data", "twice", "--strict")
     assert code == 0, err
-    assert re.search(r"0\.\d+ of the held-out pictures are near-copies", err)
+    assert re.search(r"\d+\.\d% of the held-out pictures are near-copies", err)
     assert "near-copies" not in run("model.pt", *QUICK)[2]
 
 

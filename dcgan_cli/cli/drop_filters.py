@@ -42,6 +42,10 @@ def drop_filters(
         Path | None,
         typer.Option(help="A CSV file of boxes for --from: file, kind, x0, y0, x1, y1."),
     ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(help="Use so many pictures of --from, evenly spread.", min=1),
+    ] = None,
     boxes: Annotated[
         Path | None,
         typer.Option(
@@ -173,7 +177,7 @@ def drop_filters(
     kind = samples.kind(find, boxes, drawn)
     finder = None
     if source is not None or (drawn is None and annotate is None):
-        real = boxed_source(model, source, labels)
+        real = boxed_source(model, source, labels, limit)
         finder = learn_from_source(console, real, model, kind, machine, seed)
     if drawn is None and finder is not None:
         drawn = samples.predict(console, finder, kind)

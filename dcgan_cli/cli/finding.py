@@ -25,7 +25,7 @@ LEARN = 1000
 
 
 def boxed_source(
-    model: "Checkpoint", location: str | None, labels: Path | None
+    model: "Checkpoint", location: str | None, labels: Path | None, limit: int | None = None
 ) -> "tuple[Source, Boxes, Request]":
     """Real pictures with boxes: those at `location`, or those that `model` was trained on.
 
@@ -37,6 +37,9 @@ def boxed_source(
     if location is None:
         try:
             source, request = remembered(model)
+            if limit is not None:
+                request = replace(request, limit=min(limit, request.limit or limit))
+                source = open_source(request.location, labels=request.labels, limit=request.limit)
         except DcganError as error:
             raise UsageError(
                 f"--find learns from real pictures with boxes, and {error}; name some: --from SOURCE"
@@ -44,7 +47,7 @@ def boxed_source(
     else:
         request = Request(location, labels, background=str(model.data.get("background", "white")))
         # of drawn rooms no more than are looked at: working out the truth of each takes its time
-        limit = LEARN if location == "demo:rooms" else None
+        limit = limit or (LEARN if location == "demo:rooms" else None)
         source = open_source(location, labels=labels, limit=limit)
     boxes = None if source.labels is None else source.labels.boxes
     if boxes is None or not len(boxes.picture):

@@ -159,7 +159,7 @@ def notes(verdicts: Mapping[str, Verdict], n: int, honest: int) -> tuple[str, ..
         tail = verdict.telling
         says = (
             f"memorised (p = {p_value:.2g}): by {EYES[eye]}, {tail.below:,} of {n:,} are closer to a "
-            f"training picture than {1 - tail.expected:.4g} of held-out pictures; about "
+            f"training picture than {1 - tail.expected:.4%} of held-out pictures; about "
             f"{tail.expected * n:.3g} would be by chance"
         )
     elif np.isnan(least):
@@ -169,14 +169,14 @@ def notes(verdicts: Mapping[str, Verdict], n: int, honest: int) -> tuple[str, ..
         )
     else:
         says = (
-            f"no memorisation found (p = {p_value:.2g}); copies that make up less than {least:.2g} of "
+            f"no memorisation found (p = {p_value:.2g}); copies that make up less than {least:.2%} of "
             "the pictures, or that are vaguer than held-out pictures are by themselves, would not be"
         )
     repeated = float(np.mean(verdicts[OUTLINES].honest < REPEATED))
     if repeated <= 0.01:
         return reading, says
     hides = (
-        f"{repeated:.2g} of the held-out pictures are near-copies of training pictures themselves "
+        f"{repeated:.1%} of the held-out pictures are near-copies of training pictures themselves "
         f"(closeness by outlines below {REPEATED:g}): where the data repeat themselves, copies hide"
     )
     return reading, says, hides
