@@ -2,18 +2,31 @@
 
 Every file of the toolkit that another process may read is written by `atomic_write`: a temporary
 file in the same folder, fsync, rename, fsync of the folder. Whenever the process or the machine
-stops, the path holds either all of the old content or all of the new.
+stops, the path holds either all of the old content or all of the new. What a person's path already
+is, it stays: a link is written through, a file keeps its mode and owner, and a pipe or a device,
+which cannot be replaced, receives the bytes as they are.
 """
 
 import contextlib
 import errno
 import os
+import re
+import stat
 import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import IO
 
 from dcgan_cli.errors import StorageError
+
+STDOUT = Path("-")
+"""What a person types as a file name to have a result on stdout."""
+
+LONGEST_NAME = 255
+"""Bytes of a file's or folder's name that common file systems allow."""
+
+_REPEATED = 200
+"""Bytes of a file's name that the name of its temporary file repeats."""
 
 
 class _RawWriter:
@@ -42,36 +55,165 @@ class _RawWriter:
         """Nothing is held back; `fsync` follows before the rename."""
 
 
+class _PipeWriter(_RawWriter):
+    """The same for a pipe or a device; a reader that leaves early, as `head` does, is no failure."""
+
+    _left = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        if not self._left:
+            try:
+                return super().write(data)
+            except BrokenPipeError:
+                self.failure, self._left = None, True
+        return len(memoryview(data).cast("B"))
+
+
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Generator[IO[bytes]]:
     """Open `path` for writing bytes; it appears whole when the block ends, or not at all.
+
+    A link stays a link, and the file that it names is replaced. A file that is replaced hands on its
+    mode and, where the system allows it, its owner. A pipe, a device or a descriptor of this process
+    (/dev/stdout, /dev/fd/3) is written to as it is; a reader that leaves early is no failure.
 
     Raises:
         StorageError: writing, syncing or renaming failed. The old file, if any, is untouched (only
             where the folder's own fsync failed, the new one is in its place already) and no
             temporary file is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     writer: _RawWriter | None = None
     try:
-        writer = _RawWriter(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666))
-        try:
-            yield writer  # type: ignore[misc]  # a writer, which is all a sink needs
-            if writer.failure is not None:
-                raise writer.failure
-            os.fsync(writer.descriptor)
-        finally:
-            os.close(writer.descriptor)
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
+        inherited = inherited_descriptor(path)
+        before = None if inherited is not None else _status(path)
+        if inherited is not None or (before is not None and not stat.S_ISREG(before.st_mode)):
+            with _open_as_it_is(path, inherited) as writer:
+                yield writer  # type: ignore[misc]  # a writer, which is all a sink needs
+                _raise_hidden(writer)
+            return
+        target = Path(os.path.realpath(path))
+        if before is not None and not os.access(target, os.W_OK):
+            raise OSError(errno.EACCES, "the file is write-protected")
+        with _replacing(target, before) as writer:
+            yield writer  # type: ignore[misc]
+            _raise_hidden(writer)
     except Exception as error:
         failure = error if writer is None or writer.failure is None else writer.failure
         if isinstance(failure, OSError):
             raise storage_error(path, failure) from error
         raise
+
+
+@contextlib.contextmanager
+def _replacing(target: Path, before: os.stat_result | None) -> Generator[_RawWriter]:
+    """A temporary file that takes the place of `target` at the end."""
+    temporary, descriptor = _open_temporary(target)
+    try:
+        try:
+            if before is not None:
+                _hand_on(descriptor, before)  # at once: what is private is so from the first byte
+            yield _RawWriter(descriptor)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, target)
+        _sync_folder(target.parent)
     finally:
-        with contextlib.suppress(OSError):  # it was renamed, or could not be created at all
+        with contextlib.suppress(OSError):  # it was renamed
             temporary.unlink()
+
+
+def _open_temporary(target: Path) -> tuple[Path, int]:
+    """A new file beside `target`; one of that name that is there already is never written to."""
+    name = os.fsdecode(os.fsencode(target.name)[:_REPEATED])
+    attempt = 0
+    while True:
+        again = f"-{attempt}" if attempt else ""
+        temporary = target.with_name(f".{name}.{os.getpid()}{again}.tmp")
+        try:
+            return temporary, os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError:  # of a process of the same number that was killed
+            attempt += 1
+
+
+def finished_name(temporary: str) -> str | None:
+    """The name of the file that a temporary file of this name was to become; None for other names."""
+    match = re.fullmatch(r"\.(.+?)\.\d+(?:-\d+)?\.tmp", temporary)
+    return None if match is None else match[1]
+
+
+@contextlib.contextmanager
+def _open_as_it_is(path: Path, inherited: int | None) -> Generator[_PipeWriter]:
+    """A pipe, a device, or a descriptor that this process was started with."""
+    descriptor = os.open(path, os.O_WRONLY) if inherited is None else os.dup(inherited)
+    try:
+        yield _PipeWriter(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def inherited_descriptor(path: Path) -> int | None:
+    """The descriptor of this process that `path` names: 1 for /dev/stdout, 3 for /dev/fd/3.
+
+    Opened by its name, a redirected file would be written over from its beginning.
+    """
+    place = os.path.abspath(path)  # noqa: PTH100  # Path.absolute keeps `..`
+    for _ in range(40):  # as many links as the system itself follows
+        if place in _STREAMS:
+            return _STREAMS[place]
+        if match := re.fullmatch(r"(?:/dev/fd|/proc/(?:self|\d+)/fd)/(\d{1,9})", place):
+            own = not place.startswith("/proc/") or place.split("/")[2] in (
+                "self",
+                str(os.getpid()),
+            )
+            return int(match[1]) if own else None
+        if not os.path.islink(place):  # noqa: PTH114
+            return None
+        place = os.path.normpath(os.path.join(os.path.dirname(place), os.readlink(place)))  # noqa: PTH115, PTH118, PTH120
+    return None
+
+
+_STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+
+
+def is_stdout(path: Path | None) -> bool:
+    """Whether `path` says stdout: `-`, or a name that the system has for it."""
+    return path is not None and (path == STDOUT or inherited_descriptor(path) == 1)
+
+
+def is_special(path: Path) -> bool:
+    """Whether `path` is a pipe, a device or a descriptor: nothing that has a format of its own."""
+    if path == STDOUT or inherited_descriptor(path) is not None:
+        return True
+    try:
+        before = _status(path)
+    except OSError:
+        return False
+    return before is not None and not (stat.S_ISREG(before.st_mode) or stat.S_ISDIR(before.st_mode))
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """What `path` is, through links; None where there is nothing yet."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _hand_on(descriptor: int, before: os.stat_result) -> None:
+    """Give an open file the owner and the mode of the one that it replaces."""
+    if hasattr(os, "fchown"):
+        with contextlib.suppress(OSError):  # only root may give a file away
+            os.fchown(descriptor, before.st_uid, before.st_gid)
+    if hasattr(os, "fchmod"):
+        with contextlib.suppress(OSError):  # a file system without modes
+            os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
+
+
+def _raise_hidden(writer: _RawWriter) -> None:
+    """Raise the error of a write that the caller has swallowed."""
+    if writer.failure is not None:
+        raise writer.failure
 
 
 def write_text(path: Path, text: str) -> None:
@@ -104,14 +246,23 @@ def storage_error(path: Path, error: OSError) -> StorageError:
 
 def cache_folder() -> Path:
     """The user's cache folder for this toolkit: `$DCGAN_CACHE`, or the platform's own place."""
-    if chosen := os.environ.get("DCGAN_CACHE"):
+    return _own_folder("DCGAN_CACHE", "Caches", "XDG_CACHE_HOME", ".cache")
+
+
+def data_folder() -> Path:
+    """The user's own additions to files that are read-only: `$DCGAN_DATA`, or the platform's place."""
+    return _own_folder("DCGAN_DATA", "Application Support", "XDG_DATA_HOME", ".local/share")
+
+
+def _own_folder(variable: str, library: str, xdg_variable: str, xdg_default: str) -> Path:
+    if chosen := os.environ.get(variable):
         return Path(chosen)
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
+        base = Path.home() / "Library" / library
     else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        base = Path(os.environ.get(xdg_variable) or Path.home() / xdg_default)
     return base / "dcgan"
 
 

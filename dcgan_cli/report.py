@@ -7,7 +7,7 @@ Nothing here knows how it will be shown.
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,12 +25,16 @@ Pictures = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and how sure it is: an interval (of what level and kind, `label` says) and n."""
+    """A number and how sure it is.
+
+    `kind` says in words of what level and kind the interval is and what varies: "95 % t, n=8 draws".
+    """
 
     value: float
     low: float | None = None
     high: float | None = None
     n: int | None = None
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,17 +55,41 @@ class Finding:
     about: str = ""
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """How a generator drew: what makes an image of a z, beside the checkpoint.
+
+    Attributes:
+        bn: whose batch-norm statistics it used: "running", "batch" or "reestimated".
+        ema: whether the weights were the moving average of training, or the last ones.
+        reference_seed, reference_batches, reference_batch_size: the latent vectors on which the
+            statistics were estimated; no batches where they are those of training.
+    """
+
+    bn: str
+    ema: bool
+    reference_seed: int = 0
+    reference_batches: int = 0
+    reference_batch_size: int = 0
+
+    def __str__(self) -> str:
+        """In the words of the options: `--bn running and the EMA of G`."""
+        return f"--bn {self.bn} and the {'EMA of G' if self.ema else 'last weights'}"
+
+
 @dataclass(frozen=True, eq=False)
 class Provenance:
-    """What made the tiles of a sheet: enough to draw them again, stored inside the PNG.
+    """What made the tiles of an image grid: enough to draw them again, stored inside the PNG.
 
-    `latents` is float32 [N, z_dim], one row a tile; rows of NaN are tiles that have no z.
+    `latents` is float32 [N, z_dim], one row a tile; rows of NaN are tiles that have no z. `drawn` is
+    None where no generator drew, and in files of earlier versions.
     """
 
     checkpoint: str
     command: str
     seed: int | None
     latents: NDArray[np.float32]
+    drawn: Drawn | None = None
 
     def to_json(self) -> str:
         """One JSON object; `latents` as base64 of little-endian float32."""
@@ -71,6 +99,7 @@ class Provenance:
                 "checkpoint": self.checkpoint,
                 "command": self.command,
                 "seed": self.seed,
+                "drawn": None if self.drawn is None else asdict(self.drawn),
                 "tiles": rows,
                 "z_dim": width,
                 "latents": base64.b64encode(self.latents.astype("<f4").tobytes()).decode(),
@@ -85,16 +114,32 @@ class Provenance:
             raw = base64.b64decode(fields["latents"], validate=True)
             latents = np.frombuffer(raw, "<f4").reshape(int(fields["tiles"]), int(fields["z_dim"]))
             seed = None if fields["seed"] is None else int(fields["seed"])
-            return cls(str(fields["checkpoint"]), str(fields["command"]), seed, latents.copy())
+            drawn = fields.get("drawn")
+            return cls(
+                str(fields["checkpoint"]),
+                str(fields["command"]),
+                seed,
+                latents.copy(),
+                None if drawn is None else _drawn(drawn),
+            )
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise DcganError(f"the picture's record of its latents is damaged ({error})") from error
+
+
+def _drawn(values: Mapping[str, Any]) -> Drawn:
+    """A Drawn of stored `values`. Raises ValueError, KeyError or TypeError."""
+    numbers = [values[f"reference_{name}"] for name in ("seed", "batches", "batch_size")]
+    if not isinstance(values["bn"], str) or not isinstance(values["ema"], bool):
+        raise ValueError("how it was drawn is no batch-norm mode and choice of weights")
+    return Drawn(values["bn"], values["ema"], *map(int, numbers))
 
 
 @dataclass(frozen=True)
 class Sheet:
     """Pictures to be laid out in rows of `columns` tiles.
 
-    `captions`, when given, has one text a tile; `row_labels` one a row.
+    `captions`, when given, has one text a tile; `row_labels` one a row. `aspect` is the width /
+    height in which a tile is shown: images that were stretched to squares get back their shape.
     """
 
     name: str
@@ -103,6 +148,11 @@ class Sheet:
     captions: Sequence[str] = ()
     row_labels: Sequence[str] = ()
     provenance: Provenance | None = None
+    aspect: float = 1.0
+
+    def shaped(self, aspect: float) -> "Sheet":
+        """The same tiles, shown in another width / height."""
+        return replace(self, aspect=aspect)
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ DATA = Path(os.environ.get("DCGAN_TEST_DATA", Path(__file__).parents[2] / "share
 def private_cache(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """Every test has a cache folder of its own; the user's is never touched."""
+    """Every test has cache and data folders of its own; the user's are never touched."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("DCGAN_CACHE", str(folder))
+    monkeypatch.setenv("DCGAN_DATA", str(tmp_path_factory.mktemp("data")))
     return folder
 
 

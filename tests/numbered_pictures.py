@@ -35,6 +35,7 @@ class Pictures:
     kind = "test pictures"
     location = "here"
     labels = None
+    notes = ()
 
     def __len__(self) -> int:
         return self.count

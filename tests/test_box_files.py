@@ -370,9 +370,9 @@ LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10 if n else "ha"}">' for n i
 )
 def test_xml_that_declares_anything_is_refused_at_once(doctype: str, tmp_path: Path) -> None:
     text = voc(filename="&l11;&secret;").replace('<?xml version="1.0"?>', doctype)
-    began = time.perf_counter()
+    began = time.process_time()  # expanded, these entities would take hours
     assert "refused: it declares a document type" in refusal(write(tmp_path / "v.xml", text))
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 10
 
 
 def test_xml_too_large_for_one_picture_is_not_parsed(tmp_path: Path) -> None:

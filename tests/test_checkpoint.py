@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from dcgan_cli.checkpoint import find
 from dcgan_cli.checkpoint import format as checkpoint_format
-from dcgan_cli.checkpoint.find import find_checkpoint
+from dcgan_cli.checkpoint.find import find_checkpoint, known_checkpoints
 from dcgan_cli.checkpoint.format import Checkpoint, load, save
 from dcgan_cli.errors import CheckpointError
 from dcgan_cli.model.config import ModelConfig
@@ -566,3 +566,13 @@ def test_near_names_are_offered(tmp_path: Path) -> None:
         find_checkpoint("face", tmp_path)
     with pytest.raises(CheckpointError, match=r": digits, faces, rooms$"):
         find_checkpoint("xyz", tmp_path)
+
+
+def test_a_loose_file_is_known_beside_runs(tmp_path: Path) -> None:
+    loose, run = tmp_path / "loose.pt", tmp_path / "faces" / "last.pt"
+    run.parent.mkdir()
+    for path in (loose, run):
+        path.touch()
+    (tmp_path / "notes.txt").touch()
+    known = [path for path in known_checkpoints(tmp_path) if path.is_relative_to(tmp_path)]
+    assert sorted(known) == sorted([loose, run])

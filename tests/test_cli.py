@@ -31,7 +31,7 @@ def dcgan(*arguments: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
         cwd=folder,
         capture_output=True,
         env=environment(),
-        timeout=120,
+        timeout=600,
     )
 
 
@@ -210,7 +210,7 @@ def test_a_closed_pipe_ends_quietly(folder: Path) -> None:
     )  # fmt: skip
     assert process.stdout is not None
     process.stdout.close()
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert errors == b""
     assert process.returncode == 0
 
@@ -225,7 +225,7 @@ def test_a_signal_saves_and_the_run_goes_on(folder: Path, number: int, code: int
     name = f"stopped-{code}"
     process = start_long_run(folder, name)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == code, errors.decode()
     assert b"Traceback" not in errors
     from dcgan_cli.checkpoint.format import load
@@ -245,7 +245,7 @@ def test_two_runs_cannot_write_one_folder(folder: Path) -> None:
         assert "another dcgan train" in one_line(second, 1)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
 
 
 def start_long_run(folder: Path, name: str) -> subprocess.Popen[bytes]:
@@ -255,7 +255,7 @@ def start_long_run(folder: Path, name: str) -> subprocess.Popen[bytes]:
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),
     )  # fmt: skip
     metrics = folder / "checkpoints" / name / "metrics.jsonl"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not (metrics.exists() and metrics.stat().st_size > 0):
         assert process.poll() is None, process.communicate()[1].decode()
         assert time.monotonic() < deadline

@@ -144,6 +144,7 @@ def test_learn_names_what_it_found_and_refuses_the_coin(dcgan: Dcgan, learnt: Pa
     assert sorted(found["concepts"]) == names(learnt)
     assert {"slope_low", "slope_high"} <= set(found["concepts"])
     rows = found["tables"]["concepts"]
+    assert len(rows) == len(found["concepts"])
     assert all(3 <= row["exemplars"] <= 8 for row in rows)
     assert found["file"] == "checkpoints/tiny/last.concepts.json"
 

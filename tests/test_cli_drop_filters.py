@@ -296,7 +296,7 @@ def test_the_page_begins_with_the_boxes_there_are(
         (("--boxes", "boxes.json", "--bn", "running", "--find", "blok"), "there are block"),
         (("--find", "blok", "--from", "real", "--labels", "real.csv"), "there are block"),
         (("--find", "door", "--from", "real"), "real: has no boxes"),
-        (("--find", "block"), "does not say where its training pictures are; name some: --from"),
+        (("--find", "block"), "does not say where its training images are; name them: --from"),
         (("--find", "window", "--from", "demo:faces"), "demo:faces: has no boxes"),
         (("--find", "window", "--from", "demo:houses"), "demo:houses: no such drawn data set"),
     ],

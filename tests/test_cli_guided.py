@@ -155,7 +155,7 @@ def test_wrong_usage_is_one_line_and_exit_2(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("alone.pt",), "does not say where its training pictures are; name pictures with --data"),
+        (("alone.pt",), "does not say where its training images are; name them: --data"),
         (("moved.pt",), "gone/away: no such file or folder"),
         (("model.pt", "--limit", "3"), "3 pictures are fewer than --top 5"),
         (("model.pt", "--data", "nowhere"), "nowhere"),

@@ -63,7 +63,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     answer = json.loads(out)
     assert set(answer) == {
         "report", "checkpoint", "seed", "points", "segments", "steps", "path", "loop", "size",
-        "channels", "bn", "verdict", "sharp_rows", "sharp_from", "findings", "tables", "notes",
+        "channels", "bn", "ema", "verdict", "sharp_rows", "sharp_from", "findings", "tables", "notes",
         "file",
     }  # fmt: skip
     assert set(answer["findings"]) == {
@@ -153,9 +153,12 @@ def test_the_sheet_goes_down_a_pipe_and_the_figures_beside_it(run: Run, work: Pa
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ({}, "does not say where its training pictures are"),
+        ({}, "does not say where its training images are; name them: --data SOURCE"),
         ({"location": "gone/away"}, "gone/away: no such file"),
-        ({"location": "digits", "fingerprint": "old"}, "digits has changed since the training"),
+        (
+            {"location": "digits", "pictures": 5000, "fingerprint": "old"},
+            "1,797 images, .* on 5,000",
+        ),
         ({"location": "digits", "background": "reddish"}, "--background reddish"),
         ({"location": "digits", "background": 7, "limit": "x"}, "--background 7"),
     ],
@@ -168,7 +171,7 @@ def test_missing_training_pictures_are_said(
     save(work / "alone.pt", untrained(CONFIG, 20, data=data))
     code, out, err = run("alone.pt", "--points", "2", "--steps", "2")
     assert code == 0
-    assert re.search(f"no cross-fade of training pictures as a control: .*{said}", err)
+    assert re.search(f"no cross-fade of training images as a control: .*{said}", err)
     assert "training cross-fade" not in out.decode()
 
 

@@ -78,10 +78,19 @@ def test_samples_beside_their_neighbours_and_a_verdict(run: Run, work: Path) -> 
     assert code == 0, err
     text = out.decode()
     assert text.splitlines()[-1] == "nearest.png"
-    for word in ("copies, by outlines", "by D's features", "held out", "Tails", "Closest", ".png"):
+    for word in (
+        "copies, by outlines",
+        "by D's features",
+        "set aside, trained on",
+        "Tails",
+        "Closest",
+        ".png",
+    ):
         assert word in text
     assert "drawing with model.pt" in err
-    assert "90 training pictures compared, 30 real pictures held out" in err
+    said = "90 training images compared, 30 set aside, which the network was trained on too"
+    assert said in err
+    assert "held out" not in out.decode() + err
     assert "no memorisation found" in err
     with Image.open(work / "nearest.png") as image:
         text = "".join(image.info[f"dcgan.{i}"] for i in range(len(image.info)))
@@ -96,7 +105,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     found = answer(result)
     assert set(found) == {
         "report", "checkpoint", "seed", "size", "channels", "pictures", "training", "held_out", "k",
-        "memorised", "p_value", "level", "detectable", "closest", "data", "held_out_from", "bn",
+        "held_out_trained_on", "memorised", "p_value", "level", "detectable", "closest", "data", "held_out_from", "bn",
         "ema", "findings", "tables", "notes", "file",
     }  # fmt: skip
     keys = ("copies", "closer", "distance")
@@ -105,6 +114,20 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     assert found["memorised"] is False
     assert len(found["closest"]) == len(found["tables"]["closest"]) == 3
     assert found["findings"]["distance_outlines"]["control"]["n"] == 30
+    assert found["held_out_trained_on"] is True
+    assert found["findings"]["closer_outlines"]["control"]["what"] == "set aside, trained on"
+
+
+def test_what_was_not_trained_on_is_called_held_out(run: Run) -> None:
+    result = run("model.pt", *QUICK, "--held-out", "others", "--json")
+    found = answer(result)
+    assert found["held_out_trained_on"] is False
+    assert found["findings"]["closer_outlines"]["control"]["what"] == "held out"
+    assert "120 real images held out" in result[2]
+    assert "set aside" not in result[2]
+    # other images to compare with do not make the training images held out
+    named = ("--data", "others", "--held-out", "train", "--json")
+    assert answer(run("model.pt", *QUICK, *named))["held_out_trained_on"] is True
 
 
 def test_the_same_seed_gives_the_same_bytes(run: Run, work: Path) -> None:
@@ -185,7 +208,7 @@ def test_data_that_repeat_themselves_are_said_to(run: Run) -> None:
     write(Path("twice"), np.concatenate([pictures, pictures]))
     code, _, err = run("model.pt", *QUICK, "--data", "twice", "--strict")
     assert code == 0, err
-    assert re.search(r"\d+\.\d% of the held-out pictures are near-copies", err)
+    assert re.search(r"0\.\d+ of the images set aside are near-copies", err)
     assert "near-copies" not in run("model.pt", *QUICK)[2]
 
 
@@ -244,7 +267,7 @@ def test_as_a_process(work: Path) -> None:
         (("--of", "missing.jpg"), "missing.jpg"),
         (("--of", "broken.png"), "--of broken.png: cannot be read"),
         (("--held-out", "1.5"), "--held-out 1.5: expected a share between 0 and 1, or a SOURCE"),
-        (("--held-out", "train"), "--held-out train: these are the training pictures"),
+        (("--held-out", "train"), "--held-out train: these are the training images"),
         (("--classify", "age"), "--classify age: train has no such column of classes; there are label"),
         (("-n", "0"), "-n"),
         (("-k", "0"), "-k"),
@@ -265,8 +288,8 @@ def test_wrong_usage_is_one_line_and_exit_2(
     [
         (("nowhere.pt",), "neither a checkpoint file nor a run"),
         (("lost.pt",), "gone: no such file or folder"),
-        (("lost.pt",), "name the training pictures: --data SOURCE"),
-        (("alone.pt",), "does not say where its training pictures are; name the training pictures"),
+        (("lost.pt",), "name the place where they are now, --data SOURCE"),
+        (("alone.pt",), "does not say where its training images are; name them: --data"),
         (("model.pt", "--held-out", "0.01"), "hold back at least 8"),
         (("model.pt", "--held-out", "gone"), "gone: no such file or folder"),
         (("model.pt", "--limit", "5"), "10 nearest neighbours were asked for, and only 5 pictures"),

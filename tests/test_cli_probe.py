@@ -74,9 +74,9 @@ def test_digits_by_their_own_labels(run: Run, work: Path) -> None:
     for said in ("accuracy", "error", "random filters", "k nearest", "22.48 % (SVHN: another data"):
         assert said in text
     assert "better than pixels + L2-SVM by" in text
-    assert "359 pictures, stratified by class, are kept for the test" in err
+    assert "359 images, stratified by class, are kept for the test" in err
     assert "trained on these test pictures too, without their labels" in err
-    assert "two-way bootstrap" in err
+    assert "two-way analysis of variance" in err
 
 
 def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
@@ -309,7 +309,7 @@ def test_labels_that_no_classifier_can_learn_are_said(run: Run, work: Path) -> N
     fails(run(*labelled, "--label-column", "ban"), 2, "there are: band")
     person = run(*labelled, "--label-column", "person")
     fails(person, 2, "person has 0 classes of 5 or more training pictures")
-    fails(run("colour.pt"), 1, "name labelled pictures with --train SOURCE")
+    fails(run("colour.pt"), 1, "training images are; name them: --train SOURCE")
     fails(run("model.pt", "--train", "nowhere"), 1, "nowhere: no such file")
 
 

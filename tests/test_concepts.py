@@ -272,7 +272,7 @@ def bundle(folder: Path, name: str = "demo-faces") -> Path:
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}.pt"
     save(path, MODEL)
-    c.write_concepts(path, MODEL, known("smiling_woman"))
+    c.write_file(c.concepts_path(path), MODEL, known("smiling_woman"))
     return path
 
 

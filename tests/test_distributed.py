@@ -154,7 +154,7 @@ def one_life(work: Work) -> Any:
             result = work(world)
     except Exception as error:  # noqa: BLE001  # told to the parent, which judges
         result = {"error": str(error), "kind": type(error).__name__}
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while threads_of_gloo():
         if time.monotonic() > deadline:
             return {"error": "threads of gloo may abort the process", "kind": "AssertionError"}
@@ -388,7 +388,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [sys.executable, __file__, str(path)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         check=False,
     )
@@ -534,7 +534,7 @@ def test_a_killed_rank_ends_all_at_once_and_loses_nothing_saved(place: Path, rep
         assert answer["error"].startswith(f"rank {rank} of 3: another process of this run")
         assert "--resume" in answer["error"]
         assert "\n" not in answer["error"]
-    assert report["killed"]["seconds"] < 60
+    assert report["killed"]["seconds"] < 180
     assert load(place / "killed" / "last.pt").progress["step"] == 5
 
 

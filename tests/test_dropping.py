@@ -17,6 +17,8 @@ from torch import nn
 from dcgan_cli.analysis.drawing import Drawing
 from dcgan_cli.analysis.drop_filters.before_after import DRAWS, Bench, Plan, measure_doses
 from dcgan_cli.analysis.drop_filters.dropping import (
+    L1,
+    RIDGE,
     Ranking,
     activations,
     choose_layer,
@@ -25,7 +27,7 @@ from dcgan_cli.analysis.drop_filters.dropping import (
     rank_maps,
     without,
 )
-from dcgan_cli.analysis.drop_filters.elastic_net import elastic_net
+from dcgan_cli.analysis.drop_filters.elastic_net import calibrated, elastic_net
 from dcgan_cli.analysis.drop_filters.finder import Finder
 from dcgan_cli.analysis.drop_filters.forgetting import forget
 from dcgan_cli.analysis.drop_filters.learning_to_find import fit_finder
@@ -108,7 +110,7 @@ def test_without_an_l1_penalty_it_is_ridge_regression() -> None:
     # scikit-learn's loss counts 400 in all, ours 1
     known = LogisticRegression(C=1 / (0.05 * 400), class_weight="balanced", tol=1e-8)
     weights = known.fit(x, truth).coef_[0]
-    np.testing.assert_allclose(found, weights * 1.05, atol=1e-4)
+    np.testing.assert_allclose(found, weights, atol=1e-4)
 
 
 def test_the_l1_penalty_leaves_nothing_at_one_and_little_below() -> None:
@@ -127,6 +129,31 @@ def test_features_that_say_the_same_get_the_same_weight() -> None:
     assert weights[1] == pytest.approx(weights[0], rel=0.2)
 
 
+@pytest.mark.parametrize("true_weight", [0.3, 1.0, 2.0])
+@pytest.mark.parametrize("copies", [1, 3])
+def test_a_true_weight_comes_back(true_weight: float, copies: int) -> None:
+    """One feature of known log-odds per standard deviation, or the same one several times."""
+    stream = np.random.default_rng(0)
+    feature, noise = stream.standard_normal((2, 20_000))
+    truth = stream.random(20_000) < 1 / (1 + np.exp(-true_weight * feature))
+    x = np.stack([feature] * copies + [noise], 1)
+    counts = balanced(truth)
+    weights = calibrated(x, truth, counts, elastic_net(x, truth, counts, L1, RIDGE))
+    assert weights[:copies].sum() == pytest.approx(true_weight, rel=0.06)
+    assert np.ptp(weights[:copies]) < 1e-6
+    assert weights[-1] == 0
+
+
+def test_features_that_tell_everything_get_a_finite_weight() -> None:
+    truth = np.arange(200) % 2 == 0
+    x = np.where(truth, 1.0, -1.0)[:, None]
+    (weight,) = calibrated(x, truth, np.ones(200), np.array([0.01]))
+    # Platt's targets: the log-odds of 101 / 102
+    assert weight == pytest.approx(np.log(101), rel=1e-6)
+    assert not calibrated(x, truth, np.ones(200), np.zeros(1)).any()
+    assert not calibrated(x, truth, np.ones(200), np.array([-1.0])).any()  # never another sign
+
+
 def test_rows_count_as_they_are_counted() -> None:
     x, truth = blobs(count=60)
     again = np.concatenate([x, x[truth]]), np.concatenate([truth, truth[truth]])
@@ -140,7 +167,7 @@ def test_rows_count_as_they_are_counted() -> None:
 def test_no_other_weights_do_better(seed: int, l1: float, ridge: float) -> None:
     x, truth = blobs(seed, 80)
     counts = balanced(truth) / balanced(truth).sum()
-    found = elastic_net(x, truth, counts, l1, ridge) / (1 + ridge)
+    found = elastic_net(x, truth, counts, l1, ridge)
     centred = x - counts @ x
     penalty = l1 * np.abs(((0.5 - truth) * counts) @ centred).max()
 
@@ -251,7 +278,7 @@ def test_layers_are_counted_from_the_projection() -> None:
 @pytest.mark.parametrize("layer", [0, 1])
 def test_activations_are_those_after_the_relu(layer: int) -> None:
     maps = activations(forgetful.drawing(), layer, LATENTS[:40])
-    assert maps.shape == (40, 8, 4, 4) if layer == 0 else (40, 4, 8, 8)
+    assert maps.shape == ((40, 8, 4, 4), (40, 4, 8, 8))[layer]
     assert (maps >= 0).all()
     network = forgetful.generator()
     with torch.no_grad(), captured([network.hidden[0]]) as seen:

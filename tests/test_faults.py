@@ -202,7 +202,7 @@ def test_a_run_that_cannot_even_begin_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(monkeypatch, Faulty(lambda *_: True))
-    with pytest.raises(StorageError, match=r"cannot write .*last\.pt: .*free some space"):
+    with pytest.raises(StorageError, match=r"cannot write .*run\.json: .*free some space"):
         go_on(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
@@ -266,13 +266,20 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert_one_line(raised.value)
 
 
-def test_what_cannot_be_deleted_is_one_line(tmp_path: Path) -> None:
+def test_what_cannot_be_deleted_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
     with RunFolder(tmp_path) as folder:
-        (folder.samples / "a folder of mine").mkdir()
-        with pytest.raises(StorageError) as raised:
-            folder.clear()
+        folder.write("samples/last.png", b"grid")
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "unlink", unlink)
+            with pytest.raises(StorageError) as raised:
+                folder.clear()
     assert_one_line(raised.value)
-    assert "a folder of mine" in str(raised.value)
+    assert "samples/last.png" in str(raised.value)
 
 
 def test_an_error_that_is_none_of_storage_passes_through(tmp_path: Path) -> None:

@@ -27,7 +27,6 @@ from dcgan_cli.analysis.interpolate.transitions import (
     sharpest,
     verdict,
 )
-from dcgan_cli.analysis.intervals import bootstrap, proportion
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.checkpoint.latents import read_latents
 from dcgan_cli.errors import UsageError
@@ -526,47 +525,3 @@ def test_progress_is_told(drawing: Drawing, checkpoint: Checkpoint) -> None:
         progress=lambda done, total: told.append((done, total)),
     )  # fmt: skip
     assert told == [(0, 3), (1, 3), (2, 3)]
-
-
-# Intervals
-
-
-def test_wilson_by_the_book() -> None:
-    # Newcombe 1998, Table I: 81 of 263 and 0 of 20
-    found = proportion(81, 263)
-    assert (found.low, found.high) == pytest.approx((0.2553, 0.3662), abs=1e-4)
-    found = proportion(0, 20)
-    assert (found.value, found.low, found.n) == (0, 0, 20)
-    assert found.high == pytest.approx(0.1611, abs=1e-4)
-    assert proportion(20, 20).high == 1
-    for successes, n in ((1, 0), (-1, 3), (4, 3), (0, 0)):
-        with pytest.raises(ValueError, match="no share"):
-            proportion(successes, n)
-
-
-def test_bootstrap_of_known_values() -> None:
-    values = np.random.default_rng(0).normal(5, 2, 400)
-    found = bootstrap(values)
-    assert found.value == values.mean()
-    assert found.n == 400
-    assert found.low == pytest.approx(values.mean() - 1.96 * values.std() / 20, abs=0.02)
-    assert found.high == pytest.approx(values.mean() + 1.96 * values.std() / 20, abs=0.02)
-    assert bootstrap(values) == found
-    assert bootstrap(values, seed=1) != found
-    narrower = bootstrap(values, level=0.5)
-    assert found.low < (narrower.low or 0) < (narrower.high or 0) < found.high
-    median = bootstrap(values, np.median)
-    assert median.value == np.median(values)
-
-
-def test_bootstrap_resamples_whole_rows() -> None:
-    rows = np.stack([np.arange(50.0), np.arange(50.0)], 1)
-    found = bootstrap(rows, lambda sample: np.corrcoef(sample.T)[0, 1])
-    assert (found.low, found.high) == pytest.approx((1, 1))
-
-
-def test_bootstrap_of_one_value_has_no_interval_and_of_none_is_refused() -> None:
-    one = bootstrap([3.0])
-    assert (one.value, one.low, one.high, one.n) == (3, None, None, 1)
-    with pytest.raises(ValueError, match="no values"):
-        bootstrap([])

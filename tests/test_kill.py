@@ -168,7 +168,7 @@ def drive(kind: str, path: Path) -> dict[str, Any]:
         [sys.executable, __file__, kind, str(path)],
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=600,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         check=False,
     )
@@ -236,14 +236,30 @@ def test_a_folder_is_free_again_after_its_run(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_save_left_behind_is_cleared(tmp_path: Path) -> None:
-    (tmp_path / "samples").mkdir()
-    orphans = [tmp_path / ".last.pt.123.tmp", tmp_path / "samples" / ".epoch-0001.png.123.tmp"]
-    for orphan in orphans:
-        orphan.write_bytes(b"half")
-    (tmp_path / "notes.tmp").write_bytes(b"mine")
+    with RunFolder(tmp_path) as folder:
+        folder.write("last.pt", b"state")
+        folder.write("samples/epoch-0001.png", b"grid")
+    orphans = [
+        tmp_path / ".run.json.5.tmp",
+        tmp_path / ".last.pt.123.tmp",
+        tmp_path / ".last.pt.123-1.tmp",
+        tmp_path / "samples" / ".epoch-0001.png.123.tmp",
+    ]
+    others = [
+        tmp_path / name
+        for name in (
+            ".notes.tmp",
+            "notes.tmp",
+            ".notes.123.tmp",
+            ".last.pt.tmp",
+            "samples/.a.1.tmp",
+        )
+    ]
+    for file in (*orphans, *others):
+        file.write_bytes(b"half")
     with RunFolder(tmp_path):
         assert not any(orphan.exists() for orphan in orphans)
-        assert (tmp_path / "notes.tmp").exists()
+        assert all(other.exists() for other in others)
 
 
 if __name__ == "__main__":

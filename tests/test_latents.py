@@ -13,9 +13,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from scipy import stats
 
+from dcgan_cli.checkpoint import latents as reading
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.checkpoint.latents import read_latents
 from dcgan_cli.errors import CheckpointError, DcganError, UsageError
@@ -24,7 +25,7 @@ from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import Latents, draw, seeded_latents
 from dcgan_cli.render.png import encode_sheet
-from dcgan_cli.report import Provenance, Sheet
+from dcgan_cli.report import RECORD, Provenance, Sheet
 from dcgan_cli.training.losses import LOSSES
 from dcgan_cli.training.step import StepSettings, Updater
 
@@ -355,3 +356,31 @@ def test_more_than_a_megabyte_of_latents_through_a_sheet(tmp_path: Path) -> None
     assert latents.nbytes > 2_500_000
     read = read_latents(str(tmp_path / "s.png"), large).latents
     assert read.tobytes() == latents.tobytes()
+
+
+def test_a_file_that_may_only_be_read_is_read_and_stays_as_it_is(tmp_path: Path) -> None:
+    """As files of others and of read-only media are: nothing is opened for writing."""
+    path = tmp_path / "z.npy"
+    np.save(path, np.arange(8, dtype=np.float32).reshape(2, 4))
+    opened: list[object] = []
+
+    def mapped(name: Path, mode: str = "r+") -> object:
+        opened.append(mode)
+        return np.load(name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(np.lib.format, "open_memmap", mapped)
+        assert reading._from_npy(path).latents.shape == (2, 4)
+    assert opened == ["r"]
+    assert reading._from_npy(path).name == str(path)
+
+
+def test_a_damaged_record_is_refused_by_the_name_of_its_file(
+    tmp_path: Path, checkpoint: Checkpoint
+) -> None:
+    path = tmp_path / "samples.png"
+    info = PngImagePlugin.PngInfo()
+    info.add_text(f"{RECORD}.0", "{")
+    Image.new("L", (4, 4)).save(path, pnginfo=info)
+    with pytest.raises(UsageError, match=r"samples\.png: "):
+        read_latents(str(path), checkpoint)

@@ -15,7 +15,7 @@ from sklearn.neighbors import NearestNeighbors
 from dcgan_cli.analysis import neighbours
 from dcgan_cli.analysis.nearest_neighbors.eyes import Pixels
 from dcgan_cli.analysis.nearest_neighbors.reference import Question, Training, find, hold_out
-from dcgan_cli.analysis.neighbours import Search, nearest
+from dcgan_cli.analysis.neighbours import Neighbours, Search, nearest
 from dcgan_cli.errors import DcganError
 from dcgan_cli.report import Pictures
 
@@ -124,18 +124,22 @@ def test_queries_and_measuring_in_pieces_change_nothing(monkeypatch: pytest.Monk
     stream = np.random.default_rng(3)
     rows = torch.from_numpy(stream.integers(0, 9, (200, 6)).astype(np.float32))
     queries = torch.from_numpy(stream.integers(0, 9, (30, 2, 6)).astype(np.float32))
-    answers: list[bytes] = []
+    answers: list[Neighbours] = []
     for part, gather in ((30, 1 << 18), (7, 7)):
         monkeypatch.setattr(neighbours, "GATHER", gather)
         search = Search(queries.split(part), 5)
         for block in rows.split(64):
             search.add(block)
-        found = search.result()
-        answers.append(found.indices.tobytes() + found.distances.tobytes())
-    assert answers[0] == answers[1]
-    apart = (queries[:, :, None] - rows).double().square().sum(-1).amin(1).sqrt().numpy()
-    order = np.argsort(apart, axis=1, kind="stable")[:, :5]
-    assert answers[0] == order.tobytes() + np.take_along_axis(apart, order, 1).tobytes()
+        answers.append(search.result())
+    found, in_pieces = answers
+    assert np.array_equal(found.indices, in_pieces.indices)
+    assert np.array_equal(found.distances, in_pieces.distances)
+    # whole numbers, so that squares are exact; roots are rounded as each library and CPU has it
+    squared = (queries[:, :, None] - rows).double().square().sum(-1).amin(1).numpy()
+    order = np.argsort(squared, axis=1, kind="stable")[:, :5]
+    assert np.array_equal(found.indices, order)
+    roots = np.take_along_axis(squared, order, 1) ** 0.5
+    np.testing.assert_allclose(found.distances, roots, rtol=1e-14)
 
 
 class Endless:

@@ -24,9 +24,9 @@ from dcgan_cli.analysis.probe_svm.exam import (
     Codes,
     Exam,
 )
-from dcgan_cli.analysis.probe_svm.probe import probe
+from dcgan_cli.analysis.probe_svm.probe import probe, spread
 from dcgan_cli.analysis.probe_svm.published import CIFAR_ROWS, SVHN_ROWS, beside
-from dcgan_cli.analysis.probe_svm.two_way import accuracy, difference, spread
+from dcgan_cli.analysis.statistics import share, two_way, two_way_difference
 from dcgan_cli.data.pixels import to_signed
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.config import ModelConfig
@@ -77,22 +77,24 @@ def quiet(_: str) -> Any:
 # -- figures ----------------------------------------------------------------------------------
 
 
-def test_accuracy_of_one_draw_is_wilsons_and_of_all_true_answers_is_certain() -> None:
-    from dcgan_cli.analysis.intervals import proportion
-
+def test_accuracy_of_one_draw_is_wilsons_and_of_all_true_answers_is_not_certain() -> None:
     right = np.arange(40) % 4 != 0
-    assert accuracy(right[None]) == proportion(30, 40)
-    sure = accuracy(np.ones((3, 40), bool))
-    assert (sure.value, sure.low, sure.high, sure.n) == (1, 1, 1, 40)
+    assert two_way(right[None]) == share(30, 40, "test images")
+    for draws in (1, 3):
+        sure = two_way(np.ones((draws, 40), bool))
+        assert (sure.value, sure.high, sure.n) == (1, 1, 40)
+        assert sure.low == pytest.approx(40 / (40 + 1.96**2), abs=1e-4)
 
 
 def test_a_difference_is_paired() -> None:
     """Two learners of the same accuracy: one misses what the other does, or just other pictures."""
     right = np.random.default_rng(0).random((4, 200)) < 0.8
-    same = difference(right, right)
-    assert (same.value, same.low, same.high) == (0, 0, 0)
-    assert difference(right, right[:2]).value == 0  # over the draws that both had
-    other = difference(right, np.roll(right, 7, 1))
+    same = two_way_difference(right, right)
+    assert same.value == 0
+    assert same.low is not None
+    assert same.high is not None
+    assert -0.05 < same.low < 0 < same.high < 0.05  # the same answers, not the same for certain
+    other = two_way_difference(right, np.roll(right, 7, 1))
     assert other.value == pytest.approx(0, abs=1e-9)
     assert other.low is not None
     assert other.low < -0.02
@@ -110,11 +112,11 @@ def test_intervals_hold_the_truth_where_draws_and_pictures_both_vary() -> None:
     held = 0
     for _ in range(100):
         chance = 0.7 + 0.1 * stream.standard_normal((6, 1)) + 0.1 * stream.standard_normal(50)
-        found = accuracy(stream.random((6, 50)) < chance.clip(0, 1))
+        found = two_way(stream.random((6, 50)) < chance.clip(0, 1))
         assert found.low is not None
         assert found.high is not None
         held += found.low <= 0.7 <= found.high
-    assert held >= 88
+    assert held >= 91
 
 
 # -- published figures ------------------------------------------------------------------------

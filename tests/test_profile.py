@@ -57,7 +57,7 @@ def test_kinds_make_up_the_step_and_name_what_it_does(tmp_path: Path) -> None:
         assert list(tmp_path.rglob("*.pt")) == [], "nothing was written"
     kinds, dearest = report.tables
     shares = {row[0]: int(str(row[2]).rstrip("%")) for row in kinds.rows}
-    assert {"convolution", "convolution, backward", "batch norm", "Adam", "minibatch"} <= set(
+    assert {"convolution", "convolution, backward", "batch norm", "optimizer", "minibatch"} <= set(
         shares
     )
     assert sum(shares.values()) == pytest.approx(100, abs=len(shares))

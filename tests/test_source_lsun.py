@@ -1,16 +1,19 @@
 """LSUN and other LMDB databases: read-only, from many threads, refused at the wrong level."""
 
 import os
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import lmdb
 import making
+import numpy as np
 import pytest
 from reading import names, refusal, words
 
 from dcgan_cli.data.sources import open_source
+from dcgan_cli.errors import SourceError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX file system")
 
@@ -92,10 +95,58 @@ def test_many_threads_open_one_database_at_once(tmp_path: Path) -> None:
         assert len(set(pool.map(read, range(8)))) == 1
 
 
-def test_a_database_that_is_just_being_closed_is_waited_for(tmp_path: Path) -> None:
-    folder = making.write_lmdb(tmp_path / "db", making.lsun_records(3))
-    before = lmdb.open(str(folder), readonly=True, lock=False)
-    closing = threading.Timer(0.1, before.close)
-    closing.start()
-    assert len(open_source(str(folder))) == 3
-    closing.join()
+@pytest.mark.parametrize("sizes", [(10, 200), (0, 1), (1500, 2500), (3000, 9000)])
+def test_every_record_is_what_the_library_reads(sizes: tuple[int, int], tmp_path: Path) -> None:
+    """Small values in leaves, large ones on overflow pages, keys of all lengths, several levels."""
+    stream = np.random.default_rng(sizes)
+    records = {
+        stream.bytes(int(stream.integers(1, 200))): stream.bytes(int(stream.integers(*sizes)))
+        for _ in range(700)
+    }
+    folder = making.write_lmdb(tmp_path / "db", records)
+    with lmdb.open(str(folder), map_size=1 << 26) as environment:
+        for number, key in enumerate(sorted(records)):  # a second commit: free pages, another root
+            if number % 3 == 0:
+                with environment.begin(write=True) as to:
+                    to.delete(key)
+        with environment.begin() as transaction:
+            expected = list(transaction.cursor())
+    source = open_source(str(folder))
+    assert [source.read(i) for i in range(len(source))] == [value for _, value in expected]
+    again = pickle.loads(pickle.dumps(source))
+    assert again.read(17) == expected[17][1]
+
+
+def test_a_database_of_several_values_a_key_is_refused(tmp_path: Path) -> None:
+    file = making.write_lmdb(tmp_path / "db", {b"k": b"1"}) / "data.mdb"
+    data = bytearray(file.read_bytes())
+    for meta in (0, 4096):
+        data[meta + 92] |= 4  # MDB_DUPSORT, in the flags of the main database
+    file.write_bytes(data)
+    assert "several values for one key" in refusal(tmp_path / "db")
+
+
+def test_a_damaged_page_is_one_line_and_the_process_lives(tmp_path: Path) -> None:
+    """Among these are pages on which the library ends the process."""
+    records = {b"%04d" % n: b"%04d" % n * (20 if n % 9 else 2000) for n in range(300)}
+    folder = making.write_lmdb(tmp_path / "db", records)
+    whole = (folder / "data.mdb").read_bytes()
+    stream = np.random.default_rng(0)
+    refused = 0
+    for _ in range(300):
+        broken = bytearray(whole)
+        page = int(stream.integers(0, len(whole) // 4096)) * 4096
+        for place in page + stream.integers(0, 64, 3):
+            broken[place] = stream.integers(256)
+        (folder / "data.mdb").write_bytes(broken)
+        try:
+            source = open_source(str(folder))
+        except SourceError as error:
+            refused += "\n" not in str(error)
+            continue
+        for index in range(len(source)):
+            try:
+                source.read(index)
+            except (OSError, ValueError):
+                refused += 1
+    assert refused > 50

@@ -222,6 +222,7 @@ def test_together_trains_g_on_the_pictures_d_saw_last(d_steps: int) -> None:
     assert len(spy.latents) == d_steps
     assert all(torch.equal(seen, z(5, j)) for j, seen in enumerate(spy.latents))
     reals, fakes = spy.judged[0:-1:2], spy.judged[1:-1:2]
+    assert len(reals) == len(fakes) == d_steps
     assert all(torch.equal(seen, pictures(5)(j)) for j, seen in enumerate(reals))
     assert torch.equal(spy.judged[-1], fakes[-1])
 
@@ -236,6 +237,7 @@ def test_alternate_gives_g_latents_of_its_own_and_passes_over_its_minibatch(d_st
     assert len(spy.latents) == d_steps + 1
     assert all(torch.equal(seen, z(5, j)) for j, seen in enumerate(spy.latents))
     reals = spy.judged[1::2]
+    assert len(reals) == d_steps
     assert all(torch.equal(seen, pictures(5)(j)) for j, seen in enumerate(reals, 1))
     assert not any(torch.equal(spy.judged[0], seen) for seen in spy.judged[1:])
 

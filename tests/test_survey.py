@@ -22,7 +22,7 @@ from dcgan_cli.errors import SourceError
 class Records:
     """A source of records in memory; an exception among them is raised by reading it."""
 
-    kind, location, labels = "records", "here", None
+    kind, location, labels, notes = "records", "here", None, ()
 
     def __init__(self, *records: bytes | Pixels | Exception) -> None:
         self.records = records
@@ -62,7 +62,9 @@ def test_survey_tells_grey_from_colour_and_finds_the_short_side() -> None:
     assert found.examples == ("3.png (empty file)",)
     speck = np.full((30, 30, 3), 100, np.uint8)
     speck[15, 15] = (100, 101, 100)
-    assert survey(Records(*greys, encode(speck))).channels == 3
+    for place in range(len(greys) + 1):
+        mixed = [*greys[:place], encode(speck), *greys[place:]]
+        assert survey(Records(*mixed)).channels == 3, "one in color is enough, wherever it is"
 
 
 def test_survey_looks_at_evenly_spaced_records() -> None:

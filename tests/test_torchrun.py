@@ -44,7 +44,7 @@ def torchrun(folder: Path, *options: str) -> Generator[subprocess.Popen[str]]:
                     os.kill(pid, signal.SIGKILL)
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 150) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 450) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline
@@ -78,8 +78,8 @@ def test_a_killed_rank_ends_the_job_with_a_state_to_go_on_from(tmp_path: Path) -
         wait_for(lambda: reached(tmp_path) > 0)
         os.kill(ranks_of(process)[1], signal.SIGKILL)
         at = time.monotonic()
-        assert process.wait(100) == 1
-        assert time.monotonic() - at < 90
+        assert process.wait(300) == 1
+        assert time.monotonic() - at < 270
     text = (tmp_path / "said").read_text()
     assert text.count("dcgan: rank 0 of 2: another process of this run was killed") == 1
     assert reached(tmp_path) > 0
@@ -92,7 +92,7 @@ def test_a_signal_to_one_rank_stops_all(tmp_path: Path) -> None:
         wait_for(lambda: reached(tmp_path) > 0)
         before = reached(tmp_path)
         os.kill(ranks_of(process)[1], signal.SIGTERM)
-        assert process.wait(100) == 1
+        assert process.wait(300) == 1
     text = (tmp_path / "said").read_text()
     assert text.count("stopped at step") == 1
     assert text.count("exitcode  : 143") == 2
@@ -105,7 +105,7 @@ def test_ctrl_c_for_torchrun_saves_once_and_rank_0_alone_speaks(tmp_path: Path) 
     with torchrun(tmp_path) as process:
         wait_for(lambda: reached(tmp_path) > 0)
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=100)
+        out, _ = process.communicate(timeout=300)
     text = (tmp_path / "said").read_text()
     assert out == "checkpoints/run/last.pt\n"
     for words in (
@@ -130,5 +130,5 @@ def test_what_torchrun_starts_again_goes_on(tmp_path: Path) -> None:
         before = reached(tmp_path)
         wait_for(lambda: reached(tmp_path) > before)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=100)
+        process.communicate(timeout=300)
     assert (tmp_path / "said").read_text().count("resuming at step") == 3

@@ -15,15 +15,18 @@ import tiny
 import torch
 
 from dcgan_cli.checkpoint.format import Checkpoint, load
-from dcgan_cli.data.pixels import to_signed
+from dcgan_cli.data.pixels import to_pictures, to_signed
 from dcgan_cli.errors import CheckpointError, SourceError
+from dcgan_cli.model.latents import seeded_latents
+from dcgan_cli.model.statistics import BatchNormMode, fix_statistics
+from dcgan_cli.report import Pictures
 from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.training import events
 from dcgan_cli.training.events import EpochDone, Event, Finished, Length, Progress
 from dcgan_cli.training.losses import LOSSES
 from dcgan_cli.training.run import RunFolder
 from dcgan_cli.training.step import Updater
-from dcgan_cli.training.trainer import Trainer
+from dcgan_cli.training.trainer import SAMPLES, Trainer
 
 
 def final(trainer: Trainer) -> Checkpoint:
@@ -395,6 +398,25 @@ def test_epochs_are_kept_as_asked_and_the_papers_always(
     assert [load(tmp_path / f"epoch-{n:04d}.pt").progress["step"] for n in kept] == kept
 
 
+def test_samples_are_drawn_with_reestimated_statistics(tmp_path: Path) -> None:
+    """As `dcgan sample` draws: the moving averages of a few steps are still those of no image."""
+
+    def drawn(checkpoint: Checkpoint, mode: BatchNormMode) -> Pictures:
+        network = checkpoint.build_generator()
+        fix_statistics(network, mode)
+        z = seeded_latents(tiny.settings().seed, SAMPLES, tiny.MODEL.z_dim, tiny.MODEL.z_dist)
+        with torch.no_grad():
+            return to_pictures(network(torch.from_numpy(z)))
+
+    with tiny.trainer(tmp_path, ema=0.5) as trainer:
+        end = tiny.train(trainer, 5)[-1]
+        state = final(trainer)
+        assert isinstance(end, Finished)
+        assert np.array_equal(end.pictures, drawn(state, "reestimated"))
+        assert not np.array_equal(end.pictures, drawn(state, "running"))
+        assert np.array_equal(trainer.draw(), end.pictures), "drawing changes nothing"
+
+
 def test_last_is_saved_as_often_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "REPORT_SECONDS", 0.0)
     pictures = tiny.Noise(400)
@@ -424,15 +446,17 @@ def test_seconds_add_up_over_invocations(tmp_path: Path) -> None:
 
 def test_a_run_folder_is_cleared_of_everything_a_run_has_written(tmp_path: Path) -> None:
     straight(tmp_path, 5)
-    for name in ("samples/epoch-0001.png", "tensorboard/events.1", "curves.png", "samples.gif"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "notes.txt").write_text("mine")
+    mine = ["notes.txt", "samples/mine.png", "tensorboard/notes.txt"]
     with RunFolder(tmp_path) as folder:
+        for name in ("samples/epoch-0001.png", "curves.png", "samples.gif"):
+            folder.write(name, b"drawn")
+        (folder.board() / "events.out.tfevents.1.here.2.0.dcgan").touch()
         folder.write_config({})
+        for name in mine:
+            (tmp_path / name).write_text("mine")
         folder.clear()
     left = sorted(str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file())
-    assert left == [".lock", "config.json", "notes.txt"]
+    assert left == [".lock", *mine[:1], "run.json", *mine[1:]]
 
 
 @pytest.mark.parametrize("make", [lambda p: RunFolder(p / "deep" / "run"), RunFolder])
@@ -441,5 +465,6 @@ def test_a_run_folder_is_made_where_asked(
 ) -> None:
     with make(tmp_path) as folder:
         assert folder.path.is_dir()
-        assert folder.samples.is_dir()
+        folder.write("samples/last.png", b"grid")
+        assert (folder.samples / "last.png").read_bytes() == b"grid"
         assert folder.read_metrics() == []

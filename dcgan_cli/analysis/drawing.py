@@ -2,6 +2,7 @@
 
 import math
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,11 +11,11 @@ import torch
 
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.data.pixels import to_pictures
-from dcgan_cli.errors import UsageError
+from dcgan_cli.errors import CheckpointError, UsageError
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import Latents, seeded_latents
-from dcgan_cli.model.statistics import MODES, BatchNormMode, fix_statistics
-from dcgan_cli.report import Pictures, Provenance, Report, Sheet
+from dcgan_cli.model.statistics import MODES, BatchNormMode, fix_statistics, way_of
+from dcgan_cli.report import Drawn, Pictures, Provenance, Report, Sheet
 
 CHUNK = 32
 """Pictures are always drawn this many at a time, the last chunk filled up: convolutions may round
@@ -29,6 +30,9 @@ class Drawing:
     generator: Generator
     bn: BatchNormMode
     average: bool
+    """Whether its weights are the average of training: never where the checkpoint keeps none."""
+    has_average: bool = False
+    """Whether the checkpoint keeps one, so that there was a choice."""
 
     @classmethod
     def of(
@@ -42,11 +46,39 @@ class Drawing:
             raise UsageError(f"--bn {bn}: expected one of {', '.join(MODES)}")
         generator = checkpoint.build_generator(average).to(device)
         fix_statistics(generator, bn)
-        return cls(checkpoint.hash, generator, bn, average)
+        has_average = checkpoint.average is not None
+        return cls(checkpoint.hash, generator, bn, average and has_average, has_average)
+
+    @property
+    def way(self) -> Drawn:
+        """How it draws."""
+        return way_of(self.bn, self.average)
+
+    def options_for(self, drawn: Drawn | None) -> str | None:
+        """What to type to draw as `drawn` says; None where this draws so, or nothing is said."""
+        if drawn is None or drawn == self.way:
+            return None
+        weights = "leave out --no-ema" if drawn.ema else "give --no-ema"
+        wanted = [f"give --bn {drawn.bn}"] if drawn.bn != self.bn else []
+        wanted += [weights] if drawn.ema != self.average else []
+        return " and ".join(wanted) or "draw with the version of dcgan that drew them"
+
+    def provenance(self, command: Sequence[str], seed: int | None, latents: Latents) -> Provenance:
+        """What a grid keeps of tiles of `latents` [N, z_dim], drawn here by `dcgan` `command`.
+
+        Rows of NaN are tiles that were not drawn from a z.
+        """
+        options = ["--bn", self.bn]
+        options += ["--no-ema"] if self.has_average and not self.average else []
+        text = shlex.join([*command, *options])
+        return Provenance(self.checkpoint, text, seed, latents, self.way)
 
     @torch.no_grad()
     def signed(self, latents: Latents) -> torch.Tensor:
-        """Pictures of `latents` [N, z_dim] as float32 [N, C, S, S] in [−1, 1] on the CPU."""
+        """Images of `latents` [N, z_dim] as float32 [N, C, S, S] in [−1, 1] on the CPU.
+
+        Raises CheckpointError where the network's weights lead to values that are not finite.
+        """
         device = next(self.generator.parameters()).device
         parts: list[torch.Tensor] = []
         for start in range(0, len(latents), CHUNK):
@@ -54,7 +86,13 @@ class Drawing:
             full = np.zeros((CHUNK, latents.shape[1]), np.float32)
             full[: len(rows)] = rows
             parts.append(self.generator(torch.from_numpy(full).to(device))[: len(rows)].cpu())
-        return torch.cat(parts)
+        images = torch.cat(parts)
+        if not bool(images.isfinite().all()):
+            raise CheckpointError(
+                f"model {self.checkpoint}: the generator draws values that are NaN or infinite, so "
+                "its weights are damaged or its training failed; use an earlier checkpoint"
+            )
+        return images
 
     def pictures(self, latents: Latents) -> Pictures:
         """Pictures of `latents` [N, z_dim] as uint8 [N, S, S, C]."""
@@ -73,12 +111,11 @@ def draw_latents(
 ) -> Report:
     """One sheet of the pictures of `latents` [N, z_dim]; `seed` where they come from one."""
     config = drawing.generator.config
-    command = shlex.join(["sample", "--bn", drawing.bn, *([] if drawing.average else ["--no-ema"])])
     sheet = Sheet(
         "samples",
         drawing.pictures(latents),
         columns or math.ceil(math.sqrt(len(latents))),
-        provenance=Provenance(drawing.checkpoint, command, seed, latents),
+        provenance=drawing.provenance(["sample"], seed, latents),
     )
     facts: dict[str, Any] = {
         "checkpoint": drawing.checkpoint,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dcgan_cli.data.batches import Gathers
 from dcgan_cli.data.pixels import to_signed
-from dcgan_cli.errors import UsageError
+from dcgan_cli.errors import CheckpointError, UsageError
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.statistics import reestimate
@@ -52,7 +52,13 @@ def features(
             discriminator(chunk.to(device))
             pooled = [F.adaptive_max_pool2d(m.float(), min(grid, m.shape[-1])) for m in maps]
             rows.append(torch.cat([p.flatten(1) for p in pooled], 1).cpu())
-    return torch.cat(rows)
+    found = torch.cat(rows)
+    if not bool(found.isfinite().all()):
+        raise CheckpointError(
+            "the discriminator gives features that are NaN or infinite, so its weights are damaged "
+            "or its training failed; use an earlier checkpoint"
+        )
+    return found
 
 
 def picture_features(

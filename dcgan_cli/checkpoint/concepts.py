@@ -7,12 +7,15 @@
 
 A point means something to one set of weights alone, so what ties the file to a model is the hash in
 it, not its name: any `*.concepts.json` of the folder that has a checkpoint's hash is that
-checkpoint's. When `last.pt` has been trained further, its old concepts stay usable with the
+checkpoint's. Files that came with the toolkit and folders that cannot be written stay as they are: what a
+user adds to such a model stands in the user's own folder, `<data>/concepts/HASH.concepts.json`, goes
+before what is beside the model, and names in "hidden" what was removed. When `last.pt` has been trained further, its old concepts stay usable with the
 `epoch-*.pt` of the same weights, and are set aside, not lost, when new ones are made.
 """
 
 import difflib
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,10 +24,16 @@ from typing import Any
 
 import numpy as np
 
-from dcgan_cli.checkpoint.find import BUNDLED, bundled, find_checkpoint, known_checkpoints
-from dcgan_cli.checkpoint.format import Checkpoint
+from dcgan_cli.checkpoint.find import (
+    BUNDLED,
+    bundled,
+    find_checkpoint,
+    is_bundled,
+    known_checkpoints,
+)
+from dcgan_cli.checkpoint.format import Checkpoint, load
 from dcgan_cli.errors import CheckpointError, DcganError, UsageError
-from dcgan_cli.files import write_text
+from dcgan_cli.files import data_folder, make_folder, write_text
 from dcgan_cli.model.latents import Latents
 
 FORMAT, VERSION = "dcgan concepts", 1
@@ -92,14 +101,26 @@ def find_knowing(argument: str | None, names: Iterable[str]) -> Path:
     wanted = {name for argument in names if is_name(name := argument.partition("#")[0])}
     if argument is None and wanted:
         for path in known_checkpoints():
-            if wanted.issubset(_names(concepts_path(path))):
+            if wanted.issubset(_names_of(path)):
                 return path
     return find_checkpoint(argument)
 
 
 def concepts_path(checkpoint: Path) -> Path:
-    """Where the concepts of the checkpoint at `checkpoint` are written."""
+    """Where the concepts that belong to the checkpoint at `checkpoint` stand beside it."""
     return checkpoint.with_name(checkpoint.stem + SUFFIX)
+
+
+def written_path(path: Path, checkpoint: Checkpoint) -> Path:
+    """Where concepts are written: beside the checkpoint, or in the user's folder if that is read-only."""
+    users = _users_path(checkpoint.hash)
+    writable = os.access(path.parent, os.W_OK) and not is_bundled(path)
+    return concepts_path(path) if writable and not users.is_file() else users
+
+
+def _users_path(checkpoint: str) -> Path:
+    """The user's own concepts of the model with this hash."""
+    return data_folder() / "concepts" / f"{checkpoint}{SUFFIX}"
 
 
 def read_concepts(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
@@ -119,6 +140,17 @@ def read_concepts(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
 
 def own_concepts(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
     """As `read_concepts`, for adding to them: empty where the file belongs to other weights."""
+    users = _users_path(checkpoint.hash)
+    beside = _beside(path, checkpoint)
+    if not users.is_file():
+        return beside
+    hidden = _hidden(_read_json(users))
+    shown = {name: concept for name, concept in beside.items() if name not in hidden}
+    return {**shown, **read_file(users, checkpoint)}
+
+
+def _beside(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
+    """The concepts in a file beside the checkpoint; empty where there is none of these weights."""
     own = concepts_path(path)
     if own.is_file() and _hash_of(own) == checkpoint.hash:
         return read_file(own, checkpoint)
@@ -162,13 +194,19 @@ def read_file(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
 
 
 def write_concepts(path: Path, checkpoint: Checkpoint, concepts: Concepts) -> Path | None:
-    """Write the concepts of `checkpoint`, which is at `path`, beside it: whole or not at all.
+    """Write the concepts of `checkpoint`, which is at `path`, to `written_path`: whole or not at all.
 
     Returns where the concepts of the checkpoint's earlier weights were set aside; None where there
     were none. Raises StorageError.
     """
-    own = concepts_path(path)
+    own = written_path(path, checkpoint)
     aside = None
+    if own != concepts_path(path):
+        make_folder(own.parent)
+        beside = _beside(path, checkpoint)
+        new = {name: one for name, one in concepts.items() if not _is_equal(one, beside.get(name))}
+        write_text(own, to_text(checkpoint, new, beside.keys() - concepts.keys()))
+        return None
     if own.is_file() and (found := _hash_of(own)) != checkpoint.hash:
         aside = own.with_name(f"{path.stem}.{found}{SUFFIX}")
         write_text(aside, own.read_text("utf-8"))
@@ -181,8 +219,12 @@ def write_file(path: Path, checkpoint: Checkpoint, concepts: Concepts) -> None:
     write_text(path, to_text(checkpoint, concepts))
 
 
-def to_text(checkpoint: Checkpoint, concepts: Concepts) -> str:
-    """The file of `concepts` as text; every float32 comes back as the same bits."""
+def to_text(checkpoint: Checkpoint, concepts: Concepts, hidden: Iterable[str] = ()) -> str:
+    """The file of `concepts` as text; every float32 comes back as the same bits.
+
+    `hidden` are names beside the checkpoint that a user has removed.
+    """
+    gone = {"hidden": sorted(hidden)} if hidden else {}
     entries = ",\n".join(_entry(concept) for _, concept in sorted(concepts.items()))
     head = json.dumps(
         {
@@ -190,6 +232,7 @@ def to_text(checkpoint: Checkpoint, concepts: Concepts) -> str:
             "version": VERSION,
             "checkpoint": checkpoint.hash,
             "z_dim": checkpoint.model.z_dim,
+            **gone,
         }
     )
     return f'{head[:-1]},\n "concepts": {{\n{entries}\n}}}}\n'
@@ -200,7 +243,7 @@ def unknown(concepts: Iterable[str], name: str, path: Path) -> str:
     known = sorted(concepts)
     for model in BUNDLED:
         at = bundled(model)
-        if at is not None and at.resolve() != path.resolve() and name in _names(concepts_path(at)):
+        if at is not None and at.resolve() != path.resolve() and name in _names_of(at):
             return (
                 f"{path} has no such concept, but the bundled {model} has; give the checkpoint "
                 f"{model} on the command line, or make it: dcgan concepts learn {path} --data SOURCE"
@@ -268,6 +311,33 @@ def _may_belong(path: Path, wanted: str) -> bool:
         return _hash_of(path) == wanted
     except CheckpointError:
         return False
+
+
+def _hidden(content: Mapping[str, Any]) -> set[str]:
+    """The names that a user's file says were removed."""
+    hidden = content.get("hidden", [])
+    return {str(name) for name in hidden} if isinstance(hidden, list) else set()
+
+
+def _is_equal(concept: Concept, other: Concept | None) -> bool:
+    return other is not None and _entry(concept) == _entry(other)
+
+
+def _names_of(path: Path) -> set[str]:
+    """The names beside the checkpoint at `path`, with what a user has added to them or removed.
+
+    Its weights are read only where nothing else says whose concepts they are.
+    """
+    beside = concepts_path(path)
+    names = set(_names(beside))
+    try:
+        known = beside.is_file() or not (data_folder() / "concepts").is_dir()
+        users = _users_path(_hash_of(beside) if known else load(path).hash)
+        if users.is_file():
+            return (names - _hidden(_read_json(users))) | set(_names(users))
+    except CheckpointError:
+        return names
+    return names
 
 
 def _names(path: Path) -> list[str]:

@@ -67,8 +67,25 @@ def bundled(name: str) -> Path | None:
     """The bundled model called `name`: in the installed package, or in a clone's checkpoints/."""
     if name not in BUNDLED:
         return None
-    package = Path(str(files("dcgan_cli")))
-    for folder in (package / "bundled", package.parent / "checkpoints"):
+    for folder in _bundled_folders():
         if (path := folder / f"{name}.pt").is_file():
             return path
     return None
+
+
+def is_bundled(path: Path) -> bool:
+    """Whether `path` came with the toolkit: a bundled model, its concepts, or any installed file."""
+    real = path.resolve()
+    if real.is_relative_to(_package().resolve()):
+        return True
+    folders = [folder.resolve() for folder in _bundled_folders()]
+    return real.parent in folders and real.name.partition(".")[0] in BUNDLED
+
+
+def _bundled_folders() -> tuple[Path, Path]:
+    package = _package()
+    return package / "bundled", package.parent / "checkpoints"
+
+
+def _package() -> Path:
+    return Path(str(files("dcgan_cli")))

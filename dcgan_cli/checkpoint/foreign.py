@@ -17,7 +17,7 @@ half of its training. For other pictures they have to be re-estimated, as the au
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
+from dcgan_cli.checkpoint.npy import open_npy
 from dcgan_cli.checkpoint.untrusted import reason
 from dcgan_cli.errors import CheckpointError, UsageError
 from dcgan_cli.model.config import ModelConfig
@@ -136,16 +137,17 @@ def _arrays(folder: Path, index: str, count: int) -> Arrays:
 
 
 def _array(path: Path) -> NDArray[np.float32]:
-    """A copy of what the file holds; mapped first, so that no header can ask for more memory."""
+    """What the file holds."""
     try:
-        mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        if mapped.dtype.name not in ("float32", "float64") or not np.isfinite(mapped).all():
-            raise CheckpointError(
-                f"{path}: {mapped.dtype} numbers, or some not finite; expected finite float32"
-            )
-        return mapped.astype(np.float32)
-    except (OSError, ValueError, EOFError) as error:
+        file = open_npy(path)
+        values = file.read() if file.dtype.name in ("float32", "float64") else None
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: not an array of numbers: {reason(error)}") from error
+    if values is None or not np.isfinite(values).all():
+        raise CheckpointError(
+            f"{path}: {file.dtype} numbers, or some not finite; expected finite float32"
+        )
+    return values.astype(np.float32)
 
 
 def _config(folder: Path, g_arrays: Arrays, d_arrays: Arrays, levels: int) -> ModelConfig:

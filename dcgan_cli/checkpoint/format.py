@@ -7,7 +7,7 @@ that reading one never runs code. Its keys:
     version        1; newer versions are refused, older ones are brought up to date by `load`
     about          JSON text: model (ModelConfig), recipe, training, data, progress
     generator, discriminator, average    weights by name (average: the EMA generator, or absent)
-    optimisers     {"generator": …, "discriminator": …}: Adam's states, or absent
+    optimisers     {"generator": …, "discriminator": …}: the optimizers' states, or absent
     digest         SHA-256 over all of the above; a file that does not match it is damaged
 """
 
@@ -22,7 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from dcgan_cli.checkpoint import foreign
+from dcgan_cli.checkpoint.contents import check_parts, check_resumable, check_weights_finite
 from dcgan_cli.checkpoint.untrusted import read_pt, reason
+from dcgan_cli.data.reference import Reference
 from dcgan_cli.errors import CheckpointError, UsageError
 from dcgan_cli.files import atomic_write
 from dcgan_cli.model.config import ModelConfig
@@ -43,9 +45,9 @@ class Checkpoint:
         model: rebuilds the networks.
         generator, discriminator: weights by name.
         average: weights of the EMA generator, where one was kept.
-        optimisers: Adam's states by network; empty in files that cannot be trained on.
-        recipe, training, data, progress: plain values that `dcgan train` wrote; `data` names the
-            source, so that analyses find the pictures again. `training` says `statistics: none`
+        optimisers: the optimizers' states by network; empty in files that cannot be trained on.
+        recipe, training, data, progress: plain values that `dcgan train` wrote; `data` is the
+            Reference to the training images. `training` says `statistics: none`
             where the weights came without batch-norm statistics.
     """
 
@@ -64,6 +66,11 @@ class Checkpoint:
         """Twelve hex digits that name this model: they change when any weight of it changes."""
         networks = [self.model.to_dict(), self.generator, self.discriminator, self.average]
         return _digest(networks)[:12]
+
+    @property
+    def aspect(self) -> float:
+        """Width / height in which its images are shown: not 1 where they were stretched to squares."""
+        return self.reference.shown.framing.aspect
 
     def build_generator(self, average: bool = True) -> Generator:
         """The generator on the CPU; the averaged one where there is one and `average` asks for it.
@@ -84,6 +91,17 @@ class Checkpoint:
             generator = _filled(Generator, self.model, self.generator, "the generator's weights")
             foreign.gather_statistics(generator, network)
         return network
+
+    @property
+    def reference(self) -> Reference:
+        """The images that it was trained on. Raises DcganError where `data` cannot be."""
+        return Reference.read(self.data, self.model.size, self.model.channels)
+
+    @property
+    def parts(self) -> dict[str, Mapping[str, Any]]:
+        """All that is plain values, by name."""
+        parts = (self.recipe, self.training, self.data, self.progress)
+        return dict(zip(("recipe", "training", "data", "progress"), parts, strict=True))
 
     @property
     def _lacks_statistics(self) -> bool:
@@ -168,12 +186,30 @@ def _interpret(path: Path, content: dict[str, Any]) -> Checkpoint:
         optimisers=content.get("optimisers", {}),
         **{part: dict(about[part]) for part in ("recipe", "training", "data", "progress")},
     )
+    check_parts(str(path), checkpoint.parts)
     generator = _shapes(Generator, model)
     _check_weights(generator, checkpoint.generator, f"{path}: the generator's weights")
     if checkpoint.average is not None:
         _check_weights(generator, checkpoint.average, f"{path}: the average's weights")
     discriminator = _shapes(Discriminator, model)
     _check_weights(discriminator, checkpoint.discriminator, f"{path}: the discriminator's weights")
+    check_weights_finite(f"{path}: the generator's weights", checkpoint.generator)
+    check_weights_finite(f"{path}: the average's weights", checkpoint.average or {})
+    check_weights_finite(f"{path}: the discriminator's weights", checkpoint.discriminator)
+    return checkpoint
+
+
+def load_resumable(path: Path) -> Checkpoint:
+    """As `load`, for a run that goes on: also the state of training must be whole and possible.
+
+    Raises CheckpointError.
+    """
+    checkpoint = load(path)
+    networks = {
+        "generator": _shapes(Generator, checkpoint.model),
+        "discriminator": _shapes(Discriminator, checkpoint.model),
+    }
+    check_resumable(str(path), checkpoint.parts, checkpoint.optimisers, networks)
     return checkpoint
 
 

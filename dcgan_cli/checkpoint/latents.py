@@ -6,7 +6,7 @@ named in a later command; a concept is a name that somebody gave to such points.
 
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,13 @@ from PIL import PngImagePlugin
 
 from dcgan_cli.checkpoint.concepts import Concept, is_name, read_concepts, unknown
 from dcgan_cli.checkpoint.format import Checkpoint
+from dcgan_cli.checkpoint.npy import open_npy
 from dcgan_cli.errors import CheckpointError, DcganError, UsageError
 from dcgan_cli.model.latents import Latents
-from dcgan_cli.report import RECORD, Provenance
+from dcgan_cli.report import RECORD, Drawn, Provenance
+
+MOST_POINTS = 100_000
+"""Points that one argument may name; each becomes an image."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class NamedLatents:
     """The hash of the model they belong to; None where the file does not say."""
     concept: Concept | None = None
     """The concept that was named; None where a file was."""
+    drawn: Drawn | None = None
+    """How the tiles that were named were drawn; None where the file does not say."""
 
     @property
     def mean(self) -> Latents:
@@ -51,8 +57,8 @@ def read_latents(argument: str, checkpoint: Checkpoint, path: Path | None = None
         CheckpointError: they are points of another model's Z, or of another dimension.
     """
     text, _, picks = argument.partition("#")
-    named = _named(text, checkpoint, path)
-    rows = named.latents[_indices(argument, picks, len(named.latents))]
+    named = _named(argument, text, picks, checkpoint, path)
+    rows = named.latents
     if rows.shape[1] != checkpoint.model.z_dim:
         raise CheckpointError(
             f"{argument}: points of {rows.shape[1]} numbers, this model's z has "
@@ -68,7 +74,7 @@ def read_latents(argument: str, checkpoint: Checkpoint, path: Path | None = None
             f"{argument}: not all of these are points of Z (a tile may show a picture that was not "
             "drawn from one); name those that are: #3,17"
         )
-    return NamedLatents(argument, rows, named.checkpoint, named.concept)
+    return replace(named, name=argument, latents=rows)
 
 
 def to_npy(points: Latents) -> bytes:
@@ -78,34 +84,43 @@ def to_npy(points: Latents) -> bytes:
     return buffer.getvalue()
 
 
-def _named(text: str, checkpoint: Checkpoint, path: Path | None) -> NamedLatents:
-    """All points of the concept or file called `text`."""
+def _named(
+    argument: str, text: str, picks: str, checkpoint: Checkpoint, path: Path | None
+) -> NamedLatents:
+    """The points `picks` of the concept or file called `text`."""
     file = Path(text)
     missing = "no such file; expected a sheet (samples.png#3,17), z.npy#0,4 or a concept's name"
     if path is not None and is_name(text):
         concepts = read_concepts(path, checkpoint)
         if (concept := concepts.get(text)) is not None:
-            return NamedLatents(text, concept.exemplars, checkpoint.hash, concept)
+            points = concept.exemplars[_indices(argument, picks, len(concept.exemplars))]
+            return NamedLatents(text, points, checkpoint.hash, concept)
         missing = unknown(concepts, text, path)
     if not file.is_file():
         raise UsageError(f"{text}: {missing}")
-    return _from_npy(file) if file.suffix == ".npy" else _from_sheet(file)
+    if file.suffix == ".npy":
+        return _from_npy(file, argument, picks, checkpoint.model.z_dim)
+    named = _from_sheet(file)
+    return replace(named, latents=named.latents[_indices(argument, picks, len(named.latents))])
 
 
-def _from_npy(path: Path) -> NamedLatents:
+def _from_npy(path: Path, argument: str, picks: str, z_dim: int) -> NamedLatents:
+    """The rows `picks` of a file, and no others: it may hold more than there is memory for."""
     try:
-        # mapped: a header that promises more than the file holds is refused, not allocated
-        values = np.lib.format.open_memmap(path, mode="r")
+        file = open_npy(path)
+        if len(file.shape) == 1:
+            file = replace(file, shape=(1, *file.shape))
+        if len(file.shape) != 2:
+            raise UsageError(
+                f"{path}: {file.dtype} {list(file.shape)}; expected numbers [N, z_dim]"
+            )
+        if file.shape[1] != z_dim:  # said where all kinds of points are checked; none is needed
+            return NamedLatents(str(path), np.empty((0, file.shape[1]), np.float32), None)
+        values = file.rows(_indices(argument, picks, file.shape[0]))
     except (ValueError, OSError) as error:
         raise UsageError(f"{path}: not an array of numbers (.npy): {error}") from error
-    if values.ndim == 1:
-        values = values[None]
-    if values.ndim != 2 or values.dtype.kind not in "fiu":
-        raise UsageError(
-            f"{path}: {values.dtype} {list(values.shape)}; expected numbers [N, z_dim]"
-        )
-    with np.errstate(over="ignore"):  # becomes infinite, which is refused
-        return NamedLatents(str(path), np.array(values, np.float32), None)
+    with np.errstate(over="ignore", invalid="ignore"):  # becomes infinite, which is refused
+        return NamedLatents(str(path), values.astype(np.float32), None)
 
 
 def _from_sheet(path: Path) -> NamedLatents:
@@ -126,13 +141,20 @@ def _from_sheet(path: Path) -> NamedLatents:
         provenance = Provenance.from_json("".join(pieces))
     except DcganError as error:
         raise UsageError(f"{path}: {error}") from error
-    return NamedLatents(str(path), provenance.latents, provenance.checkpoint)
+    return NamedLatents(
+        str(path), provenance.latents, provenance.checkpoint, drawn=provenance.drawn
+    )
 
 
 def _indices(argument: str, picks: str, count: int) -> list[int]:
     """Tile numbers of `3,17,40` or `2-5`; all where nothing is picked."""
     if count == 0:
         raise UsageError(f"{argument}: holds no points")
+    if not picks and count > MOST_POINTS:
+        raise UsageError(
+            f"{argument}: holds {count:,} points, more than {MOST_POINTS:,}; name those that are "
+            f"meant: {argument}#0-{MOST_POINTS - 1}"
+        )
     if not picks:
         return list(range(count))
     chosen: list[int] = []
@@ -143,5 +165,7 @@ def _indices(argument: str, picks: str, count: int) -> list[int]:
             raise UsageError(f"{argument}: {part!r} is no tile number; expected #3,17 or #2-5")
         if last >= count:
             raise UsageError(f"{argument}: no tile {last}; there are {count}, counted from 0")
+        if len(chosen) + last - first >= MOST_POINTS:
+            raise UsageError(f"{argument}: names more than {MOST_POINTS:,} points; name fewer")
         chosen += range(first, last + 1)
     return chosen

@@ -1,18 +1,42 @@
-"""Reading a `.pt` file that anybody may have made: nothing in it runs, and nothing in it grows."""
+"""Reading a `.pt` file that anybody may have made: nothing in it runs, and nothing in it grows.
 
-import os
-import pickle
-import warnings
+torch.load is not asked. What torch.save writes is a zip archive of stored files: `data.pkl`, a
+pickle that says how plain values and tensors hang together, and `data/0`, `data/1` …, the numbers
+of the tensors. Both are read here (`pickles`), and every tensor is held against the bytes that its
+numbers really have, before it is made.
+"""
+
+import math
+import sys
 import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from dcgan_cli.errors import CheckpointError
+from dcgan_cli.pickles import ForbiddenError, PickleError, read_pickle
 
-PLAIN_DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64)
+STORAGES = {
+    "FloatStorage": torch.float32,
+    "DoubleStorage": torch.float64,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+}
+"""What torch.save calls the numbers of a tensor, by their kind."""
+
+MOST_PICKLED = 16 << 20
+"""Bytes of everything in a checkpoint that is no tensor."""
+
+MOST_TENSORS = 100_000
+MOST_DIMENSIONS = 8
+
+_DAMAGED = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError)
+"""What zipfile raises for archives that are not what they should be."""
 
 
 def read_pt(path: Path) -> dict[str, Any]:
@@ -22,70 +46,171 @@ def read_pt(path: Path) -> dict[str, Any]:
         CheckpointError: the file is missing, truncated, altered, or holds anything else.
     """
     try:
-        file = path.open("rb")
+        size = path.stat().st_size
+        if not path.is_file():
+            kind = "a folder; name the .pt file in it" if path.is_dir() else "not a file"
+            raise CheckpointError(f"{path}: {kind}")
+        if not zipfile.is_zipfile(path):
+            raise CheckpointError(f"{path}: truncated, or not a checkpoint at all")
+        with zipfile.ZipFile(path) as archive:
+            content = _Reader(path, archive, size).content()
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such checkpoint") from error
-    except IsADirectoryError as error:
-        raise CheckpointError(f"{path}: a folder; name the .pt file in it") from error
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        with file:
-            if not zipfile.is_zipfile(file):
-                raise CheckpointError(f"{path}: truncated, or not a checkpoint at all")
-            size = file.seek(0, os.SEEK_END)
-            _check_archive(path, file, size)
-            file.seek(0)
-            content = _load_quietly(file)
-    except pickle.UnpicklingError as error:
+    except ForbiddenError as error:
         raise CheckpointError(
-            f"{path}: refused: it holds more than plain values and tensors, and could run code"
+            f"{path}: refused: it holds more than plain values and tensors, and could run code "
+            f"({error})"
         ) from error
-    except CheckpointError:
-        raise
-    except Exception as error:  # a damaged file fails anywhere inside torch.load
+    except PickleError as error:
+        raise CheckpointError(f"{path}: refused: damaged or not a checkpoint: {error}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except _DAMAGED as error:
         raise CheckpointError(f"{path}: damaged or not a checkpoint: {reason(error)}") from error
     if not isinstance(content, dict):
         raise CheckpointError(
             f"{path}: not a dcgan checkpoint: it holds a {type(content).__name__}"
         )
     _check_plain(path, content, size)
-    return content
+    return cast("dict[str, Any]", content)
 
 
-def _load_quietly(file: IO[bytes]) -> object:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of kinds of tensors that are refused in the next moment
-        return torch.load(file, map_location="cpu", weights_only=True)
+@dataclass(frozen=True)
+class _Storage:
+    """The numbers of one or more tensors: a file of the archive, not yet read."""
+
+    name: str
+    dtype: torch.dtype
 
 
-def _check_archive(path: Path, file: IO[bytes], size: int) -> None:
-    """Refuse an archive that torch.save would not write, before torch sees it.
+class _Reader:
+    """One archive of torch.save."""
 
-    It stores without compression, so a file that unpacks to more than itself is hostile; and torch
-    does not look at the checksums, so altered bytes would be met anywhere.
-    """
-    with zipfile.ZipFile(file) as archive:
-        unpacked = sum(entry.file_size for entry in archive.infolist())
+    def __init__(self, path: Path, archive: zipfile.ZipFile, size: int) -> None:
+        self._path = path
+        self._archive = archive
+        self._entries: dict[str, zipfile.ZipInfo] = {}
+        self._read: dict[str, Tensor] = {}
+        self._tensors = 0
+        unpacked = 0
+        for entry in archive.infolist():
+            unpacked += entry.file_size
+            if entry.filename in self._entries:
+                raise CheckpointError(f"{path}: refused: two files of one name in it")
+            self._entries[entry.filename] = entry
+        # torch.save stores without compression: a file that unpacks to more than itself is hostile
         if unpacked > size:
             raise CheckpointError(f"{path}: refused: compressed to unpack to {unpacked:,} bytes")
-        if altered := archive.testzip():
-            raise CheckpointError(f"{path}: damaged: {altered[:60]!r} does not match its checksum")
+        self._check_sums()
+        found = [name for name in self._entries if name.endswith("/data.pkl")]
+        if len(found) != 1:
+            raise CheckpointError(f"{path}: not a checkpoint: no data.pkl in it")
+        self._home = found[0].removesuffix("data.pkl")
+
+    def content(self) -> object:
+        """The value that was saved."""
+        order = self._entries.get(f"{self._home}byteorder")
+        if order is not None and self._bytes(order, 16) != sys.byteorder.encode():
+            raise CheckpointError(
+                f"{self._path}: written on a machine of another byte order; save it on one like this"
+            )
+        data = self._bytes(self._entries[f"{self._home}data.pkl"], MOST_PICKLED)
+        stand_ins: dict[tuple[str, str], Callable[..., object]] = {
+            ("torch", name): _never_called for name in STORAGES
+        }
+        stand_ins["torch._utils", "_rebuild_tensor_v2"] = self._tensor
+        stand_ins["collections", "OrderedDict"] = _empty
+        return read_pickle(data, stand_ins, self._storage)
+
+    def _check_sums(self) -> None:
+        """Refuse altered bytes, wherever they are: also in files that no tensor refers to."""
+        if altered := self._archive.testzip():
+            raise CheckpointError(
+                f"{self._path}: damaged: {altered[:60]!r} does not match its checksum"
+            )
+
+    def _bytes(self, entry: zipfile.ZipInfo, most: int) -> bytes:
+        if entry.file_size > most:
+            raise CheckpointError(f"{self._path}: refused: it holds what dcgan does not write")
+        return self._archive.read(entry)
+
+    def _storage(self, identity: object) -> _Storage:
+        match identity:
+            case ("storage", named, str() as key, str(), int()):
+                dtype = STORAGES.get(str(getattr(named, "name", "")))
+                if dtype is not None and f"{self._home}data/{key}" in self._entries:
+                    return _Storage(f"{self._home}data/{key}", dtype)
+            case _:
+                pass
+        raise ForbiddenError("numbers of a kind that is not read")
+
+    def _tensor(self, *arguments: object) -> Tensor:
+        """The tensor of a storage, from a place in it; its numbers one after the other."""
+        match arguments:
+            case (_Storage() as storage, int() as start, tuple() as shape, tuple(), False, {}):
+                pass
+            case _:
+                raise ForbiddenError("a tensor of a kind that is not read")
+        self._tensors += 1
+        if self._tensors > MOST_TENSORS or len(shape) > MOST_DIMENSIONS:
+            raise ForbiddenError("more tensors than any network has")
+        if not all(type(length) is int and 0 <= length < 1 << 40 for length in shape):
+            raise PickleError("a tensor of no possible shape")
+        if not _is_contiguous(shape, cast("tuple[object, ...]", arguments[3])):
+            raise ForbiddenError("a tensor whose numbers do not follow each other")
+        numbers = self._numbers(storage)
+        if not 0 <= start <= len(numbers) - math.prod(shape):
+            raise PickleError("a tensor larger than its numbers")
+        return numbers[start : start + math.prod(shape)].reshape(shape)
+
+    def _numbers(self, storage: _Storage) -> Tensor:
+        """What is stored, read once: [N]."""
+        if storage.name not in self._read:
+            data = bytearray(self._archive.read(self._entries[storage.name]))
+            self._read[storage.name] = (
+                torch.frombuffer(data, dtype=torch.uint8) if data else _none()
+            )
+        raw = self._read[storage.name]
+        return raw[: len(raw) - len(raw) % storage.dtype.itemsize].view(storage.dtype)
+
+
+def _none() -> Tensor:
+    return torch.empty(0, dtype=torch.uint8)
+
+
+def _is_contiguous(shape: tuple[Any, ...], strides: tuple[object, ...]) -> bool:
+    """Whether the numbers of a tensor follow each other; the stride of a length of 1 says nothing."""
+    expected = 1
+    for length, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if length != 1 and stride != expected:
+            return False
+        expected *= max(length, 1)
+    return True
+
+
+def _never_called(*_: object) -> object:
+    raise ForbiddenError("it makes numbers of its own")
+
+
+def _empty(*arguments: object) -> dict[Any, Any]:
+    if arguments:
+        raise ForbiddenError("a dictionary made of arguments")
+    return {}
 
 
 def _check_plain(path: Path, content: object, size: int) -> None:
     """Refuse what `save` never writes, before anything walks through it or copies it.
 
-    A few bytes of pickle can name one tensor a million times, stretch a single number to terabytes,
-    or put a list into itself. What `save` writes is never larger than its file.
+    A few bytes of pickle can name one tensor a million times, or put a list into itself. What
+    `save` writes is never larger than its file.
     """
     waiting: list[object] = [content]
     while waiting:
         value = waiting.pop()
         size -= 1
         if isinstance(value, Tensor):
-            known = _is_plain(value)
-            size -= value.nbytes if known else 0
+            known = True
+            size -= value.nbytes
         elif isinstance(value, str | list | dict):
             known = True
             size -= len(value)
@@ -97,18 +222,6 @@ def _check_plain(path: Path, content: object, size: int) -> None:
             waiting += value
         elif isinstance(value, dict):
             waiting += [*value, *value.values()]
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    """Whether its numbers lie in memory one after the other, each once."""
-    return (
-        type(tensor) is Tensor
-        and tensor.layout is torch.strided
-        and tensor.device.type == "cpu"
-        and tensor.dtype in PLAIN_DTYPES
-        and not tensor.is_nested
-        and tensor.is_contiguous()
-    )
 
 
 def reason(error: Exception) -> str:

@@ -9,11 +9,20 @@ from dcgan_cli.cli import judging, options
 from dcgan_cli.cli.calculating import calculated, turned
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.judging import train_judge
+from dcgan_cli.cli.outputs import (
+    NPY,
+    PNG,
+    WHY_PNG,
+    Output,
+    check_outputs,
+    refuse_inputs,
+)
 from dcgan_cli.cli.pictures import Request
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
 if TYPE_CHECKING:
     from dcgan_cli.analysis.arithmetic.calculation import Role, Term
+    from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.checkpoint.format import Checkpoint
 
 SCORED = 2048
@@ -145,6 +154,12 @@ def arithmetic(
         _refuse(needs_judge, "needs --judge SOURCE, labelled pictures such as demo:faces")
     _refuse(*(arithmetic_only, "is not for --turn") if turn else (turn_only, "is for --turn"))
     refuse_two_results(out, json)
+    target = out or Path("turn.png" if turn else "arithmetic.png")
+    outputs = (
+        Output("-o", target, PNG, WHY_PNG),
+        Output("--save-latents", save_latents, NPY),
+    )
+    check_outputs(outputs, [judge, judge_labels, *(name for _, name in roles)])
 
     from dcgan_cli.analysis.arithmetic.calculation import EXEMPLARS, calculate
     from dcgan_cli.analysis.arithmetic.turning import COLUMNS, REACH, ROWS, Turn
@@ -160,10 +175,11 @@ def arithmetic(
     use_threads(threads)
     machine = choose_device(device)
     path = find_knowing(checkpoint, (name for _, name in roles))
+    refuse_inputs(outputs, path)
     console.note(f"calculating with {path}")
     model = load(path)
-    terms = [_term(console, role, name, model, path) for role, name in roles]
     drawing = Drawing.of(model, bn, machine, average=not no_ema)
+    terms = [_term(console, role, name, model, path, drawing) for role, name in roles]
     bench = None
     if judge is not None:
         request = Request(judge, labels=judge_labels, limit=judge_limit)
@@ -195,8 +211,7 @@ def arithmetic(
         report = calculated(console, drawing, terms, done, bench, seed, expect)
         points = done[0].results
 
-    sheet = report.sheets[0]
-    target = out or Path(f"{sheet.name}.png")
+    sheet = report.sheets[0].shaped(model.aspect)
     console.write_result(target, encode_sheet(sheet))
     facts: dict[str, Any] = {"orthogonal_to": orthogonal_to or []}
     if save_latents is not None:
@@ -236,13 +251,15 @@ def _refuse(given: dict[str, bool], why: str) -> None:
             raise UsageError(f"{option} {why}")
 
 
-def _term(console: Console, role: "Role", name: str, model: "Checkpoint", path: Path) -> "Term":
+def _term(
+    console: Console, role: "Role", name: str, model: "Checkpoint", path: Path, drawing: "Drawing"
+) -> "Term":
     """What `name` stands for, with a warning where it is too little."""
     from dcgan_cli.analysis.arithmetic.calculation import Term
     from dcgan_cli.checkpoint.concepts import unsteady
-    from dcgan_cli.checkpoint.latents import read_latents
+    from dcgan_cli.cli.tiles import read_points
 
-    points = read_latents(name, model, path)
+    points = read_points(console, name, model, path, drawing)
     if (warning := unsteady(name, len(points.latents))) is not None:
         console.note(f"warning: {warning}")
     meaning = {} if points.concept is None else points.concept.meaning

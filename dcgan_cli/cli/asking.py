@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.pictures import Request
 
 if TYPE_CHECKING:
     from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.analysis.nearest_neighbors.neighbour_report import Asked
     from dcgan_cli.checkpoint.format import Checkpoint
-    from dcgan_cli.data.decode import Framing
+    from dcgan_cli.data.reference import Shown
     from dcgan_cli.model.latents import Latents
     from dcgan_cli.report import Pictures, Provenance
 
@@ -38,27 +37,26 @@ def samples(console: Console, drawing: "Drawing", count: int, seed: int) -> "Ask
 
 
 def given(
-    arguments: list[str], model: "Checkpoint", path: Path, drawing: "Drawing", request: Request
+    console: Console, arguments: list[str], model: "Checkpoint", path: Path, drawing: "Drawing"
 ) -> "Asked":
     """The pictures and points that `--of` names, in that order."""
     import numpy as np
 
     from dcgan_cli.analysis.nearest_neighbors.neighbour_report import Asked
-    from dcgan_cli.checkpoint.latents import read_latents
-    from dcgan_cli.data.decode import Framing
+    from dcgan_cli.cli.tiles import read_points
 
     config = model.model
-    framing = Framing(config.size, config.channels, request.colour())
+    shown = model.reference.shown
     pictures: list[Pictures] = []
     latents: list[Latents] = []
     names: list[str] = []
     for argument in arguments:
-        if (picture := _picture(argument, framing)) is not None:
+        if (picture := _picture(argument, shown)) is not None:
             pictures.append(picture[None])
             latents.append(np.full((1, config.z_dim), np.nan, np.float32))
             names.append(Path(argument).name)
             continue
-        points = read_latents(argument, model, path).latents
+        points = read_points(console, argument, model, path, drawing).latents
         pictures.append(drawing.pictures(points))
         latents.append(points)
         names += [argument if len(points) == 1 else f"{argument} {i}" for i in range(len(points))]
@@ -66,14 +64,14 @@ def given(
     return Asked(np.concatenate(pictures), names, record)
 
 
-def _picture(argument: str, framing: "Framing") -> "Pictures | None":
-    """The picture in the file `argument`, framed as training pictures are; None for anything else.
+def _picture(argument: str, shown: "Shown") -> "Pictures | None":
+    """The image in the file `argument`, as training images were shown; None for anything else.
 
     A sheet of this toolkit is not a picture but points of Z. Raises UsageError for a damaged file.
     """
     from PIL import PngImagePlugin
 
-    from dcgan_cli.data.decode import Unreadable, decode
+    from dcgan_cli.data.decode import Unreadable
     from dcgan_cli.data.kinds.names import is_picture_name
     from dcgan_cli.errors import UsageError
     from dcgan_cli.report import RECORD
@@ -86,14 +84,11 @@ def _picture(argument: str, framing: "Framing") -> "Pictures | None":
         if f"{RECORD}.0" in image.info:
             return None
     try:
-        return decode(path.read_bytes(), framing)[0]
+        return shown.decode(path.read_bytes())[0]
     except (Unreadable, OSError) as error:
         raise UsageError(f"--of {argument}: cannot be read: {error}") from error
 
 
 def _record(drawing: "Drawing", seed: int | None, latents: "Latents") -> "Provenance":
     """What a sheet remembers of the pictures that were drawn."""
-    from dcgan_cli.report import Provenance
-
-    command = f"nearest-neighbors --bn {drawing.bn}" + ("" if drawing.average else " --no-ema")
-    return Provenance(drawing.checkpoint, command, seed, latents)
+    return drawing.provenance(["nearest-neighbors"], seed, latents)

@@ -1,5 +1,6 @@
 """The one error boundary: whatever happens inside a command ends here, as one line and a code."""
 
+import errno
 import os
 import signal
 import sys
@@ -39,6 +40,11 @@ def run_guarded(work: Callable[[], int | None]) -> int:
         return _say(error, 1, "not enough memory; lower --batch-size, --size or --limit")
     except Exception as error:  # noqa: BLE001  # whatever is left is a defect of ours, and is said to be one
         text = str(error).partition("\n")[0]
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            name = os.path.basename(os.fsdecode(error.filename or ""))  # noqa: PTH119
+            return _say(
+                error, 2, f"{name[:40]}…: {error.strerror}; expected at most 255 bytes a name"
+            )
         if "out of memory" in text:
             return _say(error, 1, "not enough memory; lower --batch-size, --size or --limit")
         return _say(

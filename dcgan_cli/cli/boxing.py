@@ -55,7 +55,7 @@ class Samples:
             raise UsageError(f"{path}: boxes on samples of another seed; give --seed {drawn.seed}")
         if drawn.bn is not None and drawn.bn != own.bn:
             raise UsageError(f"{path}: boxes on samples drawn otherwise; give --bn {drawn.bn}")
-        if drawn.average is not None and drawn.average != own.average:
+        if own.has_average and drawn.average not in (None, own.average):
             mend = "leave out --no-ema" if drawn.average else "give --no-ema"
             raise UsageError(f"{path}: boxes on samples drawn with other weights; {mend}")
         if not len(drawn.boxes.picture):

@@ -1,12 +1,12 @@
 """From a checkpoint to its training pictures and to real pictures held back, with every step said."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.pictures import Request, prepare_pictures, remembered
+from dcgan_cli.cli.pictures import Request, prepare_shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from dcgan_cli.analysis.nearest_neighbors.reference import Training
     from dcgan_cli.analysis.nearest_neighbors.sample_classifier import Classes
     from dcgan_cli.checkpoint.format import Checkpoint
-    from dcgan_cli.data.pictures import PictureSet
     from dcgan_cli.data.sources import Source
     from dcgan_cli.report import Pictures
 
@@ -28,6 +27,7 @@ class Compared:
         request, kind: where the training pictures come from, and what that is.
         training: those that are compared.
         honest: real pictures held back, uint8 [m, S, S, C].
+        trained_on: whether the network was trained on these too.
         classes, honest_classes: of all training pictures and of those held back; empty where no
             column of labels was asked for.
     """
@@ -36,48 +36,9 @@ class Compared:
     kind: str
     training: "Training"
     honest: "Pictures"
+    trained_on: bool
     classes: "Classes"
     honest_classes: "Classes"
-
-
-@dataclass(frozen=True, eq=False)
-class Middle:
-    """The middle of pictures that are larger than the network's: random crops show it most."""
-
-    pictures: "PictureSet"
-    size: int
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def take(self, indices: "NDArray[np.int64]") -> "Pictures":
-        """uint8 [B, size, size, C]."""
-        margin = (self.pictures.framing.side - self.size) // 2
-        inside = slice(margin, margin + self.size)
-        return self.pictures.take(indices)[:, inside, inside]
-
-
-def training_source(
-    model: "Checkpoint", data: str | None, labels: Path | None
-) -> "tuple[Source, Request]":
-    """The pictures called `data`, or those that `model` was trained on.
-
-    Raises SourceError, with what to type, where the checkpoint does not lead to them.
-    """
-    from dcgan_cli.data.sources import open_source
-    from dcgan_cli.errors import SourceError
-
-    if data is not None:
-        request = Request(data, labels, background=str(model.data.get("background", "white")))
-    else:
-        try:
-            source, request = remembered(model)
-        except SourceError as error:
-            raise SourceError(f"{error}; name the training pictures: --data SOURCE") from error
-        if labels is None:
-            return source, request
-        request = replace(request, labels=labels)
-    return open_source(request.location, labels=request.labels, limit=request.limit), request
 
 
 def compare_with(
@@ -88,11 +49,12 @@ def compare_with(
     request: Request,
     *,
     held_out: str | None,
+    held_out_labels: Path | None,
     limit: int | None,
     column: str | None,
     seed: int,
 ) -> Compared:
-    """Prepare the training pictures and hold some back, or read `held_out` instead.
+    """Prepare the training images and hold some back, or read `held_out` instead.
 
     What is opened is closed with `stack`.
     """
@@ -101,29 +63,45 @@ def compare_with(
     from dcgan_cli.analysis.nearest_neighbors.reference import Training, hold_out
 
     share = _share(held_out)
-    held = None
+    original, held = source, None
     if limit is not None and limit < len(source):
         apart = held_out is None or share is not None
         source, held = _needed(source, limit, share, seed, apart)
-    pictures, shown = _prepare(console, stack, model, source, request)
+    pictures = prepare_shown(console, source, request, model)
+    stack.callback(pictures.close)
+    _say_windows(console, model)
     if held_out is None or share is not None:
         if held is None:
             numbers, kept = hold_out(len(pictures), share, seed)
         else:
             back = held[pictures.origin]
             numbers, kept = np.flatnonzero(~back), np.flatnonzero(back)
-        honest = shown.take(kept)
+        honest = pictures.take(kept)
         honest_classes = _classes(source, request, column)[pictures.origin[kept]]
+        trained_on = True
     else:
         numbers = np.arange(len(pictures))
-        honest, honest_classes = _other(console, stack, model, request, held_out, column, seed)
+        other = Request(held_out, held_out_labels)
+        honest, honest_classes, others = _other(
+            console, model, (original, request), other, column, seed
+        )
+        trained_on = _was_trained_on(model, others)
     console.note(
-        f"{request.location}: {source.kind}; {len(numbers):,} training pictures compared, "
-        f"{len(honest):,} real pictures held out"
+        f"{request.location}: {source.kind}; {len(numbers):,} training images compared, "
+        + (
+            f"{len(honest):,} set aside, which the network was trained on too"
+            if trained_on
+            else f"{len(honest):,} real images held out"
+        )
     )
-    training = Training(shown, numbers, lambda number: source.name(int(pictures.origin[number])))
+    training = Training(pictures, numbers, lambda number: source.name(int(pictures.origin[number])))
     classes = _classes(source, request, column)[pictures.origin]
-    return Compared(request, source.kind, training, honest, classes, honest_classes)
+    return Compared(request, source.kind, training, honest, trained_on, classes, honest_classes)
+
+
+def _was_trained_on(model: "Checkpoint", source: "Source") -> bool:
+    """Whether `source` is what the network was trained on."""
+    return model.reference.was_at(source.location) or model.reference.is_same(source) is True
 
 
 def _needed(
@@ -161,56 +139,69 @@ def _share(held_out: str | None) -> float | None:
     return share
 
 
-def _prepare(
-    console: Console,
-    stack: ExitStack,
-    model: "Checkpoint",
-    source: "Source",
-    request: Request,
-) -> "tuple[PictureSet, PictureSet | Middle]":
-    """The pictures, and what the network may have seen of each."""
-    size = model.model.size
-    side = model.data.get("side")
-    side = side if isinstance(side, int) and side > size else size
-    pictures = prepare_pictures(console, source, request, side, model.model.channels)
-    stack.callback(pictures.close)
-    if side == size:
-        return pictures, pictures
-    console.note(
-        f"trained on random windows of {size} out of {side} pixels: compared with the middle one; "
-        f"copies of windows far from it go unseen"
-    )
-    return pictures, Middle(pictures, size)
+def _say_windows(console: Console, model: "Checkpoint") -> None:
+    """Say what of each training image is compared, where the network saw windows of them."""
+    shown = model.reference.shown
+    if shown.framing.side != shown.size:
+        console.note(
+            f"trained on random windows of {shown.size} out of {shown.framing.side} pixels: compared "
+            "with the middle one; copies of windows far from it go unseen"
+        )
 
 
 def _other(
     console: Console,
-    stack: ExitStack,
     model: "Checkpoint",
-    request: Request,
-    location: str,
+    training: "tuple[Source, Request]",
+    other: Request,
     column: str | None,
     seed: int,
-) -> "tuple[Pictures, Classes]":
-    """Up to MOST_HELD_OUT random pictures of another source, and their classes."""
+) -> "tuple[Pictures, Classes, Source]":
+    """Up to MOST_HELD_OUT random images of another source, their classes, and the source."""
     import numpy as np
 
     from dcgan_cli.analysis.nearest_neighbors.reference import MOST_HELD_OUT
-    from dcgan_cli.data.sources import open_source, select
+    from dcgan_cli.data.sources import select
     from dcgan_cli.errors import UsageError
     from dcgan_cli.runtime import numpy_stream
 
-    if location == request.location:
+    location = other.location
+    source = other.open()
+    if location == training[1].location or source.content() == training[0].content():
         raise UsageError(
-            f"--held-out {location}: these are the training pictures; give others, or a share of "
+            f"--held-out {location}: these are the training images; give others, or a share of "
             "them such as 0.25"
         )
-    other = Request(location, request.labels, background=request.background)
-    source = open_source(location, labels=other.labels)
+    if column is not None:
+        source = _with_classes(source, training[1], column)
     chosen = numpy_stream(seed, "held out").permutation(len(source))[:MOST_HELD_OUT]
-    source = select(source, np.sort(chosen))
-    pictures, shown = _prepare(console, stack, model, source, other)
-    return shown.take(np.arange(len(pictures))), _classes(source, other, column)[pictures.origin]
+    some = select(source, np.sort(chosen))
+    pictures = prepare_shown(console, some, other, model)
+    try:
+        honest = pictures.take(np.arange(len(pictures)))
+        return honest, _classes(some, other, column)[pictures.origin], source
+    finally:
+        pictures.close()
+
+
+def _with_classes(source: "Source", training: Request, column: str) -> "Source":
+    """`source`, whose classes may stand in the label table of the training images.
+
+    Raises UsageError where they are not there either.
+    """
+    from dcgan_cli.data.sources import with_labels
+    from dcgan_cli.errors import SourceError, UsageError
+
+    own = {} if source.labels is None else source.labels.columns
+    if column in own or training.labels is None:
+        return source
+    try:
+        return with_labels(source, training.labels)
+    except SourceError as error:
+        raise UsageError(
+            f"--held-out {source.location}: has no column {column}, and the training images' labels "
+            f"do not fit ({error}); name its own: --held-out-labels FILE"
+        ) from error
 
 
 def _classes(source: "Source", request: Request, column: str | None) -> "Classes":
@@ -225,7 +216,9 @@ def _classes(source: "Source", request: Request, column: str | None) -> "Classes
     words = [name for name in columns if columns[name].dtype.kind == "U"]
     if column not in words:
         there = (
-            f"there are {', '.join(words)}" if words else "there are none: join some with --labels"
+            f"there are {', '.join(words)}"
+            if words
+            else "there are none: join some with --labels, to --held-out with --held-out-labels"
         )
         raise UsageError(
             f"--classify {column}: {request.location} has no such column of classes; {there}"

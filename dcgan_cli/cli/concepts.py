@@ -10,7 +10,16 @@ from dcgan_cli.cli.commands import command
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.learning import learn
 from dcgan_cli.cli.naming import open_model, write
+from dcgan_cli.cli.outputs import (
+    JSON,
+    PNG,
+    WHY_PNG,
+    Output,
+    check_outputs,
+    refuse_inputs,
+)
 from dcgan_cli.cli.results import refuse_two_results
+from dcgan_cli.files import is_stdout
 
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.concepts import Concept
@@ -84,7 +93,10 @@ def add(
     path, model = open_model(console, by_option)
     known = own_concepts(path, model)
     _refuse_taken([name], known, overwrite, path)
-    rows = np.concatenate([read_latents(point, model, path).latents for point in points])
+    found = [read_latents(point, model, path) for point in points]
+    rows = np.concatenate([one.latents for one in found])
+    for drawn in sorted({str(one.drawn) for one in found if one.drawn is not None}):
+        console.note(f"picked from images drawn with {drawn}: so drawn, they look the same")
     concept = Concept(name, rows, "picked: " + " ".join(points))
     if (warning := unsteady(name, len(rows))) is not None:
         console.note(f"warning: {warning}")
@@ -165,23 +177,27 @@ def show(
       dcgan concepts show smiling_woman -o - | imgcat
     """
     refuse_two_results(out, json)
+    target = out or Path(f"{name}.png")
+    outputs = (Output("-o", target, PNG, WHY_PNG),)
+    check_outputs(outputs, (name,))
 
     from dcgan_cli.analysis.arithmetic.calculation import draw_concept
     from dcgan_cli.analysis.drawing import Drawing
-    from dcgan_cli.checkpoint.latents import read_latents
+    from dcgan_cli.cli.tiles import read_points
     from dcgan_cli.render.png import encode_sheet
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = Console(quiet)
     use_threads(threads)
     path, model = open_model(console, checkpoint)
-    points = read_latents(name, model, path)
+    refuse_inputs(outputs, path)
     drawing = Drawing.of(model, bn, choose_device(device), average=not no_ema)
-    target = out or Path(f"{name}.png")
-    console.write_result(target, encode_sheet(draw_concept(drawing, name, points.latents)))
+    points = read_points(console, name, model, path, drawing)
+    sheet = draw_concept(drawing, name, points.latents).shaped(model.aspect)
+    console.write_result(target, encode_sheet(sheet))
     if points.concept is not None:
         console.note(f"{name}: {points.concept.made}")
-    if str(target) != "-":
+    if not is_stdout(target):
         facts = {"concept": name, "exemplars": len(points.latents), "file": str(target)}
         _say(console, "Concept shown", model, str(target), json, **facts)
 
@@ -229,17 +245,20 @@ def export(
       dcgan concepts export faces.json --checkpoint faces
     """
     refuse_two_results(file, json)
+    outputs = (Output("FILE", file, JSON),)
+    check_outputs(outputs)
 
-    from dcgan_cli.checkpoint.concepts import read_concepts, to_text, unknown
+    from dcgan_cli.checkpoint.concepts import concepts_path, read_concepts, to_text, unknown
     from dcgan_cli.errors import UsageError
 
     console = Console(quiet)
     path, model = open_model(console, checkpoint)
     known = read_concepts(path, model)
+    refuse_inputs(outputs, path, concepts_path(path))
     if not known:
         raise UsageError(unknown(known, "", path))
     console.write_result(file, to_text(model, known).encode())
-    if str(file) != "-":
+    if not is_stdout(file):
         facts = {"concepts": sorted(known), "file": str(file)}
         _say(console, "Concepts exported", model, str(file), json, **facts)
 

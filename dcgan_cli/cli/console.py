@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dcgan_cli.files import atomic_write
+from dcgan_cli.files import atomic_write, is_stdout
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -58,7 +58,7 @@ class Console:
 
     def write_result(self, target: Path, data: bytes) -> None:
         """A result as a file, or on stdout where `target` is `-`. Raises StorageError."""
-        if str(target) == "-":
+        if is_stdout(target):
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
             return

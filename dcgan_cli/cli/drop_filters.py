@@ -8,6 +8,17 @@ import typer
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.outputs import (
+    HTML,
+    JSON,
+    PNG,
+    PT,
+    WHY_PNG,
+    Output,
+    check_outputs,
+    refuse_inputs,
+)
+from dcgan_cli.files import is_special, is_stdout
 from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
@@ -77,7 +88,11 @@ def drop_filters(
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(help="Drop the maps of a weight above this. Default: 0.", show_default=False),
+        typer.Option(
+            help="Drop the maps of a weight above this, in log-odds per standard deviation of the "
+            "map. Default: 0.",
+            show_default=False,
+        ),
     ] = None,
     maps: Annotated[
         int | None,
@@ -135,7 +150,7 @@ def drop_filters(
     """
     from dcgan_cli.errors import UsageError
 
-    to_stdout = str(out) == "-"
+    to_stdout = is_stdout(out)
     if to_stdout and json:
         raise UsageError("-o - and --json would both be written to stdout; name a file with -o")
     if maps is not None and threshold is not None:
@@ -149,6 +164,17 @@ def drop_filters(
             "what shall be forgotten? --find KIND --from SOURCE finds it, --annotate PAGE.html "
             "writes a page to draw boxes on, --boxes FILE reads them"
         )
+
+    target = curve or curve_beside(out)
+    drawn_only = annotate is not None
+    outputs = (
+        Output("--annotate", annotate, HTML),
+        Output("-o", None if drawn_only else out, PNG, WHY_PNG),
+        Output("--curve", None if drawn_only else target, PNG),
+        Output("--save", save, PT),
+        Output("--save-boxes", save_boxes, JSON),
+    )
+    check_outputs(outputs, (source, labels, boxes))
 
     from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.analysis.drop_filters.before_after import Bench, Plan
@@ -168,6 +194,7 @@ def drop_filters(
     use_threads(threads)
     machine = choose_device(device)
     file = find_checkpoint(checkpoint)
+    refuse_inputs(outputs, file)
     console.note(f"looking into {file}")
     model = load(file)
     drawing = Drawing.of(model, bn, machine, average=not no_ema)
@@ -177,7 +204,7 @@ def drop_filters(
     kind = samples.kind(find, boxes, drawn)
     finder = None
     if source is not None or (drawn is None and annotate is None):
-        real = boxed_source(model, source, labels, limit)
+        real = boxed_source(console, model, source, labels, limit)
         finder = learn_from_source(console, real, model, kind, machine, seed)
     if drawn is None and finder is not None:
         drawn = samples.predict(console, finder, kind)
@@ -201,8 +228,7 @@ def drop_filters(
         bench = Bench.of(drawing, finder, kind, later.latents)
         report = forget(bench, plan, seed=later.seed, progress=bar)
     facts = {**report.facts, "seed": seed, "samples": count, "file": str(out)}
-    console.write_result(out, encode_sheet(report.sheets[0]))
-    target = curve or (None if to_stdout else out.with_name(f"{out.stem}-dose.png"))
+    console.write_result(out, encode_sheet(report.sheets[0].shaped(model.aspect)))
     if target is not None:
         console.write_result(target, encode_dose(report.tables[0], kind, plan.chosen, keep_only))
         facts["curve"] = str(target)
@@ -218,6 +244,11 @@ def drop_filters(
     (console.show if to_stdout else console.result_table)(findings_table(report))
     if not to_stdout:
         console.result(str(out))
+
+
+def curve_beside(out: Path) -> Path | None:
+    """Where the dose curve goes when no file was named: beside the grid, if that is a file at all."""
+    return None if is_special(out) or not out.name else out.with_name(f"{out.stem}-dose.png")
 
 
 def _chosen(ranking: "Ranking", threshold: float | None, maps: int | None) -> int:

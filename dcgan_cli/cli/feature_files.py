@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.labelled import SPLIT, Task
+from dcgan_cli.cli.outputs import rows_file
 from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def write_features(
                 file.write(block.numpy().astype("<f4", copy=False).tobytes())
                 done += len(block)
                 bar(done, count)
-    write_text(path.with_suffix(".csv"), table.getvalue())
+    write_text(rows_file(path), table.getvalue())
 
 
 def draw_map(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.pictures import Request, remembered
+from dcgan_cli.cli.pictures import training_images
 from dcgan_cli.wording import counted, counted_are
 
 if TYPE_CHECKING:
@@ -25,42 +25,40 @@ LEARN = 1000
 
 
 def boxed_source(
-    model: "Checkpoint", location: str | None, labels: Path | None, limit: int | None = None
-) -> "tuple[Source, Boxes, Request]":
+    console: Console,
+    model: "Checkpoint",
+    location: str | None,
+    labels: Path | None,
+    limit: int | None = None,
+) -> "tuple[Source, Boxes]":
     """Real pictures with boxes: those at `location`, or those that `model` was trained on.
 
     Raises UsageError where they have no boxes, SourceError where there are no such pictures.
     """
-    from dcgan_cli.data.sources import open_source
     from dcgan_cli.errors import DcganError, UsageError
 
-    if location is None:
-        try:
-            source, request = remembered(model)
-            if limit is not None:
-                request = replace(request, limit=min(limit, request.limit or limit))
-                source = open_source(request.location, labels=request.labels, limit=request.limit)
-        except DcganError as error:
-            raise UsageError(
-                f"--find learns from real pictures with boxes, and {error}; name some: --from SOURCE"
-            ) from error
-    else:
-        request = Request(location, labels, background=str(model.data.get("background", "white")))
-        # of drawn rooms no more than are looked at: working out the truth of each takes its time
-        limit = limit or (LEARN if location == "demo:rooms" else None)
-        source = open_source(location, labels=labels, limit=limit)
+    # of drawn rooms no more than are looked at: working out the truth of each takes its time
+    limit = limit or (LEARN if location == "demo:rooms" else None)
+    try:
+        source, _ = training_images(
+            console, model, "--from", location=location, labels=labels, limit=limit
+        )
+    except DcganError as error:
+        if location is not None:
+            raise
+        raise UsageError(f"--find learns from real images with boxes, and {error}") from error
     boxes = None if source.labels is None else source.labels.boxes
     if boxes is None or not len(boxes.picture):
         raise UsageError(
             f"--from {source.location}: has no boxes; give a CSV file of them with --labels (file, "
             "kind, x0, y0, x1, y1 as fractions), or a source that has its own, such as demo:rooms"
         )
-    return source, boxes, request
+    return source, boxes
 
 
 def learn_from_source(
     console: Console,
-    found: "tuple[Source, Boxes, Request]",
+    found: "tuple[Source, Boxes]",
     model: "Checkpoint",
     kind: str,
     device: "torch.device",
@@ -72,13 +70,13 @@ def learn_from_source(
     """
     import numpy as np
 
-    from dcgan_cli.data.decode import Framing, Unreadable, crop_corners, read_picture
+    from dcgan_cli.data.decode import Unreadable
     from dcgan_cli.errors import SourceError
     from dcgan_cli.runtime import numpy_stream
 
-    source, boxes, request = found
+    source, boxes = found
     check_kind(kind, boxes.kind.tolist(), source.location)
-    framing = Framing(model.model.size, model.model.channels, request.colour())
+    shown = model.reference.shown
     looked = np.flatnonzero(boxes.seen)
     rows: list[int] = []
     pictures: list[Pictures] = []
@@ -87,7 +85,7 @@ def learn_from_source(
         order = numpy_stream(seed, "boxed pictures").permutation(looked)[:LEARN]
         for number in order.tolist():
             with contextlib.suppress(Unreadable):
-                picture, sizes[number] = read_picture(source, number, framing)
+                picture, sizes[number] = shown.read(source, number)
                 pictures.append(picture)
                 rows.append(number)
             bar(len(rows), len(order))
@@ -96,7 +94,7 @@ def learn_from_source(
     chosen = np.array(rows, np.int64)
     kept = np.isin(boxes.picture, chosen)
     width, height = sizes[boxes.picture[kept]].T
-    corners = crop_corners(boxes.corners[kept], width, height)
+    corners = shown.corners(boxes.corners[kept], width, height)
     inside = ~np.isnan(corners).any(1)
     framed = replace(
         boxes,

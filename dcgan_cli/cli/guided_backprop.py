@@ -1,19 +1,20 @@
 """`dcgan guided-backprop`: draw what the discriminator's features look at."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from dcgan_cli.choices import RULES, one_of
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.pictures import Request
+from dcgan_cli.cli.outputs import (
+    PNG,
+    Output,
+    check_outputs,
+    refuse_inputs,
+)
 from dcgan_cli.cli.results import conclude, refuse_two_results
-
-if TYPE_CHECKING:
-    from dcgan_cli.checkpoint.format import Checkpoint
 
 LIMIT = 4000
 """Pictures among which maximal responses are looked for, where nothing else is said."""
@@ -97,11 +98,13 @@ def guided_backprop(
     """
     refuse_two_results(out, json)
     one_of("--rule", rule, RULES)
+    outputs = (Output("-o", out, PNG),)
+    check_outputs(outputs, (data, labels))
 
     from dcgan_cli.analysis.guided_backprop import guided
     from dcgan_cli.checkpoint.find import find_checkpoint
     from dcgan_cli.checkpoint.format import load
-    from dcgan_cli.cli.pictures import look, prepare_pictures
+    from dcgan_cli.cli.pictures import look, prepare_shown, training_images
     from dcgan_cli.render.png import encode_sheet
     from dcgan_cli.runtime import choose_device, use_threads
 
@@ -109,15 +112,18 @@ def guided_backprop(
     use_threads(threads)
     machine = choose_device(device)
     file = find_checkpoint(checkpoint)
+    refuse_inputs(outputs, file)
     console.note(f"looking with the discriminator of {file}")
     model = load(file)
     choice = guided.Choice.of(model.model, layer, rule, features, top, measured, draws, seed)
-    request = _asked(model, data, labels, limit)
-    source, seen = look(console, request)
+    source, request = training_images(
+        console, model, "--data", location=data, labels=labels, limit=limit
+    )
+    source, seen = look(console, request, source)
     if seen.channels != model.model.channels:
         colours = "grey" if model.model.channels == 1 else "in colour"
         console.note(f"the model is {colours}, and so it sees them")
-    pictures = prepare_pictures(console, source, request, model.model.size, model.model.channels)
+    pictures = prepare_shown(console, source, request, model)
     with console.progress("looking") as bar:
         report = guided.guided_backprop(
             model.build_discriminator(),
@@ -130,21 +136,5 @@ def guided_backprop(
             progress=bar,
         )
     pictures.close()
-    console.write_result(out, encode_sheet(report.sheets[0]))
+    console.write_result(out, encode_sheet(report.sheets[0].shaped(model.aspect)))
     conclude(console, report, out=out, json=json, data=source.location)
-
-
-def _asked(model: "Checkpoint", data: str | None, labels: Path | None, limit: int) -> Request:
-    """The pictures that were named, or else those of the training. Raises SourceError."""
-    from dcgan_cli.cli.pictures import remembered
-    from dcgan_cli.errors import DcganError, SourceError
-
-    if data is not None:
-        return Request(data, labels=labels, limit=limit)
-    try:
-        _, request = remembered(model)
-    except DcganError as error:
-        raise SourceError(f"{error}; name pictures with --data SOURCE") from error
-    return replace(
-        request, labels=labels or request.labels, limit=min(limit, request.limit or limit)
-    )

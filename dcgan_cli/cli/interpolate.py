@@ -9,9 +9,12 @@ import typer
 from dcgan_cli.choices import PATHS, one_of
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.outputs import Output, check_outputs, refuse_inputs
 from dcgan_cli.cli.results import conclude, refuse_two_results
+from dcgan_cli.files import is_special
 
 if TYPE_CHECKING:
+    from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.checkpoint.format import Checkpoint
     from dcgan_cli.model.latents import Latents
     from dcgan_cli.report import Pictures
@@ -53,6 +56,14 @@ def interpolate(
     loop: Annotated[
         bool, typer.Option("--loop", help="Return from the last point to the first.")
     ] = False,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Training images for the control. Default: those that the checkpoint was trained "
+            "on.",
+            metavar="SOURCE",
+        ),
+    ] = None,
     seed: options.Seed = 0,
     out: Annotated[
         Path,
@@ -92,12 +103,18 @@ def interpolate(
       dcgan interpolate faces --path slerp --points 17 --json
     """
     from dcgan_cli.errors import UsageError
+    from dcgan_cli.render.animation import FORMATS as FILMS
+    from dcgan_cli.render.animation import require_video
 
     refuse_two_results(out, json)
     if between and points is not None:
         raise UsageError("--points draws random points, --between names them; give one of the two")
     one_of("--path", path, PATHS)
-    ending = _ending(out)
+    ending = ".png" if is_special(out) and not out.suffix else out.suffix.lower()
+    outputs = (Output("-o", out, (".png", *FILMS)),)
+    check_outputs(outputs)
+    if ending == ".mp4":
+        require_video()
 
     from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.analysis.interpolate import interpolation
@@ -105,7 +122,7 @@ def interpolate(
     from dcgan_cli.checkpoint.concepts import find_knowing
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.model.latents import seeded_latents
-    from dcgan_cli.render.animation import FORMATS, film_frames
+    from dcgan_cli.render.animation import film_frames
     from dcgan_cli.render.png import encode_sheet
     from dcgan_cli.runtime import choose_device, use_threads
 
@@ -115,85 +132,79 @@ def interpolate(
     file = find_knowing(checkpoint, between or ())
     console.note(f"walking with {file}")
     model = load(file)
+    drawing = Drawing.of(model, bn, machine, average=not no_ema)
     if between:
-        visited = _named_points(between, model, file)
+        visited = _named_points(console, between, model, file, drawing)
     else:
         visited = seeded_latents(seed, points or POINTS, model.model.z_dim, model.model.z_dist)
+    refuse_inputs(outputs, file, *(between or ()))
     way = LatentPath.of(visited, path, loop)
     with console.progress("measuring") as bar:
         report = interpolation.interpolate(
-            Drawing.of(model, bn, machine, average=not no_ema),
+            drawing,
             model.build_discriminator().to(machine),
             way,
-            steps=steps or (FILM_STEPS if ending in FORMATS else SHEET_STEPS),
+            steps=steps or (FILM_STEPS if ending in FILMS else SHEET_STEPS),
             seed=seed,
             drawn_from_seed=not between,
-            training=_training_pictures(console, model, way.segments + 1, seed),
+            training=_training_images(console, model, data, way.segments + 1, seed),
             progress=bar,
         )
-    sheet = report.sheets[0]
-    if ending in FORMATS:
-        film = film_frames(interpolation.frames(sheet, loop))
-        data = FORMATS[ending](film, 1 / fps, 1 / fps if loop else HOLD)
+    sheet = report.sheets[0].shaped(model.aspect)
+    if ending in FILMS:
+        film = film_frames(interpolation.frames(sheet, loop), model.aspect)
+        encoded = FILMS[ending](film, 1 / fps, 1 / fps if loop else HOLD)
     else:
-        data = encode_sheet(sheet)
-    console.write_result(out, data)
+        encoded = encode_sheet(sheet)
+    console.write_result(out, encoded)
     conclude(console, report, out=out, json=json)
 
 
-def _ending(out: Path) -> str:
-    """What is to be written, by the end of its name. Raises UsageError before any work is done."""
-    from dcgan_cli.errors import UsageError
-    from dcgan_cli.render.animation import FORMATS, require_video
-
-    ending = ".png" if str(out) == "-" else out.suffix.lower()
-    known = (".png", *FORMATS)
-    if ending not in known:
-        raise UsageError(f"-o {out}: cannot write {ending or 'that'}; expected {', '.join(known)}")
-    if ending == ".mp4":
-        require_video()
-    return ending
-
-
-def _named_points(arguments: list[str], model: "Checkpoint", file: Path) -> "Latents":
+def _named_points(
+    console: Console, arguments: list[str], model: "Checkpoint", file: Path, drawing: "Drawing"
+) -> "Latents":
     """The points of all `arguments`, one after the other, [P, z_dim]."""
     import numpy as np
 
-    from dcgan_cli.checkpoint.latents import read_latents
+    from dcgan_cli.cli.tiles import read_points
 
     rows: list[Latents] = []
     for argument in arguments:
-        named = read_latents(argument, model, file)
+        named = read_points(console, argument, model, file, drawing)
         whole = named.concept is not None and "#" not in argument
         rows.append(named.mean if whole else named.latents)
     return np.concatenate(rows)
 
 
-def _training_pictures(
-    console: Console, model: "Checkpoint", count: int, seed: int
+def _training_images(
+    console: Console, model: "Checkpoint", data: str | None, count: int, seed: int
 ) -> "Pictures | None":
-    """`count` random pictures of the set the model was trained on; None, and why, without them."""
+    """`count` random images of the set the model was trained on; None, and why, without them.
+
+    Raises DcganError where images were named, by `data`, that cannot be read.
+    """
     import numpy as np
 
-    from dcgan_cli.cli.pictures import remembered
-    from dcgan_cli.data.decode import Framing, Unreadable, read_picture
+    from dcgan_cli.cli.pictures import training_images
+    from dcgan_cli.data.decode import Unreadable
     from dcgan_cli.errors import DcganError
     from dcgan_cli.runtime import numpy_stream
 
-    left_out = "no cross-fade of training pictures as a control:"
+    left_out = "no cross-fade of training images as a control:"
     try:
-        source, request = remembered(model)
-        background = request.colour()
+        source, request = training_images(console, model, "--data", location=data)
+        shown = model.reference.shown
     except DcganError as error:
+        if data is not None:
+            raise
         console.note(f"{left_out} {error}")
         return None
-    framing = Framing(model.model.size, model.model.channels, background)
     found: list[Pictures] = []
     # a few more than needed, for some may be unreadable
     candidates = numpy_stream(seed, "training pictures").permutation(len(source))[: 2 * count + 8]
     for number in candidates.tolist():
         with contextlib.suppress(Unreadable):
-            found.append(read_picture(source, number, framing)[0])
+            found.append(shown.read(source, number)[0])
         if len(found) == count:
             return np.stack(found)
     console.note(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.pictures import Request, look, prepare_pictures
+from dcgan_cli.cli.pictures import Request, look, prepare_shown
 from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
@@ -114,8 +114,7 @@ def train_judge(
     source, _ = look(console, request)
     columns = dict(source.labels.columns) if source.labels is not None else {}
     columns = _chosen(columns, attributes, option, request)
-    shape = model.model.size, model.model.channels
-    pictures = prepare_pictures(console, source, request, *shape)
+    pictures = prepare_shown(console, source, request, model)
     signed = to_signed(torch.from_numpy(pictures.take(np.arange(len(pictures)))))
     rows = {name: column[pictures.origin] for name, column in columns.items()}
     pictures.close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.pictures import Request, look, prepare_pictures
+from dcgan_cli.cli.pictures import Request, look, prepare_shown
 from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from dcgan_cli.analysis.probe_svm.contenders import Labelled
     from dcgan_cli.analysis.probe_svm.draws import Rows
+    from dcgan_cli.checkpoint.format import Checkpoint
     from dcgan_cli.data.cache import PictureSet
     from dcgan_cli.data.sources import Source
-    from dcgan_cli.model.config import ModelConfig
 
 SPLIT = "split"
 """A column that says which pictures are test pictures is heeded under this name."""
@@ -43,6 +43,7 @@ class Task:
         sources: where both come from; the same one where a part of it is the test.
         origins: which pictures of their sources they are.
         held_out: whether the test pictures are a part of the training source.
+        drawn: whether chance said which part.
     """
 
     classes: tuple[str, ...]
@@ -52,6 +53,23 @@ class Task:
     sources: "tuple[Source, Source]"
     origins: "tuple[Rows, Rows]"
     held_out: bool
+    drawn: bool = False
+
+    def split_again(self, share: float, seed: int) -> "Task":
+        """Another random split of the same images, with the same classes."""
+        import numpy as np
+
+        from dcgan_cli.analysis.probe_svm.contenders import Labelled
+        from dcgan_cli.analysis.probe_svm.draws import split_rows
+        from dcgan_cli.runtime import numpy_stream
+
+        rows = np.concatenate([self.train.rows, self.test.rows])
+        codes = np.concatenate([self.train.codes, self.test.codes])
+        origin = np.concatenate(self.origins)
+        count = max(1, round(share * len(rows)))
+        parts = [np.sort(part) for part in split_rows(codes, count, numpy_stream(seed, "held out"))]
+        train, test = (Labelled(self.train.pictures, rows[part], codes[part]) for part in parts)
+        return replace(self, train=train, test=test, origins=(origin[parts[0]], origin[parts[1]]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +84,8 @@ class _Side:
 
 def read_task(
     console: Console,
-    model: "ModelConfig",
-    train: Request,
+    model: "Checkpoint",
+    train: "tuple[Source, Request]",
     test: Request | None,
     *,
     column: str | None,
@@ -88,10 +106,11 @@ def read_task(
     from dcgan_cli.errors import UsageError
     from dcgan_cli.runtime import numpy_stream
 
-    first, column = _read(console, model, train, column, "--train")
+    first, column = _read(console, model, train[1], column, "--train", train[0])
+    drawn = False
     known = np.flatnonzero(first.words != "")
     if test is not None:
-        second = _test_side(console, model, train, test, column, first)
+        second = _test_side(console, model, train[1], test, column, first)
         asked = np.flatnonzero(second.words != "")
         if second.is_test is not None:
             asked = asked[second.is_test[asked]]
@@ -111,10 +130,9 @@ def read_task(
         count = max(1, round((held_out or HELD_OUT) * len(known)))
         kept, taken = split_rows(codes, count, numpy_stream(seed, "held out"))
         known, asked = known[np.sort(kept)], known[np.sort(taken)]
-        console.note(
-            f"{counted(len(asked), 'picture')}, stratified by class, are kept for the test"
-        )
-    classes = _classes(console, first.words[known], column, train)
+        drawn = True
+        console.note(f"{counted(len(asked), 'image')}, stratified by class, are kept for the test")
+    classes = _classes(console, first.words[known], column, train[1])
     learnt, examined = (
         _labelled(side, rows, classes) for side, rows in ((first, known), (second, asked))
     )
@@ -129,24 +147,29 @@ def read_task(
         )
     origins = first.pictures.origin[learnt.rows], second.pictures.origin[examined.rows]
     sources = first.source, second.source
-    return Task(classes, column, learnt, examined, sources, origins, second is first)
+    return Task(classes, column, learnt, examined, sources, origins, second is first, drawn)
 
 
 def _read(
-    console: Console, model: "ModelConfig", request: Request, column: str | None, option: str
+    console: Console,
+    model: "Checkpoint",
+    request: Request,
+    column: str | None,
+    option: str,
+    source: "Source | None" = None,
 ) -> tuple[_Side, str]:
-    """Look, choose the column, decode."""
+    """Look, choose the column, decode; `source` where `request` has been opened already."""
     import numpy as np
 
-    source, seen = look(console, request)
+    source, seen = look(console, request, source)
     columns: Mapping[str, Any] = {} if source.labels is None else source.labels.columns
     chosen = choose_column(columns, column, f"{option} {request.location}")
-    if seen.channels != model.channels:
+    if seen.channels != model.model.channels:
         console.note(
             f"{request.location}: {_colours(seen.channels)} pictures are read as "
-            f"{_colours(model.channels)}, as the network was trained"
+            f"{_colours(model.model.channels)}, as the network was trained"
         )
-    pictures = prepare_pictures(console, source, request, model.size, model.channels)
+    pictures = prepare_shown(console, source, request, model)
     words = np.asarray(columns[chosen])[pictures.origin]
     is_test = None
     if SPLIT in columns and chosen != SPLIT:
@@ -159,7 +182,7 @@ def _read(
 
 def _test_side(
     console: Console,
-    model: "ModelConfig",
+    model: "Checkpoint",
     train: Request,
     test: Request,
     column: str,
@@ -176,9 +199,7 @@ def _test_side(
             open_source(f"{test.location}#test")
             test = replace(test, location=f"{test.location}#test")
     second, _ = _read(console, model, test, column, "--test")
-    same = test.location == train.location or (
-        first.source.fingerprint() == second.source.fingerprint()
-    )
+    same = test.location == train.location or (first.source.content() == second.source.content())
     if same and (second.is_test is None or first.is_test is None):
         raise UsageError(
             f"--test {test.location}: the same pictures as --train; leave --test out, and a part "

@@ -76,7 +76,7 @@ def learn(
 
     from dcgan_cli.analysis.concepts import learning
     from dcgan_cli.analysis.drawing import Drawing
-    from dcgan_cli.checkpoint.concepts import concepts_path, own_concepts
+    from dcgan_cli.checkpoint.concepts import own_concepts, written_path
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = Console(quiet)
@@ -103,6 +103,8 @@ def learn(
         "checkpoint": model.hash,
         "seed": seed,
         "samples": samples,
+        "bn": bn,
+        "ema": drawing.average,
         "concepts": [one.name for one in found],
     }
-    conclude(console, report, out=concepts_path(path), json=json, **facts)
+    conclude(console, report, out=written_path(path, model), json=json, **facts)

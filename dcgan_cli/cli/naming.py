@@ -24,8 +24,10 @@ def write(
     console: Console, path: Path, model: "Checkpoint", concepts: "dict[str, Concept]"
 ) -> None:
     """Write the concepts of a model, and say where older ones went. Raises StorageError."""
-    from dcgan_cli.checkpoint.concepts import write_concepts
+    from dcgan_cli.checkpoint.concepts import concepts_path, write_concepts, written_path
 
     aside = write_concepts(path, model, concepts)
+    if (place := written_path(path, model)) != concepts_path(path):
+        console.note(f"{path} is read-only; its new concepts are in {place}")
     if aside is not None:
         console.note(f"the concepts of its earlier weights are set aside in {aside}")

@@ -9,8 +9,16 @@ import typer
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.asking import given, samples
-from dcgan_cli.cli.comparing import compare_with, training_source
+from dcgan_cli.cli.comparing import compare_with
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.outputs import (
+    PNG,
+    WHY_PNG,
+    Output,
+    check_outputs,
+    refuse_inputs,
+)
+from dcgan_cli.cli.pictures import training_images
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
 if TYPE_CHECKING:
@@ -43,9 +51,10 @@ def nearest_neighbors(
     held_out: Annotated[
         str | None,
         typer.Option(
-            help="Real pictures that samples are judged by: a SOURCE of the same kind that was not "
-            "trained on, or the share of the training pictures to hold back, copies of which go "
-            "unseen. Default: a quarter, at most 2000.",
+            help="Real images that samples are judged by: a SOURCE of the same kind that was not "
+            "trained on, or the share of the training images to set aside from the comparison: the "
+            "network was trained on these too, and copies of them go unseen. Default: a quarter, "
+            "at most 2000.",
             metavar="SOURCE|SHARE",
         ),
     ] = None,
@@ -82,7 +91,10 @@ def nearest_neighbors(
         ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="A CSV file of labels that joins the training pictures.")
+        Path | None, typer.Option(help="A CSV file of labels that joins the training images.")
+    ] = None,
+    held_out_labels: Annotated[
+        Path | None, typer.Option(help="The same for the images of --held-out SOURCE.")
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 where memorisation is found.")
@@ -107,8 +119,8 @@ def nearest_neighbors(
     """Find the training pictures nearest to samples, and say whether the model memorised.
 
     The sheet shows samples with their neighbours in pixels and in D's features, and below them those
-    that are closest to one training picture. The verdict compares samples with real pictures that
-    were held back: copies are found up to a mirror, a small shift, brightness and contrast.
+    that are closest to one training image. The verdict compares samples with real images, held out
+    or set aside (--held-out): copies are found up to a mirror, a small shift, brightness and contrast.
 
     [bold]Examples[/bold]
 
@@ -121,7 +133,9 @@ def nearest_neighbors(
       dcgan nearest-neighbors mnist --data mnist/ --held-out mnist/#test --classify label
     """
     refuse_two_results(out, json)
-    _refuse(count, of, classify)
+    _refuse(count, of, classify, held_out, held_out_labels)
+    outputs = (Output("-o", out, PNG, WHY_PNG), Output("--map", map_file, PNG))
+    check_outputs(outputs, [data, held_out, labels, *(of or ())])
 
     from contextlib import ExitStack
 
@@ -136,13 +150,14 @@ def nearest_neighbors(
     use_threads(threads)
     machine = choose_device(device)
     path = find_checkpoint(checkpoint)
+    refuse_inputs(outputs, path)
     console.note(f"drawing with {path}")
     model = load(path)
     drawing = Drawing.of(model, bn, machine, average=not no_ema)
     discriminator = model.build_discriminator().to(machine)
-    source, request = training_source(model, data, labels)
+    source, request = training_images(console, model, "--data", location=data, labels=labels)
     with ExitStack() as stack:
-        asked = given(of, model, path, drawing, request) if of else None
+        asked = given(console, of, model, path, drawing) if of else None
         compared = compare_with(
             console,
             stack,
@@ -150,6 +165,7 @@ def nearest_neighbors(
             source,
             request,
             held_out=held_out,
+            held_out_labels=held_out_labels,
             limit=limit,
             column=classify,
             seed=seed,
@@ -164,6 +180,7 @@ def nearest_neighbors(
                 k=k,
                 rows=rows or (len(asked) if of else ROWS),
                 seed=seed,
+                trained_on=compared.trained_on,
                 progress=bar,
             )
         if classify is not None:
@@ -171,7 +188,7 @@ def nearest_neighbors(
         points = None
         if map_file is not None:
             points = experiment.map_rows(asked, compared.training, discriminator, seed)
-    sheet = report.sheets[0]
+    sheet = report.sheets[0].shaped(model.aspect)
     console.write_result(out, encode_sheet(sheet))
     facts = {
         "data": request.location,
@@ -191,12 +208,20 @@ def nearest_neighbors(
         raise typer.Exit(1)
 
 
-def _refuse(count: int | None, of: list[str] | None, classify: str | None) -> None:
+def _refuse(
+    count: int | None,
+    of: list[str] | None,
+    classify: str | None,
+    held_out: str | None,
+    held_out_labels: Path | None,
+) -> None:
     """Raise UsageError for options that do not go together."""
     from dcgan_cli.errors import UsageError
 
     if of and count is not None:
         raise UsageError("-n draws samples, --of names pictures; give one of the two")
+    if held_out_labels is not None and held_out is None:
+        raise UsageError("--held-out-labels: of which images? Name them with --held-out SOURCE")
     if of and classify is not None:
         raise UsageError("--classify learns from samples; it does not go with --of")
 

@@ -1,8 +1,8 @@
 """From what a person types as SOURCE to pictures ready for the networks, with every step said."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dcgan_cli.cli.console import Console
 from dcgan_cli.wording import counted
@@ -10,6 +10,7 @@ from dcgan_cli.wording import counted
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.format import Checkpoint
     from dcgan_cli.data.cache import PictureSet
+    from dcgan_cli.data.decode import Framing
     from dcgan_cli.data.sources import Source
     from dcgan_cli.data.survey import Survey
 
@@ -22,38 +23,63 @@ class Request:
     labels: Path | None = None
     limit: int | None = None
     background: str = "white"
+    fit: str = "crop"
+    levels: str | None = None
+    aspect: float = 1.0
     workers: int | None = None
     use_cache: bool = True
     cache_gigabytes: float = 20.0
     max_unreadable: float = 0.05
 
     def colour(self) -> tuple[int, int, int]:
-        """The background as RGB. Raises UsageError where it names no colour."""
-        from PIL import ImageColor
+        """The background as RGB. Raises UsageError where it names no color."""
+        from dcgan_cli.data.reference import color
 
+        return color(self.background)
+
+    def open(self) -> "Source":
+        """The images at the location. Raises SourceError as open_source does."""
+        from dcgan_cli.data.sources import open_source
+
+        return open_source(self.location, labels=self.labels, limit=self.limit)
+
+    def framing(self, side: int, channels: int) -> "Framing":
+        """How an image becomes a square of `side` pixels. Raises UsageError for a wrong option."""
+        from dcgan_cli.data.decode import FITS, Framing
         from dcgan_cli.errors import UsageError
 
+        if self.fit not in FITS:
+            raise UsageError(f"--fit {self.fit}: expected one of {', '.join(FITS)}")
+        colour, aspect = self.colour(), self.aspect if self.fit == "stretch" else 1.0
         try:
-            red, green, blue = ImageColor.getrgb(self.background)[:3]
+            black, white = (float(level) for level in (self.levels or "0,1").split(","))
+            levels = None if self.levels is None else (black, white)
+            return Framing(side, channels, colour, self.fit, levels, aspect)
         except ValueError as error:
             raise UsageError(
-                f"--background {self.background}: expected a colour such as white or #20a0ff"
+                f"--levels {self.levels}: expected the values of black and white, such as 0,4095"
             ) from error
-        return red, green, blue
 
 
-def look(console: Console, request: Request) -> "tuple[Source, Survey]":
-    """Recognise the source and look at some of its pictures; both are said on stderr."""
-    from dcgan_cli.data.sources import open_source
+CONSIDERABLE = 0.2
+"""A crop that leaves out a larger share of the width or height is worth a sentence."""
+
+
+def look(
+    console: Console, request: Request, source: "Source | None" = None
+) -> "tuple[Source, Survey]":
+    """Recognize the source, or take `source`, and look at some of its images; said on stderr."""
     from dcgan_cli.data.survey import survey
 
-    source = open_source(request.location, labels=request.labels, limit=request.limit)
+    source = source or request.open()
     found = survey(source)
     colours = "grey" if found.channels == 1 else "colour"
     console.note(
         f"{request.location}: {source.kind}, {counted(len(source), 'picture')}, {colours}, "
         f"short side {found.short_side:.0f} px"
     )
+    for note in source.notes:
+        console.note(note)
     labels = source.labels
     if labels is not None and labels.columns:
         of = ""
@@ -63,17 +89,35 @@ def look(console: Console, request: Request) -> "tuple[Source, Survey]":
     return source, found
 
 
+def measured(console: Console, request: Request, survey: "Survey") -> Request:
+    """`request`, with the levels and the aspect of the images themselves; what it does is said."""
+    from dcgan_cli.data.decode import MOST_ASPECT
+
+    request = replace(request, aspect=min(max(survey.aspect, 1 / MOST_ASPECT), MOST_ASPECT))
+    if request.levels is None and survey.levels is not None:
+        black, white = survey.levels
+        request = replace(request, levels=f"{black!r},{white!r}")
+        if survey.levels_note:
+            console.note(survey.levels_note)
+    cut, what = max((survey.width_cut, "width"), (survey.height_cut, "height"))
+    if request.fit == "crop" and cut >= CONSIDERABLE:
+        console.note(
+            f"center crop cuts away {100 * cut:.0f} % of the {what} on average; "
+            "--fit pad or --fit stretch keeps it"
+        )
+    return request
+
+
 def prepare_pictures(
-    console: Console, source: "Source", request: Request, side: int, channels: int
+    console: Console, source: "Source", request: Request, framing: "Framing"
 ) -> "PictureSet":
-    """Decode the pictures of `source` to `side` px, or find them decoded; skipped ones are said."""
+    """Decode the images of `source`, or find them decoded; skipped ones are said."""
     from dcgan_cli.data.cache import prepare
-    from dcgan_cli.data.decode import Framing
 
     with console.progress("decoding") as bar:
         pictures = prepare(
             source,
-            Framing(side, channels, request.colour()),
+            framing,
             workers=request.workers,
             cache_limit=int(request.cache_gigabytes * 2**30),
             max_unreadable=request.max_unreadable,
@@ -89,41 +133,56 @@ def prepare_pictures(
     return pictures
 
 
-def remember(source: "Source", request: Request, pictures: "PictureSet") -> dict[str, Any]:
-    """What a checkpoint keeps of its data, so that every analysis finds the pictures again."""
-    path, mark, split = request.location.partition("#")
-    absolute = str(Path(path).resolve()) + mark + split if Path(path).exists() else source.location
-    return {
-        "location": absolute,
-        "kind": source.kind,
-        "labels": None if request.labels is None else str(request.labels.resolve()),
-        "limit": request.limit,
-        "background": request.background,
-        "fingerprint": source.fingerprint(),
-        "pictures": len(pictures),
-        "side": pictures.framing.side,
-        "channels": pictures.framing.channels,
-    }
+def prepare_shown(
+    console: Console, source: "Source", request: Request, model: "Checkpoint"
+) -> "PictureSet":
+    """The images of `source` as the discriminator of `model` was shown those of its training."""
+    shown = model.reference.shown
+    return shown.of(prepare_pictures(console, source, request, shown.framing))
 
 
-def remembered(model: "Checkpoint") -> "tuple[Source, Request]":
-    """The pictures that `model` was trained on, found again by what `remember` kept of them.
+def training_images(
+    console: Console,
+    model: "Checkpoint",
+    option: str,
+    *,
+    location: str | None = None,
+    labels: Path | None = None,
+    limit: int | None = None,
+) -> "tuple[Source, Request]":
+    """The images that `model` was trained on, or others at `location`, which is said.
 
-    Raises DcganError where the checkpoint does not say where they are, or they are gone or changed.
+    `location` is where they are now, or where others are that are meant instead; None where they
+    were. It was typed with `option`, which errors name. `labels` is a table that joins them; None
+    the one that joined them in training. At most `limit` are kept, evenly spaced.
+
+    Raises:
+        SourceError: they cannot be found, or others are where they were.
     """
-    from dcgan_cli.data.sources import open_source
-    from dcgan_cli.errors import SourceError
+    from dataclasses import replace
 
-    location, limit, labels = (model.data.get(key) for key in ("location", "limit", "labels"))
-    if not isinstance(location, str):
-        raise SourceError("the checkpoint does not say where its training pictures are")
-    request = Request(
-        location,
-        labels=Path(labels) if isinstance(labels, str) else None,
-        limit=limit if isinstance(limit, int) else None,
-        background=str(model.data.get("background", "white")),
-    )
-    source = open_source(location, labels=request.labels, limit=request.limit)
-    if source.fingerprint() != model.data.get("fingerprint"):
-        raise SourceError(f"{location} has changed since the training")
-    return source, request
+    from dcgan_cli.data.sources import open_source, with_labels
+
+    reference = model.reference
+    if location is None:
+        source = reference.open(f"{option} SOURCE")
+        location = reference.location or ""
+        same = True if reference.content else reference.is_same(source)  # `open` compared it
+    else:
+        source = open_source(location, limit=reference.limit)
+        same = reference.is_same(source)
+    request = Request(location, labels, reference.limit)
+    if same is False:
+        console.note(f"{location}: {reference.difference(source)}")
+        request = replace(request, limit=None)
+    elif reference.location is not None:
+        if same is None:
+            console.note(f"{location}: {reference.doubt()}")
+        request = replace(request, labels=labels or reference.labels_at(location))
+        if reference.labels and not request.labels:
+            console.note(f"{reference.labels}: the label table of the training is not there")
+    if limit is not None:
+        request = replace(request, limit=min(limit, request.limit or limit))
+    if request.limit != reference.limit:
+        return request.open(), request
+    return (with_labels(source, request.labels) if request.labels else source), request

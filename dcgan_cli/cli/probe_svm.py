@@ -8,12 +8,23 @@ import typer
 from dcgan_cli.choices import CONTROLS as KNOWN
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.labelled import HELD_OUT, Task, read_task
-from dcgan_cli.cli.pictures import Request, remembered
+from dcgan_cli.cli.labelled import HELD_OUT, SPLIT, Task, read_task
+from dcgan_cli.cli.outputs import (
+    CSV,
+    NPY,
+    PNG,
+    Output,
+    check_outputs,
+    refuse_inputs,
+    rows_file,
+)
+from dcgan_cli.cli.pictures import Request, training_images
 from dcgan_cli.cli.results import conclude
+from dcgan_cli.files import is_stdout
 
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.format import Checkpoint
+    from dcgan_cli.report import Report
 
 DRAWS = 10
 
@@ -96,6 +107,15 @@ def probe_svm(
             rich_help_panel=PROTOCOL,
         ),
     ] = None,
+    splits: Annotated[
+        int,
+        typer.Option(
+            help="Repeat on so many random stratified splits into training and test images, and "
+            "say how far the accuracy hangs on the split.",
+            min=1,
+            rich_help_panel=PROTOCOL,
+        ),
+    ] = 1,
     validation: Annotated[
         int | None,
         typer.Option(
@@ -185,6 +205,8 @@ def probe_svm(
 
       dcgan probe-svm cifar --train cifar-10-batches-py/ --test cifar-10-batches-py/ --ablate
 
+      dcgan probe-svm digits --splits 10
+
       dcgan probe-svm faces --train faces/ --labels faces.csv --label-column smile --map map.png
     """
     budget_given = per_class is not None or labels_total is not None
@@ -192,7 +214,7 @@ def probe_svm(
         {
             "--per-class and --labels-total": per_class is not None and labels_total is not None,
             "--test and --held-out": test is not None and held_out is not None,
-            "--map - and --json": str(map_) == "-" and json,
+            "--map - and --json": is_stdout(map_) and json,
         },
         "give one of the two",
     )
@@ -200,15 +222,27 @@ def probe_svm(
         {"--draws": draws is not None and not budget_given}, "needs --per-class or --labels-total"
     )
     _refuse({"--test-labels": test_labels is not None and test is None}, "needs --test")
+    _refuse(
+        {f"--splits {splits}": splits > 1 and test is not None},
+        "splits --train; it does not go with --test",
+    )
     if bn not in STATISTICS:
         _refuse({f"--bn {bn}": True}, f"expected one of {', '.join(STATISTICS)}")
     chosen = _controls(controls)
     taps = _layers(layers)
+    rows = None if save_features is None else rows_file(save_features)
+    outputs = (
+        Output("--save-features", save_features, NPY),
+        Output("--save-features", rows, CSV),
+        Output("--map", map_, PNG),
+    )
+    check_outputs(outputs, (train, test, labels, test_labels))
 
     from dcgan_cli.analysis.features import layer_spans, reestimate_on
     from dcgan_cli.analysis.probe_svm.contenders import Bench, Settings
     from dcgan_cli.analysis.probe_svm.exam import Budget, Exam
     from dcgan_cli.analysis.probe_svm.probe import probe
+    from dcgan_cli.analysis.probe_svm.splits import over
     from dcgan_cli.checkpoint.find import find_checkpoint
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.cli.feature_files import draw_map, write_features
@@ -218,32 +252,59 @@ def probe_svm(
     use_threads(threads)
     machine = choose_device(device)
     file = find_checkpoint(checkpoint)
+    refuse_inputs(outputs, file)
     console.note(f"looking with the discriminator of {file}")
     model = load(file)
     layer_spans(model.model, grid, taps)  # refuses what D does not have
     settings = Settings(grid, taps, centroids, trials, epochs, seed, machine)
-    learn = _asked(model, train, labels, limit)
-    ask = None if test is None else Request(test, labels=test_labels, background=learn.background)
-    task = read_task(
-        console, model.model, learn, ask, column=label_column, held_out=held_out, seed=seed
+    learn = training_images(console, model, "--train", location=train, labels=labels, limit=limit)
+    ask = None if test is None else Request(test, labels=test_labels)
+    task = read_task(console, model, learn, ask, column=label_column, held_out=held_out, seed=seed)
+    _refuse(
+        {f"--splits {splits}": splits > 1 and not task.drawn},
+        f"the column {SPLIT} says which are the test images; add --held-out {HELD_OUT:g} to draw "
+        "them at random",
     )
     budget = Budget(per_class, labels_total, (draws or DRAWS) if budget_given else 1)
-    exam = Exam.prepare(
-        task.classes, task.train.codes, task.test.codes, budget, validation=validation, seed=seed
-    )
-    discriminator = model.build_discriminator().to(machine)
-    if bn == "reestimated":
-        with console.progress("batch-norm statistics") as bar:
-            reestimate_on(discriminator, task.train.pictures, task.train.rows[exam.order], bar)
+
+    def prepared(task: Task, number: int) -> Bench:
+        """What is examined on split `number`, D's statistics fitted to its training images."""
+        exam = Exam.prepare(
+            task.classes, task.train.codes, task.test.codes, budget,
+            validation=validation, seed=seed + number,
+        )  # fmt: skip
+        discriminator = model.build_discriminator().to(machine)
+        if bn == "reestimated":
+            with console.progress("batch-norm statistics") as bar:
+                reestimate_on(discriminator, task.train.pictures, task.train.rows[exam.order], bar)
+        return Bench(discriminator, task.train, task.test, exam, settings)
+
+    bench = prepared(task, 0)
+    discriminator = bench.discriminator
     if save_features is not None:
         write_features(console, save_features, discriminator, task, settings)
+        console.note(f"features in {save_features}, whose they are in {rows}")
     if map_ is not None:
         console.write_result(map_, draw_map(console, discriminator, task, settings))
     kinds = [source.kind for source in task.sources]
-    report = probe(
-        Bench(discriminator, task.train, task.test, exam, settings),
-        budget, chosen, ablate=ablate, kinds=kinds, stage=console.progress,
-    )  # fmt: skip
+
+    def examined(number: int) -> "Report":
+        here = bench
+        if number:
+            share = held_out or HELD_OUT
+            here = prepared(task.split_again(share, seed + number), number)
+        found = probe(here, budget, chosen, ablate=ablate, kinds=kinds, stage=console.progress)
+        if splits > 1:
+            value = found.findings[0].value.value
+            console.note(f"split {number + 1} of {splits}: accuracy {value:.2f} %")
+        return found
+
+    report = over(map(examined, range(splits))) if splits > 1 else examined(0)
+    if splits == 1 and task.drawn:
+        console.note(
+            f"the {len(task.test.rows):,} test images were drawn at random: the interval is for this "
+            "one split, other splits give other values; --splits 10 says how far"
+        )
     seen = _has_seen(model, task)
     if seen:
         console.note(
@@ -283,32 +344,10 @@ def _layers(typed: str | None) -> tuple[int, ...] | None:
     return tuple(sorted({int(part) - 1 for part in numbers}))
 
 
-def _asked(
-    model: "Checkpoint", train: str | None, labels: Path | None, limit: int | None
-) -> Request:
-    """The training pictures that were named, or else those of the network's own training."""
-    from dataclasses import replace
-
-    from dcgan_cli.errors import DcganError, SourceError
-
-    background = str(model.data.get("background", "white"))
-    if train is not None:
-        return Request(train, labels=labels, limit=limit, background=background)
-    try:
-        _, request = remembered(model)
-    except DcganError as error:
-        raise SourceError(f"{error}; name labelled pictures with --train SOURCE") from error
-    return replace(request, labels=labels or request.labels, limit=limit or request.limit)
-
-
 def _has_seen(model: "Checkpoint", task: Task) -> bool:
-    """Whether the network was trained, without labels, on the pictures that it is examined on."""
+    """Whether the network was trained, without labels, on the images that it is examined on."""
     source = task.sources[1]
-    path, mark, part = source.location.partition("#")
-    place = f"{Path(path).resolve()}{mark}{part}" if Path(path).exists() else source.location
-    return (
-        model.data.get("location") == place or model.data.get("fingerprint") == source.fingerprint()
-    )
+    return model.reference.was_at(source.location) or model.reference.is_same(source) is True
 
 
 def _facts(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dcgan_cli.cli.console import Console
+from dcgan_cli.files import is_stdout
 
 if TYPE_CHECKING:
     from dcgan_cli.report import Report
@@ -15,8 +16,16 @@ def refuse_two_results(out: Path | None, json: bool) -> None:
     """Raise UsageError where a picture and a document would both be written to stdout."""
     from dcgan_cli.errors import UsageError
 
-    if json and str(out) == "-":
+    if json and is_stdout(out):
         raise UsageError("-o - and --json would both be written to stdout; name a file with -o")
+
+
+def say_kinds(console: Console, report: "Report") -> None:
+    """Say of what kind the intervals of `report` are, each kind once; `--json` has it for each."""
+    estimates = [part for each in report.findings for part in (each.value, each.control) if part]
+    kinds = dict.fromkeys(part.kind.partition(", n=")[0] for part in estimates if part.kind)
+    if kinds:
+        console.note(f"intervals: {'; '.join(kinds)}")
 
 
 def conclude(
@@ -39,10 +48,11 @@ def conclude(
     if report.findings or report.tables:
         from dcgan_cli.render.terminal import findings_table, plain_table
 
-        show = console.show if str(out) == "-" else console.result_table
+        show = console.show if is_stdout(out) else console.result_table
         if report.findings:
             show(findings_table(report))
+            say_kinds(console, report)
         for table in report.tables:
             show(plain_table(table))
-    if out is not None and str(out) != "-":
+    if out is not None and not is_stdout(out):
         console.result(str(out))

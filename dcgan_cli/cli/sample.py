@@ -7,6 +7,15 @@ import typer
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.outputs import (
+    NPY,
+    PNG,
+    WHY_PNG,
+    Output,
+    check_folder,
+    check_outputs,
+    refuse_inputs,
+)
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
 
@@ -60,26 +69,35 @@ def sample(
     """
     if split is None:
         refuse_two_results(out, json)
+    grid = None if split is not None else out
+    outputs = (
+        Output("-o", grid, PNG, WHY_PNG),
+        Output("--save-latents", save_latents, NPY),
+    )
+    check_outputs(outputs, (latents,))
+    check_folder("--split", split)
 
     from dcgan_cli.analysis.drawing import Drawing, draw_latents, draw_samples
     from dcgan_cli.checkpoint.find import find_checkpoint
     from dcgan_cli.checkpoint.format import load
-    from dcgan_cli.checkpoint.latents import read_latents, to_npy
+    from dcgan_cli.checkpoint.latents import to_npy
+    from dcgan_cli.cli.tiles import read_points
     from dcgan_cli.render.png import encode_picture, encode_sheet
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = Console(quiet)
     use_threads(threads)
     path = find_checkpoint(checkpoint)
+    refuse_inputs(outputs, path)
     console.note(f"drawing with {path}")
     model = load(path)
     drawing = Drawing.of(model, bn, choose_device(device), average=not no_ema)
     if latents is None:
         report = draw_samples(drawing, seed=seed, count=count or 64, columns=columns)
     else:
-        given = read_latents(latents, model, path).latents[:count]
+        given = read_points(console, latents, model, path, drawing).latents[:count]
         report = draw_latents(drawing, given, columns=columns)
-    sheet = report.sheets[0]
+    sheet = report.sheets[0].shaped(model.aspect)
     facts: dict[str, Any] = {}
     if save_latents is not None:
         assert sheet.provenance is not None
@@ -93,7 +111,7 @@ def sample(
         files = SampleFiles(len(sheet.pictures))
         names = [split / files.name(number) for number in range(len(sheet.pictures))]
         for name, picture in zip(names, sheet.pictures, strict=True):
-            console.write_result(name, encode_picture(picture))
+            console.write_result(name, encode_picture(picture, model.aspect))
         facts["files"] = [str(name) for name in names]
     else:
         console.write_result(out, encode_sheet(sheet, numbers))

@@ -2,6 +2,7 @@
 
 import os
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -9,18 +10,23 @@ from typing import TYPE_CHECKING, Any, cast
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.listening import listening
-from dcgan_cli.cli.pictures import Request, look, prepare_pictures, remember
+from dcgan_cli.cli.pictures import Request, look, measured, prepare_pictures
+from dcgan_cli.cli.places import refuse_overlap, run_path
 from dcgan_cli.cli.results import conclude
 from dcgan_cli.cli.resuming import (
     as_before,
     earlier_state,
+    refuse_another_count,
     refuse_changes,
-    refuse_other_pictures,
+    same_images,
 )
-from dcgan_cli.cli.train_checks import keep_of, policy_of, run_path
-from dcgan_cli.cli.training_display import Display
+from dcgan_cli.cli.train_checks import policy_of
+from dcgan_cli.cli.training_display import Display, require_tensorboard
 from dcgan_cli.cores import allowed_cores
-from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches
+from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches, too_few
+from dcgan_cli.data.decode import Framing
+from dcgan_cli.data.kinds.passed_over import PASSED_OVER
+from dcgan_cli.data.reference import Reference
 from dcgan_cli.data.resident import make_resident
 from dcgan_cli.data.streaming import StreamedPictures
 from dcgan_cli.errors import SourceError, UsageError
@@ -30,10 +36,10 @@ from dcgan_cli.report import Report
 from dcgan_cli.runtime import choose_device, choose_precision, precision_name, use_threads
 from dcgan_cli.training.distributed import World, was_restarted
 from dcgan_cli.training.events import Finished, Length
-from dcgan_cli.training.losses import choose_loss
+from dcgan_cli.training.losses import Loss, choose_loss
 from dcgan_cli.training.plan import make_plan
 from dcgan_cli.training.precision import fault_of_bfloat16
-from dcgan_cli.training.run import OthersFolder, RunFolder
+from dcgan_cli.training.run import KEEP, OthersFolder, RunFolder, parse_keep
 from dcgan_cli.training.step import StepSettings, share_of
 from dcgan_cli.training.trainer import Trainer
 from dcgan_cli.wording import counted
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
     import torch
 
     from dcgan_cli.data.pictures import PictureSet
+    from dcgan_cli.data.sources import Source
     from dcgan_cli.data.survey import Survey
 
 DEFAULT_LOSS = "non-saturating"
@@ -52,7 +59,10 @@ DEFAULT_SIZE = 64
 
 @dataclass
 class Session:
-    """What `dcgan train` was asked for. None means: not asked."""
+    """What `dcgan train` was asked for. None means: not asked.
+
+    `typed` holds the options that stood on the command line, by name, defaults too.
+    """
 
     console: Console
     world: World
@@ -73,13 +83,14 @@ class Session:
     epochs: float | None
     steps: int | None
     minutes: float | None
-    keep: str
+    keep: str | None
     save_minutes: float
     policy: str
     tensorboard: bool
     profile: bool
     json: bool
     overrides: dict[str, Any] = field(default_factory=dict[str, Any])
+    typed: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def train(self) -> int:
         """Train until the end that was asked for or a signal; returns the exit code."""
@@ -87,7 +98,7 @@ class Session:
             self._check_options()
             path = self._path()
             kind = RunFolder if self.world.leads else OthersFolder
-            with kind(path) as folder:  # from here on nobody else writes there
+            with kind(path, self.console.note) as folder:  # from here on nobody else writes there
                 before = self.world.from_first(
                     lambda: earlier_state(folder, self.resume, self.overwrite)
                 )
@@ -128,40 +139,44 @@ class Session:
         self, folder: RunFolder, before: Checkpoint | None
     ) -> tuple[Trainer, Display | None]:
         """Everything up to the first step, said as it is found out; a display on rank 0 alone."""
-        if before is not None:
-            self.request = as_before(self.request, before)
         threads = self._threads(before)
-        source, survey = look(self.console, self.request)
+        source, survey = look(self.console, self.request, self._images_of(before))
+        if before is None:
+            self.request = measured(self.console, self.request, survey)
+        else:
+            refuse_overlap(self.request.location, folder.path)
         model, recipe = self._networks(before, survey)
         asked = self._settings(before)
         settings = self._trusted(asked, model)
         share_of(recipe, settings)  # refuses what cannot be shared out, before anything is decoded
         self._say_how_shared(settings, recipe)
-        side = round(model.size * (RANDOM_CROP_MARGIN if recipe.crop == "random" else 1))
-        pictures = prepare_pictures(self.console, source, self.request, side, model.channels)
-        data = remember(source, self.request, pictures)
+        framing = self._framing(before, model, recipe)
+        pictures = prepare_pictures(self.console, source, self.request, framing)
+        labels, limit = self.request.labels, self.request.limit
+        reference = Reference.of(source, pictures, model.size, labels=labels, limit=limit)
         if before is not None:
-            refuse_other_pictures(before, data)
-        self._same_everywhere(data)
+            refuse_another_count(before.reference, reference)
+        self._same_everywhere(reference)
         self.world.begin(settings.device)
-        about = {"data": data, "training": self._about(before, settings, threads)}
+        about = {"data": reference.to_dict(), "training": self._about(before, settings, threads)}
         trainer = Trainer(
             model,
             recipe,
             settings,
-            self._batches(pictures, model, recipe, settings),
+            self._batches(source, pictures, model, recipe, settings),
             folder,
             about,
             policy=policy_of(self.policy),
-            keep=keep_of(self.keep),
+            keep=folder.keeping(self.keep, goes_on=before is not None),
             save_minutes=self.save_minutes,
         )
         name, display = about["training"]["preset"], None
-        if self.world.leads and not self.profile:
-            display = Display(self.console, folder, name, self.tensorboard)
         if before is None:
             folder.clear()
-        else:
+        if self.world.leads and not self.profile:
+            aspect = pictures.framing.aspect
+            display = Display(self.console, folder, name, self.tensorboard, trainer.way, aspect)
+        if before is not None:
             trainer.restore(before)
             self.console.note(f"resuming at step {trainer.step:,}, epoch {trainer.epoch:.2f}")
         if not self.profile:
@@ -175,10 +190,40 @@ class Session:
         folder.write_config({"model": model.to_dict(), "recipe": recipe.to_dict(), **about})
         return trainer, display
 
+    def _images_of(self, before: Checkpoint | None) -> "Source | None":
+        """The images of the run that goes on; None where one begins. Refuses what would change it."""
+        if before is None:
+            return None
+        refuse_changes(before, self.typed)
+        self.request = as_before(self.request, before.reference)
+        source, unsure = same_images(before.reference, self.request, self._resuming())
+        if unsure is not None:
+            self.console.note(unsure)
+        return source
+
+    def _resuming(self) -> str:
+        """What to type to go on with images that have moved."""
+        elsewhere = "" if self.out == Path("checkpoints") else f" --out {self.out}"
+        return f"dcgan train NEWPLACE --run {self._path().name}{elsewhere} --resume"
+
+    def _framing(self, before: Checkpoint | None, model: ModelConfig, recipe: Recipe) -> Framing:
+        if before is not None:
+            return before.reference.shown.framing
+        side = round(model.size * (RANDOM_CROP_MARGIN if recipe.crop == "random" else 1))
+        return self.request.framing(side, model.channels)
+
     def _batches(
-        self, pictures: "PictureSet", model: ModelConfig, recipe: Recipe, settings: StepSettings
+        self,
+        source: "Source",
+        pictures: "PictureSet",
+        model: ModelConfig,
+        recipe: Recipe,
+        settings: StepSettings,
     ) -> Batches:
-        """Minibatches, out of pictures that are all on the GPU where they fit there."""
+        """Batches, out of images that are all on the GPU where they fit there."""
+        if len(pictures) < recipe.batch_size:
+            beside = [note for note in source.notes if note.startswith(PASSED_OVER)]
+            raise too_few(len(pictures), recipe.batch_size, beside)
         device = settings.device
         streamed = isinstance(pictures, StreamedPictures)
         resident = None if streamed else make_resident(pictures, device)
@@ -204,13 +249,18 @@ class Session:
                 f"{recipe.batch_size // ranks} pictures each; batch norm over {over}"
             )
 
-    def _same_everywhere(self, data: dict[str, Any]) -> None:
-        """Raise SourceError where this rank's machine has other pictures than rank 0's."""
-        count = self.world.from_first(lambda: data["pictures"])
-        if data["pictures"] != count:
+    def _same_everywhere(self, here: Reference) -> None:
+        """Raise SourceError where this rank's machine has other images than rank 0's."""
+        first = self.world.from_first(lambda: here)
+        if here.images != first.images:
             raise SourceError(
-                f"{data['location']} gives {data['pictures']:,} pictures here, {count:,} on rank 0; "
+                f"{here.location} gives {here.images:,} images here, {first.images:,} on rank 0; "
                 "every machine needs the same"
+            )
+        if here.content != first.content:
+            raise SourceError(
+                f"{here.location} gives other images here than on rank 0 (as many, but their "
+                "content differs); every machine needs the same"
             )
 
     def _conclude(self, end: Finished, folder: RunFolder, trainer: Trainer) -> int:
@@ -219,16 +269,18 @@ class Session:
         return 0 if end.signal is None else 128 + end.signal
 
     def _path(self) -> Path:
-        return run_path(self.run, self.out, self.request.location)
+        return run_path(self.out, self.run, self.request.location)
 
     def _check_options(self) -> None:
         """Raise UsageError for a value that cannot be meant, before anything long begins."""
-        keep_of(self.keep)
+        parse_keep(self.keep or KEEP)
+        if self.tensorboard:
+            require_tensorboard()
         policy_of(self.policy)
         with_options(PRESETS[self._preset()], self.overrides)
         choose_precision(self.precision, self._device())
         choose_loss(self.loss or DEFAULT_LOSS)
-        self.request.colour()
+        self.request.framing(1, 1)
 
     def _device(self) -> "torch.device":
         return choose_device(self.device, self.world.local_rank)
@@ -236,19 +288,34 @@ class Session:
     def _networks(self, before: Checkpoint | None, survey: "Survey") -> tuple[ModelConfig, Recipe]:
         """Networks and recipe: of the run that goes on, or of the preset and the options."""
         if before is not None:
-            model, recipe = before.model, Recipe(**before.recipe)
-            held = {**model.to_dict(), **recipe.to_dict()}
-            refuse_changes(held, self.overrides)
-            return model, recipe
+            return before.model, Recipe(**before.recipe)
         preset = self._preset()
         self.console.note(f"preset {preset}: {PRESETS[preset].about}")
+        loss = choose_loss(self.loss or DEFAULT_LOSS)
         options = {
             "size": largest_size(min(DEFAULT_SIZE, int(survey.short_side))),
             "channels": survey.channels,
             "d_norm": "layer" if self.loss == "wgan-gp" else None,
+            **loss.recipe,
             **self.overrides,
         }
-        return with_options(PRESETS[preset], options)
+        model, recipe = with_options(PRESETS[preset], options)
+        if loss.recipe:
+            self._say_how_trained(recipe, loss)
+        return model, recipe
+
+    def _say_how_trained(self, recipe: Recipe, loss: Loss) -> None:
+        """The settings that the paper of a loss brings with it, and which of them were typed."""
+        names = {"adam": "Adam", "rmsprop": "RMSProp"}
+        betas = f", β₁ {recipe.beta1:g}, β₂ {recipe.beta2:g}"
+        typed = [name for name in loss.recipe if name in self.overrides]
+        typed += [] if self.d_steps is None else ["d_steps"]
+        self.console.note(
+            f"loss {self.loss}: {names[recipe.optimizer]} with lr {recipe.lr:g}"
+            f"{betas if recipe.optimizer == 'adam' else ''}, {self.d_steps or loss.d_steps} D steps "
+            f"per G step, as its paper trains it"
+            + (f" but for {', '.join('--' + n.replace('_', '-') for n in typed)}" if typed else "")
+        )
 
     def _preset(self) -> str:
         if self.preset is None:
@@ -260,14 +327,13 @@ class Session:
     def _settings(self, before: Checkpoint | None) -> StepSettings:
         held: dict[str, Any] = {"sync_bn": True}
         held |= {} if before is None else before.training
-        if before is not None:
-            asked = ("loss", "d_steps", "ema", "sync_bn")
-            refuse_changes(held, {name: getattr(self, name) for name in asked})
         loss = choose_loss(held.get("loss") or self.loss or DEFAULT_LOSS)
         device = self._device()
         precision = self.precision
         if before is not None and (precision == "auto" or was_restarted()):
             precision = held["precision"]
+            if "precision" in self.typed and self.precision != precision:
+                self.console.note(f"--precision {self.precision}: goes on in {precision}, as begun")
         return StepSettings(
             loss=loss,
             d_steps=held.get("d_steps") or self.d_steps or loss.d_steps,

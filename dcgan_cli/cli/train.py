@@ -1,19 +1,21 @@
 """`dcgan train`: learn to draw from a person's own pictures."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.pictures import Request
-from dcgan_cli.cli.train_checks import check_line, run_path
+from dcgan_cli.cli.places import run_path
+from dcgan_cli.cli.train_checks import check_line
 
 PICTURES, NETWORKS, LEARNING, RUN = "Pictures", "Networks", "Learning", "Run"
 
 
 def train(
+    context: typer.Context,
     source: Annotated[
         str | None,
         typer.Argument(
@@ -47,12 +49,14 @@ def train(
         float | None, typer.Option(help="Or so long from now.", min=0, rich_help_panel=RUN)
     ] = None,
     keep: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Newest epoch checkpoints to keep beside epochs 1 and 5: a number or 'all'.",
+            help="Newest epoch checkpoints to keep beside epochs 1 and 5: a number or 'all'. "
+            "Default: 2, or what the run was told before.",
             rich_help_panel=RUN,
+            show_default=False,
         ),
-    ] = "2",
+    ] = None,
     save_minutes: Annotated[
         float,
         typer.Option(help="Write last.pt at least so often.", min=0.01, rich_help_panel=RUN),
@@ -105,8 +109,28 @@ def train(
     ] = None,
     background: Annotated[
         str,
-        typer.Option(help="Colour behind transparent pictures.", rich_help_panel=PICTURES),
+        typer.Option(
+            help="Color behind transparent images, and around those of --fit pad.",
+            rich_help_panel=PICTURES,
+        ),
     ] = "white",
+    fit: Annotated[
+        str,
+        typer.Option(
+            help="How an image that is no square becomes one: crop (its middle), pad (whole, on "
+            "--background) or stretch (samples are drawn in the images' usual shape again).",
+            rich_help_panel=PICTURES,
+        ),
+    ] = "crop",
+    levels: Annotated[
+        str | None,
+        typer.Option(
+            help="Values of black and white in images of more than 8 bits, such as 0,4095. "
+            "Default: from the images as a whole.",
+            rich_help_panel=PICTURES,
+            show_default=False,
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(help="Decoding processes. Default: one a core.", rich_help_panel=PICTURES),
@@ -201,14 +225,25 @@ def train(
             rich_help_panel=LEARNING,
         ),
     ] = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(
+            help="adam or rmsprop. Default: adam; rmsprop for --loss wgan.",
+            rich_help_panel=LEARNING,
+        ),
+    ] = None,
     lr: Annotated[
-        float | None, typer.Option(help="Adam's learning rate (2e-4).", rich_help_panel=LEARNING)
+        float | None,
+        typer.Option(
+            help="Learning rate. Default: 2e-4; 5e-5 for wgan, 1e-4 for wgan-gp.",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     beta1: Annotated[
-        float | None, typer.Option(help="Adam's β₁ (0.5).", rich_help_panel=LEARNING)
+        float | None, typer.Option(help="Adam's β₁ (0.5; wgan-gp 0).", rich_help_panel=LEARNING)
     ] = None,
     beta2: Annotated[
-        float | None, typer.Option(help="Adam's β₂ (0.999).", rich_help_panel=LEARNING)
+        float | None, typer.Option(help="Adam's β₂ (0.999; wgan-gp 0.9).", rich_help_panel=LEARNING)
     ] = None,
     weight_decay: Annotated[
         float | None, typer.Option(help="L2 on all weights.", rich_help_panel=LEARNING)
@@ -265,6 +300,7 @@ def train(
         "d_norm": d_norm,
         "updates": updates,
         "batch_size": batch_size,
+        "optimizer": optimizer,
         "lr": lr,
         "beta1": beta1,
         "beta2": beta2,
@@ -275,15 +311,17 @@ def train(
         labels,
         limit,
         background,
-        workers,
-        not no_cache,
-        cache_limit,
-        max_unreadable,
+        fit,
+        levels,
+        workers=workers,
+        use_cache=not no_cache,
+        cache_gigabytes=cache_limit,
+        max_unreadable=max_unreadable,
     )
     given = {name: value for name, value in overrides.items() if value is not None}
     check_line(
         request,
-        run_path(run, out, request.location),
+        run_path(out, run, request.location),
         resume=resume,
         overwrite=overwrite,
         profile=profile,
@@ -307,6 +345,7 @@ def train(
         resume=resume,
         overwrite=overwrite,
         preset=preset,
+        typed=_typed(context),
         overrides=given,
         loss=loss,
         d_steps=d_steps,
@@ -330,3 +369,13 @@ def train(
         session.time_steps()
     else:
         raise typer.Exit(session.train())
+
+
+def _typed(context: typer.Context) -> dict[str, Any]:
+    """The options that stand on the command line, by name: also those typed as their default."""
+    return {
+        name: value
+        for name, value in context.params.items()
+        if (source := context.get_parameter_source(name)) is not None
+        and "DEFAULT" not in source.name
+    }

@@ -6,8 +6,10 @@ from typing import Any
 
 from dcgan_cli.choices import LOSS_NAMES, POLICIES, Policy, one_of
 from dcgan_cli.cli.pictures import Request
+from dcgan_cli.cli.places import refuse_overlap
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.config import PRESETS, with_options
+from dcgan_cli.training.run import KEEP, check_folder, parse_keep
 
 
 def check_line(
@@ -20,49 +22,24 @@ def check_line(
     preset: str | None,
     overrides: dict[str, Any],
     loss: str | None,
-    keep: str,
+    keep: str | None,
     policy: str,
 ) -> None:
     """Raise UsageError or SourceError for a line that cannot be meant."""
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
-    keep_of(keep)
+    parse_keep(keep or KEEP)
     policy_of(policy)
     one_of("--preset", preset or "small", tuple(PRESETS))
     one_of("--loss", loss or LOSS_NAMES[0], LOSS_NAMES)
     with_options(PRESETS[preset or "small"], overrides)
-    request.colour()
+    request.framing(1, 1)
     if request.labels is not None and not request.labels.is_file():
         raise UsageError(f"--labels {request.labels}: no such file; name a CSV file")
     _check_place(request.location)
+    refuse_overlap(request.location, path)
     if not profile and "RANK" not in os.environ:  # of several ranks the first one looks
-        from dcgan_cli.training.run import check_folder
-
         check_folder(path, resume, overwrite)
-
-
-def run_path(run: str | None, out: Path, location: str) -> Path:
-    """The folder of the run: `run`, or a name from the source. Raises UsageError."""
-    if run is not None:
-        name = run
-    elif location:
-        place = location.partition("#")[0].rstrip("/")
-        demo = place.startswith("demo:")
-        name = place[5:].replace(":", "-") if demo else Path(place).stem
-    else:
-        raise UsageError("missing SOURCE: a folder of pictures, an archive, or demo:faces")
-    if not name or Path(name).name != name or name.startswith("."):
-        raise UsageError(f"--run {name}: expected a name for a folder in {out}/")
-    return out / name
-
-
-def keep_of(typed: str) -> int | None:
-    """How many epoch checkpoints are kept; None keeps all. Raises UsageError."""
-    if typed == "all":
-        return None
-    if not (typed.isascii() and typed.isdecimal()):
-        raise UsageError(f"--keep {typed}: expected a number or all")
-    return int(typed)
 
 
 def policy_of(typed: str) -> Policy:

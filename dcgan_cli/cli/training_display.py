@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from PIL import Image
 from rich.live import Live
@@ -10,12 +11,11 @@ from rich.table import Table as RichTable
 
 from dcgan_cli.cli.console import Console
 from dcgan_cli.errors import Interrupted
-from dcgan_cli.files import atomic_write
 from dcgan_cli.render.animation import MOST_FRAMES, encode_gif, thinned
 from dcgan_cli.render.curves import encode_curves
-from dcgan_cli.render.png import encode_sheet
+from dcgan_cli.render.png import encode_sheet, shown_size
 from dcgan_cli.render.terminal import plain_table
-from dcgan_cli.report import Pictures, Provenance, Sheet
+from dcgan_cli.report import Drawn, Pictures, Provenance, Sheet
 from dcgan_cli.training.events import (
     Drawing,
     EpochDone,
@@ -26,13 +26,15 @@ from dcgan_cli.training.events import (
     Progress,
     Unwell,
 )
+from dcgan_cli.training.mark import BOARD_SUFFIX
 from dcgan_cli.training.plan import Plan
 from dcgan_cli.training.recording import not_recorded
-from dcgan_cli.training.run import RunFolder
+from dcgan_cli.training.run import CURVES, FILM, LAST_GRID, RunFolder
 from dcgan_cli.training.trainer import Trainer
 from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
+    import torch
     from torch.utils.tensorboard.writer import SummaryWriter
 
 LINE_SECONDS = 5.0
@@ -42,11 +44,21 @@ LINE_SECONDS = 5.0
 class Display:
     """Shows one run and draws its pictures into its folder."""
 
-    def __init__(self, console: Console, folder: RunFolder, preset: str, tensorboard: bool) -> None:
+    def __init__(
+        self,
+        console: Console,
+        folder: RunFolder,
+        preset: str,
+        tensorboard: bool,
+        drawn: Drawn,
+        aspect: float = 1.0,
+    ) -> None:
         self.console = console
         self.folder = folder
         self.title = f"{folder.path.name} ({preset})"
+        self.aspect = aspect
         self.board = _open_board(folder) if tensorboard else None
+        self.drawn = drawn
         self._live: Live | None = None
         self._told = 0.0
         self._health = "good"
@@ -119,10 +131,10 @@ class Display:
     def _epoch(self, event: EpochDone) -> None:
         if event.pictures is None:
             return
-        self._write_samples(f"epoch-{event.epoch:04d}.png", event.pictures, event)
+        self._write_samples(self.folder.grid(event.epoch), event.pictures, event)
         if self.board is not None:
-            grid = _grid(event.pictures)
-            self.board.add_image("samples", grid, event.epoch, dataformats="HWC")
+            grid = _grid(event.pictures, self.aspect)
+            self.board.add_image("samples", grid, event.epoch)
 
     def finish(self, event: Finished, trainer: Trainer) -> None:
         """Draw what a finished run leaves: its last samples, their animation, its curves.
@@ -131,12 +143,12 @@ class Display:
         """
         if self.board is not None:
             self.board.close()
-        seen = f"see {self.folder.samples / 'last.png'}"
+        seen = f"see {self.folder.path / LAST_GRID}"
         try:
             with trainer.spare():
                 if event.pictures is None:
                     raise Interrupted(event.signal or 0)
-                self._write_samples("last.png", event.pictures, event)
+                self._write_samples(LAST_GRID, event.pictures, event)
                 self._write_film()
                 self._write_curves()
         except Interrupted:
@@ -148,42 +160,59 @@ class Display:
         )
 
     def _write_film(self) -> None:
-        frames = thinned(sorted(self.folder.samples.glob("epoch-*.png")), MOST_FRAMES - 1)
-        images = [Image.open(path) for path in (*frames, self.folder.samples / "last.png")]
-        with atomic_write(self.folder.path / "samples.gif") as file:
-            file.write(encode_gif(images))
+        images = [*self._frames(), Image.open(self.folder.path / LAST_GRID)]
+        self.folder.write(FILM, encode_gif(images))
 
     def _write_curves(self) -> None:
         if metrics := self.folder.read_metrics():
-            with atomic_write(self.folder.path / "curves.png") as file:
-                file.write(encode_curves(metrics, self.title))
+            self.folder.write(CURVES, encode_curves(metrics, self.title))
 
     def _write_samples(self, name: str, pictures: Pictures, event: EpochDone | Finished) -> None:
-        provenance = Provenance(event.checkpoint, "train", None, event.latents)
-        sheet = Sheet("samples", pictures, 8, provenance=provenance)
-        with atomic_write(self.folder.samples / name) as file:
-            file.write(encode_sheet(sheet))
+        provenance = Provenance(event.checkpoint, "train", None, event.latents, self.drawn)
+        sheet = Sheet("samples", pictures, 8, provenance=provenance, aspect=self.aspect)
+        self.folder.write(name, encode_sheet(sheet))
+
+    def _frames(self) -> list[Image.Image]:
+        """The image grids of the epochs; one that cannot be read is left out, and said."""
+        frames: list[Image.Image] = []
+        for path in thinned(self.folder.grids(), MOST_FRAMES - 1):
+            try:
+                with Image.open(path) as grid:
+                    grid.load()
+                frames.append(grid)
+            except (OSError, ValueError, SyntaxError) as error:
+                self.console.note(
+                    f"{path}: cannot be read and is left out of the animation: {error}"
+                )
+        return frames
 
 
-def _grid(pictures: Pictures) -> Any:
-    """A sheet of `pictures` as one uint8 array [H, W, 3]."""
-    import numpy as np
+def _grid(pictures: Pictures, aspect: float = 1.0) -> "torch.Tensor":
+    """Images uint8 [N, H, W, C] as one grid for TensorBoard, uint8 [3, rows, columns]: 8 to a row."""
+    import torch
+    from torchvision.transforms.v2.functional import resize  # a second to import
+    from torchvision.utils import make_grid
 
-    from dcgan_cli.render.png import draw_sheet
+    tiles = torch.from_numpy(pictures).permute(0, 3, 1, 2)
+    if aspect != 1:
+        height, width = pictures.shape[1:3]
+        columns, rows = shown_size(width, height, aspect)
+        tiles = resize(tiles, [rows, columns])
+    return make_grid(tiles, nrow=8, pad_value=255)
 
-    return np.asarray(draw_sheet(Sheet("samples", pictures, 8)))
+
+def require_tensorboard() -> None:
+    """Raise UsageError, with what to install, where TensorBoard's files cannot be written."""
+    from dcgan_cli.errors import UsageError
+
+    if find_spec("tensorboard") is None:
+        raise UsageError("--tensorboard needs TensorBoard; pip install 'dcgan[tensorboard]'")
 
 
 def _open_board(folder: RunFolder) -> "SummaryWriter":
-    from dcgan_cli.errors import UsageError
+    from torch.utils.tensorboard.writer import SummaryWriter
 
-    try:
-        from torch.utils.tensorboard.writer import SummaryWriter
-    except ImportError as error:
-        raise UsageError(
-            "--tensorboard needs TensorBoard; pip install 'dcgan[tensorboard]'"
-        ) from error
-    return SummaryWriter(str(folder.path / "tensorboard"))
+    return SummaryWriter(str(folder.board()), filename_suffix=BOARD_SUFFIX)
 
 
 def _live_table(title: str, event: Progress, health: str) -> RichTable:

@@ -4,6 +4,7 @@ Nothing is drawn from a global generator and nothing is consumed: minibatch (epo
 seed is the same whether the run was interrupted or not. A thread prepares the next one meanwhile.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
@@ -35,6 +36,15 @@ class Gathers(Protocol):
         ...
 
 
+def too_few(count: int, batch_size: int, beside: Sequence[str] = ()) -> SourceError:
+    """The error for fewer images than a batch; `beside` says what lay there and was not read."""
+    fewer = f" or type --batch-size {count // 2}" if count >= 4 else ""
+    mend = "; ".join([f"add pictures{fewer}", *beside])
+    return SourceError(
+        f"{counted_are(count, 'picture')} fewer than a batch of {batch_size}; {mend}"
+    )
+
+
 class Batches:
     """Minibatches [batch_size, C, size, size] in [−1, 1] on `device`, in the order of `seed`.
 
@@ -62,11 +72,7 @@ class Batches:
         resident: torch.Tensor | None = None,
     ) -> None:
         if len(pictures) < batch_size:
-            fewer = f" or type --batch-size {len(pictures) // 2}" if len(pictures) >= 4 else ""
-            raise SourceError(
-                f"{counted_are(len(pictures), 'picture')} fewer than a batch of {batch_size}; "
-                f"add pictures{fewer}"
-            )
+            raise too_few(len(pictures), batch_size)
         self.pictures = pictures
         self.size = size
         self.batch_size = batch_size

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from dcgan_cli.data import label_files
 from dcgan_cli.data.foreign_boxes import (
     Corners,
     Looked,
@@ -33,8 +32,10 @@ from dcgan_cli.data.foreign_boxes import (
     read_voc,
     shown,
 )
+from dcgan_cli.data.label_files import join_table
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.data.sample_files import SampleFiles
+from dcgan_cli.data.tables import read_table
 from dcgan_cli.errors import SourceError
 
 FORMAT, VERSION = "dcgan boxes", 1
@@ -203,7 +204,7 @@ def _read_csv(path: Path, data: bytes, samples: SampleFiles) -> Boxes:
     if b"\0" in data:
         raise SourceError(f"{path}: not a file of text; {EXPECTED}")
     try:
-        table = label_files.read_table(path)
+        table = read_table(path)
     except SourceError as error:
         # read for --labels everywhere else, which was not typed here
         raise SourceError(str(error).removeprefix("--labels ")) from error
@@ -219,7 +220,7 @@ def _read_csv(path: Path, data: bytes, samples: SampleFiles) -> Boxes:
         where = f"{path}, line {line}"
         rows.append([samples.name(samples.find(where, row[0])), *row[1:]])
         checked_kind(where, row[kind].strip())
-    boxes = label_files.join_table(replace(table, rows=rows), samples).boxes
+    boxes = join_table(replace(table, rows=rows), samples).boxes
     assert boxes is not None  # the table has corners
     return boxes
 

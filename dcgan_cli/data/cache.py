@@ -1,4 +1,4 @@
-"""Decode once: a Source becomes memory-mapped pictures in the user's cache folder.
+"""Decode once: a Source becomes files of images in the user's cache folder.
 
     <cache>/pictures/<key>/shard-000.u8, shard-000.json ...   see shards.py
                            unreadable.tsv   name<TAB>reason of each skipped record
@@ -17,6 +17,8 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -51,7 +53,7 @@ Progress = Callable[[int, int], None]
 
 
 class CachedPictures(PictureSet):
-    """Pictures in memory-mapped shards: nothing is decoded, and only what is taken is copied."""
+    """Images in shards: nothing is decoded, and only what is taken is read."""
 
     def __init__(
         self,
@@ -69,21 +71,36 @@ class CachedPictures(PictureSet):
         self.log = log
         self.notes = notes
         self._records = layout.records
-        self._pixels = [shard.pixels for shard in shards]
+        self._shards = list(shards)
         self._in_use = in_use
 
     def take(self, indices: NDArray[np.int64]) -> Pixels:
-        """As PictureSet.take; each picture is one copy out of the page cache."""
+        """As PictureSet.take; each image is one read out of the system's page cache.
+
+        Raises SourceError where the cache was cut short or cannot be read.
+        """
         shards, rows = np.divmod(self.origin[indices], self._records)
         pictures = np.empty((len(indices), *self.framing.shape), np.uint8)
         for place, (shard, row) in enumerate(zip(shards.tolist(), rows.tolist(), strict=True)):
-            pictures[place] = self._pixels[shard][row]
+            try:
+                self._shards[shard].read_into(row, pictures[place])
+            except (OSError, ValueError) as error:
+                raise self._damaged(shard, error) from error
         return pictures
 
     def close(self) -> None:
-        """Let go of the maps, and allow others to evict the cache."""
-        self._pixels = []
+        """Close the files, and allow others to evict the cache."""
+        for shard in self._shards:
+            shard.pixels.close()
+        self._shards = []
         self._in_use.close()
+
+    def _damaged(self, shard: int, error: Exception) -> SourceError:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return SourceError(
+            f"cached images {self._shards[shard].pixels.path}: damaged while they were in use "
+            f"({reason}); run again, which builds them anew, and check the disk"
+        )
 
 
 def prepare(
@@ -132,7 +149,8 @@ def prepare(
 
 
 def _key(source: Source, framing: Framing) -> str:
-    parts = [FORMAT, source.fingerprint(), len(source), framing.shape, framing.background]
+    decoders = find_spec("pillow_heif") is not None  # what could not be read may be read now
+    parts = [FORMAT, source.fingerprint(), len(source), *astuple(framing), decoders]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 

@@ -2,113 +2,87 @@
 
 What is done on purpose, file by file:
 
-- *Formats*: JPEG, PNG, WebP, BMP, GIF, TIFF and PPM, told by content; no other reader is tried.
-- *Orientation*: EXIF and XMP orientation is applied, so pictures from cameras stand upright.
-- *Transparency* (RGBA, LA, palette or single transparent colour, premultiplied or not) is laid
-  over `Framing.background` before anything is resized; colours hidden under alpha 0 never show.
+- *Formats*: those of `image_files.py`, told by content; no other reader is tried.
+- *Orientation*: EXIF and XMP orientation is applied, so photographs stand upright.
+- *Transparency* (RGBA, LA, palette or single transparent color, premultiplied or not) is laid
+  over `Framing.background` before anything is resized; colors hidden under alpha 0 never show.
 - *Animations*: the first frame.
 - *CMYK and YCCK*, Adobe's inverted files too, become RGB by the plain formula; ICC profiles are not
   applied. CIE LAB is refused.
-- *Wide greys* (16 and 32 bits, floating point) are scaled from the smallest customary full scale
-  that holds the brightest pixel: 1 (floating point alone), 255 or 65535. More than that, or a NaN,
-  is refused.
-- *Colour to grey* is ITU-R 601 luma (0.299 R + 0.587 G + 0.114 B); grey to colour repeats.
-- *Framing*: the centred square, then one antialiased bicubic resize from that square. Bicubic
-  rather than Lanczos: nearly as sharp, rings less around hard edges (sprites, digits), enlarges
-  small pictures well, and is what Parmar et al. (2022, arXiv:2104.11222) ask for when generated
-  pictures are to be compared with these.
-- *Bombs*: more than MOST_PIXELS pixels by the header, or more than MOST_SCANS scans in a JPEG, is
-  refused before decoding; Pillow refuses PNG texts and profiles that inflate beyond a megabyte.
+- *Wide values* (16 and 32 bits a channel, floating point) are scaled from `Framing.levels`, which
+  `survey` finds for a source as a whole; what lies outside is black or white. Without levels each
+  image has its own: the smallest customary full scale that holds its brightest pixel, 1 (floating
+  point alone), 255 or 65535. A NaN is refused.
+- *Color to grey* is ITU-R 601 luma (0.299 R + 0.587 G + 0.114 B); grey to color repeats.
+- *Framing*: `Framing.fit` says which part of the image fills the square, and one antialiased bicubic
+  resize takes it there. Bicubic rather than Lanczos: nearly as sharp, rings less around hard edges
+  (sprites, digits), enlarges small images well, and is what Parmar et al. (2022,
+  arXiv:2104.11222) ask for when generated images are to be compared with these.
+- *Bombs*: more than MOST_PIXELS pixels to be held, by the header, or more than MOST_SCANS scans in
+  a JPEG, is refused before decoding. A larger JPEG is shrunk while it is decoded.
 - *Truncated* files are refused, never half grey.
 """
 
-import contextlib
-import ctypes
-import io
-import logging
-import warnings
+import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image, UnidentifiedImageError
 
-# Imported by name, because Image.open would import every plugin of Pillow to find these.
-from PIL import (
-    BmpImagePlugin,
-    ExifTags,
-    GifImagePlugin,
-    Image,
-    JpegImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
+from dcgan_cli.data.image_files import (
+    MOST_PIXELS,
+    Opened,
+    Unreadable,
+    is_wide,
+    limit,
+    load_file,
+    wide_values,
 )
-
 from dcgan_cli.data.sources import Record, Source
 
-MOST_PIXELS = 64_000_000
-"""A picture of more pixels is refused unseen: decoded it would take some 200 MB to 1 GB."""
+Fit = Literal["crop", "pad", "stretch"]
 
-MOST_SCANS = 500
-"""A progressive JPEG has about ten; thousands of empty ones would keep a decoder busy for hours."""
+FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
+"""How an image that is no square fills one: its centered square alone; whole, on a background; or
+whole, with its two sides scaled by different factors."""
 
-DRAFT_GAP = 3
-"""JPEGs are shrunk while decoding, by 2, 4 or 8, down to no less than this times the square."""
-
-FORMATS = tuple(
-    str(plugin.format)
-    for plugin in (
-        JpegImagePlugin.JpegImageFile,
-        PngImagePlugin.PngImageFile,
-        WebPImagePlugin.WebPImageFile,
-        BmpImagePlugin.BmpImageFile,
-        GifImagePlugin.GifImageFile,
-        TiffImagePlugin.TiffImageFile,
-        PpmImagePlugin.PpmImageFile,
-    )
-)
-
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-_SIDEWAYS = (5, 6, 7, 8)
-
-_TILE_WIDTH, _TILE_LENGTH = 322, 323
-
-# What Pillow thinks of a damaged tag is for the log of unreadable pictures, if for anyone. Set
-# once and for the process: warnings.catch_warnings is not safe where several threads decode.
-warnings.filterwarnings("ignore", module=r"PIL\.")
-logging.getLogger("PIL").addHandler(logging.NullHandler())
-# libtiff prints what it finds wrong on stderr itself. Where Pillow carries it in a form that cannot
-# be reached so, its lines show and do no other harm.
-with contextlib.suppress(AttributeError, OSError):
-    ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
+Levels = tuple[float, float]
+"""The values of a wide image that become black (0) and white (255)."""
 
 
-class Unreadable(ValueError):  # noqa: N818 - a fact about a picture, counted and skipped
-    """A record that is no usable picture; `str(error)` is the short reason, one line."""
+MOST_ASPECT = 20
+"""A grid of images that are wider or higher than this could not be looked at."""
 
 
 @dataclass(frozen=True)
 class Framing:
-    """How a picture becomes a square of pixels: `side` pixels a side, 1 (grey) or 3 (RGB) channels.
+    """How an image becomes a square of pixels: `side` pixels a side, 1 (grey) or 3 (RGB) channels.
 
-    `background`, RGB in 0..255, shows where a picture is transparent.
+    `background`, RGB in 0..255, shows where an image is transparent and where `fit` is "pad".
+    `levels` are those of wide values, None where each image has its own. `aspect` is the width /
+    height in which images that were stretched are to be shown again. Raises ValueError for a `fit`,
+    `levels` or `aspect` that cannot be.
     """
 
     side: int
     channels: int
     background: tuple[int, int, int] = (255, 255, 255)
+    fit: Fit = "crop"
+    levels: Levels | None = None
+    aspect: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.fit not in FITS:
+            raise ValueError(f"fit {self.fit}: expected one of {', '.join(FITS)}")
+        if not 1 / MOST_ASPECT <= self.aspect <= MOST_ASPECT:
+            raise ValueError(f"aspect {self.aspect}: expected 1/{MOST_ASPECT} to {MOST_ASPECT}")
+        if self.levels is not None:
+            black, white = (float(level) for level in self.levels)
+            if not (math.isfinite(black) and math.isfinite(white) and black < white):
+                raise ValueError(f"levels {black:g} to {white:g}: expected black below white")
+            object.__setattr__(self, "levels", (black, white))  # a list, as JSON has it, too
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -144,17 +118,14 @@ def decode(record: Record, framing: Framing) -> tuple[NDArray[np.uint8], tuple[i
     """
     try:
         picture = (
-            _from_array(record) if isinstance(record, np.ndarray) else _from_file(record, framing)
+            _from_array(record)
+            if isinstance(record, np.ndarray)
+            else load_file(record, framing.side, framing.levels)
         )
-        image = _flatten(picture.image, framing.background)
+        image = _flatten(picture.image, framing)
         if framing.channels == 1:
             image = image.convert("L")
-        left, top, side = (edge / picture.shrunk for edge in centred_square(*picture.size))
-        image = image.resize(
-            (framing.side, framing.side),
-            Image.Resampling.BICUBIC,
-            box=(left, top, left + side, top + side),
-        )
+        image = _fill(image, picture, framing)
         pixels = np.empty(framing.shape, np.uint8)
         pixels[:] = np.asarray(image).reshape(framing.side, framing.side, -1)
         return pixels, picture.size
@@ -172,94 +143,109 @@ def centred_square(width: int, height: int) -> tuple[int, int, int]:
     return (width - side) // 2, (height - side) // 2, side
 
 
-def crop_corners(corners: ArrayLike, width: ArrayLike, height: ArrayLike) -> NDArray[np.float64]:
-    """Boxes on the whole picture, as boxes on its centred square.
+def frame_box(width: int, height: int, fit: Fit) -> tuple[float, float, float, float]:
+    """(left, top, width, height) of what fills the square, in pixels of the whole image.
 
-    `corners` [M, 4] holds x0, y0, x1, y1 as fractions of the whole picture, which is `width` by
-    `height` pixels (one number, or [M] for boxes of several pictures). Returns float64 [M, 4], in
+    Under "pad" it is a square larger than the image, which lies in its middle.
+    """
+    if fit == "stretch":
+        return 0, 0, width, height
+    if fit == "pad":
+        side = max(width, height)
+        return (width - side) / 2, (height - side) / 2, side, side
+    left, top, side = centred_square(width, height)
+    return left, top, side, side
+
+
+def crop_corners(
+    corners: ArrayLike, width: ArrayLike, height: ArrayLike, fit: Fit = "crop"
+) -> NDArray[np.float64]:
+    """Boxes on the whole image, as boxes on the square that `fit` makes of it.
+
+    `corners` [M, 4] holds x0, y0, x1, y1 as fractions of the whole image, which is `width` by
+    `height` pixels (one number, or [M] for boxes of several images). Returns float64 [M, 4], in
     fractions of the square, clipped to [0, 1]; a box that lies outside is a row of NaN.
     """
-    wide, high = np.asarray(width, np.int64), np.asarray(height, np.int64)
-    side = np.minimum(wide, high)
     boxes = np.array(corners, np.float64).reshape(-1, 4)
-    for axis, length in ((0, wide), (1, high)):
-        start = (length - side) // 2
+    sizes = np.broadcast_to(np.stack(np.broadcast_arrays(width, height), -1), (len(boxes), 2))
+    frames = [frame_box(int(wide), int(high), fit) for wide, high in sizes]
+    frame = np.array(frames, np.float64).reshape(-1, 4)
+    for axis in (0, 1):
+        start, length, whole = frame[:, axis], frame[:, 2 + axis], sizes[:, axis]
         ends = boxes[:, axis::2]
-        boxes[:, axis::2] = (ends * length[..., None] - start[..., None]) / side[..., None]
+        boxes[:, axis::2] = (ends * whole[:, None] - start[:, None]) / length[:, None]
     boxes = np.clip(boxes, 0.0, 1.0)
     outside = (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])
     boxes[outside] = np.nan
     return boxes
 
 
-class _Picture(NamedTuple):
-    """An upright picture of `size` (width, height), decoded `shrunk` times smaller."""
+class Extremes(NamedTuple):
+    """The smallest and largest value of a wide image, and whether it is floating point."""
 
-    image: Image.Image
-    size: tuple[int, int]
-    shrunk: float = 1.0
+    low: float
+    high: float
+    floating: bool
 
 
-def _from_array(pixels: NDArray[np.uint8]) -> _Picture:
+def extremes(record: Record) -> Extremes | None:
+    """The range of values in a record of more than 8 bits a channel; None for any other.
+
+    Raises Unreadable where it cannot be read, or holds a value that is not finite.
+    """
+    if isinstance(record, np.ndarray) or not is_wide(record):
+        return None
+    try:
+        values = wide_values(record)
+    except Unreadable:
+        raise
+    except Exception as error:  # as in `decode`
+        raise Unreadable(_reason(error)) from error
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        raise Unreadable("holds values that are not finite (NaN or infinity)")
+    return Extremes(low, high, values.dtype.kind == "f")
+
+
+def _from_array(pixels: NDArray[np.uint8]) -> Opened:
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
     known = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
     if pixels.dtype != np.uint8 or not known:
         raise Unreadable(f"an array of {pixels.dtype} {list(pixels.shape)} is no picture")
-    _limit(pixels.shape[1], pixels.shape[0])
+    limit(pixels.shape[1], pixels.shape[0])
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    return _Picture(image, image.size)
+    return Opened(image, image.size)
 
 
-def _from_file(data: bytes, framing: Framing) -> _Picture:
-    if not data:
-        raise Unreadable("empty file")
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
-    _limit(*image.size)
-    full, shrunk = image.size, 1.0
-    if isinstance(image, JpegImagePlugin.JpegImageFile):
-        if data.count(b"\xff\xda") > MOST_SCANS:
-            raise Unreadable(f"more than {MOST_SCANS} JPEG scans")
-        least = framing.side * DRAFT_GAP
-        if draft := image.draft(None, (least, least)):
-            shrunk = full[0] / draft[1][2]
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        # A tile is decoded whole, however small the picture; and loading turns it upright.
-        _limit(image.tag_v2.get(_TILE_WIDTH, 1), image.tag_v2.get(_TILE_LENGTH, 1))
-        image.load()
-        return _Picture(image, image.size)
-    image.load()
-    orientation = _orientation(image)
-    if orientation in _UPRIGHT:
-        image = image.transpose(_UPRIGHT[orientation])
-    return _Picture(image, (full[1], full[0]) if orientation in _SIDEWAYS else full, shrunk)
+def _fill(image: Image.Image, opened: Opened, framing: Framing) -> Image.Image:
+    """`image`, in mode L or RGB, as the square that the framing asks for."""
+    square = (framing.side, framing.side)
+    if framing.fit == "pad":
+        mode = "RGB" if framing.channels == 3 else "L"
+        canvas = Image.new("RGB", square, framing.background).convert(mode)
+        factor = framing.side / max(opened.size)
+        width, height = (max(1, round(edge * factor)) for edge in opened.size)
+        place = ((framing.side - width) // 2, (framing.side - height) // 2)
+        inner = image.resize((width, height), Image.Resampling.BICUBIC)
+        canvas.paste(inner.convert(mode), place)
+        return canvas
+    if framing.fit == "stretch":
+        return image.resize(square, Image.Resampling.BICUBIC)
+    left, top, side = (edge / opened.shrunk for edge in centred_square(*opened.size))
+    box = (left, top, left + side, top + side)
+    return image.resize(square, Image.Resampling.BICUBIC, box=box)
 
 
-def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 (upright) where there is none or its record is damaged."""
-    try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # noqa: BLE001 - the picture itself was decoded; as in `decode`
-        return 1
-
-
-def _limit(width: int, height: int) -> None:
-    if width < 1 or height < 1:
-        raise Unreadable(f"{width}x{height} pixels: nothing to see")
-    if width * height > MOST_PIXELS:
-        limit = MOST_PIXELS // 1_000_000
-        raise Unreadable(f"{width}x{height} pixels, more than {limit} megapixels")
-
-
-def _flatten(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    """The same picture in mode L or RGB."""
+def _flatten(image: Image.Image, framing: Framing) -> Image.Image:
+    """The same image in mode L or RGB."""
     if image.mode[0] in "IF":
-        return _narrow(image)
+        return _narrow(image, framing.levels)
     if image.mode == "La":
         image = image.convert("LA")
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        canvas = Image.new("RGB", image.size, background)
+        canvas = Image.new("RGB", image.size, framing.background)
         canvas.paste(image, mask=image)
         return canvas
     if image.mode == "LAB":
@@ -267,26 +253,34 @@ def _flatten(image: Image.Image, background: tuple[int, int, int]) -> Image.Imag
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def _narrow(image: Image.Image) -> Image.Image:
-    """A grey picture of 16 or 32 bits, or floating point, as 8 bits."""
+def _narrow(image: Image.Image, levels: Levels | None) -> Image.Image:
+    """A grey image of 16 or 32 bits, or floating point, as 8 bits."""
     values = np.asarray(image)
-    brightest = float(values.max())
-    scales = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
+    black, white = levels or (0.0, _own_scale(values, image.mode))
+    if np.isnan(values.max()):
+        raise Unreadable("holds values that are not numbers (NaN)")
+    scaled = np.clip(values, black, white).astype(np.float32) - np.float32(black)
+    scaled *= 255.0 / (white - black)
+    scaled += 0.5
+    return Image.fromarray(scaled.astype(np.uint8))
+
+
+def _own_scale(values: NDArray[np.generic], mode: str) -> float:
+    """The smallest customary full scale that holds the brightest value."""
+    brightest = float(cast("NDArray[np.float64]", values).max())
+    scales = (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
     # A NaN compares as no larger than nothing, so it ends here too.
     scale = next((full for full in scales if brightest <= full), None)
     if scale is None:
         raise Unreadable(f"grey levels up to {brightest:g} fit no known scale")
-    levels = np.clip(values, 0, scale).astype(np.float32)
-    levels *= 255.0 / scale
-    levels += 0.5
-    return Image.fromarray(levels.astype(np.uint8))
+    return scale
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "not a picture in JPEG, PNG, WebP, BMP, GIF, TIFF or PPM"
+        return "not a picture in JPEG, PNG, WebP, BMP, GIF, TIFF, PPM, AVIF or JPEG 2000"
     if isinstance(error, Image.DecompressionBombError):
-        return f"more than {MOST_PIXELS // 1_000_000} megapixels"
+        return f"more than {MOST_PIXELS // 1_000_000} megapixels; shrink it first"
     if isinstance(error, MemoryError):
         return "needs more memory than there is"
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -7,7 +7,7 @@ shards are written atomically and come out equal, so nothing worse happens.
 
 import contextlib
 import os
-import shutil
+import re
 import sys
 import time
 from collections.abc import Callable, Generator
@@ -15,6 +15,13 @@ from pathlib import Path
 from typing import IO
 
 from dcgan_cli.files import make_folder, storage_error
+
+_NAME = re.compile(r"[0-9a-f]{32}|\.[0-9a-f]{32}\.\d+\.evicted")
+_FILE = re.compile(
+    r"shard-\d+\.(u8|json)|\.shard-\d+\.(u8|json)\.\d+(-\d+)?\.tmp"
+    r"|\.?unreadable\.tsv(\.\d+(-\d+)?\.tmp)?|in-use|building"
+)
+"""What caches and the files in them are called, and what an eviction that was killed leaves."""
 
 _WAIT = 0.2
 """Seconds between two looks at a lock that another process holds."""
@@ -74,14 +81,14 @@ def alone(path: Path, while_waiting: Callable[[], None]) -> Generator[None]:
 def make_room(folder: Path, needed: int, limit: int) -> bool:
     """Evict other caches, the longest unused first, until `folder` may grow to `needed` bytes.
 
-    Caches in use stay. Returns whether all caches together then stay within `limit` bytes. Nothing
+    Caches in use stay, and so does every folder that holds anything but a cache. Returns whether all caches together then stay within `limit` bytes. Nothing
     is evicted for a cache that is larger than the limit by itself. Raises StorageError.
     """
     if needed > limit:
         return False
     home = folder.parent
     try:
-        others = [other for other in home.iterdir() if other.is_dir() and other != folder]
+        others = [other for other in home.iterdir() if other != folder and _is_cache(other)]
     except FileNotFoundError:
         return True
     except OSError as error:
@@ -94,6 +101,19 @@ def make_room(folder: Path, needed: int, limit: int) -> bool:
         if _evict(other):
             excess -= sizes[other]
     return excess <= 0
+
+
+def _is_cache(folder: Path) -> bool:
+    """Whether `folder` is a cache and nothing else: the user may have chosen a place of their own."""
+    if not _NAME.fullmatch(folder.name) or folder.is_symlink() or not folder.is_dir():
+        return False
+    try:
+        with os.scandir(folder) as entries:
+            return all(
+                _FILE.fullmatch(e.name) and e.is_file(follow_symlinks=False) for e in entries
+            )
+    except OSError:
+        return False
 
 
 def _is_at(file: IO[bytes], path: Path) -> bool:
@@ -110,8 +130,12 @@ def _evict(folder: Path) -> bool:
             if not _lock(file, shared=False):
                 return False
             # Gone under its name at once: no one can find it half deleted.
-            doomed = folder.rename(folder.with_name(f".{folder.name}.{os.getpid()}.evicted"))
-            shutil.rmtree(doomed, ignore_errors=True)
+            gone = f".{folder.name.strip('.')[:32]}.{os.getpid()}.evicted"
+            doomed = folder.rename(folder.with_name(gone))
+            for left in doomed.iterdir():
+                if _FILE.fullmatch(left.name):
+                    left.unlink(missing_ok=True)
+            doomed.rmdir()
             return True
     except OSError:
         return False

@@ -1,7 +1,7 @@
-"""`--labels FILE.csv`: what a table says about files is joined to the pictures of a source.
+"""`--labels FILE.csv`: what a table says about files is joined to the images of a source.
 
-The first column is the file. A table with the columns kind, x0, y0, x1 and y1 holds boxes; in any
-other, each further column becomes a column of labels:
+One column names the images: the one whose cells find them. A table with the columns kind, x0, y0,
+x1 and y1 holds boxes; in any other, each further column that has a name becomes a column of labels:
 
 - a column called label, class, category, target, digit, type, group, split or id (or one ending
   so, like fine_label) is words, also where the words are numbers;
@@ -10,174 +10,110 @@ other, each further column becomes a column of labels:
 - other numbers: float64;
 - anything else: words.
 
-An empty cell, and "nan" in a column of numbers, is unknown.
+An empty cell, and "nan" in a column of numbers, is unknown. The index that pandas writes, a column
+of numbers without a name, is none of them.
 """
 
-import csv
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.labels import Boxes, Column, Columns, Labels, Words
+from dcgan_cli.data.labels import Boxes, Column, Columns, Labels, Words, vocabulary
+from dcgan_cli.data.table_matching import Match, Named, match_rows
+from dcgan_cli.data.tables import Table, read_table
 from dcgan_cli.errors import SourceError
-from dcgan_cli.wording import counted
 
 _CORNERS = ("x0", "y0", "x1", "y1")
 _CLASS_COLUMN = re.compile(
     r"(^|[_ ])(label|class|category|target|digit|type|group|split|id)$", re.IGNORECASE
 )
 _TRUTH = {"true": "1", "false": "0", "": "nan"}
-_NOWHERE, _AMBIGUOUS = -1, -2
 
 
-class Named(Protocol):
-    """Pictures with names: all that joining needs of a source."""
-
-    @property
-    def location(self) -> str:
-        """What was typed."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def name(self, index: int) -> str:
-        """The relative path of picture `index`, with slashes."""
-        ...
-
-
-@dataclass(frozen=True)
-class Table:
-    """A file of labels as read: its header, and its rows with the line where each stands."""
-
-    path: Path
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    lines: Sequence[int]
+_UNNAMED = re.compile(r"unnamed: ?\d+", re.IGNORECASE)
+"""How pandas calls a column without a name when it reads one."""
 
 
 def join_labels(path: Path, source: Named) -> Labels:
-    """What the CSV file at `path` says about the pictures of `source`.
+    """What the CSV file at `path` says about the images of `source`.
 
-    A row belongs to the picture of the same relative path; else to the only one whose path ends
-    with the row's path, or the other way round, so bare file names do where they are unambiguous.
-    `Labels.listed` tells which pictures have a row.
+    `Labels.listed` tells which images have a row, `Labels.notes` how rows and images were matched
+    (see `table_matching.py`).
 
     Raises:
-        SourceError: unreadable, no table, a row that makes no sense, or no row matches a picture.
+        SourceError: unreadable, no table, a row that makes no sense or could be about two images,
+            two rows that contradict each other, or no row that matches an image.
     """
     return join_table(read_table(path), source)
 
 
 def join_table(table: Table, source: Named) -> Labels:
     """As `join_labels`, for a table that is in memory."""
-    files = [_plain(row[0]) for row in table.rows]
-    number: dict[str, int] = {}
-    row_file = np.array([number.setdefault(file, len(number)) for file in files], np.int64)
-    picture = _match(number, source)
-    if not (picture >= 0).any():
-        raise SourceError(
-            f"{table.path}: none of its {counted(len(number), 'file')} is in {source.location}; the table "
-            f"says {files[0]!r}, the pictures are called {source.name(0)!r}"
-        )
+    match = match_rows(table, source)
+    table = match.table
     listed = np.zeros(len(source), np.bool_)
-    listed[picture[picture >= 0]] = True
+    listed[match.image[match.image >= 0]] = True
     if set(_CORNERS) <= set(table.header):
-        return Labels(boxes=_boxes(table, picture[row_file], listed), listed=listed)
-    _refuse_repeats(table, row_file)
+        return Labels(boxes=_boxes(match, listed), listed=listed, notes=match.notes)
+    _refuse_contradictions(match)
     columns = {
-        name: _spread(_column(name, [row[place] for row in table.rows]), picture, len(source))
-        for place, name in enumerate(table.header)
-        if place > 0
+        name: _spread(_column(name, [row[place] for row in table.rows]), match.image, len(source))
+        for place, name in _named_columns(table)
     }
-    return Labels(Columns(columns), listed=listed)
+    if not columns:
+        raise SourceError(f"{table.path}: no column of labels beside the one that names the images")
+    return Labels(Columns(columns), listed=listed, notes=match.notes)
 
 
-def read_table(path: Path) -> Table:
-    """The CSV file at `path`: UTF-8, with commas, semicolons or tabs. Raises SourceError."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            delimiter = max(",;\t", key=first.count)
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            pool: dict[str, str] = {}  # equal cells are one object: tables repeat themselves
-            numbered = [
-                (reader.line_num, [pool.setdefault(cell, cell) for cell in row])
-                for row in reader
-                if row
-            ]
-    except OSError as error:
-        raise SourceError(
-            f"--labels {path}: {error.strerror or error}; expected a CSV file"
-        ) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(
-            f"--labels {path}: not a CSV file in UTF-8 ({error}); save it as one"
-        ) from error
-    if len(numbered) < 2 or len(numbered[0][1]) < 2:
-        raise SourceError(
-            f"--labels {path}: expected a header, at least one row, and at least two columns "
-            "of which the first is the file"
-        )
-    header = [name.strip() for name in numbered[0][1]]
-    for line, row in numbered[1:]:
-        if len(row) != len(header):
-            raise SourceError(
-                f"--labels {path}, line {line}: {len(row)} cells where the header has {len(header)}"
-            )
-    return Table(path, header, [row for _, row in numbered[1:]], [at for at, _ in numbered[1:]])
+def _named_columns(table: Table) -> list[tuple[int, str]]:
+    """Place and name of each column of labels; one without a name gets one, unless it is an index.
 
-
-def _plain(file: str) -> str:
-    """A path as sources name pictures: slashes forward, no ./ before it."""
-    return file.strip().replace("\\", "/").removeprefix("./")
-
-
-def _endings(path: str) -> list[str]:
-    """What `path` is from each of its folders on: for a/b/c.png, b/c.png and c.png."""
-    parts = path.split("/")
-    return ["/".join(parts[depth:]) for depth in range(1, len(parts))]
-
-
-def _match(number: dict[str, int], source: Named) -> NDArray[np.int64]:
-    """For each file of a table (path → its number) the picture it is; negative where there is none.
-
-    Equal paths go first; else one must be the end of the other, and only one such pair may be.
+    Raises SourceError where two have one name.
     """
-    shorter: dict[str, int] = {}
-    for file, index in number.items():
-        for ending in _endings(file):
-            shorter[ending] = _AMBIGUOUS if ending in shorter else index
-    picture = np.full(len(number), _NOWHERE, np.int64)
-    exact = np.zeros(len(number), np.bool_)
-    for index in range(len(source)):
-        name = source.name(index)
-        if (file := number.get(name)) is not None:
-            picture[file], exact[file] = index, True
+    columns: dict[str, int] = {}
+    for place, name in enumerate(table.header):
+        nameless = not name or _UNNAMED.fullmatch(name)
+        if place == table.file_column or (nameless and _is_index(table, place)):
             continue
-        longer = (number[ending] for ending in _endings(name) if ending in number)
-        file = next(longer, shorter.get(name, _NOWHERE))
-        if file >= 0 and not exact[file]:
-            picture[file] = index if picture[file] == _NOWHERE else _AMBIGUOUS
-    return picture
+        before = columns.setdefault(name or f"column_{place + 1}", place)
+        if before != place:
+            raise SourceError(
+                f"{table.path}: columns {before + 1} and {place + 1} are both called {name}; "
+                "rename one of them"
+            )
+    return [(place, name) for name, place in columns.items()]
 
 
-def _refuse_repeats(table: Table, row_file: NDArray[np.int64]) -> None:
-    first_rows = np.unique(row_file, return_index=True)[1]
-    if len(first_rows) == len(row_file):
-        return
-    again = int(np.setdiff1d(np.arange(len(row_file)), first_rows)[0])
-    first = int(np.flatnonzero(row_file == row_file[again])[0])
-    raise SourceError(
-        f"{table.path}: {table.rows[again][0]!r} stands on line {table.lines[first]} and "
-        f"again on line {table.lines[again]}; keep one of them"
-    )
+def _is_index(table: Table, place: int) -> bool:
+    """Whether the cells of a column are whole numbers that tell the rows apart, and nothing else."""
+    cells = {row[place].strip() for row in table.rows}
+    return len(cells) == len(table.rows) and all(cell.isdecimal() for cell in cells)
+
+
+def _refuse_contradictions(match: Match) -> None:
+    """Raise SourceError where two rows about one image, or one file that is none, differ."""
+    table = match.table
+    first: dict[int | str, int] = {}
+    for row, image in enumerate(match.image.tolist()):
+        file = table.rows[row][table.file_column]
+        before = first.setdefault(image if image >= 0 else file.strip(), row)
+        if before != row and _labels(table, before) != _labels(table, row):
+            other = table.rows[before][table.file_column]
+            raise SourceError(
+                f"{table.path}: {other.strip()!r} stands on line {table.lines[before]} and again on "
+                f"line {table.lines[row]}{'' if file == other else f', as {file.strip()!r},'} with "
+                "other values; keep one of them"
+            )
+
+
+def _labels(table: Table, row: int) -> list[str]:
+    """The cells of a row beside those that say which row it is."""
+    places = {place for place, _ in _named_columns(table)}
+    return [cell.strip() for place, cell in enumerate(table.rows[row]) if place in places]
 
 
 def _column(name: str, cells: Sequence[str]) -> Words | NDArray[np.float64]:
@@ -218,8 +154,9 @@ def _spread(
     return spread
 
 
-def _boxes(table: Table, row_picture: NDArray[np.int64], listed: NDArray[np.bool_]) -> Boxes:
+def _boxes(match: Match, listed: NDArray[np.bool_]) -> Boxes:
     """The boxes of a table; a row with empty corners says that nothing was there to be seen."""
+    table = match.table
     if "kind" not in table.header:
         raise SourceError(f"{table.path}: boxes need a column kind; add it after the file")
     places = [table.header.index(name) for name in _CORNERS]
@@ -227,7 +164,7 @@ def _boxes(table: Table, row_picture: NDArray[np.int64], listed: NDArray[np.bool
     picture: list[int] = []
     kinds: list[str] = []
     corners: list[list[float]] = []
-    for row, line, index in zip(table.rows, table.lines, row_picture.tolist(), strict=True):
+    for row, line, index in zip(table.rows, table.lines, match.image.tolist(), strict=True):
         cells = [row[place].strip() for place in places]
         if not any(cells):
             continue
@@ -243,7 +180,7 @@ def _boxes(table: Table, row_picture: NDArray[np.int64], listed: NDArray[np.bool
             corners.append(box)
     return Boxes(
         np.array(picture, np.int64),
-        np.array(kinds, np.str_),
+        vocabulary(kinds),
         np.array(corners, np.float64).reshape(-1, 4),
         listed,
     )

@@ -1,13 +1,37 @@
 """What is known about the pictures of a source: classes, attributes and boxes, by column."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dcgan_cli.errors import SourceError
+
 Column = NDArray[np.str_] | NDArray[np.float64]
 """One entry a picture: words ('' where unknown) or numbers (NaN where unknown)."""
+
+
+MOST_TEXT = 64 << 20
+"""Characters that the words of a column may take, each as many as the longest has: 256 MiB."""
+
+
+MOST_ROWS_TEXT = 1 << 30
+"""Characters of a whole column when it is spread out, row by row: 4 GiB."""
+
+
+def vocabulary(words: Sequence[str]) -> NDArray[np.str_]:
+    """Distinct `words` as an array, in which each is as wide as the longest.
+
+    Raises SourceError where one long word would make that exhaust memory.
+    """
+    longest = max(map(len, words), default=0)
+    if longest * len(words) > MOST_TEXT:
+        raise SourceError(
+            f"labels: {len(words):,} words of up to {longest:,} characters are more than a column "
+            f"of labels holds; shorten or remove {max(words, key=len)[:40]!r}…"
+        )
+    return np.array(words, np.str_)
 
 
 class Words:
@@ -26,13 +50,19 @@ class Words:
         """Hold `words`, one a row, without ever holding all of them as Python objects."""
         known: dict[str, int] = {}
         codes = np.fromiter((known.setdefault(word, len(known)) for word in words), np.int32)
-        return cls(np.array(list(known), np.str_), codes)
+        return cls(vocabulary(list(known)), codes)
 
     def __getitem__(self, rows: NDArray[np.int64]) -> "Words":
         return Words(self.vocabulary, self.codes[rows])
 
     def array(self) -> NDArray[np.str_]:
-        """The column as an array of str [N]."""
+        """The column as an array of str [N]. Raises SourceError where that would exhaust memory."""
+        characters = self.vocabulary.dtype.itemsize // 4 * len(self.codes)
+        if characters > MOST_ROWS_TEXT:
+            raise SourceError(
+                f"labels: {len(self.codes):,} rows of words of up to "
+                f"{self.vocabulary.dtype.itemsize // 4:,} characters exhaust memory; shorten the words"
+            )
         return self.vocabulary[self.codes]
 
 
@@ -90,7 +120,8 @@ class Labels:
 
     A column of words is an array of str, '' where unknown; a column of numbers is float64, NaN
     where unknown. `listed` is bool [N], which pictures have a row in the file of labels that was
-    given; None where the labels came with the pictures.
+    given; None where the labels came with the pictures. `notes` say how the rows of that file and
+    the images were matched, one sentence each.
     """
 
     columns: Mapping[str, NDArray[np.str_] | NDArray[np.float64]] = field(
@@ -98,6 +129,7 @@ class Labels:
     )
     boxes: Boxes | None = None
     listed: NDArray[np.bool_] | None = None
+    notes: tuple[str, ...] = ()
 
     def take(self, rows: NDArray[np.int64]) -> "Labels":
         """The labels of the pictures `rows` (int64 [M], no number twice) alone, in that order."""
@@ -105,6 +137,7 @@ class Labels:
             Columns({}).updated(self.columns).take(rows),
             None if self.boxes is None else self.boxes.take(rows),
             None if self.listed is None else self.listed[rows],
+            self.notes,
         )
 
     def updated(self, other: "Labels") -> "Labels":
@@ -113,4 +146,5 @@ class Labels:
             Columns({}).updated(self.columns).updated(other.columns),
             self.boxes if other.boxes is None else other.boxes,
             self.listed if other.listed is None else other.listed,
+            (*self.notes, *other.notes),
         )

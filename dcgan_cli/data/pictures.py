@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from dcgan_cli.data.decode import Framing
+from dcgan_cli.data.decode import Framing, crop_corners
 from dcgan_cli.data.sources import Source
 from dcgan_cli.data.survey import printable
 from dcgan_cli.errors import SourceError
@@ -41,6 +41,14 @@ class PictureSet(ABC):
 
         Safe to call from several threads. Raises IndexError beyond the end.
         """
+
+    def corners(self, corners: ArrayLike, pictures: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Boxes on whole originals, as boxes on what `take` gives of them; as crop_corners.
+
+        `corners` [M, 4] lie on the originals of `pictures` [M]. A box that is not seen is NaN.
+        """
+        width, height = self.original_size[pictures].T
+        return crop_corners(corners, width, height, self.framing.fit)
 
     def close(self) -> None:  # noqa: B027
         """Give back threads and locks; nothing may be taken afterwards."""

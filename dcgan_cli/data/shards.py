@@ -1,4 +1,7 @@
-"""Shards: decoded pictures on disk, a fixed number of records a file, ready to be memory-mapped.
+"""Shards: decoded images on disk, a fixed number of records a file, read by offset.
+
+They are not memory-mapped: a file that another process cuts short, or a disk that fails, would end
+a mapping process with a signal; so they end in an error.
 
 Shard k is `shard-k.u8`, the raw uint8 pixels of its records one after another (zeros where a record
 is unreadable), and `shard-k.json`, which says what they are:
@@ -22,11 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.decode import Framing, Unreadable, read_picture
+from dcgan_cli.data.kinds.reading import FileReader
 from dcgan_cli.data.pictures import Pixels
 from dcgan_cli.data.sources import Source
 from dcgan_cli.files import atomic_write, write_text
 
-# Each mapped file holds a file descriptor, of which a process on macOS has 256.
+# Each open file holds a file descriptor, of which a process on macOS has 256.
 _MOST_SHARDS = 128
 _LEAST_RECORDS = 256
 
@@ -67,18 +71,33 @@ class Layout:
             leftover.unlink(missing_ok=True)
 
 
+_CHECKED_AT_ONCE = 1 << 20
+
+
 @dataclass(frozen=True)
 class Shard:
-    """A finished shard: `pixels` memory-mapped uint8 [n, side, side, channels], `sizes` [n, 2]."""
+    """A finished shard: `pixels`, uint8 [n, side, side, channels] in a file, and `sizes` [n, 2]."""
 
-    pixels: Pixels
+    pixels: FileReader
     sizes: NDArray[np.uint32]
     unreadable: Mapping[int, str]
     crc32: int
+    picture_bytes: int
+
+    def read_into(self, row: int, picture: Pixels) -> None:
+        """Fill `picture` with the pixels of `row`. Raises OSError, or ValueError where cut short."""
+        self.pixels.read_into(row * self.picture_bytes, picture.reshape(-1).data)
 
     def intact(self) -> bool:
         """Whether the bytes on disk are those that were written; reads all of them."""
-        return _checksum(self.sizes, zlib.crc32(self.pixels.data)) == self.crc32
+        crc, total = 0, len(self.sizes) * self.picture_bytes
+        try:
+            for start in range(0, total, _CHECKED_AT_ONCE):
+                size = min(_CHECKED_AT_ONCE, total - start)
+                crc = zlib.crc32(self.pixels.read(start, size), crc)
+        except (OSError, ValueError):
+            return False
+        return _checksum(self.sizes, crc) == self.crc32
 
 
 def build_shard(
@@ -120,21 +139,21 @@ def build_shard(
 
 
 def open_shard(layout: Layout, shard: int) -> Shard | None:
-    """Map a finished shard; None where there is none, or its files are not what they should be."""
+    """Open a finished shard; None where there is none, or its files are not what they should be."""
     rows = len(layout.span(shard))
-    shape = (rows, *layout.framing.shape)
     try:
         facts = json.loads(layout.facts(shard).read_bytes())
         sizes = np.array(facts["sizes"], "<u4").reshape(rows, 2)
         unreadable = {int(number): str(reason) for number, reason in facts["unreadable"].items()}
         crc32 = int(facts["crc32"])
-        if layout.pixels(shard).stat().st_size != math.prod(shape):
+        if layout.pixels(shard).stat().st_size != rows * layout.framing.picture_bytes:
             return None
-        pixels = np.memmap(layout.pixels(shard), np.uint8, "r", shape=shape)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
         return None
-    # A plain array over the same map: indexing an np.memmap costs several times more.
-    return Shard(pixels.view(np.ndarray), sizes, unreadable, crc32)
+    except (RecursionError, MemoryError):  # brackets in brackets
+        return None
+    pixels = FileReader(layout.pixels(shard))
+    return Shard(pixels, sizes, unreadable, crc32, layout.framing.picture_bytes)
 
 
 def _checksum(sizes: NDArray[np.uint32], crc_of_pixels: int) -> int:

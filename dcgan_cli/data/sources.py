@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.kinds import celeba, cifar, digits, folder, idx, lsun, svhn, tars, zips
+from dcgan_cli.data.kinds import celeba, cifar, digits, folder, idx, lsun, rows, svhn, tars, zips
 from dcgan_cli.data.kinds.names import is_picture_name
 from dcgan_cli.data.kinds.reading import first_bytes, unreadable
 from dcgan_cli.data.label_files import join_labels
@@ -42,6 +42,11 @@ class Source(Protocol):
         """Labels that came with the pictures; None where there are none."""
         ...
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about how it was read, one sentence each."""
+        ...
+
     def __len__(self) -> int:
         """How many records there are, readable or not."""
         ...
@@ -55,7 +60,14 @@ class Source(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """A hex digest that changes when the pictures change; cheap (sizes and times, not bytes)."""
+        """A hex digest that changes whenever the images may have changed (sizes and times).
+
+        It tells a cache that it is out of date; a copy of the same images has another one.
+        """
+        ...
+
+    def content(self) -> str:
+        """A hex digest of the images themselves, the same for a copy: as data.content says."""
         ...
 
 
@@ -79,14 +91,17 @@ def open_source(location: str, *, labels: Path | None = None, limit: int | None 
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: expected at least 1")
     source = _open(location, limit)
-    count = len(source) if limit is None else min(limit, len(source))
-    if labels is None and count == len(source):
-        return source
-    known = source.labels
     if labels is not None:
-        joined = join_labels(labels, source)
-        known = joined if known is None else known.updated(joined)
-    return _View(source, count, known)
+        source = with_labels(source, labels)
+    count = len(source) if limit is None else min(limit, len(source))
+    return source if count == len(source) else _View(source, count, source.labels)
+
+
+def with_labels(source: Source, labels: Path) -> Source:
+    """`source`, joined by the columns of the CSV file `labels`. Raises SourceError as join_labels."""
+    joined = join_labels(labels, source)
+    known = source.labels
+    return _View(source, len(source), joined if known is None else known.updated(joined))
 
 
 class _View:
@@ -95,6 +110,7 @@ class _View:
     def __init__(self, source: Source, count: int, labels: Labels | None) -> None:
         self.kind = source.kind
         self.location = source.location
+        self.notes = source.notes if labels is None else (*source.notes, *labels.notes)
         self._source = source
         self._count = count
         if labels is not None and count < len(source):
@@ -116,6 +132,12 @@ class _View:
             return inner
         return hashlib.sha256(f"{inner} {self._count}".encode()).hexdigest()
 
+    def content(self) -> str:
+        inner = self._source.content()
+        if self._count == len(self._source):
+            return inner
+        return hashlib.sha256(f"{inner} {self._count}".encode()).hexdigest()
+
     def _place(self, index: int) -> int:
         if not 0 <= index < self._count:
             raise IndexError(f"picture {index} of {self._count}")
@@ -133,6 +155,7 @@ class _Selection:
     def __init__(self, source: Source, numbers: NDArray[np.int64]) -> None:
         self.kind = source.kind
         self.location = source.location
+        self.notes = source.notes
         self._source = source
         self._numbers = numbers
         self.labels = None if source.labels is None else source.labels.take(numbers)
@@ -147,8 +170,15 @@ class _Selection:
         return self._source.name(int(self._numbers[index]))
 
     def fingerprint(self) -> str:
+        return self._chosen_of(self._source.fingerprint())
+
+    def content(self) -> str:
+        return self._chosen_of(self._source.content())
+
+    def _chosen_of(self, digest: str) -> str:
+        """A digest of the records that are chosen, from that of all."""
         chosen = hashlib.sha256(self._numbers.astype("<i8").tobytes()).hexdigest()
-        return hashlib.sha256(f"{self._source.fingerprint()} {chosen}".encode()).hexdigest()
+        return hashlib.sha256(f"{digest} {chosen}".encode()).hexdigest()
 
 
 class _Kind(Protocol):
@@ -164,6 +194,7 @@ class _Kind(Protocol):
 _KINDS: tuple[_Kind, ...] = (
     lsun,  # a folder that is an LMDB, or that holds *_lmdb folders
     cifar,  # data_batch_1 .. 5, or train and meta
+    rows,  # the same as .bin files, and STL-10
     svhn,  # MATLAB files
     celeba,  # list_attr_celeba.txt
     idx,  # an IDX file, or a folder of them
@@ -195,6 +226,16 @@ def _split(location: str) -> tuple[Path, str | None]:
     if mark and before and not Path(location).exists():
         return Path(before), part
     return Path(location), None
+
+
+def source_files(location: str) -> list[Path]:
+    """The folder or the files that `location` names: of shards all; none of what is drawn."""
+    path, _ = _split(location)
+    if location and path.exists():
+        return [path]
+    if tars.is_pattern(location):
+        return [shard for shard in tars.shards_of(location) if shard.exists()]
+    return []
 
 
 def _open_word(location: str, limit: int | None) -> Source:
@@ -246,6 +287,8 @@ def _not_understood(path: Path) -> SourceError:
         return tars.refuse_compressed(path)
     if is_picture_name(path.name):
         return SourceError(f"{path}: one picture is not enough; give its folder, {path.parent}")
+    if path.suffix == ".bin" and rows.matches(path.parent):
+        return SourceError(f"{path}: one file of a data set; give its folder, {path.parent}")
     if not head:
         return SourceError(f"{path}: the file is empty; download or copy it again")
     found = next(
@@ -256,8 +299,8 @@ def _not_understood(path: Path) -> SourceError:
 
 
 _UNDERSTOOD = (
-    "a folder of pictures, a .zip or .tar, an LSUN folder (LMDB), or the files of MNIST, CIFAR, "
-    "SVHN or CelebA"
+    "a folder of pictures, a .zip or .tar, an LSUN folder (LMDB), or the files of MNIST, EMNIST, "
+    "CIFAR, STL-10, SVHN or CelebA"
 )
 
 _FOREIGN = (
@@ -265,5 +308,9 @@ _FOREIGN = (
     (b"Rar!", "a RAR archive (unpack it first)"),
     (b"PAR1", "a Parquet file"),
     (b"\x89HDF", "an HDF5 file"),
-    (b"\x93NUMPY", "a NumPy array"),
+    (b"\x93NUMPY", "a NumPy array (save each image as .png)"),
+    (b"\x89PNG", "one image whose name has no ending"),
+    (b"\xff\xd8\xff", "one image whose name has no ending"),
+    (b"%PDF", "a PDF (save its images as .png)"),
+    (b"SQLite format 3", "an SQLite database"),
 )

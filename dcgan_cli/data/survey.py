@@ -1,25 +1,36 @@
-"""A look at some pictures of a source, before anything is decided: grey or colour, and how large."""
+"""A look at some images of a source, before anything is decided: color, sizes, range of values."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dcgan_cli.data.decode import Framing, Unreadable, read_picture
+from dcgan_cli.data.decode import Extremes, Framing, Levels, Unreadable, decode, extremes, fetch
+from dcgan_cli.data.kinds.names import printable
 from dcgan_cli.data.sources import Source
 from dcgan_cli.errors import SourceError
 from dcgan_cli.wording import counted
 
-# Enough to tell colour from grey; large JPEGs are shrunk while decoding, so the look stays short.
+# Enough to tell color from grey; large JPEGs are shrunk while decoding, so the look stays short.
 _LOOK = Framing(side=128, channels=3)
+
+_BITS = (8, 10, 12, 14, 16)
+"""Bits that cameras, scanners and medical devices fill of the 16 that a file has room for."""
+
+_LEAST_USED = 0.25
+"""A customary full scale is taken for the true one where the brightest value reaches this share."""
 
 
 @dataclass(frozen=True)
 class Survey:
     """What a look at `looked` of `count` records found.
 
-    `channels` is 1 where every picture was grey (R = G = B in each pixel of the centred square),
-    else 3. `short_side` is the median of the shorter sides in pixels. `examples` are some of the
-    unreadable ones, as "name (reason)".
+    `channels` is 1 where every image was grey (R = G = B in each pixel of the centered square),
+    else 3. `short_side` is the median of the shorter sides in pixels, `aspect` that of width /
+    height; `width_cut` and `height_cut` are the mean shares, 0 to 1, that the centered square
+    leaves out. `levels` are the values that become black and white where there are images of more
+    than 8 bits a channel, and `levels_note` says why. `examples` are some of the unreadable ones,
+    as "name (reason)".
     """
 
     count: int
@@ -28,44 +39,106 @@ class Survey:
     channels: int
     short_side: int
     examples: tuple[str, ...]
+    aspect: float = 1.0
+    width_cut: float = 0.0
+    height_cut: float = 0.0
+    levels: Levels | None = None
+    levels_note: str = ""
 
 
 def survey(source: Source, most: int = 256) -> Survey:
     """Look at up to `most` records, evenly spaced.
 
     Raises:
-        SourceError: the source is empty, or nothing that was looked at could be read.
+        SourceError: the source is empty, nothing that was looked at could be read, or wide images
+            of integers and of floating point lie beside each other in different ranges.
     """
     count = len(source)
     if count == 0:
         raise SourceError(f"{source.location}: this {source.kind} holds no pictures")
     numbers = np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.int64))
-    sides: list[int] = []
+    sizes: list[tuple[int, int]] = []
+    ranges: list[Extremes] = []
     unreadable: list[str] = []
     grey = True
     for number in numbers.tolist():
         try:
-            pixels, size = read_picture(source, number, _LOOK)
+            record = fetch(source, number)
+            look = _LOOK
+            if found := extremes(record):
+                look = replace(_LOOK, levels=(found.low, max(found.high, found.low + 1)))
+            pixels, size = decode(record, look)
         except Unreadable as error:
             unreadable.append(f"{printable(source.name(number))} ({error})")
             continue
-        sides.append(min(size))
+        if found:
+            ranges.append(found)
+        sizes.append(size)
         grey = grey and bool((pixels == pixels[..., :1]).all())
-    if not sides:
+    if not sizes:
         raise SourceError(
             f"{source.location}: none of {counted(len(unreadable), 'picture')} could be read: "
             f"{', '.join(unreadable[:3])}"
         )
+    width, height = np.array(sizes).T
+    short = np.minimum(width, height)
+    levels, note = _common_levels(source.location, ranges)
     return Survey(
         count=count,
         looked=len(numbers),
-        readable=len(sides),
+        readable=len(sizes),
         channels=1 if grey else 3,
-        short_side=int(np.median(sides)),
+        short_side=int(np.median(short)),
         examples=tuple(unreadable[:3]),
+        aspect=float(np.median(width / height)),
+        width_cut=float(1 - (short / width).mean()),
+        height_cut=float(1 - (short / height).mean()),
+        levels=levels,
+        levels_note=note,
     )
 
 
-def printable(name: str) -> str:
-    """`name` on one line: a file may be called anything, a terminal must not obey it."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+def _common_levels(location: str, ranges: Sequence[Extremes]) -> tuple[Levels | None, str]:
+    """The one range from which all wide images are scaled, and a sentence about it."""
+    found = {
+        floating: _levels(min(r.low for r in alike), max(r.high for r in alike), floating)
+        for floating in (False, True)
+        if (alike := [r for r in ranges if r.floating == floating])
+    }
+    if not found:
+        return None, ""
+    levels = next(iter(found.values()))
+    if len(set(found.values())) > 1:
+        raise SourceError(
+            f"{location}: 16-bit integers from {found[False][0]:g} to {found[False][1]:g} beside "
+            f"floating point from {found[True][0]:g} to {found[True][1]:g}; save them in one form, "
+            "or give both ends with --levels BLACK,WHITE"
+        )
+    black, white = levels
+    bits = next((bits for bits in _BITS if levels == (0, 2**bits - 1)), None)
+    if False in found and bits == 16:
+        return levels, ""
+    if False in found and bits:
+        return levels, (
+            f"16-bit files whose values use {bits} bits: scaled by {white:g} "
+            "(--levels 0,65535 keeps them as they are)"
+        )
+    form = "floating point" if True in found else "wide"
+    return levels, (
+        f"{form} values: {black:g} becomes black and {white:g} white (--levels says otherwise)"
+    )
+
+
+def _levels(low: float, high: float, floating: bool) -> Levels:
+    """The customary full scale that values from `low` to `high` use, else their own range."""
+    scales = [float(2**bits - 1) for bits in _BITS]
+    if floating:
+        scales = [1.0, 255.0, 65535.0]
+    if low >= 0:
+        scale = next((full for full in scales if high <= full), None)
+        if scale is not None and high >= _LEAST_USED * scale:
+            return 0.0, scale
+    elif low >= -1 and high <= 1 and floating:
+        return -1.0, 1.0
+    black = min(low, 0.0)
+    return black, high if high > black else black + 1

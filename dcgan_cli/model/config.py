@@ -6,7 +6,7 @@ leaves out; soumith/dcgan.torch and pytorch/examples for the two other dialects 
 
 import math
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.sizes import split_size
@@ -16,6 +16,7 @@ Projection = Literal["unit", "channel"]
 Norm = Literal["batch", "layer", "none"]
 Updates = Literal["alternate", "together"]
 Crop = Literal["center", "random"]
+Optimizer = Literal["adam", "rmsprop"]
 
 WIDEST = 8
 """Feature maps grow up to this multiple of ngf or ndf, as in the paper's 64×64 networks (8·128)."""
@@ -120,7 +121,9 @@ class Recipe:
 
     Attributes:
         batch_size: pictures a minibatch.
-        lr, beta1, beta2: Adam, for both networks.
+        optimizer: "adam", or "rmsprop" with PyTorch's decay of 0.99 (the WGAN authors' code).
+        lr: its learning rate, for both networks.
+        beta1, beta2: of Adam; RMSProp has none.
         weight_decay: coupled (L2) decay on all parameters, as in the authors' code.
         updates: "together" trains D, then G, on every minibatch; "alternate" gives each minibatch
             to one of them, as the authors' code does.
@@ -131,6 +134,7 @@ class Recipe:
     """
 
     batch_size: int = 128
+    optimizer: Optimizer = "adam"
     lr: float = 2e-4
     beta1: float = 0.5
     beta2: float = 0.999
@@ -146,6 +150,7 @@ class Recipe:
             raise UsageError(
                 f"--batch-size {self.batch_size}: batch norm needs at least 2 pictures a batch"
             )
+        _one_of("--optimizer", self.optimizer, get_args(Optimizer))
         _positive("--lr", self.lr)
         _positive("--epochs", self.epochs)
         for name in ("beta1", "beta2"):

@@ -23,6 +23,7 @@ from dcgan_cli.choices import MODES as MODES
 from dcgan_cli.choices import BatchNormMode
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import seeded_latents
+from dcgan_cli.report import Drawn
 
 REFERENCE_SEED = 1511_06434
 """The seed of the reference latents: any constant would do; this is the paper's arXiv number."""
@@ -30,10 +31,20 @@ REFERENCE_SEED = 1511_06434
 REFERENCE_BATCH = 128
 REFERENCE_BATCHES = 8
 
+_COUNTS: dict[BatchNormMode, int] = {"running": 0, "batch": 1, "reestimated": REFERENCE_BATCHES}
+
+
+def way_of(mode: BatchNormMode, ema: bool) -> Drawn:
+    """How a generator draws after `fix_statistics`, with the averaged weights or the last ones."""
+    count = _COUNTS[mode]
+    if not count:
+        return Drawn(mode, ema)
+    return Drawn(mode, ema, REFERENCE_SEED, count, REFERENCE_BATCH)
+
 
 def fix_statistics(generator: Generator, mode: BatchNormMode) -> None:
     """Put `generator` into evaluation mode with the statistics that `mode` asks for."""
-    count = {"running": 0, "batch": 1, "reestimated": REFERENCE_BATCHES}[mode]
+    count = _COUNTS[mode]
     if count:
         config = generator.config
         device = next(generator.parameters()).device

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from dcgan_cli.errors import UsageError
-from dcgan_cli.render.png import to_image
+from dcgan_cli.render.png import shown, shown_size
 from dcgan_cli.report import Pictures
 
 Frame = TypeVar("Frame")
@@ -108,12 +108,15 @@ def require_video() -> None:
         )
 
 
-def film_frames(pictures: Pictures) -> list[Image.Image]:
-    """Pictures uint8 [N, H, W, C] as frames, enlarged by a whole factor until COMFORTABLE."""
+def film_frames(pictures: Pictures, aspect: float = 1.0) -> list[Image.Image]:
+    """Images uint8 [N, H, W, C] as frames, enlarged by a whole factor until COMFORTABLE.
+
+    They are shown in `aspect`, width / height.
+    """
     _, height, width, _ = pictures.shape
     scale = max(1, math.ceil(COMFORTABLE / width))
-    size = (width * scale, height * scale)
-    return [to_image(picture).resize(size, Image.Resampling.NEAREST) for picture in pictures]
+    size = shown_size(width * scale, height * scale, aspect)
+    return [shown(picture, size) for picture in pictures]
 
 
 def _durations(count: int, seconds: float, hold: float) -> list[int]:

@@ -28,7 +28,7 @@ def encode_curves(metrics: Sequence[Mapping[str, float]], title: str) -> bytes:
     block = max(1, math.ceil(len(steps) / MOST_POINTS))
     for axes, (name, lines) in zip(figure.subplots(3, 1, sharex=True), PANELS, strict=True):
         for key, label in lines:
-            values = np.array([row[key] for row in metrics], np.float64)
+            values = np.array([row.get(key) for row in metrics], np.float64)
             axes.plot(_mean_of(steps, block), _mean_of(values, block), label=label, linewidth=1)
         axes.set_ylabel(name)
         axes.grid(alpha=0.3)

@@ -98,6 +98,7 @@ def _estimate(estimate: Estimate) -> dict[str, Any]:
         "low": estimate.low,
         "high": estimate.high,
         "n": estimate.n,
+        "interval_kind": estimate.kind or None,
     }
 
 

@@ -28,7 +28,7 @@ def draw_sheet(sheet: Sheet, numbers: bool = False) -> Image.Image:
     """The sheet as an RGB picture; `numbers` writes its number onto each tile."""
     count, height, width, _ = sheet.pictures.shape
     scale = max(1, math.ceil(COMFORTABLE / width))
-    tile_w, tile_h = width * scale, height * scale
+    tile_w, tile_h = shown_size(width * scale, height * scale, sheet.aspect)
     columns = min(sheet.columns, count)
     rows = math.ceil(count / columns)
     caption = CAPTION if sheet.captions else 0
@@ -47,7 +47,7 @@ def draw_sheet(sheet: Sheet, numbers: bool = False) -> Image.Image:
         row, column = divmod(i, columns)
         x = MARGIN + label_w + column * (tile_w + GAP)
         y = MARGIN + row * (tile_h + caption + GAP)
-        tile = to_image(picture).resize((tile_w, tile_h), Image.Resampling.NEAREST)
+        tile = shown(picture, (tile_w, tile_h))
         paper.paste(tile, (x, y))
         if numbers:
             brush.text((x + 3, y + 1), str(i), "white", font, stroke_width=2, stroke_fill="black")
@@ -67,11 +67,25 @@ def encode_sheet(sheet: Sheet, numbers: bool = False) -> bytes:
     return buffer.getvalue()
 
 
-def encode_picture(picture: Pictures) -> bytes:
-    """One picture uint8 [H, W, C] as a PNG file of its own size."""
+def encode_picture(picture: Pictures, aspect: float = 1.0) -> bytes:
+    """One image uint8 [H, W, C] as a PNG file of its own size, shown in `aspect` (width / height)."""
     buffer = io.BytesIO()
-    to_image(picture).save(buffer, "PNG")
+    height, width, _ = picture.shape
+    shown(picture, shown_size(width, height, aspect)).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def shown_size(width: int, height: int, aspect: float) -> tuple[int, int]:
+    """The size in which a square of `width` by `height` is shown; the shorter side stays."""
+    return round(width * max(aspect, 1.0)), round(height * max(1 / aspect, 1.0))
+
+
+def shown(picture: Pictures, size: tuple[int, int]) -> Image.Image:
+    """One image in (width, height): its pixels as they are, smooth where they change their shape."""
+    height, width, _ = picture.shape
+    alike = size[0] * height == size[1] * width
+    how = Image.Resampling.NEAREST if alike else Image.Resampling.BICUBIC
+    return to_image(picture).resize(size, how)
 
 
 def to_image(picture: Pictures) -> Image.Image:

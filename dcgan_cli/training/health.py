@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dcgan_cli.errors import CheckpointError
 from dcgan_cli.report import Pictures
 from dcgan_cli.training.step import FIGURES
 
@@ -55,7 +56,9 @@ class Health:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state()`."""
+        """Go on from `state()`. Raises CheckpointError where its window is of other metrics."""
+        if any(len(row) != len(FIGURES) for row in state["window"]):
+            raise CheckpointError(f"progress.health.window: expected {len(FIGURES)} numbers a step")
         self._window = deque((np.asarray(row) for row in state["window"]), maxlen=WINDOW)
         self._first_gradient = state["first_gradient"]
         self._best_diversity = state["best_diversity"]

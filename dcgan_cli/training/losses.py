@@ -5,8 +5,9 @@ the authors' code). WGAN with clipping (Arjovsky et al. 2017) and with a gradien
 et al. 2017) are the known answers to its known failure, mode collapse.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -27,6 +28,8 @@ class Loss:
         d_steps: updates of D per update of G, where `--d-steps` does not say.
         clip: D's weights are clipped to ± this after each update (wgan).
         penalty: weight of the gradient penalty (wgan-gp).
+        recipe: what its paper trains it with, by the names of Recipe, where nothing else is typed;
+            empty where the preset's settings are meant.
     """
 
     about: str
@@ -36,6 +39,7 @@ class Loss:
     d_steps: int = 1
     clip: float | None = None
     penalty: float | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def _cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
@@ -77,6 +81,7 @@ LOSSES: dict[str, Loss] = {
         lambda fake: -fake.mean(),
         d_steps=5,
         clip=0.01,
+        recipe={"optimizer": "rmsprop", "lr": 5e-5},  # Arjovsky et al. 2017, algorithm 1
     ),
     "wgan-gp": Loss(
         "critic with gradient penalty 10, 5 D steps per G step",
@@ -84,6 +89,8 @@ LOSSES: dict[str, Loss] = {
         lambda fake: -fake.mean(),
         d_steps=5,
         penalty=10.0,
+        # Gulrajani et al. 2017, algorithm 1; β₁ 0, β₂ 0.9
+        recipe={"optimizer": "adam", "lr": 1e-4, "beta1": 0.0, "beta2": 0.9},
     ),
 }
 

@@ -45,7 +45,7 @@ _KINDS = (
     ("batch norm, backward", ("batch_norm_backward", "layer_norm_backward")),
     ("batch norm", ("batch_norm", "layer_norm")),
     ("activations", ("relu", "tanh", "sigmoid", "threshold", "softplus")),
-    ("Adam", ("adam",)),
+    ("optimizer", ("adam", "rmsprop")),
     ("copies and casts", ("copy_", "_to_copy", "aten::to", "clone", "contiguous", "Memcpy")),
     ("talk between processes", ("gloo", "nccl", "c10d", "all_reduce", "allreduce", "broadcast")),
 )

@@ -1,17 +1,18 @@
 """The folder of a run: what lies where, who may write, and what is kept."""
 
 import json
-import math
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from dcgan_cli.checkpoint.find import LAST
 from dcgan_cli.errors import StorageError, UsageError
 from dcgan_cli.files import atomic_write, make_folder, storage_error, write_text
+from dcgan_cli.training.mark import LOCK, Mark, marked
+from dcgan_cli.training.metrics import encode_rows, split_lines
 
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.format import Checkpoint
@@ -19,23 +20,51 @@ if TYPE_CHECKING:
 PAPERS_EPOCHS = (1, 5)
 """The epochs whose samples the paper shows (§4.1); their checkpoints are always kept."""
 
+KEEP = "2"
+"""How many of the newest epoch checkpoints are kept where a run was told nothing else."""
 
-LOCK = ".lock"
+METRICS, DAMAGED, CONFIG = "metrics.jsonl", "metrics-damaged.txt", "config.json"
+CURVES, FILM, LAST_GRID = "curves.png", "samples.gif", "samples/last.png"
+
+ALWAYS = (CONFIG, LAST, METRICS, CURVES, FILM, LAST_GRID)
+"""What every run writes: whether it can is asked before anything is deleted or trained."""
+
+
+def parse_keep(text: str) -> int | None:
+    """How many epoch checkpoints `--keep TEXT` keeps; None is all of them. Raises UsageError."""
+    if text == "all":
+        return None
+    if not (text.isascii() and text.isdecimal()):
+        raise UsageError(f"--keep {text}: expected a number or all")
+    return int(text)
 
 
 class RunFolder:
     """`checkpoints/<run>/`, locked for as long as this object is open.
 
-    last.pt, epoch-0001.pt …, samples/, metrics.jsonl, curves.png, config.json. A folder that was
-    made for this and holds nothing when it is left is removed again.
+    last.pt, epoch-0001.pt …, samples/, metrics.jsonl, curves.png, config.json, and run.json, the mark
+    that lists them (see `mark`): nothing else in the folder is ever removed or written over. A folder
+    that was made for this and holds nothing when it is left is removed again.
+
+    `tell` hears, in one sentence each, what a person should know of the folder.
+
+    Raises:
+        UsageError: the folder holds files of something else.
+        StorageError: another process writes there, or it cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tell: Callable[[str], None] = lambda _: None) -> None:
+        marked(path)  # refuses what is not ours before a lock is put there
         self._is_new = not path.exists()
         self.path = make_folder(path)
         self._lock = _lock(path / LOCK, path)
-        # Whoever was killed inside an atomic write left its temporary file behind.
-        self._delete(".*.tmp", "samples/.*.tmp")
+        self._tell = tell
+        try:
+            self._mark = marked(path) or Mark(path)
+            self._mark.sweep()
+        except BaseException:
+            self._lock.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -54,38 +83,81 @@ class RunFolder:
     @property
     def samples(self) -> Path:
         """The folder of sample grids."""
-        return make_folder(self.path / "samples")
+        return self.path / "samples"
 
     @property
     def metrics(self) -> Path:
         """One JSON object a step."""
-        return self.path / "metrics.jsonl"
+        return self.path / METRICS
 
     def epoch(self, number: int) -> Path:
         """The checkpoint at the end of epoch `number` (from 1)."""
         return self.path / f"epoch-{number:04d}.pt"
 
+    def grid(self, number: int) -> str:
+        """The name, in the folder, of the samples at the end of epoch `number` (from 1)."""
+        return f"samples/epoch-{number:04d}.png"
+
+    def grids(self) -> list[Path]:
+        """The samples of all epochs that this run has drawn, in their order."""
+        names = [name for name in self._mark.files if re.fullmatch(r"samples/epoch-\d+\.png", name)]
+        return [self.path / name for name in sorted(names, key=_number) if self._mark.holds(name)]
+
+    def lacks_grid(self, number: int) -> bool:
+        """Whether the samples of epoch `number` are still to be drawn."""
+        return not self._mark.holds(self.grid(number))
+
     def clear(self) -> None:
-        """Delete what an earlier run has left here. Raises StorageError."""
-        written = (LAST, "epoch-*.pt", "metrics.jsonl", "samples/*", "*.png", "*.gif")
-        self._delete(*written, "tensorboard/*")
+        """Delete what an earlier run has written here, and nothing else.
+
+        Raises StorageError, before anything is deleted where something else is in the way.
+        """
+        self._mark.check(*ALWAYS)
+        self._mark.remove_all()
+
+    def keeping(self, asked: str | None, goes_on: bool) -> int | None:
+        """How many epoch checkpoints are kept, None for all: as asked, or as it was told before.
+
+        A run that goes on remembers what it was told last. Raises UsageError where `asked` is
+        neither a number nor `all`.
+        """
+        told = self._mark.keep if goes_on else None
+        if asked is None and told not in (None, KEEP):
+            self._tell(f"keeping {told} epoch checkpoints, as before; --keep changes it")
+        self._mark.keep = asked or told or KEEP
+        return parse_keep(self._mark.keep)
 
     def save(self, path: Path, state: "Checkpoint") -> None:
         """Write a checkpoint of the run. Raises StorageError."""
-        from dcgan_cli.checkpoint.format import (
-            save,  # imports torch, which `check_folder` needs not
-        )
+        from dcgan_cli.checkpoint.format import save  # imports torch, which check_folder needs not
 
+        self._mark.claim(path.relative_to(self.path).as_posix())
         save(path, state)
 
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file of the run, by its name in the folder: `samples/last.png`. Raises StorageError."""
+        self._mark.claim(name)
+        make_folder((self.path / name).parent)
+        with atomic_write(self.path / name) as file:
+            file.write(data)
+
+    def board(self) -> Path:
+        """The folder of TensorBoard's files. Raises StorageError where it is a link."""
+        folder = self.path / "tensorboard"
+        if folder.is_symlink():
+            raise StorageError(f"{folder} is a link; a run writes only inside its own folder")
+        return make_folder(folder)
+
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write config.json."""
-        write_text(self.path / "config.json", json.dumps(config, indent=2) + "\n")
+        """Write config.json, and see that all that will be written can be. Raises StorageError."""
+        self._mark.claim(*ALWAYS)
+        self._mark.write()  # with what was said about keeping
+        write_text(self.path / CONFIG, json.dumps(config, indent=2) + "\n")
 
     def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add one line a step to metrics.jsonl. Raises StorageError."""
-        text = "".join(json.dumps(_finite(row)) + "\n" for row in rows)
-        rest = memoryview(text.encode())
+        self._mark.claim(METRICS)
+        rest = memoryview(encode_rows(rows))
         try:
             descriptor = os.open(self.metrics, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
             try:
@@ -97,47 +169,46 @@ class RunFolder:
             raise storage_error(self.metrics, error) from error
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """All lines of metrics.jsonl; a last one that was cut off is left out."""
-        if not self.metrics.exists():
-            return []
-        rows: list[dict[str, Any]] = []
-        for line in self.metrics.read_text().splitlines():
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                break
-        return rows
+        """What all whole lines of metrics.jsonl say; damaged ones are left out."""
+        rows, _ = split_lines(self._read(METRICS))
+        return [row for _, row in rows]
 
     def rewind_metrics(self, step: int) -> None:
-        """Drop the lines after `step`: the run goes on from there."""
-        kept = [json.dumps(row) + "\n" for row in self.read_metrics() if row["step"] <= step]
-        with atomic_write(self.metrics) as file:
-            file.write("".join(kept).encode())
+        """Drop the lines after `step`: the run goes on from there. Damaged ones are set aside."""
+        rows, damaged = split_lines(self._read(METRICS))
+        if damaged:
+            aside = self._read(DAMAGED) + b"".join(damaged)
+            self.write(DAMAGED, aside)
+            lines = "1 line" if len(damaged) == 1 else f"{len(damaged):,} lines"
+            self._tell(
+                f"{self.metrics}: {lines} of {len(rows) + len(damaged):,} damaged, and set aside in "
+                f"{DAMAGED}; the others are kept"
+            )
+        self.write(METRICS, b"".join(line for line, row in rows if row["step"] <= step))
 
     def drop_epochs(self, keep: int | None) -> None:
-        """Delete epoch checkpoints but the newest `keep` and the paper's own; None keeps all.
+        """Delete the run's epoch checkpoints but the newest `keep` and the paper's; None keeps all.
 
         Raises StorageError.
         """
         if keep is None:
             return
-        found = sorted(
-            int(match[1])
-            for file in self.path.glob("epoch-*.pt")
-            if (match := re.fullmatch(r"epoch-(\d+)\.pt", file.name))
-        )
+        names = [name for name in self._mark.files if re.fullmatch(r"epoch-\d+\.pt", name)]
+        found = sorted((name for name in names if self._mark.holds(name)), key=_number)
         newest = found[-keep:] if keep else []
-        for number in found:
-            if number not in newest and number not in PAPERS_EPOCHS:
-                self._delete(self.epoch(number).name)
+        self._mark.remove(
+            name for name in found if name not in newest and _number(name) not in PAPERS_EPOCHS
+        )
 
-    def _delete(self, *patterns: str) -> None:
-        for pattern in patterns:
-            for file in self.path.glob(pattern):
-                try:
-                    file.unlink(missing_ok=True)
-                except OSError as error:
-                    raise storage_error(file, error) from error
+    def _read(self, name: str) -> bytes:
+        """A file of the run; empty where it is not there. Raises StorageError."""
+        if not self._mark.holds(name):
+            return b""
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            reason = error.strerror or error
+            raise StorageError(f"{self.path / name}: cannot be read: {reason}") from error
 
 
 class OthersFolder(RunFolder):
@@ -146,16 +217,27 @@ class OthersFolder(RunFolder):
     It may not even be there, where machines share no file system.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tell: Callable[[str], None] = lambda _: None) -> None:
         self.path = path
 
     def __exit__(self, *_: object) -> None:
         pass
 
+    def lacks_grid(self, number: int) -> bool:
+        """False: another rank draws it."""
+        return False
+
     def clear(self) -> None:
         """Nothing."""
 
+    def keeping(self, asked: str | None, goes_on: bool) -> int | None:
+        """As asked; what the run was told before, the rank that writes knows."""
+        return parse_keep(asked or KEEP)
+
     def save(self, path: Path, state: "Checkpoint") -> None:
+        """Nothing."""
+
+    def write(self, name: str, data: bytes) -> None:
         """Nothing."""
 
     def write_config(self, config: Mapping[str, Any]) -> None:
@@ -187,20 +269,25 @@ def check_folder(path: Path, resume: bool, overwrite: bool) -> None:
             f"{path} holds a run already; type --resume to go on with it, "
             "--overwrite to begin anew, or --run NAME for another place"
         )
+    epochs = sorted(path.glob("epoch-*.pt"))
+    if not (last.exists() or overwrite) and epochs:
+        raise UsageError(
+            f"{path} holds {epochs[-1].name} of a run, but no {LAST}; copy it to {LAST} to go on with "
+            "--resume, or type --overwrite to begin anew"
+        )
 
 
-def _finite(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with null for NaN and infinity, which JSON does not know."""
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in row.items()
-    }
+def _number(name: str) -> int:
+    """The epoch that `epoch-0012.pt` or `samples/epoch-0012.png` is of."""
+    return int(re.findall(r"\d+", name)[-1])
 
 
 def _lock(path: Path, run: Path) -> IO[bytes]:
     """Hold an exclusive lock on `path`; the system releases it however the process ends."""
+    if path.is_symlink():
+        raise StorageError(f"{path} is a link; a run writes only inside its own folder")
     try:
-        file = path.open("wb")
+        file = path.open("ab")
     except OSError as error:
         raise storage_error(path, error) from error
     try:

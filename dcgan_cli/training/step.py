@@ -86,19 +86,19 @@ class Updater:
         if settings.precision is torch.bfloat16:
             use_matrix_products(self.generator)
             use_matrix_products(self.discriminator)
-        self.g_optimiser = self._adam(self.generator)
-        self.d_optimiser = self._adam(self.discriminator)
+        self.g_optimiser = self._optimizer(self.generator)
+        self.d_optimiser = self._optimizer(self.discriminator)
         self.recorded: RecordedUpdate | None = None
         if settings.device.type == "cuda" and self.world.size == 1:
             recorder = CudaRecorder(settings.device)
             self.recorded = RecordedUpdate(self.update, self._state, recorder)
 
     def load_optimisers(self, generator: dict[str, Any], discriminator: dict[str, Any]) -> None:
-        """Go on with Adam's state of another Updater of the same networks, on whatever device."""
+        """Go on with the optimizers' state of another Updater of the same recipe, on whatever device."""
         for optimiser, state in ((self.g_optimiser, generator), (self.d_optimiser, discriminator)):
             groups = [{**group, **self._ways()} for group in state["param_groups"]]
             optimiser.load_state_dict({**state, "param_groups": groups})
-            # Fused Adam goes through a weight and its moments in the order of their memory.
+            # A fused optimizer goes through a weight and its moments in the order of their memory.
             for weight, moments in optimiser.state.items():
                 for name, value in moments.items():
                     if value.shape == weight.shape:
@@ -255,20 +255,21 @@ class Updater:
         for counter, value in zip(counters, latest_counters, strict=True):
             counter.copy_(value)
 
-    def _adam(self, network: nn.Module) -> torch.optim.Adam:
-        return torch.optim.Adam(
-            network.parameters(),
-            lr=self.recipe.lr,
-            betas=(self.recipe.beta1, self.recipe.beta2),
-            eps=1e-8,
-            weight_decay=self.recipe.weight_decay,
-            **self._ways(),
-        )
+    def _optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
+        recipe, weights = self.recipe, network.parameters()
+        common: dict[str, Any] = {"lr": recipe.lr, "eps": 1e-8, "weight_decay": recipe.weight_decay}
+        common |= self._ways()
+        if recipe.optimizer == "rmsprop":
+            return torch.optim.RMSprop(weights, alpha=0.99, **common)
+        return torch.optim.Adam(weights, betas=(recipe.beta1, recipe.beta2), **common)
 
     def _ways(self) -> dict[str, bool]:
-        """How Adam is computed on this device."""
+        """How the optimizer is computed on this device: what a recording needs, and what is fast."""
         kind = self.settings.device.type
-        return {"fused": kind in ("cpu", "cuda"), "capturable": kind == "cuda"}
+        on_gpu = kind == "cuda"
+        if self.recipe.optimizer == "rmsprop":  # which has no fused form
+            return {"foreach": on_gpu, "capturable": on_gpu}
+        return {"fused": kind in ("cpu", "cuda"), "capturable": on_gpu}
 
     def _state(self) -> Iterator[Tensor]:
         """Every tensor that an update changes."""

@@ -24,8 +24,8 @@ from dcgan_cli.errors import CheckpointError, Interrupted, SourceError, Unhealth
 from dcgan_cli.model.config import ModelConfig, Recipe
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import seeded_latents
-from dcgan_cli.model.statistics import fix_statistics
-from dcgan_cli.report import Pictures
+from dcgan_cli.model.statistics import BatchNormMode, fix_statistics, way_of
+from dcgan_cli.report import Drawn, Pictures
 from dcgan_cli.training.events import (
     Clock,
     Drawing,
@@ -43,6 +43,9 @@ from dcgan_cli.training.plan import SAMPLES
 from dcgan_cli.training.run import PAPERS_EPOCHS, RunFolder
 from dcgan_cli.training.step import FIGURES, StepSettings, Updater
 from dcgan_cli.wording import counted, counted_are
+
+SAMPLES_BN: BatchNormMode = "reestimated"
+"""The batch-norm statistics that they are drawn with."""
 
 DIVERSITY_EVERY = 200
 
@@ -110,12 +113,18 @@ class Trainer:
         """What the diagnostics found in this invocation."""
         self._real_diversity: float | None = None
         self._pending: list[Tensor] = []
+        self._between_steps = True
         self._figures: dict[str, float] = {}
 
     @property
     def epoch(self) -> float:
         """Passes over the data so far."""
         return self.step / self.steps_per_epoch
+
+    @property
+    def _passes(self) -> int:
+        """Whole passes over the data so far."""
+        return self.step // self.steps_per_epoch
 
     def request_stop(self, signal: int) -> None:
         """Ask the loop to save and end after the step it is in (safe in a signal handler)."""
@@ -169,14 +178,32 @@ class Trainer:
         """Train for `length`; the last event is Finished, after last.pt was written.
 
         Raises:
+            SourceError: the images can no longer be read. last.pt is the state after the last whole
+                step, where the next one had changed nothing yet; else the one before.
             UnhealthyError: values are no longer finite, the policy is "stop", or "rollback" and
                 ROLLBACKS of them did not help. last.pt is the last good state.
             StorageError: a file could not be written; last.pt is what it was before.
         """
+        try:
+            yield from self._run(length)
+        except SourceError as error:
+            if not self._between_steps:
+                raise
+            if self._pending:
+                self._examine(False)
+            self._save(self.folder.last)
+            raise SourceError(f"{error}; step {self.step:,} is saved, --resume goes on") from error
+
+    def _run(self, length: Length) -> Iterator[Event]:
         clock = Clock(self.seconds, self.step)
         last_step = self.last_step(length)
         if not self.folder.last.exists():
             self._save(self.folder.last)  # from here on there is always something to go back to
+        elif self.step and self._is_finished(self.step) and self.folder.lacks_grid(self._passes):
+            # killed between saving and drawing: the epoch is not made again, its samples are
+            yield EpochDone(
+                self._passes, self.step, self._grid(), self.latents, self.checkpoint().hash
+            )
         (over,) = self.world.agree(self._is_over(last_step, length.minutes, clock))
         while not over:
             if (fault := self._advance()) is not None:
@@ -230,8 +257,13 @@ class Trainer:
         without touching the state of the run or asking other ranks.
         """
         network = self.checkpoint().build_generator().to(self.settings.device)
-        fix_statistics(network, "reestimated")
+        fix_statistics(network, SAMPLES_BN)
         return self._paint(network)
+
+    @property
+    def way(self) -> Drawn:
+        """How `draw` draws."""
+        return way_of(SAMPLES_BN, self.settings.ema is not None)
 
     def last_step(self, length: Length) -> int | None:
         """The step at which a run of `length` ends; None where only the clock ends it."""
@@ -284,6 +316,7 @@ class Trainer:
         figures = self.updater.step(self.step, self.attempt, self.minibatch)
         self._pending.append(figures)
         self.step += 1
+        self._between_steps = True
         return recorded.fault if recorded is not None and before is None else None
 
     def minibatch(self, j: int) -> Tensor:
@@ -292,7 +325,9 @@ class Trainer:
             following = self._address(self.step, j + 1)
         else:
             following = self._address(self.step + 1, self.updater.first_minibatch)
-        return self.batches.get(self._address(self.step, j), following)
+        images = self.batches.get(self._address(self.step, j), following)
+        self._between_steps = False  # the networks may change from here on
+        return images
 
     def _address(self, step: int, j: int) -> Address:
         """Where minibatch `j` of `step` lies in the data."""
@@ -352,7 +387,7 @@ class Trainer:
 
     def _finish_epoch(self) -> Iterator[Event]:
         began = time.monotonic()
-        number = self.step // self.steps_per_epoch
+        number = self._passes
         if self.keep != 0 or number in PAPERS_EPOCHS:
             self._save(self.folder.epoch(number))
         # After the epoch's own: a run killed between the two makes both again.

@@ -5,7 +5,6 @@ control is the same arithmetic on pixels: every exemplar is drawn, with the same
 z, and the pictures are averaged, subtracted and added instead of the points.
 """
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,7 +20,7 @@ from dcgan_cli.analysis.drawing import Drawing
 from dcgan_cli.analysis.views import Numbers
 from dcgan_cli.data.pixels import to_pictures
 from dcgan_cli.model.latents import Latents, seeded_latents
-from dcgan_cli.report import Estimate, Finding, Pictures, Provenance, Report, Sheet
+from dcgan_cli.report import Estimate, Finding, Pictures, Report, Sheet
 from dcgan_cli.runtime import numpy_stream
 
 NOISE = 0.25
@@ -178,6 +177,7 @@ def arithmetic(
         ],
         "seed": seed,
         "bn": drawing.bn,
+        "ema": drawing.average,
         "displacement": float(np.linalg.norm(done.displacement)),
     }
     return Report("Arithmetic in Z", facts, findings, sheets=(sheet,))
@@ -191,7 +191,7 @@ def draw_concept(drawing: Drawing, name: str, exemplars: Latents) -> Sheet:
         drawing.pictures(points),
         min(len(points), 9),
         [*map(str, range(len(exemplars))), "mean"],
-        provenance=Provenance(drawing.checkpoint, f"concepts show {name}", None, points),
+        provenance=drawing.provenance(["concepts", "show", name], None, points),
     )
 
 
@@ -234,12 +234,11 @@ def _sheet(
         part = slice(start, start + side)
         label = "on pixels" if start == side else ""
         row(label, control[part], np.repeat(nowhere, side, 0), of_control[part])
-    command = shlex.join(["arithmetic", "--bn", drawing.bn, "--expr", written(terms)])
     return Sheet(
         "arithmetic",
         np.concatenate(pictures),
         columns,
         captions,
         labels,
-        Provenance(drawing.checkpoint, command, seed, np.concatenate(latents)),
+        drawing.provenance(["arithmetic", "--expr", written(terms)], seed, np.concatenate(latents)),
     )

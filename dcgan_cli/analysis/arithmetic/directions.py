@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dcgan_cli.analysis.intervals import bootstrap
+from dcgan_cli.analysis.statistics import explained
 from dcgan_cli.analysis.views import Numbers
 from dcgan_cli.errors import DcganError
 from dcgan_cli.model.latents import Latents
@@ -46,16 +46,8 @@ def attribute_axes(latents: Latents, evidence: Numbers) -> tuple[Numbers, Estima
     weights = np.linalg.lstsq(design[:part], evidence[:part], rcond=None)[0].astype(np.float64)
     if not evidence[:part].var(0).any() or not evidence[part:].var(0).any():
         raise DcganError("an attribute that is the same in all samples has no direction in Z")
-    width = evidence.shape[1]
-
-    def explained(rows: Numbers) -> float:
-        said, true = rows[:, :width], rows[:, width:]
-        return 1 - float(
-            ((said - true) ** 2).sum() / max(((true - true.mean(0)) ** 2).sum(), 1e-12)
-        )
-
-    both = np.concatenate([design[part:] @ weights, evidence[part:]], 1)
-    return orthonormal(weights[:-1].T), bootstrap(both, explained)
+    found = explained(design[part:] @ weights, evidence[part:], "samples")
+    return orthonormal(weights[:-1].T), found
 
 
 def orthonormal(rows: Numbers) -> Numbers:

@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dcgan_cli.analysis import statistics
 from dcgan_cli.analysis.arithmetic.calculation import TILES, Calculation, Term, on_pixels
 from dcgan_cli.analysis.concepts.judge import Column, Judge, Verdicts, fit_judge
 from dcgan_cli.analysis.concepts.words import parse_meaning
 from dcgan_cli.analysis.drawing import Drawing
-from dcgan_cli.analysis.intervals import bootstrap, proportion
 from dcgan_cli.analysis.views import Numbers, Progress
 from dcgan_cli.errors import DcganError, UsageError
 from dcgan_cli.model.discriminator import Discriminator
@@ -234,13 +234,11 @@ def _shares(
     """Shares of the results that are right, each against what it must beat."""
 
     def share(way: int, right: Callable[[Verdicts], NDArray[np.bool_]]) -> Estimate:
-        counts = [int(right(look[way]).sum()) for look in looks]
-        if len(counts) == 1:
-            return proportion(counts[0], TILES)
-        return _over_seeds(np.array(counts) / TILES)
+        return _over_seeds(np.array([right(look[way]).mean() for look in looks]))
 
     def often(way: int, right: Callable[[Verdicts], NDArray[np.bool_]]) -> Estimate:
-        return proportion(sum(right(look[way]).sum() >= ENOUGH for look in looks), len(looks))
+        counts = [right(look[way]).sum() >= ENOUGH for look in looks]
+        return statistics.share(sum(counts), len(looks), "seeds")
 
     findings: list[Finding] = []
 
@@ -276,7 +274,7 @@ def _moved(
             float(np.abs((look[way][name].evidence - look[UNMOVED][name].evidence) / spread).mean())
             for look in looks
         ]
-        return bootstrap(moves)
+        return statistics.mean_above(moves, "seeds")
 
     def changed(name: str, way: int) -> Estimate:
         words = [
@@ -301,10 +299,8 @@ def _moved(
 
 
 def _over_seeds(shares: Numbers) -> Estimate:
-    """The mean of shares, one a seed: the results of one seed are neighbours, not independent.
+    """The mean of shares, one a seed: the results of one seed are neighbors of one point.
 
-    Seeds that all say 0 or 1 leave nothing to resample; they count as so many trials (Wilson).
+    They are not independent, so that one seed says nothing of the next: no interval.
     """
-    if shares.min() == shares.max() and shares[0] in (0, 1):
-        return proportion(int(shares.sum()), len(shares))
-    return bootstrap(shares)
+    return statistics.mean_within(shares, unit="seeds")

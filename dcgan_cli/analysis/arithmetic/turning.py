@@ -5,7 +5,6 @@ the sample itself in the middle. The control moves every sample in a random dire
 far.
 """
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,11 +14,12 @@ from scipy.stats import rankdata
 from dcgan_cli.analysis.arithmetic.directions import draw_exemplars, mean, project_out, random_like
 from dcgan_cli.analysis.concepts.judge import Judge, Verdict, Verdicts, correlation
 from dcgan_cli.analysis.drawing import Drawing
-from dcgan_cli.analysis.intervals import bootstrap
+from dcgan_cli.analysis.statistics import mean as mean_of
+from dcgan_cli.analysis.statistics import mean_above, mean_within
 from dcgan_cli.analysis.views import Numbers, Progress
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.latents import Latents, seeded_latents
-from dcgan_cli.report import Estimate, Finding, Provenance, Report, Sheet, Table
+from dcgan_cli.report import Estimate, Finding, Report, Sheet, Table
 from dcgan_cli.runtime import numpy_stream
 
 ROWS, COLUMNS = 5, 11
@@ -86,13 +86,12 @@ def turn(
     """The sheet of Fig. 8: `rows` samples of `seed`, moved along `way`."""
     points = way.moved(_samples(drawing, rows, seed))
     columns = len(way.coefficients)
-    command = shlex.join(["arithmetic", "--bn", drawing.bn, "--turn", *names])
     sheet = Sheet(
         "turn",
         drawing.pictures(points),
         columns,
         [f"{value:+.2f}" for value in way.coefficients] * rows,
-        provenance=Provenance(drawing.checkpoint, command, seed, points),
+        provenance=drawing.provenance(["arithmetic", "--turn", *names], seed, points),
     )
     facts = {
         "checkpoint": drawing.checkpoint,
@@ -100,6 +99,7 @@ def turn(
         "exemplars": [len(way.left), len(way.right)],
         "seed": seed,
         "bn": drawing.bn,
+        "ema": drawing.average,
         "coefficients": way.coefficients.tolist(),
     }
     config = drawing.generator.config
@@ -171,16 +171,17 @@ def measure_turn(
 
     def ranks(look: Verdicts) -> Estimate:
         rows = values(look, attribute)[..., 0]
-        return bootstrap([_rank_correlation(way.coefficients, row) for row in rows])
+        found = [_rank_correlation(way.coefficients, row) for row in rows]
+        return mean_within(found, -1, 1, "samples")
 
     def drift(look: Verdicts, name: str) -> Estimate:
         rows = values(look, name)
         middle = rows[:, [shape[1] // 2]]
-        return bootstrap(np.abs(rows - middle).mean((1, 2)))
+        return mean_above(np.abs(rows - middle).mean((1, 2)), "samples")
 
     def changed(look: Verdicts, name: str) -> Estimate:
         words = look[name].probabilities.argmax(1).reshape(shape)
-        return bootstrap((words != words[:, [shape[1] // 2]]).mean(1))
+        return mean_within((words != words[:, [shape[1] // 2]]).mean(1), unit="samples")
 
     findings = [
         Finding(
@@ -218,7 +219,7 @@ def measure_turn(
     moved, lost = (look[attribute].evidence.reshape(shape) for look in looks)
     rows: list[Sequence[str | float | int | None]] = []
     for column, coefficient in enumerate(way.coefficients.tolist()):
-        here = bootstrap(moved[:, column])
+        here = mean_of(moved[:, column])
         rows.append((coefficient, here.value, here.low, here.high, float(lost[:, column].mean())))
     heading = ("coefficient", attribute, "low", "high", "random direction")
     keys = ("coefficient", "value", "low", "high", "random_direction")

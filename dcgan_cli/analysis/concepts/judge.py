@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dcgan_cli.analysis.intervals import bootstrap, proportion
+from dcgan_cli.analysis import statistics
 from dcgan_cli.analysis.views import Components, Numbers, Progress, View, soften, views
 from dcgan_cli.errors import DcganError
 from dcgan_cli.model.discriminator import Discriminator
@@ -253,13 +253,9 @@ def _examine(model: Any, view: Numbers, truth: NDArray[Any]) -> tuple[Estimate, 
     said = model.predict(view)
     if truth.dtype.kind == "U":
         commonest = np.unique(truth, return_counts=True)[1].max()
-        return proportion(int((said == truth).sum()), len(truth)), float(commonest / len(truth))
-
-    def explained(rows: Numbers) -> float:
-        rest = ((rows[:, 0] - rows[:, 1]) ** 2).sum()
-        return 1 - float(rest / max(((rows[:, 1] - rows[:, 1].mean()) ** 2).sum(), 1e-12))
-
-    return bootstrap(np.stack([said, truth], 1), explained), 0.0
+        right = statistics.share(int((said == truth).sum()), len(truth))
+        return right, float(commonest / len(truth))
+    return statistics.explained(said[:, None], truth[:, None]), 0.0
 
 
 def _answer(model: Any, view: Numbers) -> tuple[Numbers, Numbers]:
@@ -283,6 +279,5 @@ def agreement(verdicts: Verdicts, name: str) -> Estimate:
     verdict = verdicts[name]
     if verdict.classes:
         same = verdict.probabilities.argmax(1) == verdict.second_probabilities.argmax(1)
-        return proportion(int(same.sum()), len(same))
-    both = np.concatenate([verdict.evidence, verdict.second_evidence], 1)
-    return bootstrap(both, correlation)
+        return statistics.share(int(same.sum()), len(same), "samples")
+    return statistics.correlation(verdict.evidence[:, 0], verdict.second_evidence[:, 0], "samples")

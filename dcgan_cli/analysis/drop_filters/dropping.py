@@ -13,7 +13,8 @@ regularised. What is dropped hangs on both, and here they are chosen for forgett
   at zero, half of all weights are above it by chance.
 
 Activations are divided by their spread first: a weight is for one standard deviation of its map, and
-the penalties press on all maps alike. That keeps the sign, by which the paper chooses.
+the penalties press on all maps alike. That keeps the sign, by which the paper chooses. A threshold
+above zero is in the same unit: log-odds per standard deviation.
 """
 
 from collections.abc import Sequence
@@ -25,9 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from dcgan_cli.analysis.drawing import Drawing
-from dcgan_cli.analysis.drop_filters.elastic_net import Numbers, elastic_net
-from dcgan_cli.analysis.drop_filters.locations import Mask, aucs_in_place, having, inside, split
-from dcgan_cli.analysis.intervals import bootstrap
+from dcgan_cli.analysis.drop_filters.elastic_net import Numbers, calibrated, elastic_net
+from dcgan_cli.analysis.drop_filters.locations import Mask, auc_in_place, having, inside, split
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.errors import DcganError, UsageError
@@ -61,7 +61,8 @@ class Ranking:
 
     Attributes:
         layer: which one, as `layer_module` counts.
-        weights: of each map, float64 [C], in log-odds a standard deviation.
+        weights: of each map, float64 [C], in log-odds per standard deviation of the map, as its part
+            of what all maps with a weight say together (see `elastic_net.calibrated`).
         contrast: by how many standard deviations each is higher inside boxes than at the same
             places outside them, float64 [C].
         auc: how well the maps tell inside from outside at the same place, on samples that were not
@@ -146,26 +147,31 @@ def rank_maps(maps: Tensor, boxes: Boxes, kind: str, layer: int, seed: int) -> R
     scores = np.empty(mask.shape)
     for fold in range(FOLDS):
         held = folds == fold
-        scores[held] = seen[held] @ _learn(seen[~held], mask[~held])[0]
-    found = bootstrap(aucs_in_place(scores, mask))
+        weights = elastic_net(*_matched(seen[~held], mask[~held]), L1, RIDGE)
+        scores[held] = seen[held] @ weights
+    found = auc_in_place(scores, mask)
     if found.low is None or found.low <= 0.5:
         raise DcganError(
             f"the maps of layer {layer} do not tell a {kind} from what else is at its place: AUC "
             f"{found.value:.2f} on samples that were not learnt from, chance is 0.5; look at more "
             "samples (-n) or try another --layer"
         )
-    return Ranking(layer, *_learn(seen, mask), found)
+    rows, truth, counts = _matched(seen, mask)
+    weights = calibrated(rows, truth, counts, elastic_net(rows, truth, counts, L1, RIDGE))
+    contrast = (np.where(truth, counts, -counts) @ rows) / counts[truth].sum()
+    return Ranking(layer, weights, contrast, found)
 
 
-def _learn(seen: Numbers, mask: Mask) -> tuple[Numbers, Numbers]:
-    """Weights and contrast [C] of the maps `seen` [N, s, s, C], both sides of `mask` matched by place."""
+def _matched(seen: Numbers, mask: Mask) -> tuple[Numbers, Mask, Numbers]:
+    """Locations of the maps `seen` [N, s, s, C] as rows [M, C], which are inside, and how each counts.
+
+    Both sides of `mask` count alike at every place.
+    """
     share = mask.mean(0)
     counts = np.where(mask, 1.0, share / np.maximum(1 - share, 1e-9))
     # where it always or never is, there is nothing to compare
     kept = np.broadcast_to((share > 0) & (share < 1), mask.shape)
-    rows, truth, counts = seen[kept], mask[kept], counts[kept]
-    contrast = (np.where(truth, counts, -counts) @ rows) / counts[truth].sum()
-    return elastic_net(rows, truth, counts, L1, RIDGE), contrast
+    return seen[kept], mask[kept], counts[kept]
 
 
 def forgotten(

@@ -1,5 +1,6 @@
 """Forgetting to draw an object (paper §6.3.1, Fig. 6): the pictures, and what they show by measure."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -17,9 +18,16 @@ from dcgan_cli.analysis.drop_filters.before_after import (
     measure_doses,
 )
 from dcgan_cli.analysis.drop_filters.dropping import without
-from dcgan_cli.analysis.intervals import bootstrap, proportion
+from dcgan_cli.analysis.statistics import (
+    another,
+    mean_within,
+    ratio_of_shares,
+    ratio_within,
+    scaled,
+    share,
+)
 from dcgan_cli.data.pixels import to_pictures
-from dcgan_cli.report import Estimate, Finding, Provenance, Report, Sheet, Table
+from dcgan_cli.report import Estimate, Finding, Report, Sheet, Table
 from dcgan_cli.wording import counted
 
 COLUMNS = 12
@@ -79,25 +87,31 @@ def forget(
 
 
 def _findings(bench: Bench, plan: Plan, dose: Dose) -> list[Finding]:
-    """Every figure beside random maps; the interval of these is over draws of maps."""
+    """Every value beside random maps: where one more draw of maps would fall."""
     kind, own = bench.kind, dose.ranked
 
     def beside(
-        key: str, label: str, value: Estimate, figure: Callable[[Outcome], float]
+        key: str,
+        label: str,
+        value: Estimate,
+        figure: Callable[[Outcome], float],
+        low: float = 0.0,
     ) -> Finding:
-        control = bootstrap([figure(outcome) for outcome in dose.random])
+        found = [figure(outcome) for outcome in dose.random]
+        control = another(found, low, 1.0, "draws of maps")
         return Finding(key, label, value, control, "random maps")
 
-    def shares(outcome: Outcome) -> Numbers:
-        return np.stack([bench.found[kind], outcome.found[kind]], 1).astype(np.float64)
+    def fall(outcome: Outcome) -> Estimate:
+        after = ratio_of_shares(bench.found[kind], outcome.found[kind], "samples")
+        return scaled(after, -1, 1)
 
     def share_after(key: str, label: str, name: str) -> Finding:
         there = own.found[name]
-        value = proportion(int(there.sum()), len(there))
+        value = share(int(there.sum()), len(there), "samples")
         found = beside(key, label, value, lambda outcome: float(outcome.found[name].mean()))
         return replace(found, about=name)
 
-    before = proportion(int(bench.found[kind].sum()), len(bench.latents))
+    before = share(int(bench.found[kind].sum()), len(bench.latents), "samples")
     learnt = bench.finder.objects[kind].share
     rows = [
         Finding(
@@ -114,8 +128,9 @@ def _findings(bench: Bench, plan: Plan, dose: Dose) -> list[Finding]:
         beside(
             "fall",
             "fall of that share",
-            bootstrap(shares(own), _fall),
-            lambda outcome: _fall(shares(outcome)),
+            fall(own),
+            lambda outcome: fall(outcome).value,
+            -math.inf,
         ),
     ]
     if len(own.change):
@@ -123,35 +138,36 @@ def _findings(bench: Bench, plan: Plan, dose: Dose) -> list[Finding]:
             beside(
                 "change_inside",
                 f"change inside the {kind} (share of black to white)",
-                bootstrap(own.change[:, 0]),
+                mean_within(own.change[:, 0], unit="samples"),
                 lambda outcome: float(outcome.change[:, 0].mean()),
             ),
             beside(
                 "change_outside",
                 "change outside",
-                bootstrap(own.change[:, 1]),
+                mean_within(own.change[:, 1], unit="samples"),
                 lambda outcome: float(outcome.change[:, 1].mean()),
             ),
             beside(
                 "focus",
                 "inside / (inside + outside), 0.5 is everywhere alike",
-                bootstrap(own.change, _focus),
-                lambda outcome: _focus(outcome.change),
+                _focus(own.change),
+                lambda outcome: _focus(outcome.change).value,
             ),
         ]
-    scene = bootstrap(own.scene)
+    scene = mean_within(own.scene, -1, 1, "samples")
     rows += [
         beside(
             "scene",
             "likeness of the scene outside (correlation)",
             scene,
             lambda outcome: float(outcome.scene.mean()),
+            -1.0,
         ),
         Finding(
             "scene_strangers",
             "the same",
             scene,
-            bootstrap(bench.strangers()),
+            _strangers(bench.strangers()),
             "two different samples",
         ),
     ]
@@ -162,16 +178,23 @@ def _findings(bench: Bench, plan: Plan, dose: Dose) -> list[Finding]:
     return [*rows, *bench.finder.findings()]
 
 
-def _fall(rows: Numbers) -> float:
-    """By what share of itself the mean of column 1 is below that of column 0."""
-    before, after = rows.mean(0)
-    return float(1 - after / before) if before else float("nan")
-
-
-def _focus(rows: Numbers) -> float:
+def _focus(change: Numbers) -> Estimate:
     """The mean of column 0 as a share of both columns' means."""
-    inner, outer = rows.mean(0)
-    return float(inner / (inner + outer)) if inner + outer else float("nan")
+    return ratio_within(change[:, 0], change.sum(1), unit="samples")
+
+
+def _strangers(likeness: Numbers) -> Estimate:
+    """The mean likeness of each sample to the next: neighbors in a row share a sample.
+
+    That doubles the variance of a mean at most (see `statistics.chain_mean`); it counts as half as
+    many.
+    """
+    found = mean_within(likeness, -1, 1, "chained samples, which count as half as many")
+    if found.low is None or found.high is None:
+        return found
+    wider = 2**0.5
+    low, high = (found.value + wider * (end - found.value) for end in (found.low, found.high))
+    return Estimate(found.value, max(-1.0, low), min(1.0, high), found.n, found.kind)
 
 
 def _curve(bench: Bench, doses: list[Dose]) -> Table:
@@ -202,7 +225,6 @@ def _sheet(bench: Bench, plan: Plan, seed: int, columns: int) -> Sheet:
         without(bench.drawing, layer, plan.gone(plan.chosen, 0), latents),
     ]
     doing = "only" if plan.keep_only else "without"
-    command = ["sample", "--bn", bench.drawing.bn, *([] if bench.drawing.average else ["--no-ema"])]
     nowhere = np.full((2 * len(shown), latents.shape[1]), np.nan, np.float32)
     return Sheet(
         "forgotten",
@@ -213,9 +235,7 @@ def _sheet(bench: Bench, plan: Plan, seed: int, columns: int) -> Sheet:
             f"{doing} {plan.chosen} {bench.kind} maps",
             f"{doing} {plan.chosen} random maps",
         ),
-        provenance=Provenance(
-            bench.drawing.checkpoint, " ".join(command), seed, np.concatenate([latents, nowhere])
-        ),
+        provenance=bench.drawing.provenance(["sample"], seed, np.concatenate([latents, nowhere])),
     )
 
 

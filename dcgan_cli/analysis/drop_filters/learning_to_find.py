@@ -26,11 +26,12 @@ from dcgan_cli.analysis.drop_filters.locations import (
     usual_place,
 )
 from dcgan_cli.analysis.drop_filters.sight import Grids, Linear, Sight, grid_side, look, places
-from dcgan_cli.analysis.intervals import bootstrap
+from dcgan_cli.analysis.statistics import balanced, share
 from dcgan_cli.analysis.views import soften
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.errors import DcganError
 from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.report import Estimate
 from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.wording import counted
 
@@ -201,12 +202,16 @@ def _examine(scores: Grids, mask: Mask, folds: NDArray[np.int64]) -> Known | str
         for fold in range(FOLDS):
             own = folds == fold
             said[own] = found[own] > _threshold(found[~own], there[~own])
-        whether = bootstrap(np.stack([said, there], 1), _balanced)
+        whether = _balanced(said, there)
         if (~there).sum() >= ENOUGH and (whether.low is None or whether.low <= 0.5):
             return f"whether it is there is said no better than by chance ({whether.value:.2f})"
-    share = bootstrap(there)
     return Known(
-        _threshold(found, there), _edge(scores[there], mask[there]), where, usual, whether, share
+        _threshold(found, there),
+        _edge(scores[there], mask[there]),
+        where,
+        usual,
+        whether,
+        share(int(there.sum()), len(there)),
     )
 
 
@@ -221,11 +226,11 @@ def _threshold(found: NDArray[np.float64], there: Flags) -> float:
     return float((found[order[best]] + found[order[best + 1]]) / 2)
 
 
-def _balanced(rows: NDArray[np.float64]) -> float:
-    """Accuracy of what was said (column 0) of the truth (column 1), both classes alike."""
-    right = rows[:, 0] == rows[:, 1]
-    parts = [right[rows[:, 1] == value] for value in (0, 1)]
-    return float(np.mean([part.mean() for part in parts if len(part)]))
+def _balanced(said: Flags, there: Flags) -> Estimate:
+    """Accuracy of what was `said` of images, those with and those without the object alike."""
+    right = said == there
+    with_it, without = ((int(right[part].sum()), int(part.sum())) for part in (there, ~there))
+    return balanced(with_it, without)
 
 
 def _edge(scores: Grids, mask: Mask) -> float:

@@ -1,12 +1,13 @@
 """Boxes as locations of a grid, and back: what is inside, and how well scores tell it from outside."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.analysis.intervals import bootstrap
+from dcgan_cli.analysis.statistics import from_influence, mean_within
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.report import Estimate
 
@@ -86,7 +87,7 @@ def aucs_within(scores: Scores, mask: Mask) -> NDArray[np.float64]:
     """How well `scores` tell inside from outside in the same picture: an AUC each, [M].
 
     Pictures with nothing inside or nothing outside say nothing and are left out. The pictures, not
-    the locations, are independent: intervals resample these values.
+    the locations, are independent: intervals are of these values.
     """
     telling = np.flatnonzero(having(mask) & having(~mask))
     return np.array([auc(scores[i].ravel(), mask[i].ravel()) for i in telling], np.float64)
@@ -95,7 +96,7 @@ def aucs_within(scores: Scores, mask: Mask) -> NDArray[np.float64]:
 def mean_auc(scores: Scores, mask: Mask) -> Estimate:
     """The mean of `aucs_within` with its interval; n counts the pictures that say something."""
     values = aucs_within(scores, mask)
-    return bootstrap(values) if len(values) else Estimate(np.nan, n=0)
+    return mean_within(values, unit="images") if len(values) else Estimate(np.nan, n=0)
 
 
 def aucs_in_place(scores: Scores, mask: Mask) -> NDArray[np.float64]:
@@ -112,6 +113,30 @@ def aucs_in_place(scores: Scores, mask: Mask) -> NDArray[np.float64]:
         gap = flat[own, place][:, None] - flat[~own, place]
         wins[own, place] = ((gap > 0) + 0.5 * (gap == 0)).mean(1)
     return np.nanmean(wins[~np.isnan(wins).all(1)], 1)
+
+
+def auc_in_place(scores: Scores, mask: Mask) -> Estimate:
+    """The mean of `aucs_in_place` and its interval; n counts the pictures with anything inside.
+
+    Every picture is compared with the same others, so these values hang together: what each picture
+    adds to the error, as one that has something inside and as one that has not, is added up before
+    it is squared (DeLong's way, 1988).
+    """
+    flat, truth = scores.reshape(len(scores), -1), mask.reshape(len(mask), -1)
+    there = np.flatnonzero(truth.any(0) & ~truth.all(0))
+    weights = truth[:, there] / np.maximum(truth[:, there].sum(1, keepdims=True), 1)
+    values = aucs_in_place(scores, mask)
+    value = float(values.mean())
+    influence = np.zeros(len(scores))
+    influence[truth[:, there].any(1)] = values - value
+    for column, place in enumerate(there):
+        own = truth[:, place]
+        gap = flat[own, place][:, None] - flat[~own, place]
+        wins = (gap > 0) + 0.5 * (gap == 0)
+        rest = wins - wins.mean(1, keepdims=True)
+        influence[~own] += weights[own, column] @ rest / (~own).sum()
+    found = from_influence(value, influence / len(values))
+    return replace(found, n=len(values))
 
 
 def usual_place(mask: Mask, folds: NDArray[np.int64]) -> Scores:

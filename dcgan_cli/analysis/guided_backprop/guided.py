@@ -7,9 +7,11 @@ measured beside those of several random discriminators, and again while the laye
 one are replaced by random ones.
 """
 
+import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import combinations
 from typing import Self
 
@@ -32,10 +34,10 @@ from dcgan_cli.analysis.guided_backprop.saliency import (
     boxes_by_kind,
     cascade,
     finite_mean,
-    lift,
+    lift_over_maps,
+    mean_over_maps,
     measure,
     one_more,
-    over_maps,
     same_places,
 )
 from dcgan_cli.data.labels import Boxes
@@ -57,15 +59,32 @@ SAID: Mapping[Rule, str] = {
     "gradient": "the plain gradient",
 }
 
-FIGURES: Mapping[str, tuple[str, Callable[..., float], Sequence[str]]] = {
-    "concentration": ("share of the receptive field filled", finite_mean, ("filled",)),
+Statistic = Callable[..., Estimate]
+
+FIGURES: Mapping[str, tuple[str, Statistic, Sequence[str], tuple[float, float]]] = {
+    "concentration": (
+        "share of the receptive field filled",
+        mean_over_maps,
+        ("filled",),
+        (0.0, 1.0),
+    ),
     **{
-        f"agreement_{a}_{b}": (f"rank correlation, {a} and {b}", finite_mean, (f"{a} {b}",))
+        f"agreement_{a}_{b}": (
+            f"rank correlation, {a} and {b}",
+            partial(mean_over_maps, low=-1.0),
+            (f"{a} {b}",),
+            (-1.0, 1.0),
+        )
         for a, b in combinations(RULES, 2)
     },
-    "overlap": ("energy on objects / chance", lift, (f"inside {ANY}", f"area {ANY}")),
+    "overlap": (
+        "energy on objects / chance",
+        lift_over_maps,
+        (f"inside {ANY}", f"area {ANY}"),
+        (0.0, math.inf),
+    ),
 }
-"""By key: label, statistic, and the measures it is of."""
+"""By key: label, statistic, the measures it is of, and its bounds."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +202,7 @@ def guided_backprop(
         for maxima, network in zip(others, random, strict=True)
     ]
     likenesses = {
-        name: over_maps(finite_mean, values)
+        name: mean_over_maps(values, low=-1.0)
         for name, values in cascade(scene, own, discriminator, trained, filters[0]).items()
     }
     sides = (("random", random[0], others[0]), ("trained", trained, own))
@@ -241,11 +260,11 @@ def _findings(
         Finding(
             key,
             label,
-            over_maps(statistic, *(found[0][row] for row in rows)),
-            one_more([statistic(*(one[0][row] for row in rows)) for one in control]),
+            statistic(*(found[0][row] for row in rows)),
+            one_more([statistic(*(one[0][row] for row in rows)).value for one in control], *bounds),
             "random networks",
         )
-        for key, (label, statistic, rows) in FIGURES.items()
+        for key, (label, statistic, rows, bounds) in FIGURES.items()
         if boxes or key != "overlap"
     ]
     if boxes:

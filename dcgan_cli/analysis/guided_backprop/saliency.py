@@ -6,20 +6,17 @@ look at the receptive field alone, because a network cannot look beyond it.
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
-from scipy.stats import t as student
 from torch import nn
 
 from dcgan_cli.analysis.guided_backprop.maxima import Maxima, Scene, View, visualise
-from dcgan_cli.analysis.intervals import bootstrap
-from dcgan_cli.data.decode import crop_corners
+from dcgan_cli.analysis.statistics import another, ratio, ratio_within
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.data.pictures import PictureSet
 from dcgan_cli.model.discriminator import Discriminator
@@ -160,8 +157,7 @@ def boxes_by_kind(boxes: Boxes | None, pictures: PictureSet) -> dict[str, Boxes]
     if boxes is None:
         return {}
     boxes = boxes.take(pictures.origin)
-    width, height = pictures.original_size[boxes.picture].T
-    corners = crop_corners(boxes.corners, width, height)
+    corners = pictures.corners(boxes.corners, boxes.picture)
     there = ~np.isnan(corners).any(1)
     chosen = {ANY: there} if there.any() else {}
     chosen |= {str(kind): there & (boxes.kind == kind) for kind in np.unique(boxes.kind[there])}
@@ -189,12 +185,20 @@ def inside_boxes(boxes: Boxes, numbers: NDArray[np.int64], size: int) -> Numbers
     return 1 - outside
 
 
-def over_maps(statistic: Callable[..., Any], *columns: Numbers) -> Estimate:
-    """`statistic` of `columns`, each [F, top], with a bootstrap interval of 95 % over the F maps.
+def mean_over_maps(values: Numbers, low: float = 0.0, high: float = 1.0) -> Estimate:
+    """The mean of the finite `values` [F, top], each in [low, high], with an interval over maps.
 
-    Maps are what is resampled: the pictures of one map were chosen by one filter and are alike.
+    Maps are what is independent: the images of one map were chosen by one filter and are alike.
     """
-    return bootstrap(np.stack(columns, -1), lambda rows: statistic(*np.moveaxis(rows, -1, 0)))
+    there = np.isfinite(values)
+    return ratio_within(np.where(there, values, 0).sum(1), there.sum(1), low, high, "maps")
+
+
+def lift_over_maps(inside: Numbers, area: Numbers) -> Estimate:
+    """`lift` of [F, top] with an interval over the F maps."""
+    there = np.isfinite(inside) & np.isfinite(area)
+    above, below = (np.where(there, values, 0).sum(1) for values in (inside, area))
+    return ratio(above, below, "maps")
 
 
 def finite_mean(values: Numbers) -> float:
@@ -233,13 +237,10 @@ def same_places(
     return pairs
 
 
-def one_more(values: ArrayLike) -> Estimate:
-    """The mean of K networks, and where one more falls with 95 % probability (Student's t).
+def one_more(values: ArrayLike, low: float = -math.inf, high: float = math.inf) -> Estimate:
+    """The mean of K networks, and where one more falls with 95 % probability.
 
     Networks are what is drawn at random here: the maps of one share its lower layers, so that an
     interval over the maps of one random network says nothing of the next.
     """
-    found = np.asarray(values, np.float64)
-    half = student.ppf(0.975, len(found) - 1) * found.std(ddof=1) * math.sqrt(1 + 1 / len(found))
-    middle = float(found.mean())
-    return Estimate(middle, middle - float(half), middle + float(half), len(found))
+    return another(values, low, high, "random networks")

@@ -1,6 +1,5 @@
 """Walking through Z from point to point (paper §6.1, Fig. 4): the pictures, and how to read them."""
 
-import shlex
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -21,13 +20,13 @@ from dcgan_cli.analysis.interpolate.transitions import (
     pixel_eye,
     verdict,
 )
-from dcgan_cli.analysis.intervals import bootstrap, proportion
+from dcgan_cli.analysis.statistics import chain_mean, chain_share
 from dcgan_cli.data.pixels import to_signed
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.layers import initialise
 from dcgan_cli.model.statistics import fix_statistics
-from dcgan_cli.report import Estimate, Finding, Pictures, Provenance, Report, Sheet, Table
+from dcgan_cli.report import Estimate, Finding, Pictures, Report, Sheet, Table
 from dcgan_cli.runtime import torch_stream
 
 
@@ -74,11 +73,9 @@ def interpolate(
     for name, film in films.items():
         progress(len(measured), len(films))
         measured[name] = measure(film, eyes, segments, steps, seed)
-    command = ["interpolate", "--path", path.kind, "--steps", str(steps), "--bn", drawing.bn]
-    command += [*(["--loop"] if path.loop else []), *([] if drawing.average else ["--no-ema"])]
-    provenance = Provenance(
-        drawing.checkpoint, shlex.join(command), seed if drawn_from_seed else None, latents
-    )
+    command = ["interpolate", "--path", path.kind, "--steps", str(steps)]
+    command += ["--loop"] if path.loop else []
+    provenance = drawing.provenance(command, seed if drawn_from_seed else None, latents)
     found = measured["generator"]
     config = drawing.generator.config
     return Report(
@@ -94,6 +91,7 @@ def interpolate(
             "size": config.size,
             "channels": config.channels,
             "bn": drawing.bn,
+            "ema": drawing.average,
             "verdict": verdict(found),
             "sharp_rows": np.flatnonzero(found.sharp).tolist(),
             "sharp_from": SHARP,
@@ -157,23 +155,23 @@ def _findings(measured: Mapping[str, Measures]) -> tuple[Finding, ...]:
 
 
 def _estimates(measures: Measures) -> dict[str, Estimate]:
-    """Means over segments with bootstrap intervals of 95 %; a share with Wilson's."""
+    """Means over segments, and a share; segments that follow each other share a point."""
     moving = measures.moving
     sharp = int(measures.sharp.sum())
     return {
-        "step_pixels": bootstrap(measures.step[:, 0]),
-        "step_features": bootstrap(measures.step[:, 1]),
-        "path_length": bootstrap(measures.path_length),
+        "step_pixels": chain_mean(measures.step[:, 0]),
+        "step_features": chain_mean(measures.step[:, 1]),
+        "path_length": chain_mean(measures.path_length),
         "sharpest_pixels": _mean(measures.sharpest[moving, 0]),
         "sharpest_features": _mean(measures.sharpest[moving, 1]),
         "sharp_segments": (
-            proportion(sharp, int(moving.sum())) if moving.any() else Estimate(np.nan, n=0)
+            chain_share(sharp, int(moving.sum())) if moving.any() else Estimate(np.nan, n=0)
         ),
     }
 
 
 def _mean(values: NDArray[np.float64]) -> Estimate:
-    return bootstrap(values) if len(values) else Estimate(np.nan, n=0)
+    return chain_mean(values) if len(values) else Estimate(np.nan, n=0)
 
 
 def _table(measured: Mapping[str, Measures]) -> Table:

@@ -52,6 +52,7 @@ def nearest_neighbors(
     k: int,
     rows: int,
     seed: int,
+    trained_on: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> Report:
     """Find the neighbours of `asked` and judge whether they are copies.
@@ -63,7 +64,9 @@ def nearest_neighbors(
         discriminator: whose features are one of the eyes.
         k: neighbours shown of each.
         rows: how many of `asked` are shown, and how many of the closest.
-        seed: of all resampling.
+        seed: of all that is drawn at random.
+        trained_on: whether the network was trained on `honest`, which are then set aside from the
+            comparison and not held out.
         progress: told how many training pictures have been compared.
 
     Returns:
@@ -73,7 +76,9 @@ def nearest_neighbors(
     device = next(discriminator.parameters()).device
     size, channels = asked.pictures.shape[1], asked.pictures.shape[3]
     shown = asked.pictures[:rows]
-    everything = np.concatenate([asked.pictures, honest, softened(honest)])
+    everything = np.concatenate(
+        [asked.pictures, honest, softened(honest), softened(asked.pictures)]
+    )
     by_pixels, by_outlines, by_features = find(
         (
             Question(Pixels(size, channels), shown),
@@ -103,6 +108,7 @@ def nearest_neighbors(
             "pictures": n,
             "training": len(training.numbers),
             "held_out": m,
+            "held_out_trained_on": trained_on,
             "k": k,
             "memorised": memorised(verdicts),
             "p_value": combined(verdicts),
@@ -110,10 +116,10 @@ def nearest_neighbors(
             "detectable": detectable(n, m, len(verdicts)),
             "closest": [int(i) for i in closest],
         },
-        findings=findings(verdicts, found, n, m, seed),
+        findings=findings(verdicts, found, n, m, trained_on),
         tables=(tails_table(verdicts), closest_table(asked, training, verdicts, found, closest)),
         sheets=(sheet(asked, training, blocks, k),),
-        notes=notes(verdicts, n, m),
+        notes=notes(verdicts, n, m, trained_on),
     )
 
 
@@ -123,9 +129,11 @@ def softened(pictures: Pictures) -> Pictures:
 
 
 def _verdict(found: Neighbours, n: int, m: int) -> Verdict:
-    """Of n pictures asked about and m held out, as they are and softened."""
-    close = closeness(found.distances[:, :NEIGHBOURS])
-    return Verdict(close[:n], np.minimum(close[n : n + m], close[n + m :]))
+    """Of n images asked about and m honest ones, of both as they are and softened."""
+    asked, honest, soft_honest, soft_asked = np.split(
+        closeness(found.distances[:, :NEIGHBOURS]), [n, n + m, n + 2 * m]
+    )
+    return Verdict(asked, np.minimum(honest, soft_honest), np.minimum(asked, soft_asked))
 
 
 def map_rows(

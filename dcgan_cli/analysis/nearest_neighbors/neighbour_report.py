@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.analysis.intervals import bootstrap
 from dcgan_cli.analysis.nearest_neighbors.eyes import OUTLINE
 from dcgan_cli.analysis.nearest_neighbors.memorisation import (
     NEIGHBOURS,
@@ -17,6 +16,7 @@ from dcgan_cli.analysis.nearest_neighbors.memorisation import (
 )
 from dcgan_cli.analysis.nearest_neighbors.reference import Training
 from dcgan_cli.analysis.neighbours import Neighbours
+from dcgan_cli.analysis.statistics import median
 from dcgan_cli.report import Estimate, Finding, Pictures, Provenance, Sheet, Table
 
 OUTLINES, FEATURES = "outlines", "features"
@@ -73,12 +73,18 @@ def _distances(eye: str, distances: NDArray[np.float64]) -> list[str]:
 
 
 def findings(
-    verdicts: Mapping[str, Verdict], found: Mapping[str, Neighbours], n: int, m: int, seed: int
+    verdicts: Mapping[str, Verdict],
+    found: Mapping[str, Neighbours],
+    n: int,
+    m: int,
+    trained_on: bool,
 ) -> tuple[Finding, ...]:
-    """Share of copies, effect size and distance of each eye, each beside held-out pictures."""
+    """Share of copies, effect size and distance of each eye, each beside honest images."""
+    called = "set aside, trained on" if trained_on else "held out"
+    one = "set aside" if trained_on else "held out"
     rows: list[Finding] = []
     for eye, verdict in verdicts.items():
-        of_asked, of_honest, _ = np.split(found[eye].distances[:, 0], [n, n + m])
+        of_asked, of_honest, *_ = np.split(found[eye].distances[:, 0], [n, n + m, n + 2 * m])
         where = f"by {EYES[eye]}"
         rows += [
             Finding(
@@ -86,21 +92,21 @@ def findings(
                 f"copies, {where}",
                 verdict.copies,
                 Estimate(0.0),
-                "held out",
+                called,
             ),
             Finding(
                 f"closer_{eye}",
-                f"P(closer than one held out), {where}",
+                f"P(closer than one {one}), {where}",
                 verdict.closer,
                 Estimate(0.5),
-                "held out",
+                called,
             ),
             Finding(
                 f"distance_{eye}",
                 f"distance to the nearest, {where}",
-                bootstrap(of_asked, np.median, seed=seed),
-                bootstrap(of_honest, np.median, seed=seed),
-                "held out",
+                median(of_asked),
+                median(of_honest),
+                called,
             ),
         ]
     return tuple(rows)
@@ -110,7 +116,7 @@ def tails_table(verdicts: Mapping[str, Verdict]) -> Table:
     """Every tail looked at: where the p-value comes from."""
     return Table(
         "Tails",
-        ("by", "closer than", "share held out", "share found", "found", "p-value"),
+        ("by", "closer than", "share of real", "share found", "found", "p-value"),
         [
             (eye, tail.limit, tail.expected, tail.below / tail.samples, tail.below, tail.p_value)
             for eye, verdict in verdicts.items()
@@ -142,12 +148,15 @@ def closest_table(
                 float(verdict.rarity[number]),
             )
         )
-    columns = "picture", "training picture", "by", "distance", "closeness", "held out as close"
+    columns = "picture", "training picture", "by", "distance", "closeness", "real as close"
     return Table("Closest", columns, rows)
 
 
-def notes(verdicts: Mapping[str, Verdict], n: int, honest: int) -> tuple[str, ...]:
+def notes(
+    verdicts: Mapping[str, Verdict], n: int, honest: int, trained_on: bool = False
+) -> tuple[str, ...]:
     """How to read the figures, and what they say."""
+    real = "images set aside" if trained_on else "held-out images"
     p_value, least = combined(verdicts), detectable(n, honest, len(verdicts))
     reading = (
         "closeness: distance to the nearest training picture as a share of the mean distance to the "
@@ -159,24 +168,26 @@ def notes(verdicts: Mapping[str, Verdict], n: int, honest: int) -> tuple[str, ..
         tail = verdict.telling
         says = (
             f"memorised (p = {p_value:.2g}): by {EYES[eye]}, {tail.below:,} of {n:,} are closer to a "
-            f"training picture than {1 - tail.expected:.4%} of held-out pictures; about "
+            f"training image than {1 - tail.expected:.4g} of the {real}; about "
             f"{tail.expected * n:.3g} would be by chance"
         )
     elif np.isnan(least):
         says = (
-            f"no verdict: with {honest:,} held-out pictures, not even copies throughout would be told "
+            f"no verdict: with {honest:,} {real}, not even copies throughout would be told "
             f"from chance (p = {p_value:.2g}); hold back more"
         )
     else:
         says = (
-            f"no memorisation found (p = {p_value:.2g}); copies that make up less than {least:.2%} of "
-            "the pictures, or that are vaguer than held-out pictures are by themselves, would not be"
+            f"no memorisation found (p = {p_value:.2g}); copies that make up less than {least:.2g} of "
+            f"the images, or that are vaguer than the {real} are by themselves, would not be"
         )
+    if trained_on:
+        says += "; the network was trained on the images set aside too (--held-out SOURCE: others)"
     repeated = float(np.mean(verdicts[OUTLINES].honest < REPEATED))
     if repeated <= 0.01:
         return reading, says
     hides = (
-        f"{repeated:.1%} of the held-out pictures are near-copies of training pictures themselves "
+        f"{repeated:.2g} of the {real} are near-copies of training images themselves "
         f"(closeness by outlines below {REPEATED:g}): where the data repeat themselves, copies hide"
     )
     return reading, says, hides

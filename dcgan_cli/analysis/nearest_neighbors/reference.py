@@ -44,8 +44,9 @@ def hold_out(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Which of `count` pictures to compare with and which to hold back, both ascending.
 
-    Held-out pictures are taken out of the reference for samples too: both are compared with the same
-    pictures, none of which is one of them, so it does not matter that the model has seen them.
+    What is held back is set aside from the comparison for samples too: both are compared with the
+    same images, none of which is one of them. The model was trained on it all the same: copies of
+    it go unseen, and what is said of it must not call it held out from training.
 
     Args:
         count: of pictures.

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dcgan_cli.analysis.intervals import proportion
 from dcgan_cli.analysis.nearest_neighbors.eyes import Pixels
 from dcgan_cli.analysis.nearest_neighbors.reference import BLOCK, Progress, Question, Training, find
 from dcgan_cli.analysis.neighbours import nearest
+from dcgan_cli.analysis.statistics import share
 from dcgan_cli.errors import DcganError
 from dcgan_cli.report import Estimate, Finding, Pictures, Table
 from dcgan_cli.runtime import numpy_stream
@@ -138,4 +138,4 @@ def examine(
 
 
 def _share_wrong(said: Classes, truth: Classes) -> Estimate:
-    return proportion(int(np.count_nonzero(said != truth)), len(truth))
+    return share(int(np.count_nonzero(said != truth)), len(truth), "test images")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dcgan_cli.analysis.features import layer_spans
 from dcgan_cli.analysis.probe_svm.contenders import CONTROLS, DCGAN, LABELS, Bench, Stage
@@ -17,9 +18,12 @@ from dcgan_cli.analysis.probe_svm.exam import Budget, Exam, Learner, Result, exa
 from dcgan_cli.analysis.probe_svm.learners import SvmLearner
 from dcgan_cli.analysis.probe_svm.published import beside
 from dcgan_cli.analysis.probe_svm.supervised import DRAWS, SupervisedLearner
-from dcgan_cli.analysis.probe_svm.two_way import accuracy, difference, spread
+from dcgan_cli.analysis.statistics import scaled, two_way, two_way_difference
 from dcgan_cli.report import Estimate, Finding, Report, Table
 from dcgan_cli.wording import counted
+
+Right = NDArray[np.bool_]
+"""Which answers are true: bool [R, T]."""
 
 MOST_CLASSES = 20
 """More classes make no readable table of confusions; `facts` has them all the same."""
@@ -95,7 +99,7 @@ def _report(
 ) -> Report:
     own, exam, config = entries[DCGAN].result, bench.exam, bench.discriminator.config
     over_draws = spread(own.right)
-    found = _percent(accuracy(own.right))
+    found = _percent(two_way(own.right))
     published = beside(
         kinds,
         len(exam.truth),
@@ -105,7 +109,7 @@ def _report(
         max(config.discriminator_widths),
     )
     control = next((entry for name, entry in entries.items() if name in CONTROLS), None)
-    beaten = None if control is None else _percent(accuracy(control.result.right))
+    beaten = None if control is None else _percent(two_way(control.result.right))
     who = "" if control is None else control.label
     findings = [
         Finding("accuracy", "accuracy", found, beaten, who, published.accuracy, " %"),
@@ -114,7 +118,7 @@ def _report(
         ),
     ]
     gains = {
-        name: _percent(difference(own.right, entry.result.right))
+        name: _percent(_gain(own.right, entry.result.right))
         for name, entry in entries.items()
         if name in CONTROLS
     }
@@ -162,7 +166,7 @@ def _facts(entries: Mapping[str, Entry], bench: Bench, budget: Budget) -> dict[s
 def _table(entries: Mapping[str, Entry]) -> Table:
     rows: list[Sequence[str | float | int | None]] = []
     for name, entry in entries.items():
-        share, over = _percent(accuracy(entry.result.right)), spread(entry.result.right)
+        share, over = _percent(two_way(entry.result.right)), spread(entry.result.right)
         rows.append(
             (
                 name,
@@ -211,11 +215,14 @@ def _notes(gains: Mapping[str, Estimate], exam: Exam) -> tuple[str, ...]:
     draws, labels = len(exam.lessons), len(exam.lessons[0].codes)
     if draws > 1:
         reading = (
-            f"intervals of 95 %: other draws of {counted(labels, 'label')} and other test pictures (two-way "
-            "bootstrap); ± draws: 1.96 standard deviations over draws, as the paper prints it"
+            f"intervals of 95 %: other draws of {counted(labels, 'label')} and other test images "
+            "(two-way analysis of variance); ± draws: 1.96 standard deviations over draws, as the "
+            "paper prints it: where single draws lie, not how sure their mean is"
         )
     else:
-        reading = "intervals of 95 %: other test pictures (Wilson; differences: paired bootstrap)"
+        reading = (
+            "intervals of 95 %: other test images (Wilson; differences: paired, Bonett and Price)"
+        )
     notes = [reading]
     if draws > 1 and labels > OVERLAP * exam.pool:
         notes.append(
@@ -237,11 +244,22 @@ def _why(name: str) -> str:
     }.get(name, "train longer, at a larger --size, or try other --layers")
 
 
+def spread(right: Right) -> float | None:
+    """1.96 standard deviations of the accuracy over draws, as the paper prints; None with one."""
+    if len(right) < 2:
+        return None
+    return 1.96 * float(right.mean(1).std(ddof=1))
+
+
+def _gain(right: Right, other: Right) -> Estimate:
+    """Accuracy of the first less that of the other, over the draws that both had."""
+    both = min(len(right), len(other))
+    return two_way_difference(right[:both], other[:both])
+
+
 def _percent(estimate: Estimate) -> Estimate:
-    low, high = (None if x is None else 100 * x for x in (estimate.low, estimate.high))
-    return Estimate(100 * estimate.value, low, high, estimate.n)
+    return scaled(estimate, 100)
 
 
 def _error(found: Estimate) -> Estimate:
-    low, high = (None if x is None else 100 - x for x in (found.high, found.low))
-    return Estimate(100 - found.value, low, high, found.n)
+    return scaled(found, -1, 100)

@@ -26,6 +26,8 @@ class DemoSource:
         SourceError: `count` is less than 1.
     """
 
+    notes = ()
+
     def __init__(self, name: Name, count: int = DEFAULT_COUNT) -> None:
         if count < 1:
             raise SourceError(
@@ -76,6 +78,10 @@ class DemoSource:
         else:
             from dcgan_cli.data.demo.rooms import VERSION
         return hashlib.sha256(f"{self._name} {self._count} {VERSION}".encode()).hexdigest()
+
+    def content(self) -> str:
+        """As Source.content; nothing is drawn, for CPUs may differ in the last bit of a pixel."""
+        return self.fingerprint()
 
 
 # Kept here and not in the source, which travels to other processes.

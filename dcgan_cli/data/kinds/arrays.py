@@ -1,5 +1,6 @@
 """Pixels that are held in memory whole: the small classic data sets."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.kinds.reading import fingerprint
+from dcgan_cli.data.content import content_digest
+from dcgan_cli.data.kinds.reading import FileReader, fingerprint
 from dcgan_cli.data.labels import Columns, Labels, Words
 
-Load = Callable[[], NDArray[np.uint8]]
+
+class FileRows:
+    """Images uint8 [N, H, W] one after the other in a file, each read when it is asked for."""
+
+    def __init__(self, file: FileReader, start: int, shape: tuple[int, ...]) -> None:
+        self._file, self._start, self._shape = file, start, shape
+
+    def __len__(self) -> int:
+        return self._shape[0]
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        """Image `index`. Raises OSError, or ValueError where the file has become shorter."""
+        size = math.prod(self._shape[1:])
+        data = self._file.read(self._start + index * size, size)
+        return np.frombuffer(data, np.uint8).reshape(self._shape[1:])
+
+
+Rows = NDArray[np.uint8] | FileRows
+Load = Callable[[], Rows]
 
 
 class ArraySource:
@@ -24,17 +44,19 @@ class ArraySource:
         self,
         kind: str,
         location: str,
-        pixels: NDArray[np.uint8],
+        pixels: Rows,
         load: Load,
         labels: Labels | None,
         files: Sequence[Path],
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.kind = kind
         self.location = location
         self.labels = labels
+        self.notes = notes
         self._load = load
         self._files = list(files)
-        self._pixels: NDArray[np.uint8] | None = pixels
+        self._pixels: Rows | None = pixels
         self._count = len(pixels)
 
     def __len__(self) -> int:
@@ -53,6 +75,10 @@ class ArraySource:
     def fingerprint(self) -> str:
         """A digest of the files' names, sizes and times."""
         return fingerprint(self._files, self.kind.encode(), str(self._count).encode())
+
+    def content(self) -> str:
+        """As Source.content."""
+        return content_digest(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_pixels": None}

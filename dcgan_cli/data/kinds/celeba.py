@@ -11,7 +11,8 @@ from pathlib import Path
 from dcgan_cli.data.kinds import folder, zips
 from dcgan_cli.data.kinds.folder import FolderSource
 from dcgan_cli.data.kinds.zips import ZipSource
-from dcgan_cli.data.label_files import Table, join_table
+from dcgan_cli.data.label_files import join_table
+from dcgan_cli.data.tables import MOST_BYTES, Table
 from dcgan_cli.errors import SourceError
 
 _LIST = "list_attr_celeba.txt"
@@ -30,7 +31,7 @@ def open_path(path: Path, location: str, part: str | None) -> FolderSource | Zip
     opened.kind = "CelebA"
     if list_file := _list_file(path):
         attributes = dataclasses.replace(join_table(_read_list(list_file), opened), listed=None)
-        opened.labels = attributes
+        opened.labels, opened.notes = attributes, (*opened.notes, *attributes.notes)
     return opened
 
 
@@ -42,6 +43,8 @@ def _list_file(path: Path) -> Path | None:
 
 
 def _read_list(path: Path) -> Table:
+    if path.stat().st_size > MOST_BYTES:
+        raise SourceError(f"{path}: larger than {MOST_BYTES >> 20} MiB; download it again")
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:

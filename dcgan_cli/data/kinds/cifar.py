@@ -1,12 +1,11 @@
 """CIFAR-10 and CIFAR-100 in their "python" form: pickles of rows of 3072 bytes, colour by colour.
 
-Pickles can run code when they are read. The ones here are read by an unpickler that knows three
-names of numpy, and gives it stand-ins even for those: nothing of numpy and nothing of the file is
-ever called. Form: https://www.cs.toronto.edu/~kriz/cifar.html, "Dataset layout".
+Pickles can run code when they are read. The ones here are read by `pickles`, which knows a few
+names of numpy, and has stand-ins even for those: nothing of numpy and nothing of the file is ever
+called. Form: https://www.cs.toronto.edu/~kriz/cifar.html, "Dataset layout".
 """
 
 import functools
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.kinds.arrays import ArraySource
-from dcgan_cli.data.labels import Columns, Labels, Words
+from dcgan_cli.data.kinds.reading import MAX_RECORD
+from dcgan_cli.data.labels import Columns, Labels, Words, vocabulary
 from dcgan_cli.errors import SourceError
+from dcgan_cli.pickles import ForbiddenError, PickleError, StandIns, read_pickle
 
 _FOLDERS = (".", "cifar-10-batches-py", "cifar-100-python")
 _PARTS = {
@@ -104,29 +105,31 @@ def _labels(
             if not all(isinstance(batch.get(codes_name), list) for batch in batches):
                 continue
             codes = [code for batch in batches for code in batch[codes_name]]
-            words = [_text(word) for word in meta.get(words_name, ())] or [
-                str(number) for number in range(100)
-            ]
+            named = meta.get(words_name)
+            words = [_text(word) for word in named] if isinstance(named, list) else []
+            words = words or [str(number) for number in range(100)]
             if len(codes) != count or not all(
                 type(code) is int and 0 <= code < len(words) for code in codes
             ):
                 raise SourceError(f"{folder}: the {codes_name} do not fit the pictures")
-            columns[column] = Words(np.array(words, np.str_), np.array(codes, np.int64))
+            columns[column] = Words(vocabulary(words), np.array(codes, np.int64))
     return Labels(Columns(columns)) if columns else None
 
 
 def _text(word: object) -> str:
-    return word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word)
+    """A word of a pickle; of anything else its kind, for a list can be endless to print."""
+    if isinstance(word, bytes):
+        return word.decode("utf-8", "replace")
+    return word if isinstance(word, str) else type(word).__name__
 
 
 def _read_pickle(path: Path) -> dict[str, Any]:
     """The dictionary in a pickle of Python 2 or 3, with str keys. Raises SourceError."""
+    if path.stat().st_size > MAX_RECORD:
+        raise SourceError(f"{path}: not a batch of CIFAR: larger than {MAX_RECORD >> 20} MiB")
     try:
-        with path.open("rb") as file:
-            content = _DataUnpickler(file, encoding="bytes").load()
-    except OSError:
-        raise
-    except Exception as error:  # a damaged or hostile pickle raises anything
+        content = read_pickle(path.read_bytes(), _STAND_INS)
+    except PickleError as error:
         raise SourceError(
             f"{path}: not a batch of CIFAR ({error}), nothing of it was run; download it again"
         ) from error
@@ -156,31 +159,23 @@ class _Array:
     def __setstate__(self, state: tuple[int, tuple[int, ...], _Dtype, bool, bytes]) -> None:
         _, shape, dtype, column_major, data = state
         if dtype.code not in ("u1", "uint8"):
-            raise pickle.UnpicklingError(f"an array of {dtype.code}, expected bytes")
-        values = np.frombuffer(bytes(data), np.uint8)
+            raise ForbiddenError(f"an array of {dtype.code[:20]}, expected bytes")
+        values = np.frombuffer(data, np.uint8)
         self.values = values.reshape(shape, order="F" if column_major else "C")
 
 
-def _latin1(text: str, encoding: str) -> bytes:
+def _latin1(text: object, encoding: object) -> bytes:
     """How Python 3 writes bytes into pickles of old protocols."""
-    if encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError(f"the encoding {encoding}")
+    if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
+        raise ForbiddenError("an encoding other than Latin-1")
     return text.encode("latin-1")
 
 
-class _DataUnpickler(pickle.Unpickler):
-    """Reads dictionaries, lists, numbers, text and arrays of bytes; refuses every other name."""
-
-    def find_class(self, module_name: str, global_name: str) -> Any:
-        if global_name == "_reconstruct" and module_name in (
-            "numpy.core.multiarray",
-            "numpy._core.multiarray",
-        ):
-            return _Array
-        known = {("numpy", "ndarray"): _Array, ("numpy", "dtype"): _Dtype}
-        known_name = (module_name, global_name)
-        if known_name == ("_codecs", "encode"):
-            return _latin1
-        if known_name not in known:
-            raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}")
-        return known[known_name]
+_STAND_INS: StandIns = {
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _Dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
+    ("_codecs", "encode"): _latin1,
+}
+"""All that numpy's pickles call, and nothing of numpy itself."""

@@ -1,20 +1,23 @@
 """A folder of pictures, flat or nested; sub-folders are classes."""
 
+import contextlib
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 
+import numpy as np
+
+from dcgan_cli.data.content import content_digest
 from dcgan_cli.data.kinds.names import (
     NameTable,
     encode_name,
     folder_labels,
-    is_hidden,
     is_picture_name,
-    suffix,
+    litter,
 )
-from dcgan_cli.data.kinds.reading import MAX_RECORD, plural, unreadable
+from dcgan_cli.data.kinds.passed_over import PassedOver
+from dcgan_cli.data.kinds.reading import MAX_RECORD, times, unreadable
 from dcgan_cli.data.labels import Labels
 from dcgan_cli.errors import SourceError
 
@@ -22,9 +25,11 @@ from dcgan_cli.errors import SourceError
 class NoPicturesError(SourceError):
     """A folder without pictures: what it holds instead is said, the mend is left to add."""
 
-    def __init__(self, path: Path, others: Counter[str]) -> None:
-        kinds = [plural(count, f"{ending} file") for ending, count in others.most_common(3)]
+    def __init__(self, path: Path, passed_over: PassedOver) -> None:
+        kinds = passed_over.kinds(mends=True)
         holds = f"no pictures there, only {', '.join(kinds)}" if kinds else "the folder is empty"
+        if passed_over.litter.total() or passed_over.links:
+            holds = f"no pictures there; {passed_over.sentence()}"
         super().__init__(f"{path}: {holds}")
 
 
@@ -32,11 +37,18 @@ class FolderSource:
     """The picture files of a folder and its sub-folders, in the order of their paths."""
 
     def __init__(
-        self, kind: str, location: str, root: Path, names: NameTable, labels: Labels | None
+        self,
+        kind: str,
+        location: str,
+        root: Path,
+        names: NameTable,
+        labels: Labels | None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.kind = kind
         self.location = location
         self.labels = labels
+        self.notes = notes
         self._root = root.absolute()
         self._names = names
 
@@ -44,8 +56,11 @@ class FolderSource:
         return len(self._names)
 
     def read(self, index: int) -> bytes:
-        """The file's bytes. Raises OSError, or ValueError for a file too large for a picture."""
-        with self._path(index).open("rb") as file:
+        """The file's bytes. Raises OSError, or ValueError: a broken link, or too large a file."""
+        path = self._path(index)
+        if path.is_symlink() and not path.exists():
+            raise ValueError(f"a broken link to {path.readlink()}")
+        with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > MAX_RECORD:
                 raise ValueError(f"{size:,} bytes are more than any picture needs")
@@ -61,10 +76,18 @@ class FolderSource:
         for index in range(len(self)):
             try:
                 status = self._path(index).stat()
-                digest.update(b"%d %d\n" % (status.st_size, status.st_mtime_ns))
+                digest.update(b"%d %d\n" % (status.st_size, times(status)))
             except OSError:
                 digest.update(b"gone\n")
         return digest.hexdigest()
+
+    def content(self) -> str:
+        """As Source.content; the sizes of all files count."""
+        sizes = np.full(len(self), -1, np.int64)
+        for index in range(len(self)):
+            with contextlib.suppress(OSError):
+                sizes[index] = self._path(index).stat().st_size
+        return content_digest(self, sizes)
 
     def _path(self, index: int) -> Path:
         return self._root / self._names.path(index)
@@ -82,21 +105,25 @@ def open_path(path: Path, location: str, part: str | None) -> FolderSource:
             f"{location}: a folder of pictures has no part called {part}; "
             f"give the sub-folder itself, such as {path / part}"
         )
-    others: Counter[str] = Counter()
-    names = NameTable.collect(_picture_files(path, others))
+    passed_over = PassedOver()
+    names = NameTable.collect(_image_files(path, passed_over))
     if not len(names):
-        raise NoPicturesError(path, others)
-    return FolderSource("folder of pictures", location, path, names, folder_labels(names))
+        raise NoPicturesError(path, passed_over)
+    labels, notes = folder_labels(names), passed_over.notes()
+    return FolderSource("folder of pictures", location, path, names, labels, notes)
 
 
-def _picture_files(root: Path, others: Counter[str]) -> Generator[bytes]:
-    """Relative paths of the picture files under `root`; what else is there is counted in `others`.
+def _image_files(root: Path, passed_over: PassedOver) -> Generator[bytes]:
+    """Relative paths of the image files under `root`; what else is there is counted.
 
-    A folder's own files come first, by name, then its sub-folders, by name. Folders are told apart
-    by device and inode, so a loop of symbolic links ends and a folder that can be reached in two
-    ways is read once, under its real name where a link to it lies beside it.
+    A folder's own files come first, by name, then its sub-folders, by name. Links are followed,
+    except to a folder that contains the link itself or `root`: it would pull in what was not given.
+    Folders are told apart by device and inode, so one that can be reached in two ways is read once,
+    under its real name where a link to it lies beside it. A broken link is listed as a file that
+    cannot be read.
     """
     visited: set[tuple[int, int]] = set()
+    home = root.resolve()
     pending = [""]
     while pending:
         prefix = pending.pop()
@@ -109,15 +136,43 @@ def _picture_files(root: Path, others: Counter[str]) -> Generator[bytes]:
             visited.add((status.st_dev, status.st_ino))
             with os.scandir(root / prefix) as entries:
                 for entry in entries:
-                    if is_hidden(entry.name):
-                        continue
-                    if entry.is_dir():
-                        folders.append((entry.is_symlink(), f"{prefix}{entry.name}/"))
-                    elif is_picture_name(entry.name) and entry.is_file():
+                    if _is_folder(entry):
+                        if litter(entry.name + "/"):
+                            _count_litter(Path(entry.path), entry.name, passed_over)
+                        elif entry.is_symlink() and _leads_up(Path(entry.path), home):
+                            passed_over.links += 1
+                        else:
+                            folders.append((entry.is_symlink(), f"{prefix}{entry.name}/"))
+                    elif is_picture_name(entry.name) and _may_be_read(entry):
                         files.append(entry.name)
                     else:
-                        others[suffix(entry.name) or entry.name] += 1
+                        passed_over.takes(entry.name)
         except OSError as error:
             raise unreadable(root / prefix, error) from error
         yield from (encode_name(prefix + name) for name in sorted(files))
         pending += (folder for _, folder in sorted(folders, reverse=True))
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether it is a folder or a link to one; DirEntry itself raises at a link that leads to itself."""
+    return Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()
+
+
+def _may_be_read(entry: "os.DirEntry[str]") -> bool:
+    """Whether it is a regular file or a broken link, rather than a pipe, a socket or a device."""
+    if entry.is_symlink():
+        return Path(entry.path).is_file() or not Path(entry.path).exists()
+    return entry.is_file()
+
+
+def _leads_up(link: Path, home: Path) -> bool:
+    """Whether a link to a folder leads to one that contains the link itself, or `home`."""
+    target = link.resolve()
+    return any(inner.is_relative_to(target) for inner in (link.parent.resolve(), home))
+
+
+def _count_litter(folder: Path, name: str, passed_over: PassedOver) -> None:
+    """Count the images in a folder of litter, without following links or minding locked doors."""
+    for _, _, files in os.walk(folder):
+        for file in files:
+            passed_over.takes(f"{name}/{file}")

@@ -1,5 +1,9 @@
 """IDX files, plain or gzipped: the form of MNIST, Fashion-MNIST, EMNIST and KMNIST.
 
+EMNIST's images lie on their side in its files (G. Cohen et al., arXiv:1702.05373, made them with
+MATLAB, which counts columns first); they are turned upright. Its parts are those of its splits,
+such as `letters-test`, where several splits lie in one folder.
+
 Layout (Y. LeCun, "The MNIST database", section "File formats"): two zero bytes, the type (8 is
 uint8), the number of dimensions, one big-endian uint32 for each, then the values.
 """
@@ -7,22 +11,30 @@ uint8), the number of dimensions, one big-endian uint32 for each, then the value
 import functools
 import gzip
 import math
+import re
 import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.kinds.arrays import ArraySource, class_labels
-from dcgan_cli.data.kinds.reading import first_bytes
+from dcgan_cli.data.kinds.arrays import ArraySource, FileRows, Rows, class_labels
+from dcgan_cli.data.kinds.reading import MAX_RECORD, FileReader, first_bytes
 from dcgan_cli.errors import SourceError
 
 _PICTURES, _LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"
 _PATTERNS = ("*images-idx3-ubyte*", "*images.idx3-ubyte*")
-_FOLDERS = (".", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw")
+_FOLDERS = (".", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "EMNIST/raw", "gzip")
+_EMNIST = re.compile(r"emnist-(\w+)-(train|test)-images")
 _TEST_NAMES = ("t10k", "test")
 _BEST_DEFLATE = 1032
 """No deflated byte becomes more bytes than this, so a header that claims more is lying."""
+_HARMLESS, _MOST_DEFLATE = 64 << 20, 100
+"""Beyond so many bytes, no deflated byte of images becomes more than this: MNIST's become five."""
+_MOST_BYTES = 4 << 30
+"""EMNIST's largest file has 0.6 GB."""
+_GZIP, _HEAD = 31, 1 << 16
+""""Window bits" that ask zlib for gzip's form; where the first values begin at the latest."""
 
 
 def matches(path: Path) -> bool:
@@ -37,19 +49,22 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
         SourceError: files that are damaged, that contradict each other, or no such part.
     """
     if path.is_dir():
-        pictures = _choose(_picture_files(path), location, part or "train")
+        pictures = _choose(_picture_files(path), location, part)
         kind = f"IDX pictures (MNIST's form), {_part_of(pictures)} part"
     elif part is not None:
         raise SourceError(f"{location}: an IDX file has no parts; drop #{part}, or give its folder")
     else:
         pictures, kind = path, "IDX pictures (MNIST's form)"
-    load = functools.partial(_read, pictures.absolute(), _PICTURES)
+    on_its_side = _EMNIST.match(pictures.name) is not None
+    load = functools.partial(_upright, pictures.absolute(), on_its_side)
     labels, files = None, [pictures.absolute()]
     labels_file = _labels_file(pictures)
     if labels_file is not None:
-        codes = _read(labels_file, _LABELS)
-        labels, files = class_labels(codes), [*files, labels_file.absolute()]
-    source = ArraySource(kind, location, load(), load, labels, files)
+        codes = np.asarray(_read(labels_file, _LABELS))
+        labels = class_labels(codes, _words(pictures, codes))
+        files = [*files, labels_file.absolute()]
+    notes = (f"{pictures.name}: EMNIST's images lie on their side; turned upright",)
+    source = ArraySource(kind, location, load(), load, labels, files, notes * on_its_side)
     if labels_file and labels and len(labels.columns["label"]) != len(source):
         raise SourceError(
             f"{labels_file}: {len(labels.columns['label']):,} labels for the {len(source):,} "
@@ -77,9 +92,9 @@ def _begins_like_pictures(path: Path) -> bool:
 def unzipped_head(path: Path, count: int) -> bytes:
     """The first `count` bytes inside a gzipped file; b'' where it cannot be unpacked."""
     try:
-        with gzip.open(path) as file:
-            return file.read(count)
-    except (OSError, EOFError, zlib.error):
+        # not by gzip, which walks through a name of any length, byte by byte
+        return zlib.decompressobj(_GZIP).decompress(first_bytes(path, _HEAD), count)
+    except (OSError, zlib.error):
         return b""
 
 
@@ -93,30 +108,67 @@ def _picture_files(folder: Path) -> list[Path]:
 
 
 def _part_of(file: Path) -> str:
+    if found := _EMNIST.match(file.name):
+        return f"{found[1]}-{found[2]}"
     return "test" if any(name in file.name for name in _TEST_NAMES) else "train"
 
 
-def _choose(files: list[Path], location: str, part: str) -> Path:
-    """The file of `part`; a plain one rather than its gzipped twin."""
+def _choose(files: list[Path], location: str, part: str | None) -> Path:
+    """The file of `part`, train where none was named; a plain one rather than its gzipped twin."""
+    wanted = part or "train"
     chosen = {
-        file.name.removesuffix(".gz"): file for file in reversed(files) if _part_of(file) == part
+        file.name.removesuffix(".gz"): file
+        for file in reversed(files)
+        if wanted in (_part_of(file), *_part_of(file).split("-"))
     }
     if len(chosen) == 1:
         return next(iter(chosen.values()))
-    names = ", ".join(file.name for file in files)
+    parts = " or ".join(sorted({f"#{_part_of(file)}" for file in files}))
+    names = ", ".join(file.name for file in files[:3]) + (", ..." if len(files) > 3 else "")
     found = "several" if chosen else "no"
     raise SourceError(
-        f"{location}: {found} {part} pictures among {names}; "
-        + ("give the file itself" if chosen else "use #train or #test, or give the file itself")
+        f"{location}: {found} {wanted} pictures among {names}; use {parts}, or give the file itself"
     )
 
 
-def _read(path: Path, magic: bytes) -> NDArray[np.uint8]:
-    """The values of an IDX file: mapped from a plain file, unpacked into memory from a gzip."""
+def _upright(path: Path, on_its_side: bool) -> Rows:
+    images = _read(path, _PICTURES)
+    return np.asarray(images).transpose(0, 2, 1) if on_its_side else images
+
+
+def _words(pictures: Path, codes: NDArray[np.uint8]) -> list[str] | None:
+    """The characters that EMNIST's mapping gives to its codes; None where there is none.
+
+    A line is a code, then the character's number in ASCII (where upper and lower case are one class:
+    that of both, the upper one first).
+    """
+    split = _EMNIST.match(pictures.name)
+    file = pictures.with_name(f"emnist-{split[1]}-mapping.txt") if split else None
+    if file is None or not file.is_file():
+        return None
+    words = [str(number) for number in range(int(codes.max(initial=0)) + 1)]
+    try:
+        for line in file.read_text(encoding="ascii").splitlines():
+            code, character, *_ = (
+                (int(number) for number in line.split()) if line.strip() else (-1, 0)
+            )
+            if 0 <= code < len(words):
+                words[code] = chr(character)
+    except (ValueError, OverflowError) as error:
+        raise SourceError(
+            f"{file}: expected lines of a code and an ASCII number; download it again"
+        ) from error
+    return words
+
+
+def _read(path: Path, magic: bytes) -> Rows:
+    """The values of an IDX file: of images in a plain one, each is read when it is asked for."""
     packed = first_bytes(path, 2) == b"\x1f\x8b"
     dimensions = magic[3]
     header_size = 4 + 4 * dimensions
     try:
+        if packed and not unzipped_head(path, 1):
+            raise SourceError(f"{path}: a damaged gzip file; download it again")
         with gzip.open(path) if packed else path.open("rb") as file:
             header = file.read(header_size)
             if not header.startswith(magic) or len(header) < header_size:
@@ -128,8 +180,18 @@ def _read(path: Path, magic: bytes) -> NDArray[np.uint8]:
             )
             if needed > (size * _BEST_DEFLATE if packed else size - header_size):
                 raise cut_short
-            if needed and not packed:
-                return np.memmap(path, np.uint8, "r", header_size, shape)
+            if packed and needed > max(_HARMLESS, size * _MOST_DEFLATE):
+                raise SourceError(
+                    f"{path}: refused: it unpacks to {needed:,} bytes, {needed // size} times its own; "
+                    "no images do"
+                )
+            if not packed and magic == _PICTURES:
+                return FileRows(FileReader(path), header_size, shape)
+            if needed > (_MOST_BYTES if packed else MAX_RECORD):
+                raise SourceError(
+                    f"{path}: {needed:,} bytes are more than is held in memory; unpack it, and "
+                    "check what it is"
+                )
             values = file.read(needed)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceError(f"{path}: a damaged gzip file ({error}); download it again") from error

@@ -1,75 +1,42 @@
 """LSUN: LMDB databases whose records are encoded pictures under opaque keys.
 
-The databases are opened read-only and without locks, so nothing is written beside them; their
-three million keys are held as bytes and offsets, not as Python objects.
+The databases are read page by page (`lmdb_pages`), so nothing is written beside them and damage is
+an error; their three million keys are held as bytes and offsets, not as Python objects.
 """
 
 import itertools
-import os
-import threading
-import time
-import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
-import lmdb
 import numpy as np
 
+from dcgan_cli.data.content import content_digest
+from dcgan_cli.data.kinds.lmdb_pages import MAGIC, MAGIC_AT, LmdbFile
 from dcgan_cli.data.kinds.names import NameTable
-from dcgan_cli.data.kinds.reading import MAX_RECORD, fingerprint, first_bytes
+from dcgan_cli.data.kinds.reading import fingerprint, first_bytes
 from dcgan_cli.data.labels import Columns, Labels, Words
 from dcgan_cli.errors import SourceError
 
-_MAGIC = b"\xde\xc0\xef\xbe"  # 0xBEEFC0DE in the first meta page, after its 16-byte header
-_MAGIC_AT, _HEAD = 16, 20
-_PATIENCE = 2.0  # seconds
 _NOT_FOR_TRAINING = ("_val_lmdb", "_test_lmdb")
-
-_environments: "weakref.WeakValueDictionary[tuple[int, str], lmdb.Environment]" = (
-    weakref.WeakValueDictionary()
-)
-_opening = threading.Lock()
 
 
 class _Database:
-    """One LMDB: its keys, and its records through an environment opened in this very process."""
+    """One LMDB: its keys and its records."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = str(folder.absolute())
-        self._opened: tuple[int, lmdb.Environment] | None = None
-        environment = self._environment()
-        _refuse_cut_short(folder, environment)
-        with environment.begin() as transaction:
-            self.keys = NameTable.collect(transaction.cursor().iternext(keys=True, values=False))
+        self.folder = folder.absolute()
+        self._pages = LmdbFile(self.folder / "data.mdb")
+        self.keys = NameTable.collect(self._pages.keys())
 
     def get(self, index: int) -> bytes:
-        """Record `index`. Raises OSError where the database cannot give it."""
-        try:
-            with self._environment().begin(buffers=True) as transaction:
-                record = transaction.get(self.keys.raw(index))
-                if record is None:
-                    raise OSError(f"{self.folder} has lost the record")
-                if len(record) > MAX_RECORD:
-                    raise ValueError(f"{len(record):,} bytes are more than any picture needs")
-                return bytes(record)
-        except lmdb.Error as error:
-            raise OSError(f"{self.folder}: {error}") from error
-
-    def _environment(self) -> lmdb.Environment:
-        if self._opened is None or self._opened[0] != os.getpid():
-            self._opened = (os.getpid(), _open_environment(self.folder))
-        return self._opened[1]
-
-    def __getstate__(self) -> tuple[str, NameTable]:
-        return self.folder, self.keys
-
-    def __setstate__(self, state: tuple[str, NameTable]) -> None:
-        self.folder, self.keys = state
-        self._opened = None
+        """Record `index`. Raises OSError, or ValueError where the database cannot give it."""
+        return self._pages.value(index)
 
 
 class LsunSource:
     """The records of one or more LMDB databases, in the order of their keys."""
+
+    notes = ()
 
     def __init__(
         self, kind: str, location: str, categories: Sequence[str], folders: Sequence[Path]
@@ -102,8 +69,12 @@ class LsunSource:
 
     def fingerprint(self) -> str:
         """A digest of the databases' sizes and times, and of how many records they hold."""
-        files = [Path(database.folder) / "data.mdb" for database in self._databases]
+        files = [database.folder / "data.mdb" for database in self._databases]
         return fingerprint(files, self._starts.tobytes())
+
+    def content(self) -> str:
+        """As Source.content; sizes do not count, which are known by reading alone."""
+        return content_digest(self)
 
     def _place(self, index: int) -> tuple[int, int]:
         if not 0 <= index < len(self):
@@ -143,13 +114,13 @@ def open_path(path: Path, location: str, part: str | None) -> LsunSource:
 
 def _open(kind: str, location: str, folders: Sequence[Path]) -> LsunSource:
     for folder in folders:
-        if not first_bytes(folder / "data.mdb", _HEAD)[_MAGIC_AT:].startswith(_MAGIC):
+        if not first_bytes(folder / "data.mdb", MAGIC_AT + 4)[MAGIC_AT:].startswith(MAGIC):
             inner = next(folder.glob("*/data.mdb"), None)
             mend = f"give {inner.parent}" if inner else "unzip the database again"
             raise SourceError(f"{folder}: expected an LMDB database (data.mdb) there; {mend}")
     try:
         source = LsunSource(kind, location, _names(folders), folders)
-    except lmdb.Error as error:
+    except ValueError as error:
         raise SourceError(
             f"{location}: a damaged LMDB ({error}); download or copy it again"
         ) from error
@@ -178,55 +149,3 @@ def _database_folder(path: Path) -> Path | None:
 def _databases_in(path: Path) -> list[Path]:
     """The folders called *_lmdb that `path` holds, by name."""
     return sorted(folder for folder in path.glob("*_lmdb") if folder.is_dir())
-
-
-def _open_environment(folder: str) -> lmdb.Environment:
-    """The one environment that this process has for `folder`.
-
-    LMDB forbids opening a database twice in one process, so sources share it; one inherited through
-    a fork is closed first, for its lock-free readers belong to the parent.
-    """
-    key = (os.getpid(), folder)
-    with _opening:
-        if (environment := _environments.get(key)) is not None:
-            return environment
-        for (process, other), inherited in list(_environments.items()):
-            if other == folder and process != key[0]:
-                inherited.close()
-        environment = _open_once_closed(folder)
-        _environments[key] = environment
-        return environment
-
-
-def _open_once_closed(folder: str) -> lmdb.Environment:
-    """Open `folder`, after waiting for a source that is just being forgotten.
-
-    In another thread its environment may be past sharing, and yet a moment away from being closed.
-    """
-    patience = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            return lmdb.open(
-                folder,
-                readonly=True,
-                create=False,
-                lock=False,
-                readahead=False,
-                meminit=False,
-                max_spare_txns=8,
-            )
-        except lmdb.Error as error:
-            if "already open" not in str(error) or time.monotonic() > patience:
-                raise
-            time.sleep(0.001)
-
-
-def _refuse_cut_short(folder: Path, environment: lmdb.Environment) -> None:
-    """Raise SourceError where pages are missing at the end: touching one would kill the process."""
-    needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
-    found = (folder / "data.mdb").stat().st_size
-    if found < needed:
-        raise SourceError(
-            f"{folder / 'data.mdb'}: cut short, {found:,} of {needed:,} bytes are there; "
-            "download or copy it again"
-        )

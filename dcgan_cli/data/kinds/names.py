@@ -3,16 +3,64 @@
 import itertools
 from array import array
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import features
 
 from dcgan_cli.data.labels import Columns, Labels, Words
 
-PICTURE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff")
+_ALWAYS_READ = (
+    ".jpg .jpeg .jpe .jfif .jif .pjpeg .pjp .mpo .png .apng .webp .bmp .dib .gif .tif .tiff "
+    ".pgm .ppm .pbm .pnm .pfm"
 )
-"""Endings of files that are listed. Whether a file is a picture is for the decoder to say."""
+_HEIC = ".heic .heif .hif"
+
+
+def _readable() -> Iterator[str]:
+    yield from _ALWAYS_READ.split()
+    if features.check("avif"):
+        yield from (".avif", ".avifs")
+    if features.check("jpg_2000"):
+        yield from (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx")
+    if find_spec("pillow_heif") is not None:  # the `heic` extra
+        yield from _HEIC.split()
+
+
+IMAGE_SUFFIXES = frozenset(_readable())
+"""Endings of files that are listed. Whether a file is an image is for the decoder to say."""
+
+ANY_IMAGE_SUFFIX = IMAGE_SUFFIXES | {".avif", ".heic", ".heif", ".jp2", ".cr2", ".nef", ".dng"}
+"""Endings that tell an image's name from the same name without one, read here or not."""
+
+_LITTER = frozenset(
+    (
+        "@eadir",  # Synology
+        "@tmp",
+        "#recycle",
+        "#snapshot",
+        "@recycle",  # QNAP
+        "@recently-snapshot",
+        ".@__thumb",
+        "$recycle.bin",  # Windows
+        "recycler",
+        "system volume information",
+        "thumbs",
+        "__macosx",  # macOS
+        "ipod photo cache",
+        "network trash folder",
+        "temporary items",
+        "lost+found",  # ext4
+        "lost.dir",  # Android
+        "captureone",
+        "__pycache__",
+    )
+)
+_LITTER_PREFIXES = ("synophoto_", "synofile_thumb")
+_LITTER_SUFFIXES = (".lrdata", ".cocatalog", ".cosessiondb")
+"""Names, in lower case, under which systems, network storage and photo programs keep thumbnails,
+deleted files and copies of their own beside a person's images."""
 
 _SPLITS = frozenset(
     ["train", "training", "trn", "val", "valid", "validation", "dev", "test", "testing"]
@@ -76,25 +124,39 @@ def decode_name(name: bytes) -> str:
 
 
 def is_picture_name(path: str) -> bool:
-    """Whether `path` (with slashes) ends like a picture and no part of it is hidden.
+    """Whether `path` (with slashes) ends like an image and no part of it is litter."""
+    return suffix(path) in IMAGE_SUFFIXES and litter(path) is None
 
-    Hidden are names with a leading dot, among them the AppleDouble `._x.jpg`, and the `__MACOSX`
-    folder that holds those in archives.
+
+def litter(path: str) -> str | None:
+    """The first part of `path` (with slashes) that no person put there, or None.
+
+    That is a hidden name (a leading dot: `.thumbnails`, `.git`), of which files are added up as
+    ".*" and AppleDouble copies as "._*", or one of the names listed above.
     """
-    if suffix(path) not in PICTURE_SUFFIXES:
-        return False
-    return not any(is_hidden(part) for part in path.split("/"))
+    parts = path.split("/")
+    for place, part in enumerate(parts):
+        name = part.casefold()
+        if part.startswith(".") and part not in (".", ".."):
+            if place < len(parts) - 1:
+                return part
+            return "._*" if part.startswith("._") else ".*"
+        if name.startswith(_LITTER_PREFIXES):
+            return "SYNOPHOTO_*"
+        if name in _LITTER or name.endswith(_LITTER_SUFFIXES):
+            return part
+    return None
 
 
 def suffix(path: str) -> str:
     """The ending of a file name with its dot, in lower case: ".jpg"; '' where there is none."""
     _, dot, ending = path.rpartition(".")
-    return dot + ending.lower() if "/" not in ending else ""
+    return dot + ending.lower() if dot and "/" not in ending else ""
 
 
-def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is passed over."""
-    return name.startswith(".") or name == "__MACOSX"
+def printable(name: str) -> str:
+    """`name` on one line: a file may be called anything, a terminal must not obey it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def folder_labels(names: Iterable[bytes]) -> Labels | None:

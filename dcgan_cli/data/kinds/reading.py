@@ -42,6 +42,18 @@ class FileReader:
             raise ValueError(f"{self.path.name} ends {size - len(data):,} bytes too early")
         return data
 
+    def read_into(self, offset: int, target: memoryview) -> None:
+        """Fill `target` (contiguous bytes) from `offset`. Raises as `read` does."""
+        descriptor = self._open()
+        if hasattr(os, "preadv"):
+            found = os.preadv(descriptor, [target], offset)
+        else:
+            data = self.read(offset, len(target), len(target))
+            target[:] = data
+            found = len(data)
+        if found < len(target):
+            raise ValueError(f"{self.path.name} ends {len(target) - found:,} bytes too early")
+
     def close(self) -> None:
         """Give the handle back; reading opens it again."""
         if self._descriptor is not None:
@@ -77,11 +89,20 @@ def fingerprint(files: Iterable[Path], *more: bytes) -> str:
     digest = hashlib.sha256()
     for path in files:
         status = path.stat()
-        entry = f"{path.name}\0{status.st_size}\0{status.st_mtime_ns}\0"
+        entry = f"{path.name}\0{status.st_size}\0{times(status)}\0"
         digest.update(entry.encode("utf-8", "surrogatepass"))
     for part in more:
         digest.update(part)
     return digest.hexdigest()
+
+
+def times(status: os.stat_result) -> int:
+    """When the content of a file may last have changed, in nanoseconds.
+
+    The later of two clocks: archives and copies set the first one as they like, so that two files of
+    one size may have the same; the second is the system's own.
+    """
+    return max(status.st_mtime_ns, status.st_ctime_ns)
 
 
 def unreadable(path: Path | str, error: OSError) -> SourceError:

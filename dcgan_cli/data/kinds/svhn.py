@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.kinds.arrays import ArraySource, class_labels
+from dcgan_cli.data.kinds.matlab import MatlabError, read_arrays
 from dcgan_cli.data.kinds.reading import first_bytes
 from dcgan_cli.errors import SourceError
 from dcgan_cli.wording import counted
@@ -44,7 +45,7 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
     labels = None
     if "y" in variables:
         codes = np.asarray(variables["y"]).reshape(-1)
-        if len(codes) != len(pixels) or codes.min() < 0 or codes.max() > 10:
+        if len(codes) != len(pixels) or not all(0 <= code <= 10 for code in np.unique(codes)):
             raise SourceError(f"{path}: y does not fit the {counted(len(pixels), 'picture')} of X")
         labels = class_labels(codes.astype(np.int64) % 10)
     return ArraySource(kind, location, pixels, functools.partial(_load, path), labels, [path])
@@ -63,11 +64,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise SourceError(
             f"{path}: expected a MATLAB 5.0 file; save it with -v7 or download it again"
         )
-    from scipy.io import loadmat  # takes half a second to import
-
     try:
-        return loadmat(path, variable_names=["X", "y"])
-    except Exception as error:  # scipy raises anything for a damaged file
+        return read_arrays(path, ("X", "y"))
+    except MatlabError as error:
         raise SourceError(f"{path}: a damaged MATLAB file ({error}); download it again") from error
 
 

@@ -5,20 +5,23 @@ dot are one sample; `.cls` beside a picture is its class. Other side files are p
 """
 
 import re
-import tarfile
 from array import array
 from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
-from dcgan_cli.data.kinds.names import NameTable, encode_name, folder_labels, is_picture_name
+from dcgan_cli.data.content import content_digest
+from dcgan_cli.data.kinds.names import NameTable, encode_name, folder_labels
+from dcgan_cli.data.kinds.passed_over import PassedOver
 from dcgan_cli.data.kinds.reading import (
     FileReader,
     fingerprint,
     first_bytes,
     unreadable,
 )
+from dcgan_cli.data.kinds.tar_members import TarError, members
 from dcgan_cli.data.labels import Columns, Labels, Words
 from dcgan_cli.errors import SourceError
 
@@ -41,6 +44,7 @@ class TarSource:
         self._offset = np.array(index.offset, np.int64)
         self._size = np.array(index.size, np.int64)
         self.labels = index.labels() or folder_labels(self._names)
+        self.notes = index.passed_over.notes()
 
     def __len__(self) -> int:
         return len(self._names)
@@ -58,6 +62,10 @@ class TarSource:
         """A digest of the archives' names, sizes and times, and of the table of their pictures."""
         paths = [file.path for file in self._files]
         return fingerprint(paths, self._names.tobytes(), self._offset.tobytes())
+
+    def content(self) -> str:
+        """As Source.content; the sizes of all members count."""
+        return content_digest(self, self._size)
 
 
 def matches(path: Path) -> bool:
@@ -79,13 +87,18 @@ def is_pattern(location: str) -> bool:
     return _BRACES.search(location) is not None
 
 
+def shards_of(location: str) -> list[Path]:
+    """The files that a pattern with braces names. Raises SourceError where they are too many."""
+    return [Path(name) for name in _expand(location)]
+
+
 def open_pattern(location: str) -> TarSource:
     """The pictures in all shards that a pattern with braces names.
 
     Raises:
         SourceError: a shard is missing or damaged, or there are no pictures.
     """
-    shards = [Path(name) for name in _expand(location)]
+    shards = shards_of(location)
     missing = [shard for shard in shards if not shard.is_file()]
     if missing:
         raise SourceError(
@@ -98,9 +111,10 @@ def open_pattern(location: str) -> TarSource:
 def _open(shards: Sequence[Path], location: str) -> TarSource:
     source = TarSource(location, shards, _Index())
     if not len(source):
+        there = "".join(f"; {note}" for note in source.notes)
         raise SourceError(
             f"{location}: no pictures in the tar; expected members such as .jpg or .png; "
-            "if it holds a data set, unpack it and give the folder"
+            f"if it holds a data set, unpack it and give the folder{there}"
         )
     return source
 
@@ -110,6 +124,7 @@ class _Index:
 
     def __init__(self) -> None:
         self.shard, self.offset, self.size = array("i"), array("q"), array("q")
+        self.passed_over = PassedOver()
         self._classes: list[str] = []
 
     def labels(self) -> Labels | None:
@@ -122,40 +137,37 @@ class _Index:
         """The names of the pictures; their places are appended on the way."""
         for number, path in enumerate(shards):
             try:
-                with tarfile.open(path, "r:") as archive:
-                    yield from self._shard_pictures(number, archive)
-            except (tarfile.TarError, EOFError, ValueError) as error:
+                with path.open("rb") as file:
+                    yield from self._shard_pictures(number, file, path.stat().st_size)
+            except TarError as error:
                 raise SourceError(
                     f"{path}: a damaged tar ({error}); download or copy it again"
                 ) from error
             except OSError as error:
                 raise unreadable(path, error) from error
 
-    def _shard_pictures(self, number: int, archive: tarfile.TarFile) -> Generator[bytes]:
+    def _shard_pictures(self, number: int, file: IO[bytes], total: int) -> Generator[bytes]:
         key, word, first = "", "", len(self._classes)
-        while (member := archive.next()) is not None:
-            archive.members = []  # pyright: ignore  # it would keep an object for every member
-            if not member.isreg() or member.issparse():
-                continue
+        for member in members(file, total):
             name = member.name.removeprefix("./")
+            if member.is_link:  # its target's bytes may be anywhere
+                self.passed_over.archive_links += self.passed_over.takes(name)
+                continue
             folder, _, base = name.rpartition("/")
             sample = f"{folder}/{base.partition('.')[0]}"
             if sample != key:
                 key, word, first = sample, "", len(self._classes)
             if name.endswith(".cls"):
-                word = _class_text(archive, member)
+                file.seek(member.offset)
+                text = file.read(min(member.size, _MAX_CLASS_TEXT))
+                word = text.decode("utf-8", "replace").strip()
                 self._classes[first:] = [word] * (len(self._classes) - first)
-            elif is_picture_name(name):
+            elif self.passed_over.takes(name):
                 self.shard.append(number)
-                self.offset.append(member.offset_data)
+                self.offset.append(member.offset)
                 self.size.append(member.size)
                 self._classes.append(word)
                 yield encode_name(name)
-
-
-def _class_text(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
-    file = archive.extractfile(member)
-    return file.read(_MAX_CLASS_TEXT).decode("utf-8", "replace").strip() if file else ""
 
 
 def _expand(pattern: str) -> list[str]:

@@ -8,7 +8,6 @@ directory), 4.3.14-16 (its end) and 4.5.3 (zip64).
 import struct
 import zlib
 from array import array
-from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,19 +15,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dcgan_cli.data.content import content_digest
 from dcgan_cli.data.kinds.names import (
     NameTable,
     encode_name,
     folder_labels,
-    is_picture_name,
-    suffix,
 )
+from dcgan_cli.data.kinds.passed_over import PassedOver
 from dcgan_cli.data.kinds.reading import (
     MAX_RECORD,
     FileReader,
     fingerprint,
     first_bytes,
-    plural,
     unreadable,
 )
 from dcgan_cli.data.labels import Labels
@@ -71,9 +69,11 @@ class ZipSource:
         names: NameTable,
         members: _Members,
         labels: Labels | None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.location = location
         self.labels = labels
+        self.notes = notes
         self._file = file
         self._names = names
         self._members = members
@@ -106,6 +106,10 @@ class ZipSource:
         """A digest of the pictures' names, sizes and checksums: the same wherever the zip is."""
         members = self._members
         return fingerprint([], self._names.tobytes(), members.size.tobytes(), members.crc.tobytes())
+
+    def content(self) -> str:
+        """As Source.content; the sizes of all members count."""
+        return content_digest(self, self._members.size)
 
 
 def matches(path: Path) -> bool:
@@ -147,7 +151,7 @@ def _open(path: Path, location: str, file: FileReader) -> ZipSource:
             "unpack it and give the folder instead"
         )
     if not len(names):
-        raise _no_pictures(path, index.others)
+        raise _no_pictures(path, index.passed_over)
     members = _Members(
         np.array(index.offset, np.int64) + shift,
         np.array(index.packed, np.int64),
@@ -155,7 +159,8 @@ def _open(path: Path, location: str, file: FileReader) -> ZipSource:
         np.array(index.crc, np.uint32),
         np.array(index.method, np.uint16),
     )
-    return ZipSource(location, file, names, members, folder_labels(names))
+    notes = index.passed_over.notes()
+    return ZipSource(location, file, names, members, folder_labels(names), notes)
 
 
 @dataclass
@@ -167,7 +172,7 @@ class _Index:
     size: "array[int]" = field(default_factory=lambda: array("q"))
     crc: "array[int]" = field(default_factory=lambda: array("I"))
     method: "array[int]" = field(default_factory=lambda: array("H"))
-    others: Counter[str] = field(default_factory=Counter[str])
+    passed_over: PassedOver = field(default_factory=PassedOver)
     unread_methods: list[int] = field(default_factory=list[int])
     encrypted: bool = False
 
@@ -187,8 +192,7 @@ class _Index:
             name = raw.decode("utf-8" if flags & 0x800 else "cp437", "replace").replace("\\", "/")
             if name.endswith("/"):
                 continue
-            if not is_picture_name(name):
-                self.others[suffix(name) or name] += 1
+            if not self.passed_over.takes(name):
                 continue
             self.encrypted |= bool(flags & 1)
             if method not in (_STORED, _DEFLATED) and not self.unread_methods:
@@ -245,13 +249,15 @@ def _inflate(data: bytes, size: int) -> bytes:
         raise ValueError(f"damaged zip member: {error}") from error
 
 
-def _no_pictures(path: Path, others: Counter[str]) -> SourceError:
-    """What to say of an archive without pictures, by what it holds instead."""
-    if not others:
+def _no_pictures(path: Path, passed_over: PassedOver) -> SourceError:
+    """What to say of an archive without images, by what it holds instead."""
+    kinds = passed_over.kinds(mends=True)
+    if passed_over.litter.total():
+        return SourceError(f"{path}: no pictures in the zip; {passed_over.sentence()}")
+    if not kinds:
         return SourceError(f"{path}: the zip is empty; expected pictures such as .jpg or .png")
-    found = ", ".join(plural(count, f"{suffix} file") for suffix, count in others.most_common(3))
-    if ".mdb" in others:
+    if ".mdb" in passed_over.endings:
         mend = "an LSUN database is read unpacked: unzip it and give the folder"
     else:
         mend = "expected pictures such as .jpg or .png; if it holds a data set, unzip it first"
-    return SourceError(f"{path}: no pictures in the zip, only {found}; {mend}")
+    return SourceError(f"{path}: no pictures in the zip, only {', '.join(kinds)}; {mend}")

@@ -1,0 +1,303 @@
+"""What the plain values in a checkpoint may be, key by key, and what a run needs to go on.
+
+A file can match its digest and still hold values that no run has written. They are held against the
+tables below when the file is loaded, so that nothing after it meets a value of another kind. Keys
+that stand in no table are left alone: a later version may write more.
+"""
+
+import math
+import reprlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from dcgan_cli.errors import CheckpointError, UsageError
+from dcgan_cli.model.config import Recipe
+
+
+def _is_name(text: str) -> bool:
+    """Whether a file could be called so, as far as the system's own rules go."""
+    try:
+        return len(text.encode("utf-8", "surrogateescape")) < 1 << 16 and "\0" not in text
+    except UnicodeEncodeError:
+        return False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value may be, in words and as a test."""
+
+    expected: str
+    fits: Callable[[object], bool]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def whole(least: int, most: int = 1 << 53) -> Rule:
+    """A whole number in [`least`, `most`]."""
+
+    def fits(value: object) -> bool:
+        return type(value) is int and least <= value <= most
+
+    return Rule(f"a whole number of {least} or more", fits)
+
+
+def number(least: float, most: float = math.inf) -> Rule:
+    """A finite number in [`least`, `most`]."""
+
+    def fits(value: object) -> bool:
+        return _is_number(value) and least <= cast("float", value) <= most
+
+    until = "" if most == math.inf else f" to {most:g}"
+    return Rule(f"a number from {least:g}{until}" if least > -math.inf else "a finite number", fits)
+
+
+def one_of(*allowed: object) -> Rule:
+    """One of some values, of the very type."""
+
+    def fits(value: object) -> bool:
+        return any(type(value) is type(known) and value == known for known in allowed)
+
+    return Rule(f"one of {', '.join(map(str, allowed))}", fits)
+
+
+def maybe(rule: Rule) -> Rule:
+    """What `rule` says, or null."""
+    return Rule(f"{rule.expected}, or null", lambda value: value is None or rule.fits(value))
+
+
+def listed(rule: Rule, most: int) -> Rule:
+    """A list of up to `most` values of one kind."""
+
+    def fits(value: object) -> bool:
+        return isinstance(value, list) and len(value) <= most and all(map(rule.fits, value))
+
+    return Rule(f"a list, each {rule.expected}", fits)
+
+
+TEXT = Rule("text", lambda value: isinstance(value, str) and _is_name(value))
+FLAG = one_of(True, False)
+MAPPING = Rule("an object", lambda value: isinstance(value, dict))
+FINITE = number(-math.inf)
+
+Table = Mapping[str, Rule]
+
+RECIPE: Table = {
+    "batch_size": whole(2),
+    "lr": number(0),
+    "beta1": number(0, 1),
+    "beta2": number(0, 1),
+    "weight_decay": number(0),
+    "updates": one_of("together", "alternate"),
+    "crop": one_of("center", "random"),
+    "flip": FLAG,
+    "epochs": number(0),
+}
+TRAINING: Table = {
+    "preset": TEXT,
+    "loss": TEXT,
+    "d_steps": whole(1, 1 << 20),
+    "ema": maybe(number(0, 1)),
+    "sync_bn": FLAG,
+    "processes": whole(1),
+    "seed": whole(-(1 << 63), 1 << 64),
+    "precision": TEXT,
+    "device": TEXT,
+    "threads": maybe(whole(0)),
+    "statistics": one_of("none"),
+}
+DATA: Table = {
+    "location": TEXT,
+    "kind": TEXT,
+    "labels": maybe(TEXT),
+    "limit": maybe(whole(1)),
+    "background": TEXT,
+    "pictures": whole(0),
+    "side": whole(1),
+    "channels": one_of(1, 3),
+}
+PROGRESS: Table = {
+    "step": whole(0),
+    "epoch": number(0),
+    "seconds": number(0),
+    "attempt": whole(0, 1000),
+    "health": MAPPING,
+}
+HEALTH: Table = {
+    "window": listed(listed(FINITE, 100), 100_000),
+    "first_gradient": maybe(FINITE),
+    "best_diversity": maybe(FINITE),
+    "reported": listed(TEXT, 1000),
+}
+TABLES: Mapping[str, Table] = {
+    "recipe": RECIPE,
+    "training": TRAINING,
+    "data": DATA,
+    "progress": PROGRESS,
+    "progress.health": HEALTH,
+}
+
+NEEDED = {
+    "recipe": tuple(RECIPE),
+    "training": ("loss", "d_steps", "ema", "seed", "precision"),
+    "data": ("location", "labels", "limit", "background", "pictures"),
+    "progress": ("step", "seconds", "attempt", "health"),
+    "progress.health": tuple(HEALTH),
+}
+"""Keys that a run cannot go on without."""
+
+GROUP: Table = {
+    "lr": number(0),
+    "eps": number(0),
+    "weight_decay": number(0),
+    "betas": Rule(
+        "two numbers from 0 to 1",
+        lambda value: listed(number(0, 1), 2).fits(value) and len(cast("list[object]", value)) == 2,
+    ),
+}
+"""The settings of an optimiser that are known."""
+
+SETTING = maybe(
+    Rule("a number, true or false", lambda value: isinstance(value, bool) or _is_number(value))
+)
+
+Parts = Mapping[str, Mapping[str, Any]]
+"""`recipe`, `training`, `data` and `progress` by name."""
+
+
+def check_parts(where: str, parts: Parts) -> None:
+    """Hold all values that are there against the tables. Raises CheckpointError with the key."""
+    for name, table in TABLES.items():
+        for key, value in _part(parts, name).items():
+            rule = table.get(key)
+            if rule is not None and not rule.fits(value):
+                raise _impossible(where, f"{name}.{key}", value, rule)
+    _check_recipe(where, parts["recipe"])
+
+
+def check_resumable(
+    where: str, parts: Parts, optimisers: Mapping[str, Any], networks: Mapping[str, nn.Module]
+) -> None:
+    """What `check_parts` left open because only a run that goes on needs it.
+
+    Args:
+        where: the file, for the error.
+        parts: as for `check_parts`, which they have passed.
+        optimisers: their states by network.
+        networks: of the same names; shapes alone are enough.
+
+    Raises:
+        CheckpointError: a key is missing, or an optimiser's state is not of this network.
+    """
+    if not optimisers:
+        raise CheckpointError(
+            f"{where}: holds no optimiser state: it cannot be trained on; begin another run"
+        )
+    for name, keys in NEEDED.items():
+        part = _part(parts, name)
+        if missing := [key for key in keys if key not in part]:
+            raise CheckpointError(
+                f"{where}: {name}.{missing[0]} is missing; expected it in a checkpoint that can be "
+                "trained on"
+            )
+    unknown = set(parts["recipe"]) - {field.name for field in fields(Recipe)}
+    if unknown:
+        raise CheckpointError(
+            f"{where}: recipe.{min(unknown)[:40]} is unknown to this dcgan; upgrade it"
+        )
+    for name, network in networks.items():
+        if name not in optimisers:
+            raise CheckpointError(f"{where}: optimisers.{name} is missing")
+        _check_optimiser(f"{where}: optimisers.{name}", optimisers[name], network)
+
+
+def check_weights_finite(what: str, weights: Mapping[str, Tensor]) -> None:
+    """Raise CheckpointError where a weight is NaN or infinite, or a variance negative."""
+    for name, tensor in weights.items():
+        if not tensor.is_floating_point():
+            continue
+        wrong = int(tensor.numel() - tensor.isfinite().sum())
+        if wrong:
+            raise CheckpointError(
+                f"{what}: {name} holds {wrong:,} of {tensor.numel():,} values that are NaN or "
+                "infinite; nothing can be drawn or trained with it; go back to an earlier checkpoint"
+            )
+        if name.endswith("running_var") and bool((tensor < 0).any()):
+            raise CheckpointError(
+                f"{what}: {name} holds a variance of {float(tensor.min()):g}; expected 0 or more"
+            )
+
+
+def _part(parts: Parts, name: str) -> Mapping[str, Any]:
+    """`progress.health` is the part health of the part progress; empty where it is not there."""
+    first, _, second = name.partition(".")
+    return parts[first].get(second, {}) if second else parts[first]
+
+
+def _check_recipe(where: str, recipe: Mapping[str, Any]) -> None:
+    """What only the recipe itself knows of its values, such as a learning rate above 0."""
+    known = {field.name for field in fields(Recipe)}
+    try:
+        Recipe(**{key: value for key, value in recipe.items() if key in known})
+    except UsageError as error:
+        raise CheckpointError(f"{where}: recipe: {error}") from error
+
+
+def _check_optimiser(where: str, state: object, network: nn.Module) -> None:
+    parameters = list(network.parameters())
+    match state:
+        case {"state": dict() as moments, "param_groups": [dict() as group]}:
+            pass
+        case _:
+            raise CheckpointError(f"{where}: expected the keys state and param_groups, one group")
+    if group.get("params") != list(range(len(parameters))):
+        raise CheckpointError(f"{where}.param_groups: expected {len(parameters)} parameters")
+    for key, value in group.items():
+        rule = GROUP.get(str(key), SETTING)
+        if key != "params" and not rule.fits(value):
+            raise _impossible(where, f"param_groups.{str(key)[:40]}", value, rule)
+    if missing := [key for key in ("lr", "eps", "weight_decay") if key not in group]:
+        raise CheckpointError(f"{where}.param_groups: {missing[0]} is missing")
+    _check_moments(where, moments, parameters)
+
+
+def _check_moments(
+    where: str, moments: Mapping[Any, Any], parameters: Sequence[nn.Parameter]
+) -> None:
+    """None at all, before the first step; else the same ones for every parameter."""
+    if moments and set(moments) != set(range(len(parameters))):
+        raise CheckpointError(
+            f"{where}.state: found {len(moments)} entries, expected {len(parameters)}, numbered "
+            "from 0"
+        )
+    names: set[str] | None = None
+    for number_, values in moments.items():
+        if not isinstance(values, dict) or (names is not None and set(values) != names):
+            raise CheckpointError(f"{where}.state.{number_}: not what its neighbors hold")
+        names = set(values)
+        if not names & {"exp_avg", "square_avg"} or "step" not in names:
+            raise CheckpointError(f"{where}.state.{number_}: no state of an optimiser")
+        if "exp_avg" in names and "exp_avg_sq" not in names:
+            raise CheckpointError(f"{where}.state.{number_}: exp_avg_sq is missing")
+        for name, value in values.items():
+            shape = [] if name == "step" else list(parameters[number_].shape)
+            _check_moment(f"{where}.state.{number_}.{name}", value, shape, name)
+
+
+def _check_moment(where: str, value: object, shape: list[int], name: str) -> None:
+    if not isinstance(value, Tensor) or list(value.shape) != shape or value.dtype == torch.int64:
+        found = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise CheckpointError(f"{where} is {found}, expected numbers {shape}")
+    if not bool(value.isfinite().all()):
+        raise CheckpointError(f"{where} holds NaN or infinite values; go back to an earlier state")
+    if name in ("step", "exp_avg_sq", "square_avg") and bool((value < 0).any()):
+        raise CheckpointError(f"{where} holds negative values, expected 0 or more")
+
+
+def _impossible(where: str, key: str, value: object, rule: Rule) -> CheckpointError:
+    return CheckpointError(f"{where}: {key} is {reprlib.repr(value)}; expected {rule.expected}")

@@ -1,0 +1,157 @@
+"""What a command writes at places that a person named, looked at before any work begins.
+
+Wrong names are refused at once: an ending that says another format, a folder, a place that is not
+there, a file that the command reads, one file for two results, or a file that came with dcgan.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dcgan_cli.errors import StorageError, UsageError
+from dcgan_cli.files import LONGEST_NAME, STDOUT, is_special
+
+PNG, NPY, CSV, PT, JSON = (".png",), (".npy",), (".csv",), (".pt",), (".json",)
+HTML = (".html", ".htm")
+"""Endings of the formats that are written."""
+
+WHY_PNG = "an image grid holds the latent vectors of its tiles, which only a PNG keeps"
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file to be written.
+
+    Attributes:
+        option: what was typed before it: `-o`.
+        path: where; None where it is not asked for.
+        endings: what its name may end in, the usual one first.
+        why: why nothing else, in a few words.
+    """
+
+    option: str
+    path: Path | None
+    endings: tuple[str, ...]
+    why: str = ""
+
+
+def check_outputs(outputs: Sequence[Output], inputs: Iterable[str | Path | None] = ()) -> None:
+    """Raise UsageError for the first of `outputs` that cannot be meant. Writes nothing.
+
+    `inputs` are what the command reads, as `refuse_inputs` takes them.
+    """
+    for output in outputs:
+        if output.path is not None and not is_special(output.path):
+            _check(output, output.path)
+    _refuse_same(outputs)
+    refuse_inputs(outputs, *inputs)
+
+
+def rows_file(features: Path) -> Path:
+    """The table beside a file of features that says whose they are.
+
+    Raises UsageError where another file is in its place: not one that was written with features.
+    """
+    rows = features.with_suffix(".csv")
+    if features.suffix == ".npy" and _exists(rows) and not features.exists():
+        raise UsageError(
+            f"--save-features {features}: {rows}, which says whose they are, would replace a file that "
+            "is there already; name another .npy"
+        )
+    return rows
+
+
+def check_folder(option: str, path: Path | None) -> None:
+    """Raise UsageError where `path` cannot become a folder of results."""
+    if path is not None and (path.exists() or path.is_symlink()) and not path.is_dir():
+        raise UsageError(f"{option} {path}: a file of that name is there; name a folder")
+
+
+def refuse_inputs(outputs: Sequence[Output], *inputs: str | Path | None) -> None:
+    """Raise UsageError where one of `outputs` is a file that the command reads.
+
+    An input is a path, with or without `#part`, or a folder, of which all files are read; words that
+    are no path do not count.
+    """
+    read = [path for given in inputs if given is not None for path in _paths(given)]
+    for output in outputs:
+        if output.path is None or is_special(output.path):
+            continue
+        for path in read:
+            if _is_same(output.path, path) or _is_in(output.path, path):
+                raise UsageError(
+                    f"{output.option} {output.path}: this file is read by the same command and "
+                    f"would be lost; name another one: {output.option} "
+                    f"{output.path.with_name('new-' + output.path.name)}"
+                )
+
+
+def _check(output: Output, path: Path) -> None:
+    said = f"{output.option} {path}"
+    if (length := len(os.fsencode(path.name))) > LONGEST_NAME:
+        raise UsageError(
+            f"{output.option} {path.name[:20]}…: {length} bytes; a file's name has at most "
+            f"{LONGEST_NAME}"
+        )
+    if path.is_dir():
+        usual = f"{output.option.strip('-')}{output.endings[0]}"
+        raise UsageError(f"{said}: a folder; name a file in it, such as {path / usual}")
+    if path.suffix.lower() not in output.endings:
+        found = path.suffix or "a name without an ending"
+        why = f" ({output.why})" if output.why else ""
+        raise UsageError(
+            f"{said}: cannot write {found}; expected {', '.join(output.endings)}{why}, as in "
+            f"{output.option} {path.with_suffix(output.endings[0])}"
+        )
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        raise UsageError(f"{said}: there is no folder {folder}; make it: mkdir -p {folder}")
+    if path.exists() and path.suffix in (*PT, *JSON) and _is_bundled(path):
+        raise UsageError(f"{said}: a file that came with dcgan, which is read-only; name another")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise StorageError(f"{said}: may not be written; choose another place, or change its mode")
+
+
+def _is_bundled(path: Path) -> bool:
+    from dcgan_cli.checkpoint.find import is_bundled  # imports torch: only where it may be so
+
+    return is_bundled(path)
+
+
+def _refuse_same(outputs: Sequence[Output]) -> None:
+    """Raise UsageError where two results would go into one file."""
+    asked = [(output.option, output.path) for output in outputs if output.path is not None]
+    files_ = [(option, path) for option, path in asked if not is_special(path) or path == STDOUT]
+    for number, (option, path) in enumerate(files_):
+        for other, same in files_[:number]:
+            if _is_same(path, same):
+                raise UsageError(f"{other} and {option} would both be written to {path}")
+
+
+def _paths(given: str | Path) -> list[Path]:
+    """The path that an argument names, if any: as it stands, and without `#part`."""
+    text = str(given)
+    candidates = [Path(text), Path(text.rpartition("#")[0])] if "#" in text else [Path(text)]
+    return [path for path in candidates if str(path) not in ("", ".") and _exists(path)] + (
+        [Path()] if text in (".", "./") else []
+    )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:  # one of them is not there yet
+        return os.path.realpath(path) == os.path.realpath(other)
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    """Whether `path` is a file that is there already, in a folder that is read."""
+    return folder.is_dir() and path.is_file() and path.resolve().is_relative_to(folder.resolve())

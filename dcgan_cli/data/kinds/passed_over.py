@@ -1,0 +1,101 @@
+"""What lies beside the images of a source and is not read: counted, and said in one sentence."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from dcgan_cli.data.kinds.names import IMAGE_SUFFIXES, litter, printable, suffix
+from dcgan_cli.data.kinds.reading import plural
+
+PASSED_OVER = "passed over"
+"""How the sentence begins, among the notes of a source."""
+
+NO_ENDING = ""
+_MOST_NAMED = 6
+"""Endings that are named in the sentence; the others are added up."""
+
+_LONGEST = 12
+"""Letters of an ending with its dot; what is longer is a part of a name."""
+
+_ONE_IMAGE = ".jpg or .png"
+_RAW = (
+    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf "
+    ".raw .rw2 .rwl .sr2 .srf .srw .x3f"
+)
+_FILMS = ".3gp .avi .m4v .mkv .mov .mp4 .mpeg .mpg .mts .webm .wmv"
+_OTHER_IMAGES = (
+    ".ai .cur .dcm .dds .eps .exr .fits .hdr .icns .ico .jxl .jxr .pcx .psb .psd .qoi .sgi "
+    ".svg .tga .wdp .xcf .xpm"
+)
+_MENDS: dict[str, str] = {
+    **dict.fromkeys(_RAW.split(), f"camera raw: export them as {_ONE_IMAGE}"),
+    **dict.fromkeys(_FILMS.split(), "film: save its frames as images"),
+    **dict.fromkeys(_OTHER_IMAGES.split(), f"convert them to {_ONE_IMAGE}"),
+    **dict.fromkeys(
+        (".heic", ".heif", ".hif"),
+        f"pip install 'dcgan[heic]' reads them, or convert them to {_ONE_IMAGE}",
+    ),
+    **dict.fromkeys((".avif", ".avifs"), f"this Pillow cannot: convert them to {_ONE_IMAGE}"),
+    ".pdf": f"save its images as {_ONE_IMAGE}",
+    **dict.fromkeys((".npy", ".npz"), "arrays: save each image as .png"),
+    **dict.fromkeys((".zip", ".tar", ".7z", ".rar", ".gz"), "unpack them first"),
+    NO_ENDING: "add their ending, such as .jpg, to their names",
+}
+_QUIET = frozenset(("desktop.ini", "thumbs.db", "ehthumbs.db", "picasa.ini", "zbthumbnail.info"))
+"""Files that operating systems and viewers drop everywhere and that nobody means."""
+
+
+@dataclass
+class PassedOver:
+    """Files that were passed over: by ending, images among the litter of other programs, links."""
+
+    endings: Counter[str] = field(default_factory=Counter[str])
+    litter: Counter[str] = field(default_factory=Counter[str])
+    links: int = 0
+    archive_links: int = 0
+
+    def takes(self, path: str) -> bool:
+        """Whether the file at `path` (with slashes) is an image to be read; it is counted if not."""
+        ending = suffix(path)
+        found = litter(path)
+        if found is None and ending in IMAGE_SUFFIXES:
+            return True
+        if found is not None:
+            self.litter[found] += ending in IMAGE_SUFFIXES
+        elif path.rpartition("/")[2].casefold() not in _QUIET:
+            self.endings[ending if len(ending) <= _LONGEST else NO_ENDING] += 1
+        return False
+
+    def sentence(self) -> str:
+        """All of it in one sentence, with what to do about it; '' where there was nothing."""
+        parts = self.kinds(mends=True)
+        parts += [
+            f"{plural(count, 'image')} in {printable(name)}"
+            for name, count in self.litter.most_common(_MOST_NAMED)
+            if count
+        ]
+        if self.links:
+            parts.append(f"{plural(self.links, 'link')} to a folder that contains the link itself")
+        if self.archive_links:
+            parts.append(f"{plural(self.archive_links, 'link')} inside the tar (unpack it first)")
+        return f"{PASSED_OVER}: {', '.join(parts)}" if parts else ""
+
+    def notes(self) -> tuple[str, ...]:
+        """The sentence, as a source tells it."""
+        sentence = self.sentence()
+        return (sentence,) if sentence else ()
+
+    def kinds(self, mends: bool = False) -> list[str]:
+        """The files by ending, most first: "2 .txt files", and what to do about them if asked."""
+        ranked = self.endings.most_common()
+        named = [
+            _named(ending, count) + (f" ({mend})" if mends and (mend := _MENDS.get(ending)) else "")
+            for ending, count in ranked[:_MOST_NAMED]
+        ]
+        rest = sum(count for _, count in ranked[_MOST_NAMED:])
+        return [*named, f"{plural(rest, 'file')} of other endings"] if rest else named
+
+
+def _named(ending: str, count: int) -> str:
+    if ending == NO_ENDING:
+        return f"{plural(count, 'file')} without an ending"
+    return plural(count, f"{printable(ending)} file")

@@ -1,0 +1,319 @@
+"""The images that a network was trained on: which, how framed, and how they were shown to it.
+
+A checkpoint keeps a Reference as plain values under `data`:
+
+    location, kind     the absolute place, and what was recognized there
+    labels, limit      the label table that joined them, and how many were kept
+    records, images    how many there were, and how many of these could be read
+    content            a digest of their bytes (`content_digest`): what tells them from others
+    framing            the fields of Framing
+
+Checkpoints of earlier versions have no `content` but a digest of names, sizes and times, under
+`fingerprint`; they call the images `pictures`, and keep `side` and `background` beside these.
+Resuming and every analysis open the images through here: they are told by content, so that a
+copied, touched or moved folder is the same, and other images under the same names are not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dcgan_cli.data.decode import Framing, crop_corners, decode, fetch
+from dcgan_cli.data.kinds import tars
+from dcgan_cli.data.pictures import PictureSet, Pixels
+from dcgan_cli.data.sources import Record, Source, open_source
+from dcgan_cli.errors import CheckpointError, SourceError, UsageError
+
+LARGEST_MARGIN = 4
+"""A frame is at most this many times the side of what is cut out of it; more is no checkpoint."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a network sees an image: framed as `framing` says, then the middle `size` pixels of that.
+
+    Networks of random crops (`--crop random`) are trained on windows of `size` out of larger frames:
+    they have never seen a whole frame, and the middle is what their windows have most in common.
+    """
+
+    framing: Framing
+    size: int
+
+    def decode(self, record: Record) -> tuple[Pixels, tuple[int, int]]:
+        """As data.decode.decode: uint8 [size, size, C] and the original (width, height)."""
+        pixels, original = decode(record, self.framing)
+        return self.middle(pixels), original
+
+    def read(self, source: Source, index: int) -> tuple[Pixels, tuple[int, int]]:
+        """The same of record `index`. Raises Unreadable."""
+        return self.decode(fetch(source, index))
+
+    def of(self, pictures: PictureSet) -> PictureSet:
+        """The same of `pictures`, which are framed as `framing` says."""
+        return pictures if self.framing.side == self.size else Middle(pictures, self)
+
+    def middle(self, pixels: Pixels) -> Pixels:
+        """uint8 [..., side, side, C] → uint8 [..., size, size, C]."""
+        inside = slice(self._margin, self._margin + self.size)
+        return pixels[..., inside, inside, :]
+
+    def corners(
+        self, corners: ArrayLike, width: ArrayLike, height: ArrayLike
+    ) -> NDArray[np.float64]:
+        """As crop_corners, in fractions of what is shown: float64 [M, 4], NaN for what is not."""
+        return self.within(crop_corners(corners, width, height, self.framing.fit))
+
+    def within(self, corners: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Boxes [M, 4] in fractions of the frame, in fractions of its middle; NaN outside it."""
+        boxes = np.clip((corners * self.framing.side - self._margin) / self.size, 0.0, 1.0)
+        outside = (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])
+        boxes[outside] = np.nan
+        return boxes
+
+    @property
+    def _margin(self) -> int:
+        return (self.framing.side - self.size) // 2
+
+
+class Middle(PictureSet):
+    """The middle of framed images, as `shown` says."""
+
+    def __init__(self, pictures: PictureSet, shown: Shown) -> None:
+        self.framing = replace(shown.framing, side=shown.size)
+        self.origin = pictures.origin
+        self.original_size = pictures.original_size
+        self.skipped = pictures.skipped
+        self.log = pictures.log
+        self.notes = pictures.notes
+        self._pictures = pictures
+        self._shown = shown
+
+    def take(self, indices: NDArray[np.int64]) -> Pixels:
+        """As PictureSet.take."""
+        return self._shown.middle(self._pictures.take(indices))
+
+    def corners(self, corners: ArrayLike, pictures: NDArray[np.int64]) -> NDArray[np.float64]:
+        """As PictureSet.corners."""
+        return self._shown.within(self._pictures.corners(corners, pictures))
+
+    def close(self) -> None:
+        """As PictureSet.close."""
+        self._pictures.close()
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is remembered of the images that a network was trained on; None: not known.
+
+    Attributes:
+        shown: how the network saw them.
+        location: where they were, absolute.
+        kind: what was recognized there.
+        labels: the label table that joined them.
+        limit: how many were kept, evenly spaced; None: all.
+        records: how many there were, readable or not.
+        images: how many of them could be read.
+        content: what tells them from others, as Source.content.
+        fingerprint: the same by times, as Source.fingerprint, in checkpoints of earlier versions.
+    """
+
+    shown: Shown
+    location: str | None = None
+    kind: str | None = None
+    labels: Path | None = None
+    limit: int | None = None
+    records: int | None = None
+    images: int | None = None
+    content: str | None = None
+    fingerprint: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        pictures: PictureSet,
+        size: int,
+        *,
+        labels: Path | None = None,
+        limit: int | None = None,
+    ) -> Self:
+        """The reference to `pictures`, prepared from `source`, for networks of `size` pixels."""
+        return cls(
+            Shown(pictures.framing, size),
+            absolute(source.location),
+            source.kind,
+            None if labels is None else labels.resolve(),
+            limit,
+            len(source),
+            len(pictures),
+            source.content(),
+        )
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any], size: int, channels: int) -> Self:
+        """What `to_dict` gave, or an earlier version wrote, for networks of `size` and `channels`.
+
+        Raises:
+            CheckpointError: what stands there cannot be.
+            UsageError: it names a background that is no color.
+        """
+        framing = data.get("framing")
+        if framing is None:
+            background = color(str(data.get("background", "white")))
+            framing = {"side": data.get("side", size), "channels": channels}
+            framing["background"] = background
+        labels = _optional(data, "labels", str)
+        return cls(
+            Shown(_framing(framing, size, channels), size),
+            _optional(data, "location", str),
+            _optional(data, "kind", str),
+            None if labels is None else Path(labels),
+            _optional(data, "limit", int),
+            _optional(data, "records", int),
+            _optional(data, "images" if "images" in data else "pictures", int),
+            _optional(data, "content", str),
+            _optional(data, "fingerprint", str),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; `read` undoes it."""
+        return {
+            "location": self.location,
+            "kind": self.kind,
+            "labels": None if self.labels is None else str(self.labels),
+            "limit": self.limit,
+            "records": self.records,
+            "images": self.images,
+            "content": self.content,
+            "framing": asdict(self.shown.framing),
+        }
+
+    def open(self, mend: str, location: str | None = None) -> Source:
+        """The images, at `location` where that is given, without the label table that joined them.
+
+        `mend` is what to type to name another place, as `--data SOURCE`.
+
+        Raises SourceError where they cannot be found, or others are there.
+        """
+        place = location or self.location
+        if place is None:
+            raise SourceError(
+                f"the checkpoint does not say where its training images are; name them: {mend}"
+            )
+        try:
+            source = open_source(place, limit=self.limit)
+        except SourceError as error:
+            if location is not None:
+                raise
+            found = str(error) if _is_there(place) else f"{place}: no such file or folder"
+            raise SourceError(
+                f"{found}; the training images were there: name the place where they are now, {mend}"
+            ) from error
+        if self.is_same(source) is False:
+            raise SourceError(
+                f"{place}: {self.difference(source)}; restore them, or name the place where they "
+                f"are: {mend}"
+            )
+        return source
+
+    def is_same(self, source: Source) -> bool | None:
+        """Whether these are the images of `source`, opened with the same limit; None: unknown."""
+        if self.content is not None:
+            return self.content == source.content()
+        if self.fingerprint is not None and self.fingerprint == source.fingerprint():
+            return True
+        # not all of the records may have been readable: only fewer than were read are others
+        fewer = self.images is not None and len(source) < self.images
+        return False if fewer else None
+
+    def difference(self, source: Source) -> str:
+        """What tells the images of `source` from these, in words."""
+        count = self.images if self.records is None else self.records
+        if count is not None and count != len(source):
+            return f"{len(source):,} images, the model was trained on {count:,}"
+        return "not the images that the model was trained on (as many, but their content differs)"
+
+    def doubt(self) -> str:
+        """What is said where `is_same` does not know."""
+        count = "" if self.images is None else f" (there were {self.images:,})"
+        return (
+            f"taken as the training images{count}: the checkpoint is of an earlier version, which "
+            "did not keep their content to compare"
+        )
+
+    def was_at(self, location: str) -> bool:
+        """Whether `location` is the place where the images were."""
+        return self.location is not None and self.location in (location, absolute(location))
+
+    def labels_at(self, location: str) -> Path | None:
+        """The label table that joined the images; it may have moved with them to `location`."""
+        if self.labels is None or self.labels.exists() or self.location is None:
+            return self.labels if self.labels is not None and self.labels.exists() else None
+        old = Path(self.location.partition("#")[0])
+        new = Path(location.partition("#")[0])
+        for before, now in ((old, new), (old.parent, new.parent)):
+            if self.labels.is_relative_to(before):
+                moved = now / self.labels.relative_to(before)
+                return moved if moved.exists() else None
+        return None
+
+
+def color(text: str) -> tuple[int, int, int]:
+    """A background as RGB in 0..255. Raises UsageError where `text` names no color."""
+    from PIL import ImageColor
+
+    try:
+        red, green, blue = ImageColor.getrgb(text)[:3]
+    except ValueError as error:
+        raise UsageError(
+            f"--background {text}: expected a color such as white or #20a0ff"
+        ) from error
+    return red, green, blue
+
+
+def absolute(location: str) -> str:
+    """`location`, so that it means the same in every folder; words such as `demo:faces` stay."""
+    if Path(location).exists():
+        return str(Path(location).resolve())
+    path, mark, part = location.rpartition("#")
+    if mark and Path(path).exists():
+        return f"{Path(path).resolve()}#{part}"
+    return str(Path(location).absolute()) if tars.is_pattern(location) else location
+
+
+def _is_there(location: str) -> bool:
+    """Whether something is at the path of `location`, or it is a word and no path."""
+    word = location == "digits" or location.startswith("demo:") or tars.is_pattern(location)
+    path, mark, _ = location.rpartition("#")
+    return word or Path(location).exists() or (bool(mark) and Path(path).exists())
+
+
+def _framing(fields: Any, size: int, channels: int) -> Framing:
+    """A Framing of stored `fields`. Raises CheckpointError."""
+    try:
+        red, green, blue = (int(value) for value in fields["background"])
+        values: dict[str, Any] = {**fields, "background": (red, green, blue)}
+        framing = Framing(**values)
+        whole = type(values["side"]) is int
+        if whole and size <= framing.side <= LARGEST_MARGIN * size and framing.channels == channels:
+            return framing
+    except (TypeError, ValueError, KeyError) as error:
+        raise CheckpointError(f"the checkpoint's data: no framing of images: {error}") from error
+    raise CheckpointError(
+        f"the checkpoint's data: images of {framing.side} pixels and {framing.channels} channels, "
+        f"its networks are of {size} and {channels}"
+    )
+
+
+def _optional(data: Mapping[str, Any], key: str, kind: type[Any]) -> Any:
+    """The value of `key`; None where there is none. Raises CheckpointError for another type."""
+    value = data.get(key)
+    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+        raise CheckpointError(
+            f"the checkpoint's data: {key} is {value!r}"[:120] + f", expected {kind.__name__}"
+        )
+    return value

@@ -1,0 +1,299 @@
+"""Which row of a table is about which image: told by the names, in several ways, the strictest first.
+
+1. The same path, or one path is the end of the other (where the source lies counts as a part of its
+   images' paths). Slashes both ways, a leading ./, and composed or decomposed accents make no
+   difference.
+2. The same without regard to upper and lower case.
+3. The same without the endings of images: `Aaron_0001` is `Aaron_0001.jpg`.
+4. If nothing was found so: numbers, `1` is `000001.jpg`.
+5. If nothing was found so: the last parts of the paths alone, `old/place/x.jpg` is `new/x.jpg`.
+
+A row that could be about two images is refused in each way. The column whose cells find most images
+is the one that names them, wherever it stands.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.data.kinds.names import ANY_IMAGE_SUFFIX, suffix
+from dcgan_cli.data.tables import FILE_WORDS, Table
+from dcgan_cli.errors import SourceError
+from dcgan_cli.wording import counted
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+class Named(Protocol):
+    """Images with names: all that matching needs of a source."""
+
+    @property
+    def location(self) -> str:
+        """What was typed."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """The relative path of image `index`, with slashes."""
+        ...
+
+
+@dataclass(frozen=True)
+class Match:
+    """The image of each row of `table`, int64 [R], −1 where there is none; and how it was found."""
+
+    table: Table
+    image: NDArray[np.int64]
+    notes: tuple[str, ...]
+
+
+def match_rows(table: Table, source: Named) -> Match:
+    """Find the image of each row, the column that names them, and whether there is a header.
+
+    Raises SourceError where no row finds an image, or one row finds two.
+    """
+    known = _Names(source)
+    place = _file_column(table, known)
+    table = _with_first_row(replace(table, file_column=place), known)
+    files = [_plain(row[place]) for row in table.rows]
+    distinct = list(dict.fromkeys(files))
+    found = _find(distinct, known)
+    if not found.image:
+        raise SourceError(
+            f"{table.path}: none of its {counted(len(distinct), 'file')} is in {source.location}; the "
+            f"table says {_shown(files[0])}, the pictures are called {_shown(known.names[0])}"
+        )
+    image = np.array([found.image.get(file, -1) for file in files], np.int64)
+    return Match(table, image, (*table.notes, *_notes(table, files, found)))
+
+
+class _Names:
+    """The plain names of a source's images, and what they end with, spelled in each way."""
+
+    def __init__(self, source: Named) -> None:
+        self.names = [_plain(source.name(index)) for index in range(len(source))]
+        place = f"{_plain(str(Path(source.location).absolute()))}/"
+        self.above = [place, *(end for end in _ends(place) if end)]
+        self._spelled: dict[str, tuple[_Images, _Images]] = {}
+
+    def spelled(self, way: "_Way") -> "tuple[_Images, _Images]":
+        """Images by their whole name, and by what it ends with from each of its folders on."""
+        if way.words not in self._spelled:
+            whole, ends = _Images(), _Images()
+            for image, name in enumerate(self.names):
+                own = way.spell(name)
+                if own:
+                    whole.setdefault(own, []).append(image)
+                for end in _ends(own):
+                    ends.setdefault(end, []).append(image)
+            self._spelled[way.words] = whole, ends
+        return self._spelled[way.words]
+
+
+class _Images(dict[str, list[int]]):
+    """Images by name."""
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A way to compare names: how they are spelled for it, and whether it is a last resort."""
+
+    words: str
+    spell: Callable[[str], str]
+    last_resort: bool = False
+
+
+@dataclass(frozen=True)
+class _Found:
+    """By the plain name in the table: the image, and the way in which it was found."""
+
+    image: dict[str, int]
+    way: dict[str, _Way]
+
+
+def _find(files: Sequence[str], known: _Names, last_resorts: bool = True) -> _Found:
+    """The images that `files` (plain names, each once) are about. Raises SourceError for two."""
+    found = _Found({}, {})
+    for way in _WAYS:
+        left = [file for file in files if file not in found.image]
+        if not left or (way.last_resort and (found.image or not last_resorts)):
+            break
+        whole, ends = known.spelled(way)
+        above = [way.spell(folder) for folder in known.above]
+        taken = set(found.image.values())
+        later: list[tuple[str, str]] = []
+        for file in left:
+            key = way.spell(file)
+            names = [key, *(key[len(at) :] for at in above if at and key.startswith(at))]
+            exact = next((whole[name] for name in names if name in whole), None)
+            if exact is None:
+                later.append((file, key))
+            elif image := [number for number in exact if number not in taken]:
+                _take(file, image, way, found, known)
+        taken = set(found.image.values())
+        times = Counter(end for file in files for end in _ends(way.spell(file)))
+        for file, key in sorted(later, key=lambda pair: -len(pair[1])):
+            images = ends.get(key)
+            if images is None:  # the source may have been opened further down than the table says
+                shorter = (end for end in _ends(key) if end in whole and times[end] == 1)
+                images = whole.get(next(shorter, ""), [])
+            if image := [number for number in images if number not in taken]:
+                _take(file, image, way, found, known)
+                taken.add(image[0])
+    return found
+
+
+def _take(file: str, images: Sequence[int], way: _Way, found: _Found, known: _Names) -> None:
+    """Note that `file` is about the only one of `images`. Raises SourceError for several."""
+    if len(images) > 1:
+        raise SourceError(
+            f"{_shown(file)} in the table could be {_shown(known.names[images[0]])} or "
+            f"{_shown(known.names[images[1]])}; write it with its folder and ending"
+        )
+    found.image[file] = images[0]
+    found.way[file] = way
+
+
+def _ends(path: str) -> Iterator[str]:
+    """What `path` is from each of its folders on: for a/b/c.png, b/c.png and c.png."""
+    at = path.find("/")
+    while at >= 0:
+        yield path[at + 1 :]
+        at = path.find("/", at + 1)
+
+
+def _plain(file: str) -> str:
+    """A path as it is compared: slashes forward, no ./ before it, accents composed."""
+    path = file.strip().replace("\\", "/")
+    while path.startswith("./"):
+        path = path[2:]
+    return path if path.isascii() else unicodedata.normalize("NFC", path)
+
+
+def _caseless(path: str) -> str:
+    return unicodedata.normalize("NFKC", path.casefold())
+
+
+def _without_ending(path: str) -> str:
+    ending = suffix(path)
+    return _caseless(path[: -len(ending)] if ending in ANY_IMAGE_SUFFIX else path)
+
+
+def _last_part(path: str) -> str:
+    return _without_ending(path).rpartition("/")[2]
+
+
+def _as_number(path: str) -> str:
+    """The number that the last part of a path is, without leading zeros; '' where it is none."""
+    word = _last_part(path)
+    word = word[:-2] if word.endswith(".0") else word  # a column of numbers with gaps, by pandas
+    return (word.lstrip("0") or "0") if word.isascii() and word.isdecimal() else ""
+
+
+_WAYS = (
+    _Way("by name", str),
+    _Way("without regard to upper and lower case", _caseless),
+    _Way("by name without ending", _without_ending),
+    _Way("by number", _as_number, last_resort=True),
+    _Way("by the last part of the path alone", _last_part, last_resort=True),
+)
+
+
+def _file_column(table: Table, known: _Names) -> int:
+    """The place of the column whose cells find most images; the strictest way decides between two.
+
+    Raises SourceError where a cell finds two images and no column names them plainly.
+    """
+    best, chosen = (0, 0), table.file_column
+    ambiguous: SourceError | None = None
+    places = range(len(table.header))
+    for place in sorted(places, key=lambda at: (not _is_file_word(table.header[at]), at)):
+        files = list(dict.fromkeys(_plain(row[place]) for row in table.rows))
+        if len(files) < best[0]:
+            continue  # a file finds one image: this column cannot find more
+        likely = place == table.file_column or _is_file_word(table.header[place])
+        try:
+            # any number is that of an image: a column of ages or classes is not asked by number
+            found = _find(files, known, last_resorts=likely)
+        except SourceError as error:
+            if likely:
+                ambiguous = ambiguous or error
+            continue
+        if not found.image:
+            continue
+        strictest = min(_WAYS.index(way) for way in found.way.values())
+        if (len(found.image), -strictest) > best:
+            best, chosen = (len(found.image), -strictest), place
+        if strictest == 0 and 2 * len(found.image) >= min(len(files), len(known.names)):
+            break
+    if ambiguous and (best[0] == 0 or best[1] < 0):
+        raise SourceError(f"{table.path}: {ambiguous}")
+    return chosen
+
+
+def _is_file_word(name: str) -> bool:
+    return name.casefold() in FILE_WORDS
+
+
+def _with_first_row(table: Table, known: _Names) -> Table:
+    """`table`; where what seemed its header is a row like the others, with a header of its own."""
+    first = table.header[table.file_column]
+    if _is_file_word(first) or not _is_data(first, table, known):
+        return table
+    columns = [place for place in range(len(table.header)) if place != table.file_column]
+    header = ["file"] * len(table.header)
+    for place in columns:
+        header[place] = "label" if len(columns) == 1 else f"column_{place + 1}"
+    called = ", ".join(header[place] for place in columns)
+    note = (
+        f"{table.path}: its first row is data, so there is no header; columns are called {called}"
+    )
+    return replace(
+        table,
+        header=header,
+        rows=[table.header, *table.rows],
+        lines=[1, *table.lines],
+        notes=(*table.notes, note),
+    )
+
+
+def _is_data(first: str, table: Table, known: _Names) -> bool:
+    """Whether the first cell that names an image is the name of one, and not of the column."""
+    if not first:
+        return False
+    if suffix(first) in ANY_IMAGE_SUFFIX or _find([_plain(first)], known).image:
+        return True
+    return _NUMBER.fullmatch(first) is not None and not all(
+        name.isdecimal() for name in table.header
+    )
+
+
+def _notes(table: Table, files: Sequence[str], found: _Found) -> Iterator[str]:
+    """How rows were matched where that is not plain, and how many were not."""
+    if table.file_column:
+        name = table.header[table.file_column]
+        yield f"{table.path}: the images are named by column {table.file_column + 1}, {name!r}"
+    counts = Counter(way.words for way in found.way.values())
+    if set(counts) - {_WAYS[0].words}:
+        ways = [f"{counts[way.words]:,} {way.words}" for way in _WAYS if counts[way.words]]
+        yield f"{table.path}: images matched {', '.join(ways)}"
+    missing = list(dict.fromkeys(file for file in files if file not in found.image))
+    if missing:
+        examples = ", ".join(_shown(file) for file in missing[:3])
+        yield (
+            f"{table.path}: {len(missing):,} of {len(found.image) + len(missing):,} files in it "
+            f"are not among the images: {examples}{', ...' if len(missing) > 3 else ''}"
+        )
+
+
+def _shown(name: str) -> str:
+    """A name in quotes; its code points too where it may look like another one."""
+    return repr(name) if name.isascii() else f"{name!r} ({name!a})"
