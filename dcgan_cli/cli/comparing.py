@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.pictures import Request, prepare_shown
+from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,11 +88,11 @@ def compare_with(
         )
         trained_on = _was_trained_on(model, others)
     console.note(
-        f"{request.location}: {source.kind}; {len(numbers):,} training images compared, "
+        f"{request.location}: {source.kind}; {counted(len(numbers), 'training image')} compared, "
         + (
             f"{len(honest):,} set aside, which the network was trained on too"
             if trained_on
-            else f"{len(honest):,} real images held out"
+            else f"{counted(len(honest), 'real image')} held out"
         )
     )
     training = Training(pictures, numbers, lambda number: source.name(int(pictures.origin[number])))

@@ -254,7 +254,7 @@ class Session:
         first = self.world.from_first(lambda: here)
         if here.images != first.images:
             raise SourceError(
-                f"{here.location} gives {here.images:,} images here, {first.images:,} on rank 0; "
+                f"{here.location} gives {counted(here.images or 0, 'image')} here, {first.images:,} on rank 0; "
                 "every machine needs the same"
             )
         if here.content != first.content:
@@ -415,8 +415,8 @@ def _as_json(end: Finished, folder: RunFolder, trainer: Trainer) -> str:
         "seconds": end.seconds,
         "interrupted": end.signal is not None,
         "source": data["location"],
-        "fingerprint": data["fingerprint"],
-        "images": data["pictures"],
+        "content": data["content"],
+        "images": data["images"],
         "size": trainer.model.size,
         "channels": trainer.model.channels,
         "preset": training["preset"],

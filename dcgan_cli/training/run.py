@@ -13,6 +13,7 @@ from dcgan_cli.errors import StorageError, UsageError
 from dcgan_cli.files import atomic_write, make_folder, storage_error, write_text
 from dcgan_cli.training.mark import LOCK, Mark, marked
 from dcgan_cli.training.metrics import encode_rows, split_lines
+from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.format import Checkpoint
@@ -179,7 +180,7 @@ class RunFolder:
         if damaged:
             aside = self._read(DAMAGED) + b"".join(damaged)
             self.write(DAMAGED, aside)
-            lines = "1 line" if len(damaged) == 1 else f"{len(damaged):,} lines"
+            lines = counted(len(damaged), "line")
             self._tell(
                 f"{self.metrics}: {lines} of {len(rows) + len(damaged):,} damaged, and set aside in "
                 f"{DAMAGED}; the others are kept"

@@ -110,7 +110,7 @@ class Exam:
             validation = min(MOST_VALIDATION, round(VALIDATION * len(codes)))
         if validation >= len(codes):
             raise UsageError(
-                f"--validation {validation}: there are only {len(codes):,} training pictures"
+                f"--validation {validation}: there are only {counted(len(codes), 'training picture')}"
             )
         pool, kept = split_rows(codes, max(1, validation), numpy_stream(seed, "validation"))
         order = np.concatenate([pool, kept])
