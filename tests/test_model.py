@@ -161,10 +161,10 @@ def test_preset_networks(name: str, z_dist: str, projection: str, eps: float) ->
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("paper", Recipe(128, 2e-4, 0.5, 0.999, 1e-5, "alternate", "center", False, 25)),
-        ("torch", Recipe(64, 2e-4, 0.5, 0.999, 0.0, "together", "random", True, 25)),
-        ("tutorial", Recipe(64, 2e-4, 0.5, 0.999, 0.0, "together", "center", False, 25)),
-        ("small", Recipe(64, 2e-4, 0.5, 0.999, 0.0, "together", "center", False, 25)),
+        ("paper", Recipe(128, "adam", 2e-4, 0.5, 0.999, 1e-5, "alternate", "center", False, 25)),
+        ("torch", Recipe(64, "adam", 2e-4, 0.5, 0.999, 0.0, "together", "random", True, 25)),
+        ("tutorial", Recipe(64, "adam", 2e-4, 0.5, 0.999, 0.0, "together", "center", False, 25)),
+        ("small", Recipe(64, "adam", 2e-4, 0.5, 0.999, 0.0, "together", "center", False, 25)),
     ],
 )
 def test_preset_recipes(name: str, expected: Recipe) -> None:
