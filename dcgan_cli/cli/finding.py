@@ -144,7 +144,7 @@ def learn(
             said = f"{known.whether.value:.3f} [{low:.3f}, {high:.3f}] (chance 0.5)"
         console.note(
             f"finder: {name}: AUC {known.where.value:.3f} [{known.where.low:.3f}, "
-            f"{known.where.high:.3f}] on {counted(known.where.n, 'picture')} kept back, by the usual place "
+            f"{known.where.high:.3f}] on {counted(known.where.n or 0, 'picture')} kept back, by the usual place "
             f"{known.where_usual.value:.3f}; whether there is one: {said}"
         )
     return finder

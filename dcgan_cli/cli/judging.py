@@ -128,7 +128,7 @@ def train_judge(
         console.note(
             f"judge: {name} ({', '.join(known.classes) or 'a number'}): {figure} "
             f"{known.held_out.value:.3f} [{known.held_out.low:.3f}, {known.held_out.high:.3f}] on "
-            f"{counted(known.held_out.n, 'picture')} kept back, chance {known.chance:.3f}"
+            f"{counted(known.held_out.n or 0, 'picture')} kept back, chance {known.chance:.3f}"
         )
     return Bench(judge, discriminator, signed, rows, {}, None, judge.findings())
 

@@ -72,7 +72,7 @@ class _Listener:
         def end_block() -> None:
             if self._sparing:
                 self._late = True
-                _thread.interrupt_main(self.trainer.signal or signal.SIGINT)
+                _thread.interrupt_main(signal.Signals(self.trainer.signal or signal.SIGINT))
 
         def end_process() -> None:
             if self._sparing and self.alone:  # one long operation of a library

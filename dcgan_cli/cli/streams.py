@@ -10,9 +10,12 @@ import io
 import os
 import select
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from dcgan_cli.render.readable import ERRORS
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 class _Device(io.FileIO):
@@ -23,7 +26,7 @@ class _Device(io.FileIO):
         self.broken = failure
         self.lost: OSError | None = None
 
-    def write(self, data: "memoryview | bytes", /) -> int:  # type: ignore[override]
+    def write(self, data: "ReadableBuffer", /) -> int:
         if self.broken is None:
             try:
                 while (written := super().write(data)) is None:  # not ready: another's O_NONBLOCK
@@ -32,15 +35,15 @@ class _Device(io.FileIO):
             except OSError as error:
                 self.broken = error
         self.lost = self.broken
-        return len(data)
+        return memoryview(data).nbytes
 
 
 def secure_streams() -> None:
     """Replace sys.stdout and sys.stderr by streams that neither encoding nor device can break."""
     closed = [number for number in (0, 1, 2) if not _is_open(number)]
-    while closed and (number := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass  # the lowest free descriptors: no file that is opened later may take their place
     if closed:
+        while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass  # the lowest free descriptors: no file that is opened later may take their place
         os.close(number)
     sys.stdout = _secured(sys.stdout, 1, 1 in closed)
     sys.stderr = _secured(sys.stderr, 2, 2 in closed)

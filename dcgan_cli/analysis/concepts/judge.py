@@ -218,7 +218,7 @@ def _fit(
         figure = "accuracy" if words else "R²"
         least = 0.0 if held_out.low is None else held_out.low
         return (
-            f"no better than chance on {counted(held_out.n, 'picture')} kept back ({figure} "
+            f"no better than chance on {counted(held_out.n or 0, 'picture')} kept back ({figure} "
             f"{held_out.value:.2f}, at least {least:.2f}; chance {chance:.2f})"
         )
     return Attribute(name, classes, believed, models, held_out, chance)

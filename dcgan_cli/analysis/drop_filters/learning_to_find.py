@@ -191,7 +191,7 @@ def _examine(scores: Grids, mask: Mask, folds: NDArray[np.int64]) -> Known | str
     usual = mean_auc(usual_place(mask, folds), mask)
     if where.low is None or where.low <= usual.value:
         return (
-            f"AUC {where.value:.2f} on {counted(where.n, 'picture')} kept back, no better than by its usual "
+            f"AUC {where.value:.2f} on {counted(where.n or 0, 'picture')} kept back, no better than by its usual "
             f"place ({usual.value:.2f})"
         )
     there = having(mask)
