@@ -8,8 +8,6 @@ import typer
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.pictures import Request
-from dcgan_cli.cli.places import run_path
-from dcgan_cli.cli.train_checks import check_line
 
 PICTURES, NETWORKS, LEARNING, RUN = "Pictures", "Networks", "Learning", "Run"
 
@@ -318,6 +316,9 @@ def train(
         cache_gigabytes=cache_limit,
         max_unreadable=max_unreadable,
     )
+    from dcgan_cli.cli.places import run_path
+    from dcgan_cli.cli.train_checks import check_line
+
     given = {name: value for name, value in overrides.items() if value is not None}
     check_line(
         request,
