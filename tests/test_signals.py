@@ -71,7 +71,7 @@ def test_a_signal_before_the_film_and_while_it_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with tiny.trainer(tmp_path) as trainer, listening(trainer):
-        display = Display(Console(), trainer.folder, "small", tensorboard=False)
+        display = Display(Console(), trainer.folder, "small", False, trainer.way)
         end = display.follow(trainer.run(Length(steps=4)))
         monkeypatch.setattr(training_display, "encode_gif", slow(signal.SIGTERM))
         began = time.monotonic()
@@ -87,7 +87,7 @@ def test_a_quick_run_is_drawn_all_the_same(tmp_path: Path, monkeypatch: pytest.M
     """Ctrl-C is how many people end a run: its last samples and curves are there."""
     monkeypatch.setattr(listening_module, "GRACE", 30.0)
     with tiny.trainer(tmp_path) as trainer, listening(trainer):
-        display = Display(Console(quiet=True), trainer.folder, "small", tensorboard=False)
+        display = Display(Console(quiet=True), trainer.folder, "small", False, trainer.way)
         events = trainer.run(Length(steps=100))
         trainer.request_stop(signal.SIGINT)
         display.finish(display.follow(events), trainer)
