@@ -170,7 +170,7 @@ def test_resume_continues_and_refuses_other_settings(folder: Path) -> None:
     answer = json.loads(result.stdout)
     assert answer["step"] == 45
     assert set(answer) == {
-        "report", "run", "file", "checkpoint", "step", "epoch", "seconds", "interrupted",
+        "schema_version", "report", "run", "file", "checkpoint", "step", "epoch", "seconds", "interrupted",
     }  # fmt: skip
     refused = dcgan("train", "--run", "digits", "--resume", "--lr", "0.01", folder=folder)
     assert "begun with 0.0002" in one_line(refused, 2)

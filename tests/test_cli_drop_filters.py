@@ -104,7 +104,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     assert (code, err) == (0, "")
     answer = json.loads(out)
     assert set(answer) == {
-        "report", "checkpoint", "object", "layer", "feature_maps", "chosen", "keep_only",
+        "schema_version", "report", "checkpoint", "object", "layer", "feature_maps", "chosen", "keep_only",
         "fresh_samples", "random_draws", "size", "channels", "bn", "ema", "seed", "samples", "file",
         "curve", "findings", "tables", "notes",
     }  # fmt: skip

@@ -60,7 +60,7 @@ def test_json_has_stable_keys_and_the_same_seed_the_same_bits(run: Run, work: Pa
     assert (code, err) == (0, "")
     answer = json.loads(out)
     assert set(answer) == {
-        "report", "checkpoint", "layer", "rule", "features", "top", "measured", "draws", "seed",
+        "schema_version", "report", "checkpoint", "layer", "rule", "features", "top", "measured", "draws", "seed",
         "pictures", "caption", "maxima", "findings", "tables", "notes", "data", "file",
     }  # fmt: skip
     assert set(answer["findings"]) == {

@@ -62,7 +62,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     assert (code, err) == (0, "")
     answer = json.loads(out)
     assert set(answer) == {
-        "report", "checkpoint", "seed", "points", "segments", "steps", "path", "loop", "size",
+        "schema_version", "report", "checkpoint", "seed", "points", "segments", "steps", "path", "loop", "size",
         "channels", "bn", "ema", "verdict", "sharp_rows", "sharp_from", "findings", "tables", "notes",
         "file",
     }  # fmt: skip

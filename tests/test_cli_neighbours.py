@@ -104,7 +104,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     assert result[2] == ""
     found = answer(result)
     assert set(found) == {
-        "report", "checkpoint", "seed", "size", "channels", "pictures", "training", "held_out", "k",
+        "schema_version", "report", "checkpoint", "seed", "size", "channels", "pictures", "training", "held_out", "k",
         "held_out_trained_on", "memorised", "p_value", "level", "detectable", "closest", "data", "held_out_from", "bn",
         "ema", "findings", "tables", "notes", "file",
     }  # fmt: skip

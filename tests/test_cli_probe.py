@@ -87,7 +87,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     assert (code, err) == (0, "")
     answer = json.loads(out)
     assert set(answer) == {
-        "report", "seed", "classes", "protocol", "per_class", "labels_total", "labels", "draws",
+        "schema_version", "report", "seed", "classes", "protocol", "per_class", "labels_total", "labels", "draws",
         "training_pictures", "validation_pictures", "test_pictures", "grid", "layers", "features",
         "choices", "confusion", "checkpoint", "train", "test", "label_column", "bn",
         "test_seen_unlabelled", "features_file", "findings", "tables", "notes",
