@@ -30,3 +30,11 @@ class StorageError(DcganError):
 
 class UnhealthyError(DcganError):
     """A training run was stopped because its health check asked for it."""
+
+
+class Interrupted(BaseException):
+    """A signal asked the command to end; it exits with 128 + `signal`. No `except Exception` stops it."""
+
+    def __init__(self, signal: int) -> None:
+        super().__init__(signal)
+        self.signal = signal

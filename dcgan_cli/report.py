@@ -41,7 +41,8 @@ class Estimate:
 class Finding:
     """One measured figure beside its control and, where there is one, the published figure.
 
-    `key` is stable: it is the name in `--json`. `label` is for people.
+    `key` is stable: it is the name in `--json`. `label` is for people. `about` is the attribute or
+    object that the finding is about, where `key` holds a person's own word.
     """
 
     key: str
@@ -51,6 +52,7 @@ class Finding:
     control_label: str = ""
     published: str = ""
     unit: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,18 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text and numbers under named columns."""
+    """Rows of text and numbers under named columns.
+
+    `key` and `keys` are the names of the table and of its columns in `--json`, made of `title` and
+    `columns` where they are left out. A column whose key is "" has a name that only the data know,
+    such as that of a class: such columns are listed by name, under `values`.
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str | float | int | None]]
+    key: str = ""
+    keys: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dcgan_cli.choices import DEVICES, PRECISIONS, one_of
 from dcgan_cli.cores import allowed_cores, busy_cores, free_threads
 from dcgan_cli.errors import UsageError
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("auto", "fp32", "bf16")
+from dcgan_cli.wording import counted
 
 
 def choose_device(name: str = "auto", local_rank: int | None = None) -> torch.device:
@@ -39,7 +38,9 @@ def choose_device(name: str = "auto", local_rank: int | None = None) -> torch.de
     device = torch.device(name)
     if kind == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise UsageError(f"--device {name}: this machine has {count} CUDA devices, counted from 0")
+        raise UsageError(
+            f"--device {name}: this machine has {counted(count, 'CUDA device')}, counted from 0"
+        )
     return device
 
 
@@ -67,8 +68,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     `auto` takes bfloat16 on CUDA devices that have it and on CPUs that multiply it in matrix units
     (AMX), and float32 elsewhere.
     """
-    if name not in PRECISIONS:
-        raise UsageError(f"--precision {name}: expected one of {', '.join(PRECISIONS)}")
+    one_of("--precision", name, PRECISIONS)
     if name == "auto":
         return torch.bfloat16 if _is_fast_in_bf16(device) else torch.float32
     return torch.bfloat16 if name == "bf16" else torch.float32

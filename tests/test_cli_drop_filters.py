@@ -104,7 +104,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     assert (code, err) == (0, "")
     answer = json.loads(out)
     assert set(answer) == {
-        "report", "checkpoint", "object", "layer", "feature_maps", "chosen", "keep_only",
+        "schema_version", "report", "checkpoint", "object", "layer", "feature_maps", "chosen", "keep_only",
         "fresh_samples", "random_draws", "size", "channels", "bn", "ema", "seed", "samples", "file",
         "curve", "findings", "tables", "notes",
     }  # fmt: skip
@@ -116,10 +116,10 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     assert (answer["file"], answer["curve"]) == ("a.png", "a-dose.png")
     assert answer["findings"]["fall"]["value"] > 0.7
     assert answer["findings"]["fall"]["control"]["what"] == "random maps"
-    first = answer["tables"]["Maps"][0]
+    first = answer["tables"]["maps"][0]
     assert first["map"] == forgetful.OBJECT
     assert first["weight"] > 0
-    assert set(answer["tables"]["Dose"][0]) == {
+    assert set(answer["tables"]["dose"][0]) == {
         "maps", "found", "found_random", "found_random_low", "found_random_high", "scene",
         "scene_random", "scene_random_low", "scene_random_high",
     }  # fmt: skip
@@ -137,7 +137,7 @@ def test_boxes_drawn_by_hand_do_without_real_pictures(run: Run, work: Path) -> N
     assert code == 0, err
     assert "learnt from these boxes" not in err
     both = json.loads(out)
-    assert both["tables"]["Maps"] == answer["tables"]["Maps"]
+    assert both["tables"]["maps"] == answer["tables"]["maps"]
     assert both["findings"]["finder_block_where"] != answer["findings"]["finder_block_where"]
 
 

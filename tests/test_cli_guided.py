@@ -60,7 +60,7 @@ def test_json_has_stable_keys_and_the_same_seed_the_same_bits(run: Run, work: Pa
     assert (code, err) == (0, "")
     answer = json.loads(out)
     assert set(answer) == {
-        "report", "checkpoint", "layer", "rule", "features", "top", "measured", "draws", "seed",
+        "schema_version", "report", "checkpoint", "layer", "rule", "features", "top", "measured", "draws", "seed",
         "pictures", "caption", "maxima", "findings", "tables", "notes", "data", "file",
     }  # fmt: skip
     assert set(answer["findings"]) == {
@@ -87,7 +87,7 @@ def test_known_objects_are_measured(run: Run) -> None:
     answer = json.loads(out)
     assert answer["data"] == "demo:rooms:24"
     assert {"overlap", "overlap_same_places"} <= set(answer["findings"])
-    rows = answer["tables"]["Energy on objects / chance, at the same places"]
+    rows = answer["tables"]["energy_on_objects"]
     kinds = [row["object"] for row in rows]
     assert kinds[0] == "any object"
     assert (

@@ -62,7 +62,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     assert (code, err) == (0, "")
     answer = json.loads(out)
     assert set(answer) == {
-        "report", "checkpoint", "seed", "points", "segments", "steps", "path", "loop", "size",
+        "schema_version", "report", "checkpoint", "seed", "points", "segments", "steps", "path", "loop", "size",
         "channels", "bn", "ema", "verdict", "sharp_rows", "sharp_from", "findings", "tables", "notes",
         "file",
     }  # fmt: skip
@@ -73,7 +73,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     assert answer["file"] == "walk.png"
     assert answer["findings"]["step_pixels"]["n"] == 2
     assert answer["findings"]["step_pixels"]["control"]["what"] == "cross-fade"
-    assert [row["figure"] for row in answer["tables"]["Walks"]] == list(answer["findings"])
+    assert [row["figure"] for row in answer["tables"]["walks"]] == list(answer["findings"])
 
 
 @pytest.mark.parametrize(("ending", "form"), [("gif", "GIF"), ("WebP", "WEBP")])

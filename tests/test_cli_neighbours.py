@@ -104,7 +104,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     assert result[2] == ""
     found = answer(result)
     assert set(found) == {
-        "report", "checkpoint", "seed", "size", "channels", "pictures", "training", "held_out", "k",
+        "schema_version", "report", "checkpoint", "seed", "size", "channels", "pictures", "training", "held_out", "k",
         "held_out_trained_on", "memorised", "p_value", "level", "detectable", "closest", "data", "held_out_from", "bn",
         "ema", "findings", "tables", "notes", "file",
     }  # fmt: skip
@@ -112,7 +112,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     assert set(found["findings"]) == {f"{k}_{e}" for k in keys for e in ("outlines", "features")}
     assert (found["pictures"], found["training"], found["held_out"]) == (30, 90, 30)
     assert found["memorised"] is False
-    assert len(found["closest"]) == len(found["tables"]["Closest"]) == 3
+    assert len(found["closest"]) == len(found["tables"]["closest"]) == 3
     assert found["findings"]["distance_outlines"]["control"]["n"] == 30
     assert found["held_out_trained_on"] is True
     assert found["findings"]["closer_outlines"]["control"]["what"] == "set aside, trained on"
@@ -160,9 +160,9 @@ def test_copies_are_found_by_name_whatever_was_done_to_them(run: Run, work: Path
     assert found["memorised"] is True
     assert found["findings"]["copies_outlines"]["low"] > 0.5
     assert "memorised (p = " in err
-    rows = found["tables"]["Closest"]
+    rows = found["tables"]["closest"]
     assert len(rows) == 24
-    right = [Path(row["training picture"]) == Path(*Path(names[int(row["picture"][:2])]).parts[1:])
+    right = [Path(row["training_picture"]) == Path(*Path(names[int(row["picture"][:2])]).parts[1:])
              for row in rows]  # fmt: skip
     assert sum(right) >= 23
     with Image.open(work / "nearest.png") as image:
@@ -183,7 +183,7 @@ def test_points_of_z_and_tiles_of_the_sheet_can_be_asked_about(run: Run, work: P
     typed = ("--of", "first.png#0,6", "--of", "z.npy", "--of", "train/left/001.png", "-k", "3")
     found = answer(run("model.pt", *typed, "--bn", "running", "--json", "-o", "second.png"))
     assert found["pictures"] == 5
-    names = {row["picture"] for row in found["tables"]["Closest"]}
+    names = {row["picture"] for row in found["tables"]["closest"]}
     assert names == {"first.png#0,6 0", "first.png#0,6 1", "z.npy 0", "z.npy 1", "001.png"}
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.checkpoint.latents import read_latents
@@ -197,8 +197,8 @@ def test_points_of_z_and_tiles_of_the_sheet_can_be_asked_about(run: Run, work: P
 def test_a_training_picture_is_its_own_neighbour(run: Run) -> None:
     """Unless it is the one held out."""
     typed = ("--of", "train/left/001.png", "--held-out", "others", "--bn", "running", "--json")
-    row = answer(run("model.pt", *typed))["tables"]["Closest"][0]
-    assert row["training picture"] == "left/001.png"
+    row = answer(run("model.pt", *typed))["tables"]["closest"][0]
+    assert row["training_picture"] == "left/001.png"
     assert row["distance"] < 1e-6
     assert row["closeness"] < 1e-5
 
@@ -219,7 +219,7 @@ def test_a_classifier_that_learns_from_samples(run: Run) -> None:
     assert figures["nn_error_samples"]["published"] is None
     assert figures["nn_error_all"]["value"] < 0.1
     assert figures["nn_error_relabelled"]["value"] < 0.2
-    assert {row["class"] for row in found["tables"]["Classes"]} == {"left", "right"}
+    assert {row["class"] for row in found["tables"]["classes"]} == {"left", "right"}
     typed = ("--held-out", "others", "--classify", "label", "--json")
     assert answer(run("model.pt", *QUICK, *typed))["findings"]["nn_error_all"]["n"] == COUNT
 

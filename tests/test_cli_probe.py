@@ -87,13 +87,13 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     assert (code, err) == (0, "")
     answer = json.loads(out)
     assert set(answer) == {
-        "report", "seed", "classes", "protocol", "per_class", "labels_total", "labels", "draws",
+        "schema_version", "report", "seed", "classes", "protocol", "per_class", "labels_total", "labels", "draws",
         "training_pictures", "validation_pictures", "test_pictures", "grid", "layers", "features",
         "choices", "confusion", "checkpoint", "train", "test", "label_column", "bn",
         "test_seen_unlabelled", "features_file", "findings", "tables", "notes",
     }  # fmt: skip
     assert set(answer["findings"]) == {"accuracy", "error", "over_random", "over_pixels"}
-    rows = {row["key"]: row for row in answer["tables"]["Contenders"]}
+    rows = {row["key"]: row for row in answer["tables"]["contenders"]}
     assert list(rows) == ["dcgan", "layer_1", "layer_2", "random", "pixels"]
     assert rows["dcgan"]["features"] == 16 * (4 + 8)
     assert (answer["classes"], answer["labels"]) == ([str(n) for n in range(10)], 50)
@@ -103,7 +103,8 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     found = answer["findings"]["accuracy"]
     assert 100 * np.trace(confusion) / confusion.sum() == pytest.approx(found["value"])
     assert found["control"]["what"] == "random filters + L2-SVM"
-    assert answer["choices"]["dcgan"]["chosen"] in answer["choices"]["dcgan"]["validation_error"]
+    tried = [entry["setting"] for entry in answer["choices"]["dcgan"]["validation_error"]]
+    assert answer["choices"]["dcgan"]["chosen"] in tried
     assert run(*line)[1] == out  # one seed, one document
 
 
@@ -182,8 +183,8 @@ def test_svhn_by_its_folder_is_table_2(run: Run, work: Path) -> None:
     answer = json.loads(out)
     assert answer["test"] == "svhn#test"
     assert (answer["training_pictures"], answer["test_pictures"]) == (200, 60)
-    table = answer["tables"]["Table 2 of the paper: SVHN, 1000 labels"]
-    assert {"method": "DCGAN + L2-SVM", "error %": 22.48} in table
+    table = answer["tables"]["table_2_of_the_paper_svhn_1000_labels"]
+    assert {"method": "DCGAN + L2-SVM", "error_percent": 22.48} in table
     assert table[-1]["method"] == "this run: DCGAN + L2-SVM (other test pictures)"
     assert answer["findings"]["error"]["published"] == "22.48 % (other test pictures)"
 
@@ -195,9 +196,9 @@ def test_cifar_by_its_folder_is_table_1(run: Run, work: Path) -> None:
     )
     assert code == 0, err
     answer = json.loads(out)
-    table = answer["tables"]["Table 1 of the paper: CIFAR-10"]
-    assert table[-2]["accuracy %"] == 82.8
-    assert table[-1]["accuracy %"] == answer["findings"]["accuracy"]["value"]
+    table = answer["tables"]["table_1_of_the_paper_cifar_10"]
+    assert table[-2]["accuracy_percent"] == 82.8
+    assert table[-1]["accuracy_percent"] == answer["findings"]["accuracy"]["value"]
     assert answer["findings"]["accuracy"]["published"] == "82.8 % (other test pictures)"
 
 

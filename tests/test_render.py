@@ -199,7 +199,8 @@ def test_json_of_a_report() -> None:
     )
     nothing = {"low": None, "high": None, "interval_kind": None}
     assert json.loads(to_json(report)) == {
-        "report": "Samples",
+        "schema_version": 1,
+        "report": "samples",
         "seed": 3,
         "path": "Gesichter/ä",
         "shape": [1, 2],
@@ -210,7 +211,9 @@ def test_json_of_a_report() -> None:
                 "high": 2.0,
                 "n": 30,
                 "interval_kind": None,
-                "unit": "",
+                "unit": None,
+                "label": "gap of ...",
+                "about": None,
                 "control": {"value": 0.1, **nothing, "n": None, "what": "random"},
                 "published": "2",
             },
@@ -218,12 +221,14 @@ def test_json_of_a_report() -> None:
                 "value": 0.25,
                 **nothing,
                 "n": 4,
-                "unit": "",
+                "unit": None,
+                "label": "bare",
+                "about": None,
                 "control": None,
                 "published": None,
             },
         },
-        "tables": {"Layers": [{"name": "one", "maps": 3}, {"name": "two", "maps": None}]},
+        "tables": {"layers": [{"name": "one", "maps": 3}, {"name": "two", "maps": None}]},
         "notes": ["a note"],
     }
 

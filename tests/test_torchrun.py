@@ -116,7 +116,6 @@ def test_ctrl_c_for_torchrun_saves_once_and_rank_0_alone_speaks(tmp_path: Path) 
     ):
         assert text.count(words) == 1, text
     assert "dcgan: " not in text
-    assert (tmp_path / "checkpoints/run/samples/last.png").exists()
 
 
 @linux

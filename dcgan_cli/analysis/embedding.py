@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dcgan_cli.errors import DcganError
+from dcgan_cli.wording import counted
 
 COMPONENTS = 50
 """Principal components that UMAP is given: what is beyond them is mostly noise, and slow."""
@@ -23,7 +24,9 @@ def embed(features: Tensor, seed: int = 0) -> NDArray[np.float32]:
     Raises DcganError where there are too few rows for a map.
     """
     if len(features) < 10:
-        raise DcganError(f"a map of {len(features)} pictures shows nothing; give 10 or more")
+        raise DcganError(
+            f"a map of {counted(len(features), 'picture')} shows nothing; give 10 or more"
+        )
     # imports and compiles for seconds, and only a map needs it
     from sklearn.decomposition import PCA
     from umap import UMAP

@@ -4,7 +4,6 @@ import difflib
 from importlib.resources import files
 from pathlib import Path
 
-from dcgan_cli.checkpoint.foreign import recognise
 from dcgan_cli.errors import CheckpointError
 
 ROOT = Path("checkpoints")
@@ -36,8 +35,11 @@ def find_checkpoint(argument: str | None, root: Path = ROOT) -> Path:
         if path.is_file():
             return path
     for folder in (given, root / argument):
-        if (found := recognise(folder)) is not None:
-            return found
+        if folder.is_dir():
+            from dcgan_cli.checkpoint.foreign import recognise  # which imports torch
+
+            if (found := recognise(folder)) is not None:
+                return found
     if (found := bundled(argument)) is not None:
         return found
     runs = _runs(root)

@@ -11,7 +11,8 @@ import typer
 
 from dcgan_cli import __version__
 from dcgan_cli.cli.arithmetic import arithmetic
-from dcgan_cli.cli.boundary import run_guarded
+from dcgan_cli.cli.boundary import ends_on_signals, report_losses, run_guarded
+from dcgan_cli.cli.commands import command
 from dcgan_cli.cli.concepts import concepts
 from dcgan_cli.cli.drop_filters import drop_filters
 from dcgan_cli.cli.guided_backprop import guided_backprop
@@ -19,6 +20,7 @@ from dcgan_cli.cli.interpolate import interpolate
 from dcgan_cli.cli.nearest_neighbors import nearest_neighbors
 from dcgan_cli.cli.probe_svm import probe_svm
 from dcgan_cli.cli.sample import sample
+from dcgan_cli.cli.streams import secure_streams
 from dcgan_cli.cli.train import train
 from dcgan_cli.cores import calm_openmp
 
@@ -45,7 +47,7 @@ for _name, _command in COMMANDS:
     if isinstance(_command, typer.Typer):  # a group of subcommands
         app.add_typer(_command, name=_name)
     else:
-        app.command(_name)(_command)
+        app.command(_name)(command(_command))
 
 
 def _print_version(value: bool) -> None:
@@ -73,4 +75,6 @@ def _dcgan(
 def main() -> None:
     """Run the command line and exit with its code."""
     calm_openmp()
-    sys.exit(run_guarded(lambda: app(standalone_mode=False)))
+    secure_streams()
+    ends_on_signals()
+    sys.exit(report_losses(run_guarded(lambda: app(standalone_mode=False))))

@@ -226,7 +226,7 @@ def _asked(
     pos: list[str], neg: list[str], add: list[str], expr: str | None, turn: tuple[str, str] | None
 ) -> "list[tuple[Role, str]]":
     """The terms by role and name. Raises UsageError where not exactly one thing is asked."""
-    from dcgan_cli.analysis.arithmetic.calculation import parse_expression
+    from dcgan_cli.analysis.arithmetic.expression import parse_expression
     from dcgan_cli.errors import UsageError
 
     if bool(pos or neg or add) + (expr is not None) + (turn is not None) != 1:

@@ -5,10 +5,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 import typer
 
-from dcgan_cli.errors import DcganError
+from dcgan_cli.cli.streams import what_was_lost
+from dcgan_cli.errors import DcganError, Interrupted
 
 _debug = bool(os.environ.get("DCGAN_DEBUG"))
 
@@ -30,6 +32,8 @@ def run_guarded(work: Callable[[], int | None]) -> int:
         return _say(error, error.exit_code, error.format_message())
     except DcganError as error:
         return _say(error, error.exit_code, str(error))
+    except Interrupted as error:
+        return _say(error, 128 + error.signal, "interrupted")
     except (KeyboardInterrupt, typer.Abort) as error:
         return _say(error, 128 + signal.SIGINT, "interrupted")
     except MemoryError as error:
@@ -46,6 +50,38 @@ def run_guarded(work: Callable[[], int | None]) -> int:
         return _say(
             error, 1, f"internal error: {type(error).__name__}: {text} (--debug shows where)"
         )
+
+
+def report_losses(code: int) -> int:
+    """The exit code after all was flushed: 1, said in a line, where stdout lost a result."""
+    try:
+        lost = what_was_lost()
+    except (KeyboardInterrupt, Interrupted):  # one more while the last one was being answered
+        return code or 128 + signal.SIGINT
+    if lost is None:
+        return code
+    print(f"dcgan: {lost}", file=sys.stderr)
+    return code or 1
+
+
+def ends_on_signals() -> None:
+    """Ctrl-C, SIGTERM and SIGHUP end a command tidied up, with nothing half done left behind.
+
+    A signal that is ignored stays so: that is what nohup asks for. Windows has no SIGHUP. One of
+    several ranks of torchrun may be waiting for another one, where Python answers no signal: it
+    keeps the system's own answer.
+    """
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        return
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise Interrupted(number)
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        usual = (signal.SIG_DFL, signal.default_int_handler)
+        if number is not None and signal.getsignal(number) in usual:
+            signal.signal(number, end)
 
 
 def _say(error: BaseException, code: int, text: str) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.finding import check_kind, learn
+from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -88,7 +89,7 @@ class Samples:
         boxes = finder.boxes(finder.look(drawing.signed(self.latents)), kind)
         having = len(set(boxes.picture.tolist()))
         console.note(
-            f"{kind}: found in {having} of {self.count} samples, {len(boxes.picture)} boxes"
+            f"{kind}: found in {having} of {counted(self.count, 'sample')}, {counted(len(boxes.picture), 'box')}"
         )
         return SampleBoxes(boxes, drawing.checkpoint, self.seed, drawing.bn, drawing.average)
 

@@ -48,7 +48,12 @@ def calculated(
     trust = [*bench.findings, *([] if overlays is None else overlays.findings())]
     return replace(
         report,
-        facts={**report.facts, "seeds": len(done), "expected": target, "summary": found.summary},
+        facts={
+            **report.facts,
+            "seeds": len(done),
+            "expected": [{"name": name, "value": value} for name, value in target.items()],
+            "summary": found.summary,
+        },
         findings=[*report.findings, *found.findings, *trust],
         tables=[found.table],
         notes=[found.summary],

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.pictures import Request, prepare_shown
+from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dcgan_cli.analysis.nearest_neighbors.reference import Training
     from dcgan_cli.analysis.nearest_neighbors.sample_classifier import Classes
     from dcgan_cli.checkpoint.format import Checkpoint
@@ -60,11 +64,19 @@ def compare_with(
     from dcgan_cli.analysis.nearest_neighbors.reference import Training, hold_out
 
     share = _share(held_out)
+    original, held = source, None
+    if limit is not None and limit < len(source):
+        apart = held_out is None or share is not None
+        source, held = _needed(source, limit, share, seed, apart)
     pictures = prepare_shown(console, source, request, model)
     stack.callback(pictures.close)
     _say_windows(console, model)
     if held_out is None or share is not None:
-        numbers, kept = hold_out(len(pictures), share, seed)
+        if held is None:
+            numbers, kept = hold_out(len(pictures), share, seed)
+        else:
+            back = held[pictures.origin]
+            numbers, kept = np.flatnonzero(~back), np.flatnonzero(back)
         honest = pictures.take(kept)
         honest_classes = _classes(source, request, column)[pictures.origin[kept]]
         trained_on = True
@@ -72,17 +84,15 @@ def compare_with(
         numbers = np.arange(len(pictures))
         other = Request(held_out, held_out_labels)
         honest, honest_classes, others = _other(
-            console, model, (source, request), other, column, seed
+            console, model, (original, request), other, column, seed
         )
         trained_on = _was_trained_on(model, others)
-    if limit is not None and limit < len(numbers):
-        numbers = numbers[np.arange(limit) * len(numbers) // limit]
     console.note(
-        f"{request.location}: {source.kind}; {len(numbers):,} training images compared, "
+        f"{request.location}: {source.kind}; {counted(len(numbers), 'training image')} compared, "
         + (
             f"{len(honest):,} set aside, which the network was trained on too"
             if trained_on
-            else f"{len(honest):,} real images held out"
+            else f"{counted(len(honest), 'real image')} held out"
         )
     )
     training = Training(pictures, numbers, lambda number: source.name(int(pictures.origin[number])))
@@ -93,6 +103,28 @@ def compare_with(
 def _was_trained_on(model: "Checkpoint", source: "Source") -> bool:
     """Whether `source` is what the network was trained on."""
     return model.reference.was_at(source.location) or model.reference.is_same(source) is True
+
+
+def _needed(
+    source: "Source", limit: int, share: float | None, seed: int, apart: bool
+) -> "tuple[Source, NDArray[np.bool_]]":
+    """The records that are compared or held back, and which of them are held back.
+
+    At most `limit` are compared; some are held back where they are kept `apart`. No other is decoded.
+    """
+    import numpy as np
+
+    from dcgan_cli.analysis.nearest_neighbors.reference import hold_out
+    from dcgan_cli.data.sources import select
+
+    numbers, kept = np.arange(len(source)), np.zeros(0, np.int64)
+    if apart:
+        numbers, kept = hold_out(len(source), share, seed)
+    numbers = numbers[
+        np.arange(min(limit, len(numbers))) * len(numbers) // min(limit, len(numbers))
+    ]
+    needed = np.sort(np.concatenate([numbers, kept]))
+    return select(source, needed), np.isin(needed, kept)
 
 
 def _share(held_out: str | None) -> float | None:
@@ -130,6 +162,7 @@ def _other(
     import numpy as np
 
     from dcgan_cli.analysis.nearest_neighbors.reference import MOST_HELD_OUT
+    from dcgan_cli.data.sources import select
     from dcgan_cli.errors import UsageError
     from dcgan_cli.runtime import numpy_stream
 
@@ -142,12 +175,12 @@ def _other(
         )
     if column is not None:
         source = _with_classes(source, training[1], column)
-    pictures = prepare_shown(console, source, other, model)
+    chosen = numpy_stream(seed, "held out").permutation(len(source))[:MOST_HELD_OUT]
+    some = select(source, np.sort(chosen))
+    pictures = prepare_shown(console, some, other, model)
     try:
-        chosen = numpy_stream(seed, "held out").permutation(len(pictures))[:MOST_HELD_OUT]
-        chosen = np.sort(chosen)
-        honest = pictures.take(chosen)
-        return honest, _classes(source, other, column)[pictures.origin[chosen]], source
+        honest = pictures.take(np.arange(len(pictures)))
+        return honest, _classes(some, other, column)[pictures.origin], source
     finally:
         pictures.close()
 

@@ -1,11 +1,12 @@
 """`dcgan concepts`: names for points of one model's Z."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dcgan_cli.cli import options
+from dcgan_cli.cli.commands import command
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.learning import learn
 from dcgan_cli.cli.naming import open_model, write
@@ -17,10 +18,12 @@ from dcgan_cli.cli.outputs import (
     check_outputs,
     refuse_inputs,
 )
+from dcgan_cli.cli.results import refuse_two_results
 from dcgan_cli.files import is_stdout
 
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.concepts import Concept
+    from dcgan_cli.checkpoint.format import Checkpoint
 
 concepts = typer.Typer(
     name="concepts",
@@ -44,28 +47,31 @@ name is a latent argument of every command, and a term of dcgan arithmetic.
 )
 
 Name = Annotated[str, typer.Argument(help="The concept: small letters, digits and _.")]
-Model = Annotated[
+ByOption = Annotated[
     str | None,
     typer.Option(
         "--checkpoint", "-c", help="A .pt file or a run, as in other commands. Default: the newest."
     ),
 ]
+"""Where any number of points stands in the place of the argument."""
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace concepts that have the same name.")
 ]
 
 
-concepts.command()(learn)
+concepts.command()(command(learn))
 
 
 @concepts.command()
+@command
 def add(
     name: Name,
     points: Annotated[
         list[str], typer.Argument(help="Its exemplars: samples.png#3,17,40 or z.npy#0,4.")
     ],
-    checkpoint: Model = None,
+    by_option: ByOption = None,
     overwrite: Overwrite = False,
+    json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -84,7 +90,7 @@ def add(
 
     check_name(name)
     console = Console(quiet)
-    path, model = open_model(console, checkpoint)
+    path, model = open_model(console, by_option)
     known = own_concepts(path, model)
     _refuse_taken([name], known, overwrite, path)
     found = [read_latents(point, model, path) for point in points]
@@ -95,10 +101,11 @@ def add(
     if (warning := unsteady(name, len(rows))) is not None:
         console.note(f"warning: {warning}")
     write(console, path, model, {**known, name: concept})
-    console.result(name)
+    _say(console, "Concept added", model, name, json, concepts=[name], exemplars=len(rows))
 
 
 @concepts.command(name="list")
+@command
 def list_(
     checkpoint: options.Checkpoint = None,
     json: options.Json = False,
@@ -122,14 +129,18 @@ def list_(
     path, model = open_model(console, checkpoint)
     known = read_concepts(path, model)
     if json:
-        entries = {
-            name: {
+        entries = [
+            {
+                "name": name,
                 "exemplars": len(concept.exemplars),
-                "meaning": dict(concept.meaning),
+                "meaning": [
+                    {"name": attribute, "value": value}
+                    for attribute, value in concept.meaning.items()
+                ],
                 "made": concept.made,
             }
             for name, concept in sorted(known.items())
-        }
+        ]
         facts = {"checkpoint": model.hash, "concepts": entries}
         console.result(to_json(Report("Concepts", facts)))
         return
@@ -141,9 +152,10 @@ def list_(
 
 
 @concepts.command()
+@command
 def show(
     name: Name,
-    checkpoint: Model = None,
+    checkpoint: options.Checkpoint = None,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", help="The PNG. Default: NAME.png; - writes it to stdout."),
@@ -152,6 +164,7 @@ def show(
     no_ema: options.NoAverage = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
+    json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -163,6 +176,7 @@ def show(
 
       dcgan concepts show smiling_woman -o - | imgcat
     """
+    refuse_two_results(out, json)
     target = out or Path(f"{name}.png")
     outputs = (Output("-o", target, PNG, WHY_PNG),)
     check_outputs(outputs, (name,))
@@ -184,13 +198,16 @@ def show(
     if points.concept is not None:
         console.note(f"{name}: {points.concept.made}")
     if not is_stdout(target):
-        console.result(str(target))
+        facts = {"concept": name, "exemplars": len(points.latents), "file": str(target)}
+        _say(console, "Concept shown", model, str(target), json, **facts)
 
 
 @concepts.command()
+@command
 def remove(
     name: Name,
-    checkpoint: Model = None,
+    checkpoint: options.Checkpoint = None,
+    json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -209,13 +226,15 @@ def remove(
     if name not in known:
         raise UsageError(f"{name}: {unknown(known, name, path)}")
     write(console, path, model, {key: known[key] for key in known if key != name})
-    console.result(name)
+    _say(console, "Concept removed", model, name, json, concepts=[name])
 
 
 @concepts.command()
+@command
 def export(
     file: Annotated[Path, typer.Argument(help="The JSON to write; - writes it to stdout.")],
-    checkpoint: Model = None,
+    checkpoint: options.Checkpoint = None,
+    json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -225,6 +244,7 @@ def export(
 
       dcgan concepts export faces.json --checkpoint faces
     """
+    refuse_two_results(file, json)
     outputs = (Output("FILE", file, JSON),)
     check_outputs(outputs)
 
@@ -239,14 +259,17 @@ def export(
         raise UsageError(unknown(known, "", path))
     console.write_result(file, to_text(model, known).encode())
     if not is_stdout(file):
-        console.result(str(file))
+        facts = {"concepts": sorted(known), "file": str(file)}
+        _say(console, "Concepts exported", model, str(file), json, **facts)
 
 
 @concepts.command(name="import")
+@command
 def import_(
     file: Annotated[Path, typer.Argument(help="A file that concepts export wrote.")],
-    checkpoint: Model = None,
+    checkpoint: options.Checkpoint = None,
     overwrite: Overwrite = False,
+    json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -263,8 +286,20 @@ def import_(
     new, known = read_file(file, model), own_concepts(path, model)
     _refuse_taken(list(new), known, overwrite, path)
     write(console, path, model, {**known, **new})
-    for name in sorted(new):
-        console.result(name)
+    _say(console, "Concepts imported", model, "\n".join(sorted(new)), json, concepts=sorted(new))
+
+
+def _say(
+    console: Console, title: str, model: "Checkpoint", text: str, json: bool, **facts: Any
+) -> None:
+    """End a command: `text` for people, or one document."""
+    if not json:
+        console.result(text)
+        return
+    from dcgan_cli.render.document import to_json
+    from dcgan_cli.report import Report
+
+    console.result(to_json(Report(title, {"checkpoint": model.hash, **facts})))
 
 
 def _refuse_taken(

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from dcgan_cli.files import atomic_write, is_stdout
 
 if TYPE_CHECKING:
@@ -33,6 +31,12 @@ class Console:
 
         return RichConsole(stderr=True, quiet=self.quiet, highlight=False, soft_wrap=True)
 
+    @property
+    def lively(self) -> bool:
+        """Whether stderr is a terminal that lines can be redrawn on."""
+        dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+        return not self.quiet and sys.stderr.isatty() and not dumb
+
     def note(self, text: str) -> None:
         """One line on stderr."""
         if not self.quiet:
@@ -40,26 +44,23 @@ class Console:
 
     def show(self, renderable: "RenderableType") -> None:
         """A table or the like on stderr."""
-        self.rich.print(renderable)
+        self.rich.print(renderable, crop=False)
 
     def result(self, text: str) -> None:
         """A result on stdout."""
-        with _until_the_reader_leaves():
-            print(text, flush=True)
+        print(text, flush=True)
 
     def result_table(self, renderable: "RenderableType") -> None:
         """A result for people on stdout."""
         from rich.console import Console as RichConsole
 
-        with _until_the_reader_leaves():
-            RichConsole(highlight=False).print(renderable)
+        RichConsole(highlight=False).print(renderable, crop=False)
 
     def write_result(self, target: Path, data: bytes) -> None:
         """A result as a file, or on stdout where `target` is `-`. Raises StorageError."""
         if is_stdout(target):
-            with _until_the_reader_leaves():
-                sys.stdout.buffer.write(data)
-                sys.stdout.buffer.flush()
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
             return
         with atomic_write(target) as file:
             file.write(data)
@@ -67,7 +68,7 @@ class Console:
     @contextmanager
     def progress(self, doing: str) -> Generator[Bar]:
         """A progress bar on a terminal; elsewhere a line every few seconds."""
-        if not self.quiet and sys.stderr.isatty():
+        if self.lively:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
             from rich.progress import TimeRemainingColumn as Left
 
@@ -91,14 +92,3 @@ def _lines(console: Console, doing: str, every: float = 5.0) -> Bar:
             console.note(f"{doing}: {done:,} of {total:,}")
 
     return tell
-
-
-@contextmanager
-def _until_the_reader_leaves() -> Generator[None]:
-    """End quietly when stdout is a pipe that nobody reads any more, as `| head` leaves it."""
-    try:
-        yield
-    except BrokenPipeError:
-        # Python flushes stdout once more at exit and would complain then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(0) from None

@@ -19,6 +19,7 @@ from dcgan_cli.cli.outputs import (
     refuse_inputs,
 )
 from dcgan_cli.files import is_special, is_stdout
+from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
     from dcgan_cli.analysis.drop_filters.before_after import Plan
@@ -51,6 +52,10 @@ def drop_filters(
     labels: Annotated[
         Path | None,
         typer.Option(help="A CSV file of boxes for --from: file, kind, x0, y0, x1, y1."),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(help="Use so many pictures of --from, evenly spread.", min=1),
     ] = None,
     boxes: Annotated[
         Path | None,
@@ -199,7 +204,7 @@ def drop_filters(
     kind = samples.kind(find, boxes, drawn)
     finder = None
     if source is not None or (drawn is None and annotate is None):
-        real = boxed_source(console, model, source, labels)
+        real = boxed_source(console, model, source, labels, limit)
         finder = learn_from_source(console, real, model, kind, machine, seed)
     if drawn is None and finder is not None:
         drawn = samples.predict(console, finder, kind)
@@ -253,7 +258,7 @@ def _chosen(ranking: "Ranking", threshold: float | None, maps: int | None) -> in
     total = len(ranking.weights)
     if maps is not None:
         if maps > total:
-            raise UsageError(f"--maps {maps}: layer {ranking.layer} has {total} maps")
+            raise UsageError(f"--maps {maps}: layer {ranking.layer} has {counted(total, 'map')}")
         return maps
     chosen = len(ranking.above(threshold or 0.0))
     if not chosen:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.labelled import SPLIT, Task
 from dcgan_cli.cli.outputs import rows_file
+from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
     from dcgan_cli.analysis.probe_svm.contenders import Settings
@@ -92,5 +93,5 @@ def draw_map(
     with console.progress("laying out the map"):
         points = embed(torch.cat(tables), settings.seed)
     codes = np.concatenate([side.codes[chosen] for side, chosen in parts])
-    title = f"UMAP of D's features, {len(points):,} pictures, by {task.column}"
+    title = f"UMAP of D's features, {counted(len(points), 'picture')}, by {task.column}"
     return encode_scatter(points, codes, task.classes, title)

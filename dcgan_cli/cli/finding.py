@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.pictures import training_images
+from dcgan_cli.wording import counted, counted_are
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +25,11 @@ LEARN = 1000
 
 
 def boxed_source(
-    console: Console, model: "Checkpoint", location: str | None, labels: Path | None
+    console: Console,
+    model: "Checkpoint",
+    location: str | None,
+    labels: Path | None,
+    limit: int | None = None,
 ) -> "tuple[Source, Boxes]":
     """Real pictures with boxes: those at `location`, or those that `model` was trained on.
 
@@ -33,7 +38,7 @@ def boxed_source(
     from dcgan_cli.errors import DcganError, UsageError
 
     # of drawn rooms no more than are looked at: working out the truth of each takes its time
-    limit = LEARN if location == "demo:rooms" else None
+    limit = limit or (LEARN if location == "demo:rooms" else None)
     try:
         source, _ = training_images(
             console, model, "--from", location=location, labels=labels, limit=limit
@@ -98,7 +103,7 @@ def learn_from_source(
         corners=corners[inside],
     )
     console.note(
-        f"{source.location}: {source.kind}, {len(rows):,} pictures with boxes are learnt from"
+        f"{source.location}: {source.kind}, {counted(len(rows), 'picture')} with boxes are learnt from"
     )
     return learn(console, np.stack(pictures), framed.take(chosen), model, kind, device, seed)
 
@@ -133,13 +138,13 @@ def learn(
         console.note(f"not looked for: {name}: {reason}")
     for name, known in finder.objects.items():
         without = round((known.share.n or 0) * (1 - known.share.value))
-        said = f"not examined, {without} pictures are without"
+        said = f"not examined, {counted_are(without, 'picture')} without"
         if known.whether is not None:
             low, high = known.whether.low, known.whether.high
             said = f"{known.whether.value:.3f} [{low:.3f}, {high:.3f}] (chance 0.5)"
         console.note(
             f"finder: {name}: AUC {known.where.value:.3f} [{known.where.low:.3f}, "
-            f"{known.where.high:.3f}] on {known.where.n} pictures kept back, by the usual place "
+            f"{known.where.high:.3f}] on {counted(known.where.n or 0, 'picture')} kept back, by the usual place "
             f"{known.where_usual.value:.3f}; whether there is one: {said}"
         )
     return finder

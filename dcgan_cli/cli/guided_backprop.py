@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from dcgan_cli.choices import RULES, one_of
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.outputs import (
@@ -96,6 +97,7 @@ def guided_backprop(
       dcgan guided-backprop rooms --json --quiet
     """
     refuse_two_results(out, json)
+    one_of("--rule", rule, RULES)
     outputs = (Output("-o", out, PNG),)
     check_outputs(outputs, (data, labels))
 

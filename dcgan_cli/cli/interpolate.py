@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dcgan_cli.choices import PATHS, one_of
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.outputs import Output, check_outputs, refuse_inputs
@@ -108,6 +109,7 @@ def interpolate(
     refuse_two_results(out, json)
     if between and points is not None:
         raise UsageError("--points draws random points, --between names them; give one of the two")
+    one_of("--path", path, PATHS)
     ending = ".png" if is_special(out) and not out.suffix else out.suffix.lower()
     outputs = (Output("-o", out, (".png", *FILMS)),)
     check_outputs(outputs)

@@ -7,6 +7,7 @@ import typer
 
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.pictures import Request, look, prepare_shown
+from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -80,7 +81,9 @@ class Bench:
             rows, explained = attribute_axes(latents, samples[name].evidence)
             axes.append(rows)
             what = f"{name} explained by a direction of Z (R² on samples kept back)"
-            findings.append(Finding(f"linear_{name}", what, explained, Estimate(0.0), "the mean"))
+            findings.append(
+                Finding(f"linear_{name}", what, explained, Estimate(0.0), "the mean", about=name)
+            )
         without = orthonormal(np.concatenate(axes)) if axes else None
         return replace(self, samples=samples, without=without, findings=findings)
 
@@ -125,7 +128,7 @@ def train_judge(
         console.note(
             f"judge: {name} ({', '.join(known.classes) or 'a number'}): {figure} "
             f"{known.held_out.value:.3f} [{known.held_out.low:.3f}, {known.held_out.high:.3f}] on "
-            f"{known.held_out.n} pictures kept back, chance {known.chance:.3f}"
+            f"{counted(known.held_out.n or 0, 'picture')} kept back, chance {known.chance:.3f}"
         )
     return Bench(judge, discriminator, signed, rows, {}, None, judge.findings())
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.pictures import Request, look, prepare_shown
+from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,7 +117,9 @@ def read_task(
         if first.is_test is not None:
             left_out = int(first.is_test[known].sum())
             known = known[~first.is_test[known]]
-            console.note(f"the column {SPLIT} keeps {left_out:,} pictures of --train from learning")
+            console.note(
+                f"the column {SPLIT} keeps {counted(left_out, 'picture')} of --train from learning"
+            )
     elif first.is_test is not None and held_out is None:
         second = first
         known, asked = known[~first.is_test[known]], known[first.is_test[known]]
@@ -128,7 +131,7 @@ def read_task(
         kept, taken = split_rows(codes, count, numpy_stream(seed, "held out"))
         known, asked = known[np.sort(kept)], known[np.sort(taken)]
         drawn = True
-        console.note(f"{len(asked):,} images, stratified by class, are kept for the test")
+        console.note(f"{counted(len(asked), 'image')}, stratified by class, are kept for the test")
     classes = _classes(console, first.words[known], column, train[1])
     learnt, examined = (
         _labelled(side, rows, classes) for side, rows in ((first, known), (second, asked))
@@ -257,7 +260,7 @@ def _classes(
         )
     if len(enough) < len(found):
         console.note(
-            f"{len(found) - len(enough):,} of {len(found):,} classes have fewer than {FEWEST} "
+            f"{len(found) - len(enough):,} of {counted(len(found), 'class')} have fewer than {FEWEST} "
             "training pictures: left out"
         )
     return tuple(

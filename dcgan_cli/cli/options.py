@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from dcgan_cli.choices import MODES, PRECISIONS, check_device, one_of
 from dcgan_cli.cli.boundary import set_debug
 
 Checkpoint = Annotated[
@@ -16,8 +17,14 @@ Checkpoint = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Where all randomness comes from.", min=0)]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16 (bf16 arithmetic, fp32 weights).")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", callback=check_device)]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="auto, fp32 or bf16 (bf16 arithmetic, fp32 weights).",
+        callback=lambda value: one_of("--precision", value, PRECISIONS),
+    ),
+]
 Threads = Annotated[
     int | None, typer.Option(help="CPU threads. Default: all that are free to use.", min=1)
 ]
@@ -27,6 +34,7 @@ BatchNorm = Annotated[
         "--bn",
         help="Batch-norm statistics to draw with: reestimated (averaged over reference batches), "
         "batch (of one reference batch), running (moving averages of training).",
+        callback=lambda value: one_of("--bn", value, MODES),
     ),
 ]
 BATCH_NORM = "reestimated"

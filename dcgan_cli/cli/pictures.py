@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcgan_cli.cli.console import Console
+from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.format import Checkpoint
@@ -74,7 +75,7 @@ def look(
     found = survey(source)
     colours = "grey" if found.channels == 1 else "colour"
     console.note(
-        f"{request.location}: {source.kind}, {len(source):,} pictures, {colours}, "
+        f"{request.location}: {source.kind}, {counted(len(source), 'picture')}, {colours}, "
         f"short side {found.short_side:.0f} px"
     )
     for note in source.notes:
@@ -83,7 +84,7 @@ def look(
     if labels is not None and labels.columns:
         of = ""
         if labels.listed is not None and not labels.listed.all():
-            of = f" for {int(labels.listed.sum()):,} of {len(source):,} pictures"
+            of = f" for {int(labels.listed.sum()):,} of {counted(len(source), 'picture')}"
         console.note(f"labels{of}: {', '.join(labels.columns)}")
     return source, found
 
@@ -126,7 +127,9 @@ def prepare_pictures(
     for note in pictures.notes:
         console.note(note)
     if pictures.skipped:
-        console.note(f"{pictures.skipped} of {len(source):,} pictures skipped; see {pictures.log}")
+        console.note(
+            f"{pictures.skipped} of {counted(len(source), 'picture')} skipped; see {pictures.log}"
+        )
     return pictures
 
 

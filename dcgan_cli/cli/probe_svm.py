@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dcgan_cli.choices import CONTROLS as KNOWN
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.labelled import HELD_OUT, SPLIT, Task, read_task
@@ -228,6 +229,7 @@ def probe_svm(
     if bn not in STATISTICS:
         _refuse({f"--bn {bn}": True}, f"expected one of {', '.join(STATISTICS)}")
     chosen = _controls(controls)
+    taps = _layers(layers)
     rows = None if save_features is None else rows_file(save_features)
     outputs = (
         Output("--save-features", save_features, NPY),
@@ -253,7 +255,6 @@ def probe_svm(
     refuse_inputs(outputs, file)
     console.note(f"looking with the discriminator of {file}")
     model = load(file)
-    taps = _layers(layers)
     layer_spans(model.model, grid, taps)  # refuses what D does not have
     settings = Settings(grid, taps, centroids, trials, epochs, seed, machine)
     learn = training_images(console, model, "--train", location=train, labels=labels, limit=limit)
@@ -323,8 +324,6 @@ def _refuse(given: dict[str, bool], why: str) -> None:
 
 def _controls(typed: str) -> tuple[str, ...]:
     """The controls by name, in the order in which they are examined. Raises UsageError."""
-    from dcgan_cli.analysis.probe_svm.contenders import CONTROLS as KNOWN
-
     if typed in ("all", "none"):
         return KNOWN if typed == "all" else ()
     names = {name.strip() for name in typed.split(",")}

@@ -12,6 +12,7 @@ from dcgan_cli.data.sources import Source, open_source, with_labels
 from dcgan_cli.errors import UsageError
 from dcgan_cli.training.distributed import was_restarted
 from dcgan_cli.training.run import RunFolder, check_folder
+from dcgan_cli.wording import counted
 
 
 def earlier_state(folder: RunFolder, resume: bool, overwrite: bool) -> Checkpoint | None:
@@ -111,7 +112,7 @@ def refuse_another_count(before: Reference, now: Reference) -> None:
     """
     if before.images is not None and before.images != now.images:
         raise UsageError(
-            f"{now.location}: {now.images:,} images can be read there, the run was trained on "
+            f"{now.location}: {counted(now.images or 0, 'image')} can be read there, the run was trained on "
             f"{before.images:,}; restore them, or begin another with --run NAME"
         )
 

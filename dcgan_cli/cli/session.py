@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast
 
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.cli.console import Console
@@ -20,6 +20,7 @@ from dcgan_cli.cli.resuming import (
     refuse_changes,
     same_images,
 )
+from dcgan_cli.cli.train_checks import policy_of
 from dcgan_cli.cli.training_display import Display, require_tensorboard
 from dcgan_cli.cores import allowed_cores
 from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches, too_few
@@ -34,13 +35,14 @@ from dcgan_cli.model.sizes import largest_size
 from dcgan_cli.report import Report
 from dcgan_cli.runtime import choose_device, choose_precision, precision_name, use_threads
 from dcgan_cli.training.distributed import World, was_restarted
-from dcgan_cli.training.events import Finished, Length, Policy
+from dcgan_cli.training.events import Finished, Length
 from dcgan_cli.training.losses import Loss, choose_loss
 from dcgan_cli.training.plan import make_plan
 from dcgan_cli.training.precision import fault_of_bfloat16
 from dcgan_cli.training.run import KEEP, OthersFolder, RunFolder, parse_keep
 from dcgan_cli.training.step import StepSettings, share_of
 from dcgan_cli.training.trainer import Trainer
+from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -100,8 +102,8 @@ class Session:
                 before = self.world.from_first(
                     lambda: earlier_state(folder, self.resume, self.overwrite)
                 )
-                end = self._train(folder, before)
-        return self._conclude(end, folder)
+                end, trainer = self._train(folder, before)
+        return self._conclude(end, folder, trainer)
 
     def time_steps(self) -> None:
         """Say where the time of a step of this run would go; writes no file."""
@@ -120,16 +122,16 @@ class Session:
         if self.world.leads:
             conclude(self.console, report, out=None, json=self.json)
 
-    def _train(self, folder: RunFolder, before: Checkpoint | None) -> Finished:
+    def _train(self, folder: RunFolder, before: Checkpoint | None) -> tuple[Finished, Trainer]:
         trainer, display = self._begin(folder, before)
         events = trainer.run(self._length(trainer.recipe))
         try:
             with listening(trainer):
                 if display is None:
-                    return cast(Finished, deque(events, maxlen=1).pop())
+                    return cast(Finished, deque(events, maxlen=1).pop()), trainer
                 end = display.follow(events)
-            display.finish(end)
-            return end
+                display.finish(end, trainer)
+            return replace(end, signal=end.signal or trainer.signal), trainer
         finally:
             trainer.batches.close()
 
@@ -164,7 +166,7 @@ class Session:
             self._batches(source, pictures, model, recipe, settings),
             folder,
             about,
-            policy=self._policy(),
+            policy=policy_of(self.policy),
             keep=folder.keeping(self.keep, goes_on=before is not None),
             save_minutes=self.save_minutes,
         )
@@ -182,6 +184,7 @@ class Session:
             plan = make_plan(model, recipe, settings, recommend_bf16=lower)
             if plan.fault is not None:
                 trainer.updater.recorded = None
+            trainer.grid_seconds = plan.seconds_per_grid
             if display is not None:
                 display.plan(plan, trainer, self._length(recipe))
         folder.write_config({"model": model.to_dict(), "recipe": recipe.to_dict(), **about})
@@ -242,7 +245,7 @@ class Session:
         over = "the whole minibatch" if settings.sync_bn else "each process's share (--no-sync-bn)"
         if (ranks := self.world.size) > 1:
             self.console.note(
-                f"{ranks} processes share minibatches of {recipe.batch_size} (--batch-size), "
+                f"{counted(ranks, 'process')} share minibatches of {recipe.batch_size} (--batch-size), "
                 f"{recipe.batch_size // ranks} pictures each; batch norm over {over}"
             )
 
@@ -251,7 +254,7 @@ class Session:
         first = self.world.from_first(lambda: here)
         if here.images != first.images:
             raise SourceError(
-                f"{here.location} gives {here.images:,} images here, {first.images:,} on rank 0; "
+                f"{here.location} gives {counted(here.images or 0, 'image')} here, {first.images:,} on rank 0; "
                 "every machine needs the same"
             )
         if here.content != first.content:
@@ -260,22 +263,20 @@ class Session:
                 "content differs); every machine needs the same"
             )
 
-    def _conclude(self, end: Finished, folder: RunFolder) -> int:
+    def _conclude(self, end: Finished, folder: RunFolder, trainer: Trainer) -> int:
         if self.world.leads:
-            self.console.result(_as_json(end, folder) if self.json else str(folder.last))
+            self.console.result(_as_json(end, folder, trainer) if self.json else str(folder.last))
         return 0 if end.signal is None else 128 + end.signal
 
     def _path(self) -> Path:
-        path = run_path(self.out, self.run, self.request.location)
-        refuse_overlap(self.request.location, path)
-        return path
+        return run_path(self.out, self.run, self.request.location)
 
     def _check_options(self) -> None:
         """Raise UsageError for a value that cannot be meant, before anything long begins."""
         parse_keep(self.keep or KEEP)
         if self.tensorboard:
             require_tensorboard()
-        self._policy()
+        policy_of(self.policy)
         with_options(PRESETS[self._preset()], self.overrides)
         choose_precision(self.precision, self._device())
         choose_loss(self.loss or DEFAULT_LOSS)
@@ -399,16 +400,12 @@ class Session:
             return Length(epochs=recipe.epochs)
         return Length(self.epochs, self.steps, self.minutes)
 
-    def _policy(self) -> Policy:
-        if self.policy not in get_args(Policy):
-            allowed = ", ".join(get_args(Policy))
-            raise UsageError(f"--on-unhealthy {self.policy}: expected one of {allowed}")
-        return cast(Policy, self.policy)
 
-
-def _as_json(end: Finished, folder: RunFolder) -> str:
+def _as_json(end: Finished, folder: RunFolder, trainer: Trainer) -> str:
+    """What a script wants to know of a run: docs/json.md."""
     from dcgan_cli.render.document import to_json
 
+    data, training = trainer.about["data"], trainer.about["training"]
     facts = {
         "run": str(folder.path),
         "file": str(folder.last),
@@ -417,5 +414,27 @@ def _as_json(end: Finished, folder: RunFolder) -> str:
         "epoch": end.epoch,
         "seconds": end.seconds,
         "interrupted": end.signal is not None,
+        "source": data["location"],
+        "content": data["content"],
+        "images": data["images"],
+        "size": trainer.model.size,
+        "channels": trainer.model.channels,
+        "preset": training["preset"],
+        "loss": training["loss"],
+        "seed": training["seed"],
+        "batch_size": trainer.recipe.batch_size,
+        "device": training["device"],
+        "precision": training["precision"],
+        "d_loss": end.figures.get("d_loss"),
+        "g_loss": end.figures.get("g_loss"),
+        "diagnostics": [
+            {
+                "step": told.step,
+                "name": told.ailment.name,
+                "sign": told.ailment.sign,
+                "action": told.action,
+            }
+            for told in trainer.told
+        ],
     }
     return to_json(Report("Training", facts))

@@ -282,9 +282,6 @@ def train(
 
       torchrun --nproc-per-node 8 -m -- dcgan_cli train lsun/ --batch-size 1024
     """
-    from dcgan_cli.cli.session import Session
-    from dcgan_cli.training.distributed import join
-
     overrides = {
         "size": size,
         "channels": channels,
@@ -319,6 +316,26 @@ def train(
         cache_gigabytes=cache_limit,
         max_unreadable=max_unreadable,
     )
+    from dcgan_cli.cli.places import run_path
+    from dcgan_cli.cli.train_checks import check_line
+
+    given = {name: value for name, value in overrides.items() if value is not None}
+    check_line(
+        request,
+        run_path(out, run, request.location),
+        resume=resume,
+        overwrite=overwrite,
+        profile=profile,
+        preset=preset,
+        overrides=given,
+        loss=loss,
+        keep=keep,
+        policy=on_unhealthy,
+    )
+
+    from dcgan_cli.cli.session import Session
+    from dcgan_cli.training.distributed import join
+
     world = join()
     session = Session(
         console=Console(quiet or not world.leads),
@@ -330,7 +347,7 @@ def train(
         overwrite=overwrite,
         preset=preset,
         typed=_typed(context),
-        overrides={name: value for name, value in overrides.items() if value is not None},
+        overrides=given,
         loss=loss,
         d_steps=d_steps,
         ema=ema,

@@ -1,6 +1,5 @@
 """What a person sees of a training run: the plan, a live table or plain lines, and the pictures."""
 
-import sys
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -11,12 +10,14 @@ from rich.live import Live
 from rich.table import Table as RichTable
 
 from dcgan_cli.cli.console import Console
+from dcgan_cli.errors import Interrupted
 from dcgan_cli.render.animation import MOST_FRAMES, encode_gif, thinned
 from dcgan_cli.render.curves import encode_curves
 from dcgan_cli.render.png import encode_sheet, shown_size
 from dcgan_cli.render.terminal import plain_table
 from dcgan_cli.report import Drawn, Pictures, Provenance, Sheet
 from dcgan_cli.training.events import (
+    Drawing,
     EpochDone,
     Event,
     Finished,
@@ -30,6 +31,7 @@ from dcgan_cli.training.plan import Plan
 from dcgan_cli.training.recording import not_recorded
 from dcgan_cli.training.run import CURVES, FILM, LAST_GRID, RunFolder
 from dcgan_cli.training.trainer import Trainer
+from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -73,13 +75,11 @@ class Display:
             f"threads {trainer.about['training']['threads']}, seed {settings.seed}"
         )
         self.console.note(
-            f"{len(trainer.batches.pictures):,} pictures in minibatches of {recipe.batch_size}: "
-            f"{trainer.steps_per_epoch:,} steps an epoch"
+            f"{counted(len(trainer.batches.pictures), 'picture')} in minibatches of {recipe.batch_size}: "
+            f"{counted(trainer.steps_per_epoch, 'step')} an epoch"
         )
         steps = trainer.last_step(length)
-        seconds = None if steps is None else (steps - trainer.step) * plan.seconds_per_step
-        if length.minutes is not None:
-            seconds = min(60 * length.minutes, seconds or float("inf"))
+        seconds = trainer.seconds_left(plan.seconds_per_step, steps, length.minutes)
         self.console.note(
             f"{plan.pictures_per_second:,.0f} pictures/s here; "
             f"{_duration(seconds)} to go, Ctrl-C saves and leaves"
@@ -91,7 +91,7 @@ class Display:
 
     def follow(self, events: Iterator[Event]) -> Finished:
         """Show `events` as they come; returns the last one."""
-        if sys.stderr.isatty() and not self.console.quiet:
+        if self.console.lively:
             with Live(console=self.console.rich, refresh_per_second=4) as self._live:
                 return self._follow(events)
         return self._follow(events)
@@ -106,6 +106,11 @@ class Display:
                 case Unwell():
                     self._health = f"{event.ailment.name}: {event.ailment.sign}"
                     self.console.note(f"step {event.step:,}: {self._health}; {event.action}")
+                case Drawing():
+                    self.console.note(
+                        f"step {event.step:,}: saved; drawing the image grid, about "
+                        f"{_duration(event.seconds)}"
+                    )
                 case NotRecorded():
                     self.console.note(not_recorded(event.fault))
                 case Finished():
@@ -124,26 +129,43 @@ class Display:
             self.console.note(_line(event))
 
     def _epoch(self, event: EpochDone) -> None:
+        if event.pictures is None:
+            return
         self._write_samples(self.folder.grid(event.epoch), event.pictures, event)
         if self.board is not None:
             grid = _grid(event.pictures, self.aspect)
             self.board.add_image("samples", grid, event.epoch)
 
-    def finish(self, event: Finished) -> None:
-        """Draw what a finished run leaves: its last samples, their animation, its curves."""
-        self._write_samples(LAST_GRID, event.pictures, event)
-        images = [*self._frames(), Image.open(self.folder.path / LAST_GRID)]
-        self.folder.write(FILM, encode_gif(images))
-        metrics = self.folder.read_metrics()
-        if metrics:
-            self.folder.write(CURVES, encode_curves(metrics, self.title))
+    def finish(self, event: Finished, trainer: Trainer) -> None:
+        """Draw what a finished run leaves: its last samples, their animation, its curves.
+
+        A signal cuts this short: everything that matters is saved already.
+        """
         if self.board is not None:
             self.board.close()
+        seen = f"see {self.folder.path / LAST_GRID}"
+        try:
+            with trainer.spare():
+                if event.pictures is None:
+                    raise Interrupted(event.signal or 0)
+                self._write_samples(LAST_GRID, event.pictures, event)
+                self._write_film()
+                self._write_curves()
+        except Interrupted:
+            seen = "the last image grid, the film and the curves were left out"
+        stopped = event.signal or trainer.signal
         self.console.note(
-            f"{'stopped' if event.signal else 'done'} at step {event.step:,}, epoch "
-            f"{event.epoch:.2f}, after {_duration(event.seconds)}; see "
-            f"{self.folder.path / LAST_GRID}"
+            f"{'stopped' if stopped else 'done'} at step {event.step:,}, epoch "
+            f"{event.epoch:.2f}, after {_duration(event.seconds)}; {seen}"
         )
+
+    def _write_film(self) -> None:
+        images = [*self._frames(), Image.open(self.folder.path / LAST_GRID)]
+        self.folder.write(FILM, encode_gif(images))
+
+    def _write_curves(self) -> None:
+        if metrics := self.folder.read_metrics():
+            self.folder.write(CURVES, encode_curves(metrics, self.title))
 
     def _write_samples(self, name: str, pictures: Pictures, event: EpochDone | Finished) -> None:
         provenance = Provenance(event.checkpoint, "train", None, event.latents, self.drawn)

@@ -17,6 +17,7 @@ from dcgan_cli.data.windows import Windows, cut, cut_resident, draw_windows
 from dcgan_cli.errors import SourceError
 from dcgan_cli.report import Pictures
 from dcgan_cli.runtime import numpy_stream, pinned
+from dcgan_cli.wording import counted_are
 
 Address = tuple[int, int]
 """Epoch (from 0) and position of a minibatch within it."""
@@ -39,7 +40,9 @@ def too_few(count: int, batch_size: int, beside: Sequence[str] = ()) -> SourceEr
     """The error for fewer images than a batch; `beside` says what lay there and was not read."""
     fewer = f" or type --batch-size {count // 2}" if count >= 4 else ""
     mend = "; ".join([f"add pictures{fewer}", *beside])
-    return SourceError(f"{count} pictures are fewer than a batch of {batch_size}; {mend}")
+    return SourceError(
+        f"{counted_are(count, 'picture')} fewer than a batch of {batch_size}; {mend}"
+    )
 
 
 class Batches:

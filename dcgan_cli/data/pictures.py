@@ -11,6 +11,7 @@ from dcgan_cli.data.decode import Framing, crop_corners
 from dcgan_cli.data.sources import Source
 from dcgan_cli.data.survey import printable
 from dcgan_cli.errors import SourceError
+from dcgan_cli.wording import counted
 
 Pixels = NDArray[np.uint8]
 
@@ -73,7 +74,7 @@ def refusal(
     share = unreadable / looked_at
     limit = f", more than --max-unreadable {100 * most:g} %" if share > most else ""
     return SourceError(
-        f"{source.location}: {unreadable:,} of {looked_at:,} pictures could not be read "
+        f"{source.location}: {unreadable:,} of {counted(looked_at, 'picture')} could not be read "
         f"({100 * share:.3g} %){limit}: "
         + ", ".join(names)
         + (", ..." if unreadable > len(names) else "")

@@ -27,6 +27,7 @@ from dcgan_cli.data.kinds import tars
 from dcgan_cli.data.pictures import PictureSet, Pixels
 from dcgan_cli.data.sources import Record, Source, open_source
 from dcgan_cli.errors import CheckpointError, SourceError, UsageError
+from dcgan_cli.wording import counted
 
 LARGEST_MARGIN = 4
 """A frame is at most this many times the side of what is cut out of it; more is no checkpoint."""
@@ -234,7 +235,7 @@ class Reference:
         """What tells the images of `source` from these, in words."""
         count = self.images if self.records is None else self.records
         if count is not None and count != len(source):
-            return f"{len(source):,} images, the model was trained on {count:,}"
+            return f"{counted(len(source), 'image')}, the model was trained on {count:,}"
         return "not the images that the model was trained on (as many, but their content differs)"
 
     def doubt(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from dcgan_cli.errors import SourceError
+from dcgan_cli.wording import counted
 
 _NUMBERED = re.compile(r"(?:[0-9a-f]{8}-)?([0-9]{1,9})")
 """A name without its ending; Label Studio puts eight digits of its own before it."""
@@ -21,7 +22,7 @@ class SampleFiles:
     @property
     def location(self) -> str:
         """What to call them in an error."""
-        return f"the {self.count} samples"
+        return f"the {counted(self.count, 'sample')}"
 
     def __len__(self) -> int:
         return self.count

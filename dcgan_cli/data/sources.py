@@ -144,6 +144,43 @@ class _View:
         return index * len(self._source) // self._count
 
 
+def select(source: Source, numbers: NDArray[np.int64]) -> Source:
+    """The records `numbers` of `source`, in their order: nothing else of it is ever read."""
+    return _Selection(source, numbers)
+
+
+class _Selection:
+    """Some records of a source, by their numbers."""
+
+    def __init__(self, source: Source, numbers: NDArray[np.int64]) -> None:
+        self.kind = source.kind
+        self.location = source.location
+        self.notes = source.notes
+        self._source = source
+        self._numbers = numbers
+        self.labels = None if source.labels is None else source.labels.take(numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def read(self, index: int) -> Record:
+        return self._source.read(int(self._numbers[index]))
+
+    def name(self, index: int) -> str:
+        return self._source.name(int(self._numbers[index]))
+
+    def fingerprint(self) -> str:
+        return self._chosen_of(self._source.fingerprint())
+
+    def content(self) -> str:
+        return self._chosen_of(self._source.content())
+
+    def _chosen_of(self, digest: str) -> str:
+        """A digest of the records that are chosen, from that of all."""
+        chosen = hashlib.sha256(self._numbers.astype("<i8").tobytes()).hexdigest()
+        return hashlib.sha256(f"{digest} {chosen}".encode()).hexdigest()
+
+
 class _Kind(Protocol):
     """What every module of `data.kinds` in the table has."""
 

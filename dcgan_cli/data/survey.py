@@ -9,6 +9,7 @@ from dcgan_cli.data.decode import Extremes, Framing, Levels, Unreadable, decode,
 from dcgan_cli.data.kinds.names import printable
 from dcgan_cli.data.sources import Source
 from dcgan_cli.errors import SourceError
+from dcgan_cli.wording import counted
 
 # Enough to tell color from grey; large JPEGs are shrunk while decoding, so the look stays short.
 _LOOK = Framing(side=128, channels=3)
@@ -76,7 +77,7 @@ def survey(source: Source, most: int = 256) -> Survey:
         grey = grey and bool((pixels == pixels[..., :1]).all())
     if not sizes:
         raise SourceError(
-            f"{source.location}: none of {len(unreadable)} pictures could be read: "
+            f"{source.location}: none of {counted(len(unreadable), 'picture')} could be read: "
             f"{', '.join(unreadable[:3])}"
         )
     width, height = np.array(sizes).T

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from dcgan_cli.data.kinds.names import ANY_IMAGE_SUFFIX, suffix
 from dcgan_cli.data.tables import FILE_WORDS, Table
 from dcgan_cli.errors import SourceError
+from dcgan_cli.wording import counted
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -67,7 +68,7 @@ def match_rows(table: Table, source: Named) -> Match:
     found = _find(distinct, known)
     if not found.image:
         raise SourceError(
-            f"{table.path}: none of its {len(distinct):,} files is in {source.location}; the "
+            f"{table.path}: none of its {counted(len(distinct), 'file')} is in {source.location}; the "
             f"table says {_shown(files[0])}, the pictures are called {_shown(known.names[0])}"
         )
     image = np.array([found.image.get(file, -1) for file in files], np.int64)

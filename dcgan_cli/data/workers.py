@@ -2,8 +2,8 @@
 
 Each worker has a pipe of its own, gets one shard at a time and says which record it touches. So
 when a decoder takes its process down, the record to blame is known; a second crash on the same
-record, in a fresh process, makes it unreadable. A worker whose parent is gone, even killed, reads
-the end of its pipe and leaves.
+record, in a fresh process, makes it unreadable. A worker whose parent is gone, even killed, leaves at
+once, in the middle of its shard.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
@@ -158,9 +159,22 @@ def _in_hand(layout: Layout, worker: _Worker) -> int:
     return record - layout.span(worker.task.shard).start
 
 
+def _leave_with_parent() -> None:
+    """End this process at once when its parent ends, in whatever it is."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _serve(connection: Connection, layout: Layout, source: Source, touching: Any) -> None:
     """The life of a worker: say hello, then build the shards that come, until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    _leave_with_parent()
 
     def announce(number: int) -> None:
         touching.value = number

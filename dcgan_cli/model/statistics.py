@@ -13,18 +13,17 @@ other pictures of a batch:
 """
 
 from collections.abc import Iterable
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
+from dcgan_cli.choices import MODES as MODES
+from dcgan_cli.choices import BatchNormMode
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import seeded_latents
 from dcgan_cli.report import Drawn
-
-BatchNormMode = Literal["running", "batch", "reestimated"]
-MODES: tuple[BatchNormMode, ...] = ("running", "batch", "reestimated")
 
 REFERENCE_SEED = 1511_06434
 """The seed of the reference latents: any constant would do; this is the paper's arXiv number."""

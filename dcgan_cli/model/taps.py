@@ -2,13 +2,11 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-Rule = Literal["guided", "leaky", "gradient"]
-RULES: tuple[Rule, ...] = ("guided", "leaky", "gradient")
+from dcgan_cli.choices import RULES, Rule
 
 
 @contextmanager

@@ -3,10 +3,9 @@
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.style import Style
-from rich.table import Table as RichTable
-from rich.text import Text
 
 from dcgan_cli.render.png import draw_sheet
+from dcgan_cli.render.tables import Cell, ValueTable
 from dcgan_cli.report import Estimate, Report, Sheet, Table
 
 
@@ -32,50 +31,54 @@ class HalfBlocks:
 
 
 def findings_table(report: Report) -> RenderableType:
-    """Figure, control and published figure side by side, one row a finding.
+    """Metric, value, baseline and published value side by side, one row a finding.
 
-    Where no finding has a control, or none was published, that column is left out.
+    Where no finding has a baseline, or none was published, that column is left out.
     """
     rows = [
         (
-            finding.label,
+            Cell(label=finding.label),
             _estimate(finding.value, finding.unit),
-            f"{_estimate(finding.control, finding.unit)} {finding.control_label}".strip(),
-            finding.published,
+            _estimate(finding.control, finding.unit, finding.control_label),
+            _published(finding.published),
         )
         for finding in report.findings
     ]
     headings = ("figure", "value", "control", "published")
-    told = [i for i in range(len(headings)) if i < 2 or any(row[i] for row in rows)]
-    table = RichTable(title=Text(report.title), title_justify="left")
-    for i in told:
-        table.add_column(headings[i])
-    for row in rows:
-        # as Text: rich would take "[nan, nan]" for markup and swallow it
-        table.add_row(*(Text(row[i]) for i in told))
-    return table
+    told = [
+        i for i in range(4) if i < 2 or any(row[i].value or row[i].label.strip() for row in rows)
+    ]
+    return ValueTable(
+        report.title,
+        [headings[i] for i in told],
+        [[row[i] for i in told] for row in rows],
+    )
 
 
 def plain_table(table: Table) -> RenderableType:
     """A Table with numbers set to the right."""
-    result = RichTable(title=Text(table.title), title_justify="left")
-    for i, name in enumerate(table.columns):
-        numeric = all(isinstance(row[i], int | float) for row in table.rows)
-        result.add_column(Text(name), justify="right" if numeric else "left")
-    for row in table.rows:
-        result.add_row(*(Text(_cell(value)) for value in row))
-    return result
+    rows = [
+        [Cell(_cell(value), right=isinstance(value, int | float)) for value in row]
+        for row in table.rows
+    ]
+    return ValueTable(table.title, table.columns, rows)
 
 
-def _estimate(estimate: Estimate | None, unit: str) -> str:
+def _published(text: str) -> Cell:
+    """A published value, and in brackets why it is not to be compared, which may be folded."""
+    value, bracket, why = text.partition(" (")
+    return Cell(value, f"({why}" if bracket else "")
+
+
+def _estimate(estimate: Estimate | None, unit: str, label: str = "") -> Cell:
+    """Value and interval, which stay together; then n and `label`, which may go below."""
     if estimate is None:
-        return ""
+        return Cell(label=label)
     text = f"{estimate.value:.4g}{unit}"
     if estimate.low is not None and estimate.high is not None:
         text += f" [{estimate.low:.4g}, {estimate.high:.4g}]"
-    if estimate.n is not None:
-        text += f" n={estimate.n}"
-    return text
+    n = "" if estimate.n is None else f"n={estimate.n}"
+    return Cell(text, f"{n} {label}")
 
 
 def _cell(value: str | float | None) -> str:

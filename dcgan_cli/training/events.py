@@ -2,16 +2,14 @@
 
 import time
 from dataclasses import dataclass
-from typing import Literal
 
+from dcgan_cli.choices import Policy as Policy
 from dcgan_cli.model.latents import Latents
 from dcgan_cli.report import Pictures
 from dcgan_cli.training.health import Ailment
 
 REPORT_SECONDS = 0.5
 """Progress is told about this often."""
-
-Policy = Literal["warn", "stop", "rollback"]
 
 
 @dataclass(frozen=True)
@@ -38,11 +36,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """An epoch is complete and saved; `pictures` are drawn from the fixed `latents`."""
+    """An epoch is complete and saved; `pictures` are drawn from the fixed `latents`.
+
+    They are None where a signal came while they were drawn.
+    """
 
     epoch: int
     step: int
-    pictures: Pictures
+    pictures: Pictures | None
     latents: Latents
     checkpoint: str
 
@@ -64,19 +65,31 @@ class NotRecorded:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """An image grid is going to be drawn, which takes about `seconds`; the state is saved."""
+
+    step: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Finished:
-    """The run has reached its length, or was asked to stop by signal number `signal`."""
+    """The run has reached its length, or was asked to stop by signal number `signal`.
+
+    `pictures` as in EpochDone; `figures` are those of the last step, empty where none was made.
+    """
 
     step: int
     epoch: float
     seconds: float
-    pictures: Pictures
+    pictures: Pictures | None
     latents: Latents
     checkpoint: str
     signal: int | None
+    figures: dict[str, float]
 
 
-Event = Progress | EpochDone | Unwell | NotRecorded | Finished
+Event = Progress | EpochDone | Unwell | NotRecorded | Drawing | Finished
 
 
 class Clock:

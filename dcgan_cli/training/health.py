@@ -71,7 +71,10 @@ class Health:
     def _see_step(self, row: NDArray[np.float64]) -> list[Ailment]:
         broken = [name for name, value in zip(FIGURES, row, strict=True) if not np.isfinite(value)]
         if broken:
-            return self._report([Ailment("not finite", f"{', '.join(broken)} is NaN or infinite")])
+            are = "is" if len(broken) == 1 else "are"
+            return self._report(
+                [Ailment("not finite", f"{', '.join(broken)} {are} NaN or infinite")]
+            )
         self._window.append(row)
         if len(self._window) < WINDOW:
             return []

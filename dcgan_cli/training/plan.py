@@ -12,12 +12,19 @@ from dcgan_cli.model.config import ModelConfig, Recipe
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import draw
+from dcgan_cli.model.statistics import REFERENCE_BATCH, REFERENCE_BATCHES
 from dcgan_cli.report import Table
 from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.training import recording
 from dcgan_cli.training.step import StepSettings, Updater
 
 PROBE_SECONDS = 2.0
+
+SAMPLES = 64
+"""Fixed latents whose images show the progress of a run."""
+
+WRITING = 4e-7
+"""Seconds that a pixel of an image grid takes as PNG and as a frame of the film, roughly."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,7 @@ class Plan:
         network: both networks layer by layer.
         parameters: trainable numbers of both.
         seconds_per_step: median of a few steps on random pictures, on this machine now.
+        seconds_per_grid: an image grid of the fixed samples: statistics, drawing, writing.
         pictures_per_second: real pictures that D sees.
         memory: bytes that weights, optimiser and activations take in each process, estimated.
         hints: what would make it faster, most effective first.
@@ -37,6 +45,7 @@ class Plan:
     network: Table
     parameters: int
     seconds_per_step: float
+    seconds_per_grid: float
     pictures_per_second: float
     memory: int
     hints: tuple[str, ...]
@@ -50,11 +59,12 @@ def make_plan(
     with torch.device("meta"):
         networks = (Generator(model), Discriminator(model))
     parameters = sum(p.numel() for network in networks for p in network.parameters())
-    seconds, fault = _probe(model, recipe, settings)
+    seconds, seconds_per_image, fault = _probe(model, recipe, settings)
     return Plan(
         network_table(model),
         parameters,
         seconds,
+        _grid_seconds(model, seconds_per_image),
         settings.d_steps * recipe.batch_size / seconds,
         _memory(model, recipe, settings, parameters),
         tuple(_hints(model, settings, recommend_bf16)),
@@ -85,10 +95,18 @@ def network_table(model: ModelConfig) -> Table:
     return Table("Networks", ("layer", "output", "parameters"), rows)
 
 
-def _probe(model: ModelConfig, recipe: Recipe, settings: StepSettings) -> tuple[float, str | None]:
-    """Median seconds of a step of throwaway networks, and what spoke against recording one.
+def _grid_seconds(model: ModelConfig, seconds_per_image: float) -> float:
+    """Drawing the fixed samples, after the reference batches that fix statistics; and writing."""
+    images = REFERENCE_BATCH * REFERENCE_BATCHES + SAMPLES
+    return seconds_per_image * images + WRITING * SAMPLES * model.size**2
 
-    At least one step is timed, after a warm-up, and as many as PROBE_SECONDS take.
+
+def _probe(
+    model: ModelConfig, recipe: Recipe, settings: StepSettings
+) -> tuple[float, float, str | None]:
+    """Of throwaway networks: seconds of a step, seconds in which G draws an image, a fault.
+
+    The first is a median, the last is what spoke against recording a step. At least one step is timed, after a warm-up, and as many as PROBE_SECONDS take.
     """
     updater = Updater(model, recipe, replace(settings, ema=None))
     share = updater.share.stop - updater.share.start
@@ -108,7 +126,12 @@ def _probe(model: ModelConfig, recipe: Recipe, settings: StepSettings) -> tuple[
     timed = sorted(times[warm_up:])
     fault = None if updater.recorded is None else updater.recorded.fault
     updater.recorded = None  # which holds the updater, and its graph the memory of a step
-    return timed[len(timed) // 2], fault
+    start = time.perf_counter()
+    with torch.no_grad():
+        z = torch.zeros(share, model.z_dim, device=settings.device)
+        updater.generator(z).cpu()
+    drawing = (time.perf_counter() - start) / share
+    return timed[len(timed) // 2], drawing, fault
 
 
 def _memory(model: ModelConfig, recipe: Recipe, settings: StepSettings, parameters: int) -> int:

@@ -202,17 +202,18 @@ def _own_time(event: Any, device: torch.device) -> float:
 
 def _kinds_table(kinds: dict[str, _Share]) -> Table:
     total = sum(share.seconds for share in kinds.values())
+    keys = ("work", "milliseconds", "share", "calls")
     rows = [
         (
             kind,
             round(1000 * share.seconds, 2),
-            f"{share.seconds / total:.0%}",
+            round(share.seconds / total, 3),
             round(share.calls, 1),
         )
         for kind, share in kinds.items()
         if share.seconds >= 0.0005 * total
     ]
-    return Table("Where a step's time goes", ("work", "ms", "share", "calls"), rows)
+    return Table("Where a step's time goes", ("work", "ms", "share", "calls"), rows, "work", keys)
 
 
 def _dearest_table(events: Iterable[Any], device: torch.device, steps: int) -> Table:
@@ -227,7 +228,9 @@ def _dearest_table(events: Iterable[Any], device: torch.device, steps: int) -> T
         )
         for event in dearest
     ]
-    return Table("Longest operations", ("operation", "first inputs", "ms", "calls"), rows)
+    columns = ("operation", "first inputs", "ms", "calls")
+    keys = ("operation", "first_inputs", "milliseconds", "calls")
+    return Table("Longest operations", columns, rows, "longest_operations", keys)
 
 
 def _matrix_rate(device: torch.device, precision: torch.dtype) -> float:

@@ -6,14 +6,17 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from dcgan_cli.checkpoint.find import LAST
-from dcgan_cli.checkpoint.format import Checkpoint, save
 from dcgan_cli.errors import StorageError, UsageError
 from dcgan_cli.files import atomic_write, make_folder, storage_error, write_text
 from dcgan_cli.training.mark import LOCK, Mark, marked
 from dcgan_cli.training.metrics import encode_rows, split_lines
+from dcgan_cli.wording import counted
+
+if TYPE_CHECKING:
+    from dcgan_cli.checkpoint.format import Checkpoint
 
 PAPERS_EPOCHS = (1, 5)
 """The epochs whose samples the paper shows (§4.1); their checkpoints are always kept."""
@@ -125,8 +128,10 @@ class RunFolder:
         self._mark.keep = asked or told or KEEP
         return parse_keep(self._mark.keep)
 
-    def save(self, path: Path, state: Checkpoint) -> None:
+    def save(self, path: Path, state: "Checkpoint") -> None:
         """Write a checkpoint of the run. Raises StorageError."""
+        from dcgan_cli.checkpoint.format import save  # imports torch, which check_folder needs not
+
         self._mark.claim(path.relative_to(self.path).as_posix())
         save(path, state)
 
@@ -175,7 +180,7 @@ class RunFolder:
         if damaged:
             aside = self._read(DAMAGED) + b"".join(damaged)
             self.write(DAMAGED, aside)
-            lines = "1 line" if len(damaged) == 1 else f"{len(damaged):,} lines"
+            lines = counted(len(damaged), "line")
             self._tell(
                 f"{self.metrics}: {lines} of {len(rows) + len(damaged):,} damaged, and set aside in "
                 f"{DAMAGED}; the others are kept"
@@ -230,7 +235,7 @@ class OthersFolder(RunFolder):
         """As asked; what the run was told before, the rank that writes knows."""
         return parse_keep(asked or KEEP)
 
-    def save(self, path: Path, state: Checkpoint) -> None:
+    def save(self, path: Path, state: "Checkpoint") -> None:
         """Nothing."""
 
     def write(self, name: str, data: bytes) -> None:

@@ -22,6 +22,7 @@ from dcgan_cli.training.losses import Loss, gradient_penalty
 from dcgan_cli.training.matrix_form import use_matrix_products
 from dcgan_cli.training.precision import memory_format
 from dcgan_cli.training.recording import CudaRecorder, Given, RecordedUpdate
+from dcgan_cli.wording import counted
 
 FIGURES: tuple[str, ...] = (
     "d_loss",
@@ -285,7 +286,7 @@ def share_of(recipe: Recipe, settings: StepSettings) -> slice:
     if share.stop - share.start < 2 and not settings.sync_bn:
         raise UsageError(
             f"--batch-size {recipe.batch_size}: --no-sync-bn needs at least 2 pictures in each of "
-            f"{settings.world.size} processes; type {2 * settings.world.size}, or --sync-bn"
+            f"{counted(settings.world.size, 'process')}; type {2 * settings.world.size}, or --sync-bn"
         )
     return share
 

@@ -7,7 +7,8 @@ run equals an uninterrupted one bit for bit. Of several ranks each runs this loo
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import Tensor
 from dcgan_cli.checkpoint.format import Checkpoint, load
 from dcgan_cli.data.batches import Address, Batches
 from dcgan_cli.data.pixels import to_pictures
-from dcgan_cli.errors import CheckpointError, SourceError, UnhealthyError
+from dcgan_cli.errors import CheckpointError, Interrupted, SourceError, UnhealthyError
 from dcgan_cli.model.config import ModelConfig, Recipe
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import seeded_latents
@@ -27,6 +28,7 @@ from dcgan_cli.model.statistics import BatchNormMode, fix_statistics, way_of
 from dcgan_cli.report import Drawn, Pictures
 from dcgan_cli.training.events import (
     Clock,
+    Drawing,
     EpochDone,
     Event,
     Finished,
@@ -37,11 +39,10 @@ from dcgan_cli.training.events import (
     Unwell,
 )
 from dcgan_cli.training.health import Ailment, Health, diversity
+from dcgan_cli.training.plan import SAMPLES
 from dcgan_cli.training.run import PAPERS_EPOCHS, RunFolder
 from dcgan_cli.training.step import FIGURES, StepSettings, Updater
-
-SAMPLES = 64
-"""Fixed latents whose pictures show the progress of a run."""
+from dcgan_cli.wording import counted, counted_are
 
 SAMPLES_BN: BatchNormMode = "reestimated"
 """The batch-norm statistics that they are drawn with."""
@@ -53,6 +54,9 @@ SHORT, FIRST_EPOCHS = 50, 10
 pictures, drawing and saving after each would take ten times as long as training."""
 
 ROLLBACKS = 3
+
+WORTH_SAYING = 2.0
+"""Seconds above which an image grid is announced before it is drawn."""
 
 
 class Trainer:
@@ -89,8 +93,8 @@ class Trainer:
         if self.steps_per_epoch == 0:
             needed = self.updater.minibatches * recipe.batch_size
             raise SourceError(
-                f"{len(batches.pictures)} pictures are too few: one step takes {needed} "
-                f"({self.updater.minibatches} minibatches of {recipe.batch_size}); "
+                f"{counted_are(len(batches.pictures), 'picture')} too few: one step takes {needed} "
+                f"({counted(self.updater.minibatches, 'minibatch')} of {recipe.batch_size}); "
                 "lower --batch-size or --d-steps, or type --updates together"
             )
         self.latents = seeded_latents(settings.seed, SAMPLES, model.z_dim, model.z_dist)
@@ -99,6 +103,14 @@ class Trainer:
         self.seconds = 0.0
         self.attempt = 0
         self.signal: int | None = None
+        self.spare: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Around work that a signal may cut short by Interrupted: the state is saved already."""
+        self.grid_seconds = 0.0
+        """How long an image grid takes, drawn, written and saved: estimated, then measured."""
+        self._grids_took = 0.0
+        self._drawn: tuple[int, Pictures | None] | None = None
+        self.told: list[Unwell] = []
+        """What the diagnostics found in this invocation."""
         self._real_diversity: float | None = None
         self._pending: list[Tensor] = []
         self._between_steps = True
@@ -187,17 +199,17 @@ class Trainer:
         last_step = self.last_step(length)
         if not self.folder.last.exists():
             self._save(self.folder.last)  # from here on there is always something to go back to
-        elif self.step and self._is_finished() and self.folder.lacks_grid(self._passes):
+        elif self.step and self._is_finished(self.step) and self.folder.lacks_grid(self._passes):
             # killed between saving and drawing: the epoch is not made again, its samples are
             yield EpochDone(
-                self._passes, self.step, self.draw(), self.latents, self.checkpoint().hash
+                self._passes, self.step, self._grid(), self.latents, self.checkpoint().hash
             )
         (over,) = self.world.agree(self._is_over(last_step, length.minutes, clock))
         while not over:
             if (fault := self._advance()) is not None:
                 yield NotRecorded(fault)
             self.seconds = clock.seconds()
-            epoch_done = self._is_finished()
+            epoch_done = self._is_finished(self.step)
             look = epoch_done or self.step % DIVERSITY_EVERY == 0
             # Asked once a step: a signal later on must not leave figures behind unexamined.
             over, due = self.world.agree(
@@ -210,26 +222,32 @@ class Trainer:
             ailments = self._examine(look)
             yield self._progress(last_step, length.minutes, clock)
             for ailment in ailments:
-                yield self._treat(ailment)
+                self.told.append(self._treat(ailment))
+                yield self.told[-1]
                 if self.step < reached:
                     break  # rolled back: whatever else was wrong is undone with it
             if self.step < reached:
                 (over,) = self.world.agree(self._is_over(last_step, length.minutes, clock))
             elif epoch_done:
-                yield self._finish_epoch()
+                yield from self._finish_epoch()
                 clock.saved = time.monotonic()
+                # All of this was saved: a signal that came meanwhile needs no further step.
+                over = over or any(self.world.agree(self.signal is not None))
             elif clock.save_is_due(self.save_minutes):
                 self._save(self.folder.last)
         final = self._save(self.folder.last)
+        yield from self._announce()
+        pictures = self._grid()
         (signal,) = self.world.agree(self.signal or 0)
         yield Finished(
             self.step,
             self.epoch,
             self.seconds,
-            self.draw(),
+            pictures,
             self.latents,
             final.hash,
             signal or None,
+            dict(self._figures),
         )
 
     def draw(self) -> Pictures:
@@ -251,9 +269,32 @@ class Trainer:
         """The step at which a run of `length` ends; None where only the clock ends it."""
         steps = length.steps
         if length.epochs is not None:
-            of_epochs = max(1, math.ceil(length.epochs * self.steps_per_epoch))
+            of_epochs = math.ceil(length.epochs * self.steps_per_epoch)
             return of_epochs if steps is None else min(steps, of_epochs)
         return steps
+
+    def seconds_left(
+        self, each: float, last_step: int | None, minutes: float | None, elapsed: float = 0.0
+    ) -> float | None:
+        """Seconds until the end where a step takes `each`: steps and image grids; None is open."""
+        left = math.inf
+        if last_step is not None:
+            grids = self._grids_until(last_step)
+            left = each * max(0, last_step - self.step) + self.grid_seconds * grids
+        if minutes is not None:
+            left = min(left, 60 * minutes - elapsed + self.grid_seconds)
+        return None if math.isinf(left) else left
+
+    def _grids_until(self, last_step: int) -> int:
+        """How many image grids are drawn after this step and until `last_step`, its own included."""
+
+        def finished(step: int) -> int:
+            number, together = step // self.steps_per_epoch, math.ceil(SHORT / self.steps_per_epoch)
+            later = max(number // together - FIRST_EPOCHS // together, 0)
+            return min(number, FIRST_EPOCHS) + later
+
+        between = finished(last_step) - finished(self.step)
+        return max(between, 0) + (not self._is_finished(last_step))
 
     def _is_over(self, last_step: int | None, minutes: float | None, clock: Clock) -> bool:
         return (
@@ -262,9 +303,9 @@ class Trainer:
             or (minutes is not None and clock.elapsed() >= 60 * minutes)
         )
 
-    def _is_finished(self) -> bool:
-        """Whether the last step ended an epoch after which samples are drawn and states are kept."""
-        number, rest = divmod(self.step, self.steps_per_epoch)
+    def _is_finished(self, step: int) -> bool:
+        """Whether `step` ends an epoch after which samples are drawn and states are kept."""
+        number, rest = divmod(step, self.steps_per_epoch)
         together = math.ceil(SHORT / self.steps_per_epoch)
         return rest == 0 and (number <= FIRST_EPOCHS or number % together == 0)
 
@@ -337,23 +378,41 @@ class Trainer:
 
     def _progress(self, last_step: int | None, minutes: float | None, clock: Clock) -> Progress:
         made = self.step - clock.first_step
-        each = clock.elapsed() / max(made, 1)
-        left = None if last_step is None else each * (last_step - self.step)
-        if minutes is not None:
-            left = min(60 * minutes - clock.elapsed(), math.inf if left is None else left)
+        each = (clock.elapsed() - self._grids_took) / max(made, 1)
+        left = self.seconds_left(each, last_step, minutes, clock.elapsed())
         pictures = self.settings.d_steps * self.recipe.batch_size
         return Progress(
             self.step, last_step, self.epoch, pictures / each, self.seconds, left, self._figures
         )
 
-    def _finish_epoch(self) -> EpochDone:
+    def _finish_epoch(self) -> Iterator[Event]:
+        began = time.monotonic()
         number = self._passes
         if self.keep != 0 or number in PAPERS_EPOCHS:
             self._save(self.folder.epoch(number))
         # After the epoch's own: a run killed between the two makes both again.
         state = self._save(self.folder.last)
         self.folder.drop_epochs(self.keep)
-        return EpochDone(number, self.step, self.draw(), self.latents, state.hash)
+        yield from self._announce()
+        yield EpochDone(number, self.step, self._grid(), self.latents, state.hash)
+        self.grid_seconds = time.monotonic() - began
+        self._grids_took += self.grid_seconds
+
+    def _announce(self) -> Iterator[Event]:
+        """Say that an image grid is going to be drawn, where that takes a while."""
+        is_there = self._drawn is not None and self._drawn[0] == self.step
+        if self.grid_seconds > WORTH_SAYING and not is_there and self.signal is None:
+            yield Drawing(self.step, self.grid_seconds)
+
+    def _grid(self) -> Pictures | None:
+        """What `draw` gives, drawn once a step; None where a signal cut it short."""
+        if self._drawn is None or self._drawn[0] != self.step:
+            try:
+                with self.spare():
+                    self._drawn = self.step, self.draw()
+            except Interrupted:
+                self._drawn = self.step, None
+        return self._drawn[1]
 
     def _save(self, path: Path) -> Checkpoint:
         state = self.checkpoint()

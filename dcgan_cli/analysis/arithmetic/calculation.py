@@ -7,7 +7,6 @@ z, and the pictures are averaged, subtracted and added instead of the points.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,15 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dcgan_cli.analysis.arithmetic.directions import draw_exemplars, mean, project_out, random_like
+from dcgan_cli.analysis.arithmetic.expression import Role
+from dcgan_cli.analysis.arithmetic.expression import parse_expression as parse_expression
 from dcgan_cli.analysis.drawing import Drawing
 from dcgan_cli.analysis.views import Numbers
 from dcgan_cli.data.pixels import to_pictures
-from dcgan_cli.errors import UsageError
 from dcgan_cli.model.latents import Latents, seeded_latents
 from dcgan_cli.report import Estimate, Finding, Pictures, Report, Sheet
 from dcgan_cli.runtime import numpy_stream
-
-Role = Literal["pos", "neg", "add"]
 
 NOISE = 0.25
 """Half the width of the neighbours' uniform noise (paper §6.3.2)."""
@@ -34,8 +32,6 @@ EXEMPLARS = 16
 TILES = 9
 CENTRE = TILES // 2
 """The result is a square of tiles with G(Y) in its middle."""
-
-_SIGNS = {"+": 1, "-": -1, "−": -1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,27 +84,6 @@ class Calculation:
     def astray(self) -> Latents:
         """The base moved as far in a random direction, [9, z_dim]."""
         return (self.base + self.elsewhere + self.noise).astype(np.float32)
-
-
-def parse_expression(text: str) -> list[tuple[Role, str]]:
-    """`A - B + C` as roles and names: what is added after a subtraction is the base.
-
-    Raises UsageError.
-    """
-    parts = text.split()
-    if parts and parts[0] not in _SIGNS:
-        parts.insert(0, "+")
-    signs, names = parts[::2], parts[1::2]
-    if not names or len(signs) != len(names) or not all(sign in _SIGNS for sign in signs):
-        raise UsageError(
-            f"--expr {text!r}: expected names with + or - between them, spaces around: "
-            '"smiling_woman - neutral_woman + neutral_man"'
-        )
-    roles: list[tuple[Role, str]] = []
-    for sign, name in zip(signs, names, strict=True):
-        after = any(role == "neg" for role, _ in roles)
-        roles.append(("neg" if _SIGNS[sign] < 0 else "add" if after else "pos", name))
-    return roles
 
 
 def written(terms: Sequence[Term]) -> str:
@@ -196,9 +171,10 @@ def arithmetic(
     facts = {
         "checkpoint": drawing.checkpoint,
         "expression": written(terms),
-        "exemplars": {
-            term.name: len(points) for term, points in zip(terms, done.drawn, strict=True)
-        },
+        "exemplars": [
+            {"name": term.name, "value": len(points)}
+            for term, points in zip(terms, done.drawn, strict=True)
+        ],
         "seed": seed,
         "bn": drawing.bn,
         "ema": drawing.average,

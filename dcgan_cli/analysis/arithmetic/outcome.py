@@ -184,10 +184,13 @@ def measure(
             ]
         )
     columns = ("arithmetic", f"is {name}", "certainty", "is one picture", "is both")
+    keys = ("arithmetic", "is_expected", "certainty", "is_one_picture", "is_both")
     first = _hits(looks[0][IN_Z], target)
     summary = f"{name} {int(first.sum())}/{TILES}" if target else "the terms share no known word"
     said = _said(looks[0][IN_Z], target), _said(looks[0][PIXELS], target)
-    return Outcome(summary, findings, Table("What the results are", columns, rows), said)
+    return Outcome(
+        summary, findings, Table("What the results are", columns, rows, "results", keys), said
+    )
 
 
 def _look(judge: Judge, overlays: Judge | None, signed: Tensor) -> Verdicts:
@@ -285,11 +288,13 @@ def _moved(
             continue
         values = drift(name, IN_Z), drift(name, RANDOM)
         label = f"{name} moved, though nothing was said of it"
-        findings.append(Finding(f"drift_{name}", label, *values, WAYS[RANDOM], unit=" sd"))
+        findings.append(
+            Finding(f"drift_{name}", label, *values, WAYS[RANDOM], unit=" sd", about=name)
+        )
         if known.classes:
             values = changed(name, IN_Z), changed(name, RANDOM)
             label = f"{name}: share of results judged another word than the base"
-            findings.append(Finding(f"changed_{name}", label, *values, WAYS[RANDOM]))
+            findings.append(Finding(f"changed_{name}", label, *values, WAYS[RANDOM], about=name))
     return findings
 
 

@@ -200,6 +200,7 @@ def measure_turn(
             drift(looks[1], name),
             "random directions",
             unit=" sd",
+            about=name,
         )
         for name in judge.attributes
     ]
@@ -210,6 +211,7 @@ def measure_turn(
             changed(looks[0], name),
             changed(looks[1], name),
             "random directions",
+            about=name,
         )
         for name, known in judge.attributes.items()
         if known.classes and name != attribute
@@ -220,7 +222,8 @@ def measure_turn(
         here = mean_of(moved[:, column])
         rows.append((coefficient, here.value, here.low, here.high, float(lost[:, column].mean())))
     heading = ("coefficient", attribute, "low", "high", "random direction")
-    return findings, Table(f"Judged {attribute}", heading, rows)
+    keys = ("coefficient", "value", "low", "high", "random_direction")
+    return findings, Table(f"Judged {attribute}", heading, rows, "judged", keys)
 
 
 def _samples(drawing: Drawing, count: int, seed: int) -> Latents:

@@ -24,6 +24,7 @@ from dcgan_cli.errors import DcganError
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.report import Estimate, Finding
 from dcgan_cli.runtime import numpy_stream
+from dcgan_cli.wording import counted
 
 Column = NDArray[np.str_] | NDArray[np.float64]
 
@@ -138,6 +139,7 @@ class Judge:
                 known.held_out,
                 Estimate(known.chance),
                 "commonest class" if known.classes else "the mean",
+                about=known.name,
             )
             for known in self.attributes.values()
         ]
@@ -216,7 +218,7 @@ def _fit(
         figure = "accuracy" if words else "R²"
         least = 0.0 if held_out.low is None else held_out.low
         return (
-            f"no better than chance on {held_out.n} pictures kept back ({figure} "
+            f"no better than chance on {counted(held_out.n or 0, 'picture')} kept back ({figure} "
             f"{held_out.value:.2f}, at least {least:.2f}; chance {chance:.2f})"
         )
     return Attribute(name, classes, believed, models, held_out, chance)

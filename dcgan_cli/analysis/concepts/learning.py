@@ -21,6 +21,7 @@ from dcgan_cli.checkpoint.concepts import STEADY, Concept, is_name
 from dcgan_cli.errors import DcganError, UsageError
 from dcgan_cli.model.latents import Latents, seeded_latents
 from dcgan_cli.report import Estimate, Finding, Report, Table
+from dcgan_cli.wording import counted, counted_are
 
 TAIL = 0.1
 """The lowest and highest share of samples that count as low and high."""
@@ -118,11 +119,11 @@ def learn(
     notes = [f"not judged: {name} ({reason})" for name, reason in judge.refused.items()]
     if missing:
         notes.append(
-            f"left out, fewer than {STEADY} of {len(latents):,} samples are so: {', '.join(missing)}"
+            f"left out, fewer than {STEADY} of {counted_are(len(latents), 'sample')} so: {', '.join(missing)}"
         )
     if not concepts:
         raise DcganError(
-            f"none of the concepts is among {len(latents):,} samples: {', '.join(missing)}; "
+            f"none of the concepts is among {counted(len(latents), 'sample')}: {', '.join(missing)}; "
             "try more with --samples, or train further"
         )
     table = Table(
@@ -142,6 +143,7 @@ def agreements(verdicts: Verdicts, judge: Judge) -> list[Finding]:
             agreement(verdicts, name),
             Estimate(_chance(verdicts[name])),
             "by chance",
+            about=name,
         )
         for name, known in judge.attributes.items()
     ]

@@ -37,6 +37,7 @@ from dcgan_cli.model.statistics import BatchNormMode, fix_statistics
 from dcgan_cli.model.taps import captured, masked
 from dcgan_cli.report import Estimate
 from dcgan_cli.runtime import numpy_stream
+from dcgan_cli.wording import counted
 
 LAYER = 1
 """The layer that is dropped from where nothing else is said: 8×8, 512 maps in the paper's network.
@@ -136,7 +137,7 @@ def rank_maps(maps: Tensor, boxes: Boxes, kind: str, layer: int, seed: int) -> R
     count = int(having(mask).sum())
     if count < FEWEST:
         raise DcganError(
-            f"{count} of {len(looked)} samples have a {kind}, at least {FEWEST} are needed to learn "
+            f"{count} of {counted(len(looked), 'sample')} have a {kind}, at least {FEWEST} are needed to learn "
             "its feature maps; look at more samples (-n)"
         )
     seen = maps[torch.from_numpy(looked)].numpy().transpose(0, 2, 3, 1).astype(np.float64)

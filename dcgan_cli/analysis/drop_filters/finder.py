@@ -88,6 +88,7 @@ class Finder:
                     known.where,
                     known.where_usual,
                     "where it usually is",
+                    about=name,
                 )
             )
             if known.whether is not None:
@@ -98,6 +99,7 @@ class Finder:
                         known.whether,
                         Estimate(0.5),
                         "chance",
+                        about=name,
                     )
                 )
         return rows

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from dcgan_cli.analysis.statistics import (
 )
 from dcgan_cli.data.pixels import to_pictures
 from dcgan_cli.report import Estimate, Finding, Report, Sheet, Table
+from dcgan_cli.wording import counted
 
 COLUMNS = 12
 """Samples on the sheet."""
@@ -106,7 +108,8 @@ def _findings(bench: Bench, plan: Plan, dose: Dose) -> list[Finding]:
     def share_after(key: str, label: str, name: str) -> Finding:
         there = own.found[name]
         value = share(int(there.sum()), len(there), "samples")
-        return beside(key, label, value, lambda outcome: float(outcome.found[name].mean()))
+        found = beside(key, label, value, lambda outcome: float(outcome.found[name].mean()))
+        return replace(found, about=name)
 
     before = share(int(bench.found[kind].sum()), len(bench.latents), "samples")
     learnt = bench.finder.objects[kind].share
@@ -242,7 +245,7 @@ def _summary(bench: Bench, plan: Plan, dose: Dose) -> str:
     random = np.mean([outcome.found[kind].mean() for outcome in dose.random])
     return (
         f"{'keeping only' if plan.keep_only else 'without'} {plan.chosen} of "
-        f"{len(plan.ranking.weights)} maps a {kind} is found in "
+        f"{counted(len(plan.ranking.weights), 'map')} a {kind} is found in "
         f"{dose.ranked.found[kind].mean():.1%} of the samples, with all in "
         f"{bench.found[kind].mean():.1%}, without as many random ones in {random:.1%}"
     )

@@ -33,6 +33,7 @@ from dcgan_cli.errors import DcganError
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.report import Estimate
 from dcgan_cli.runtime import numpy_stream
+from dcgan_cli.wording import counted
 
 FOLDS = 3
 
@@ -127,7 +128,7 @@ def _masks(boxes: Boxes, side: int) -> tuple[dict[str, Mask], dict[str, str]]:
         mask = inside(boxes, kind, side)
         there = int(having(mask).sum())
         if there < FEWEST:
-            refused[kind] = f"{there} pictures with it, at least {FEWEST} are needed"
+            refused[kind] = f"{counted(there, 'picture')} with it, at least {FEWEST} are needed"
         elif (having(mask) & having(~mask)).sum() < FEWEST:
             refused[kind] = "it fills whole pictures"
         else:
@@ -190,7 +191,7 @@ def _examine(scores: Grids, mask: Mask, folds: NDArray[np.int64]) -> Known | str
     usual = mean_auc(usual_place(mask, folds), mask)
     if where.low is None or where.low <= usual.value:
         return (
-            f"AUC {where.value:.2f} on {where.n} pictures kept back, no better than by its usual "
+            f"AUC {where.value:.2f} on {counted(where.n or 0, 'picture')} kept back, no better than by its usual "
             f"place ({usual.value:.2f})"
         )
     there = having(mask)

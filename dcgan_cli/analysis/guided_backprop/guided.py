@@ -49,6 +49,7 @@ from dcgan_cli.model.layers import initialise
 from dcgan_cli.model.taps import RULES, Rule
 from dcgan_cli.report import Estimate, Finding, Provenance, Report, Sheet, Table
 from dcgan_cli.runtime import torch_stream
+from dcgan_cli.wording import counted, counted_are
 
 SAID: Mapping[Rule, str] = {
     "guided": "guided backpropagation: LeakyReLU is read as ReLU, a gradient passes where the "
@@ -134,7 +135,7 @@ class Choice:
         width = config.discriminator_widths[layer - 1]
         if not 1 <= features <= width:
             raise UsageError(
-                f"--features {features}: layer {layer} has {width} maps; expected 1 to {width}"
+                f"--features {features}: layer {layer} has {counted(width, 'map')}; expected 1 to {width}"
             )
         if rule not in RULES:
             raise UsageError(f"--rule {rule}: expected one of {', '.join(RULES)}")
@@ -176,7 +177,9 @@ def guided_backprop(
     """
     rule, features, top = choice.rule, choice.features, choice.top
     if len(pictures) < top:
-        raise SourceError(f"{len(pictures)} pictures are fewer than --top {top}; add pictures")
+        raise SourceError(
+            f"{counted_are(len(pictures), 'picture')} fewer than --top {top}; add pictures"
+        )
     config = discriminator.config
     networks, looks = 1 + choice.draws + choice.layer, 2 + choice.draws
     total = networks + chunks(len(pictures)) + looks * chunks(choice.measured * top)
@@ -204,8 +207,8 @@ def guided_backprop(
     }
     sides = (("random", random[0], others[0]), ("trained", trained, own))
     caption = (
-        f"left random filters, right the trained discriminator: the {top} pictures to which each of "
-        f"the first {features} maps of convolution layer {choice.layer} responds most, pale outside the "
+        f"left random filters, right the trained discriminator: the {counted(top, 'picture')} to which each of "
+        f"the first {counted(features, 'map')} of convolution layer {choice.layer} responds most, pale outside the "
         "receptive field, and above each what its largest response owes to every pixel, by "
         f"{SAID[rule]}; grey is 0, and the {100 * BRIGHT:g}th percentile of a tile's magnitudes "
         "full contrast"
@@ -295,7 +298,7 @@ def _tables(
     if objects:
         columns = ("object", "area", "trained", "random", "difference", "low", "high")
         title = "Energy on objects / chance, at the same places"
-        tables.insert(0, Table(title, columns, objects))
+        tables.insert(0, Table(title, columns, objects, "energy_on_objects"))
     return tables
 
 
@@ -303,7 +306,9 @@ def _notes(maxima: Maxima, likenesses: Mapping[str, Estimate], boxes: bool) -> l
     """What the figures say in words."""
     notes: list[str] = []
     if silent := int((maxima.response[:, 0] <= 0).sum()):
-        notes.append(f"{silent} of the {len(maxima.response)} maps measured respond to no picture")
+        notes.append(
+            f"{silent} of the {counted(len(maxima.response), 'map')} measured respond to no picture"
+        )
     same, *_, whole = likenesses.values()
     notes.append(
         f"at the same place, the next map's visualisation has a rank correlation of {same.value:.2f} "

@@ -181,6 +181,7 @@ def _table(measured: Mapping[str, Measures]) -> Table:
         "Walks",
         ("figure", *measured),
         [[key, *(film[key].value for film in films)] for key in films[0]],
+        keys=("figure", *("" for _ in measured)),
     )
 
 

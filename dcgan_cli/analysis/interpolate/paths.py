@@ -1,19 +1,16 @@
 """Paths between points of Z, linear as in the paper (§6.1) or spherical."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dcgan_cli.choices import PATHS, PathKind
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.latents import Latents
 
 Times = NDArray[np.float64]
 """Places on a walk: k is point k exactly, k + 0.5 half-way to the next."""
-
-PathKind = Literal["linear", "slerp"]
-PATHS: tuple[PathKind, ...] = get_args(PathKind)
 
 
 @dataclass(frozen=True)

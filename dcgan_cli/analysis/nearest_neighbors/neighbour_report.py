@@ -122,6 +122,7 @@ def tails_table(verdicts: Mapping[str, Verdict]) -> Table:
             for eye, verdict in verdicts.items()
             for tail in verdict.tails
         ],
+        keys=("by", "closer_than", "share_held_out", "share_found", "found", "p_value"),
     )
 
 

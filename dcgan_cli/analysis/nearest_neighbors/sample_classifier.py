@@ -19,6 +19,7 @@ from dcgan_cli.analysis.statistics import share
 from dcgan_cli.errors import DcganError
 from dcgan_cli.report import Estimate, Finding, Pictures, Table
 from dcgan_cli.runtime import numpy_stream
+from dcgan_cli.wording import counted
 
 Classes = NDArray[np.str_]
 """The class of each picture, '' where it is not known."""
@@ -94,7 +95,7 @@ def examine(
     findings = (
         Finding(
             "nn_error_samples",
-            f"1-NN error, from {n:,} samples",
+            f"1-NN error, from {counted(n, 'sample')}",
             error(samples[:n], by_samples[:n]),
             from_real,
             same,

@@ -14,6 +14,7 @@ from dcgan_cli.analysis.probe_svm.exam import Codes, Exam, Learner
 from dcgan_cli.analysis.probe_svm.kmeans import KMeans, standardise
 from dcgan_cli.analysis.probe_svm.learners import NeighbourLearner, SvmLearner, Tables
 from dcgan_cli.analysis.probe_svm.supervised import EPOCHS, TRIALS, SupervisedLearner
+from dcgan_cli.choices import CONTROLS as CONTROLS
 from dcgan_cli.data.batches import Gathers
 from dcgan_cli.data.pixels import to_signed
 from dcgan_cli.model.discriminator import Discriminator
@@ -30,7 +31,6 @@ LABELS = {
     "kmeans": "K-means features + L2-SVM",
     "supervised": "supervised CNN",
 }
-CONTROLS = tuple(LABELS)[1:]
 
 QUICK = ("random", "pixels", "knn")
 """Controls that take little time, and are examined where nothing else is said."""

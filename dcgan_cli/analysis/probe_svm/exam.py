@@ -16,6 +16,7 @@ from dcgan_cli.analysis.features import Progress
 from dcgan_cli.analysis.probe_svm.draws import Rows, draw_rows, even, split_rows
 from dcgan_cli.errors import UsageError
 from dcgan_cli.runtime import numpy_stream
+from dcgan_cli.wording import counted
 
 Codes = NDArray[np.int64]
 """Classes by number, from 0."""
@@ -109,7 +110,7 @@ class Exam:
             validation = min(MOST_VALIDATION, round(VALIDATION * len(codes)))
         if validation >= len(codes):
             raise UsageError(
-                f"--validation {validation}: there are only {len(codes):,} training pictures"
+                f"--validation {validation}: there are only {counted(len(codes), 'training picture')}"
             )
         pool, kept = split_rows(codes, max(1, validation), numpy_stream(seed, "validation"))
         order = np.concatenate([pool, kept])
@@ -146,7 +147,7 @@ def _wanted(
         assert budget.total is not None
         if budget.total < len(classes):
             raise UsageError(
-                f"--labels-total {budget.total}: fewer than one for each of {len(classes)} classes"
+                f"--labels-total {budget.total}: fewer than one for each of {counted(len(classes), 'class')}"
             )
         wanted = even(budget.total, len(classes), stream)
         option = f"--labels-total {budget.total}"
@@ -154,7 +155,7 @@ def _wanted(
     least = int((counts - wanted).argmin())
     if counts[least] < wanted[least]:
         raise UsageError(
-            f"{option}: class {classes[least]} has {counts[least]:,} pictures to draw from "
+            f"{option}: class {classes[least]} has {counted(counts[least], 'picture')} to draw from "
             f"(without those kept for validation and test), {wanted[least]:,} are wanted"
         )
     return wanted

@@ -20,6 +20,7 @@ from dcgan_cli.analysis.probe_svm.published import beside
 from dcgan_cli.analysis.probe_svm.supervised import DRAWS, SupervisedLearner
 from dcgan_cli.analysis.statistics import scaled, two_way, two_way_difference
 from dcgan_cli.report import Estimate, Finding, Report, Table
+from dcgan_cli.wording import counted
 
 Right = NDArray[np.bool_]
 """Which answers are true: bool [R, T]."""
@@ -149,7 +150,13 @@ def _facts(entries: Mapping[str, Entry], bench: Bench, budget: Budget) -> dict[s
         "layers": [i + 1 for i in settings.layers or range(bench.discriminator.config.levels)],
         "features": entries[DCGAN].features,
         "choices": {
-            name: {"chosen": entry.result.setting, "validation_error": dict(entry.result.tried)}
+            name: {
+                "chosen": entry.result.setting,
+                "validation_error": [
+                    {"setting": setting, "value": error}
+                    for setting, error in entry.result.tried.items()
+                ],
+            }
             for name, entry in entries.items()
         },
         "confusion": _counts(entries[DCGAN].result, exam),
@@ -175,7 +182,11 @@ def _table(entries: Mapping[str, Entry]) -> Table:
             )
         )
     columns = ("key", "what", "features", "chosen", "draws", "accuracy %", "± draws", "low", "high")
-    return Table("Contenders", (*columns, "error %"), rows)
+    keys = (
+        "key", "what", "features", "chosen", "draws", "accuracy_percent",
+        "standard_deviation_of_draws_percent", "low_percent", "high_percent", "error_percent",
+    )  # fmt: skip
+    return Table("Contenders", (*columns, "error %"), rows, keys=keys)
 
 
 def _confusion(result: Result, exam: Exam) -> list[Table]:
@@ -188,7 +199,9 @@ def _confusion(result: Result, exam: Exam) -> list[Table]:
         (name, *(round(share, 1) for share in row), int((exam.truth == k).sum()))
         for k, (name, row) in enumerate(zip(exam.classes, shares.tolist(), strict=True))
     ]
-    return [Table("Confusion, % of each class", ("is", *exam.classes, "pictures"), rows)]
+    columns = ("is", *exam.classes, "pictures")
+    keys = ("class", *("" for _ in exam.classes), "pictures")
+    return [Table("Confusion, % of each class", columns, rows, "confusion_percent", keys)]
 
 
 def _counts(result: Result, exam: Exam) -> list[list[int]]:
@@ -202,9 +215,9 @@ def _notes(gains: Mapping[str, Estimate], exam: Exam) -> tuple[str, ...]:
     draws, labels = len(exam.lessons), len(exam.lessons[0].codes)
     if draws > 1:
         reading = (
-            f"intervals of 95 %: other draws of {labels:,} labels and other test images (two-way "
-            "analysis of variance); ± draws: 1.96 standard deviations over draws, as the paper "
-            "prints it: where single draws lie, not how sure their mean is"
+            f"intervals of 95 %: other draws of {counted(labels, 'label')} and other test images "
+            "(two-way analysis of variance); ± draws: 1.96 standard deviations over draws, as the "
+            "paper prints it: where single draws lie, not how sure their mean is"
         )
     else:
         reading = (
@@ -213,7 +226,7 @@ def _notes(gains: Mapping[str, Estimate], exam: Exam) -> tuple[str, ...]:
     notes = [reading]
     if draws > 1 and labels > OVERLAP * exam.pool:
         notes.append(
-            f"the draws overlap: {labels:,} of {exam.pool:,} pictures each, so they differ less "
+            f"the draws overlap: {labels:,} of {counted(exam.pool, 'picture')} each, so they differ less "
             "than draws of new pictures would"
         )
     for name, gain in gains.items():

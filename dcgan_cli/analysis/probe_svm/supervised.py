@@ -25,6 +25,7 @@ from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.layers import initialise
 from dcgan_cli.model.taps import evaluating
 from dcgan_cli.runtime import numpy_stream, torch_stream
+from dcgan_cli.wording import counted
 
 TRIALS = 8
 """Settings that are tried where nothing else is said (paper: 64)."""
@@ -142,7 +143,7 @@ class SupervisedLearner:
             *_, (_, network) = self._learn(chosen, lesson, best_epochs, progress)
             return self._answers(network, self.test, self.asked)
 
-        return Chosen(f"{chosen}, {best_epochs} epochs", tried, answer)
+        return Chosen(f"{chosen}, {counted(best_epochs, 'epoch')}", tried, answer)
 
     def _of_trial(self, progress: Progress, trial: int, done: int, total: int) -> None:
         progress(trial * total + done, self.trials * total)

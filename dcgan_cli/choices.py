@@ -1,0 +1,51 @@
+"""The words that options take, where a command line can be checked without importing torch."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from dcgan_cli.errors import UsageError
+
+Policy = Literal["warn", "stop", "rollback"]
+"""What a run does when its diagnostics find something wrong."""
+
+BatchNormMode = Literal["running", "batch", "reestimated"]
+"""Which batch-norm statistics an image is drawn with: model/statistics.py."""
+
+PathKind = Literal["linear", "slerp"]
+"""How a walk goes from point to point: analysis/interpolate/paths.py."""
+
+Rule = Literal["guided", "leaky", "gradient"]
+"""How gradients pass LeakyReLU: model/hooks."""
+
+LossName = Literal["non-saturating", "minimax", "lsgan", "hinge", "wgan", "wgan-gp"]
+"""What G and D minimize: training/losses.py."""
+
+POLICIES: tuple[Policy, ...] = get_args(Policy)
+MODES: tuple[BatchNormMode, ...] = get_args(BatchNormMode)
+PATHS: tuple[PathKind, ...] = get_args(PathKind)
+RULES: tuple[Rule, ...] = get_args(Rule)
+LOSS_NAMES: tuple[LossName, ...] = get_args(LossName)
+CONTROLS = ("random", "pixels", "knn", "kmeans", "supervised")
+"""What a probe is compared with: analysis/probe_svm/contenders.py."""
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+def one_of(option: str, value: str, allowed: Sequence[str]) -> str:
+    """`value`. Raises UsageError, naming all that is allowed, where it is none of them."""
+    if value not in allowed:
+        raise UsageError(f"{option} {value}: expected one of {', '.join(allowed)}")
+    return value
+
+
+def check_device(name: str) -> str:
+    """`name`, a kind of device with or without a number. Raises UsageError for other kinds."""
+    kind, colon, number = name.partition(":")
+    if kind not in DEVICES or (
+        colon and (kind not in ("cuda", "mps", "cpu") or not number.isdecimal())
+    ):
+        raise UsageError(
+            f"--device {name}: unknown device; expected one of {', '.join(DEVICES)}, or cuda:1"
+        )
+    return name

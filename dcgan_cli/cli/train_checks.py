@@ -1,0 +1,57 @@
+"""What can be wrong with a `dcgan train` line, told before torch is imported."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from dcgan_cli.choices import LOSS_NAMES, POLICIES, Policy, one_of
+from dcgan_cli.cli.pictures import Request
+from dcgan_cli.cli.places import refuse_overlap
+from dcgan_cli.errors import UsageError
+from dcgan_cli.model.config import PRESETS, with_options
+from dcgan_cli.training.run import KEEP, check_folder, parse_keep
+
+
+def check_line(
+    request: Request,
+    path: Path,
+    *,
+    resume: bool,
+    overwrite: bool,
+    profile: bool,
+    preset: str | None,
+    overrides: dict[str, Any],
+    loss: str | None,
+    keep: str | None,
+    policy: str,
+) -> None:
+    """Raise UsageError or SourceError for a line that cannot be meant."""
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite exclude each other")
+    parse_keep(keep or KEEP)
+    policy_of(policy)
+    one_of("--preset", preset or "small", tuple(PRESETS))
+    one_of("--loss", loss or LOSS_NAMES[0], LOSS_NAMES)
+    with_options(PRESETS[preset or "small"], overrides)
+    request.framing(1, 1)
+    if request.labels is not None and not request.labels.is_file():
+        raise UsageError(f"--labels {request.labels}: no such file; name a CSV file")
+    _check_place(request.location)
+    refuse_overlap(request.location, path)
+    if not profile and "RANK" not in os.environ:  # of several ranks the first one looks
+        check_folder(path, resume, overwrite)
+
+
+def policy_of(typed: str) -> Policy:
+    """What is done when training goes wrong. Raises UsageError."""
+    one_of("--on-unhealthy", typed, POLICIES)
+    return next(policy for policy in POLICIES if policy == typed)
+
+
+def _check_place(location: str) -> None:
+    """Raise SourceError where nothing is called `location`; a look at its name, not into it."""
+    before, mark, _ = location.rpartition("#")
+    if location and not (Path(location).exists() or (mark and before and Path(before).exists())):
+        from dcgan_cli.data.sources import open_source
+
+        open_source(location)  # which knows the words that are no paths, and what to say
