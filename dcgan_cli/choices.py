@@ -9,7 +9,7 @@ Policy = Literal["warn", "stop", "rollback"]
 """What a run does when its diagnostics find something wrong."""
 
 BatchNormMode = Literal["running", "batch", "reestimated"]
-"""Which batch-norm statistics an image is drawn with: model/statistics.py."""
+"""Which batch-norm statistics an image is drawn with: model/batch_norm_statistics.py."""
 
 PathKind = Literal["linear", "slerp"]
 """How a walk goes from point to point: analysis/interpolate/paths.py."""
@@ -26,7 +26,7 @@ PATHS: tuple[PathKind, ...] = get_args(PathKind)
 RULES: tuple[Rule, ...] = get_args(Rule)
 LOSS_NAMES: tuple[LossName, ...] = get_args(LossName)
 CONTROLS = ("random", "pixels", "knn", "kmeans", "supervised")
-"""What a probe is compared with: analysis/probe_svm/contenders.py."""
+"""What a probe is compared with: analysis/probe_svm/baselines.py."""
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16")

@@ -19,8 +19,8 @@ def allowed_cores() -> int:
 def busy_cores(stat: Path = Path("/proc/stat")) -> int:
     """Cores of this process's share that other programs keep busy now, in [0, allowed_cores()].
 
-    The median of a few looks at how many threads of the whole system are running. Systems that do not
-    say (all but Linux) count as idle.
+    The median of a few looks at how many threads of the whole system are running. Systems that do
+    not say (all but Linux) count as idle.
     """
     seen = [_running(stat)]
     while seen[-1] is not None and len(seen) < _SAMPLES:

@@ -17,7 +17,7 @@ class UsageError(DcganError):
 
 
 class SourceError(DcganError):
-    """A data source that cannot be recognised, read or used."""
+    """A data source that cannot be recognized, read or used."""
 
 
 class CheckpointError(DcganError):
@@ -28,7 +28,7 @@ class StorageError(DcganError):
     """A file could not be written: full disk, missing rights, a failing device."""
 
 
-class UnhealthyError(DcganError):
+class DiagnosisError(DcganError):
     """A training run was stopped because its health check asked for it."""
 
 

@@ -52,7 +52,7 @@ class _RawWriter:
         return written
 
     def flush(self) -> None:
-        """Nothing is held back; `fsync` follows before the rename."""
+        """Nothing is held out; `fsync` follows before the rename."""
 
 
 class _PipeWriter(_RawWriter):
@@ -73,9 +73,10 @@ class _PipeWriter(_RawWriter):
 def atomic_write(path: Path) -> Generator[IO[bytes]]:
     """Open `path` for writing bytes; it appears whole when the block ends, or not at all.
 
-    A link stays a link, and the file that it names is replaced. A file that is replaced hands on its
-    mode and, where the system allows it, its owner. A pipe, a device or a descriptor of this process
-    (/dev/stdout, /dev/fd/3) is written to as it is; a reader that leaves early is no failure.
+    A link stays a link, and the file that it names is replaced. A file that is replaced hands on
+    its mode and, where the system allows it, its owner. A pipe, a device or a descriptor of this
+    process (/dev/stdout, /dev/fd/3) is written to as it is; a reader that leaves early is no
+    failure.
 
     Raises:
         StorageError: writing, syncing or renaming failed. The old file, if any, is untouched (only

@@ -1,6 +1,6 @@
 """Report and its parts: the one type that crosses from analysis to render.
 
-An analysis fills a Report with numbers and pictures; `render` turns it into PNG, table or JSON.
+An analysis fills a Report with numbers and images; `render` turns it into PNG, table or JSON.
 Nothing here knows how it will be shown.
 """
 
@@ -16,18 +16,19 @@ from numpy.typing import NDArray
 from dcgan_cli.errors import DcganError
 
 RECORD = "dcgan"
-"""The PNG text chunks `dcgan.0`, `dcgan.1` … hold a sheet's Provenance in pieces: many readers limit
+"""The PNG text chunks `dcgan.0`, `dcgan.1` … hold a grid's Provenance in pieces: many readers limit
 how long one chunk may be."""
 
-Pictures = NDArray[np.uint8]
-"""Pictures as shown and stored: uint8 [N, H, W, C], C 1 (grey) or 3 (RGB)."""
+Images = NDArray[np.uint8]
+"""Images as shown and stored: uint8 [N, H, W, C], C 1 (gray) or 3 (RGB)."""
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A number and how sure it is.
 
-    `kind` says in words of what level and kind the interval is and what varies: "95 % t, n=8 draws".
+    `kind` says in words of what level and kind the interval is and what varies: "95 % t, n=8
+    draws".
     """
 
     value: float
@@ -39,7 +40,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Finding:
-    """One measured figure beside its control and, where there is one, the published figure.
+    """One measured value beside its control and, where there is one, the published value.
 
     `key` is stable: it is the name in `--json`. `label` is for people. `about` is the attribute or
     object that the finding is about, where `key` holds a person's own word.
@@ -81,8 +82,8 @@ class Drawn:
 class Provenance:
     """What made the tiles of an image grid: enough to draw them again, stored inside the PNG.
 
-    `latents` is float32 [N, z_dim], one row a tile; rows of NaN are tiles that have no z. `drawn` is
-    None where no generator drew, and in files of earlier versions.
+    `latents` is float32 [N, z_dim], one row a tile; rows of NaN are tiles that have no z. `drawn`
+    is None where no generator drew, and in files of earlier versions.
     """
 
     checkpoint: str
@@ -123,7 +124,7 @@ class Provenance:
                 None if drawn is None else _drawn(drawn),
             )
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise DcganError(f"the picture's record of its latents is damaged ({error})") from error
+            raise DcganError(f"the image's record of its latents is damaged ({error})") from error
 
 
 def _drawn(values: Mapping[str, Any]) -> Drawn:
@@ -135,22 +136,22 @@ def _drawn(values: Mapping[str, Any]) -> Drawn:
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """Pictures to be laid out in rows of `columns` tiles.
+class ImageGrid:
+    """Images to be laid out in rows of `columns` tiles.
 
     `captions`, when given, has one text a tile; `row_labels` one a row. `aspect` is the width /
     height in which a tile is shown: images that were stretched to squares get back their shape.
     """
 
     name: str
-    pictures: Pictures
+    images: Images
     columns: int
     captions: Sequence[str] = ()
     row_labels: Sequence[str] = ()
     provenance: Provenance | None = None
     aspect: float = 1.0
 
-    def shaped(self, aspect: float) -> "Sheet":
+    def shaped(self, aspect: float) -> "ImageGrid":
         """The same tiles, shown in another width / height."""
         return replace(self, aspect=aspect)
 
@@ -173,7 +174,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Report:
-    """What a command found out: figures with controls, tables, sheets, and plain facts.
+    """What a command found out: values with controls, tables, image grids, and plain facts.
 
     `facts` holds what `--json` prints beside the findings (seed, checkpoint, counts).
     """
@@ -182,5 +183,5 @@ class Report:
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     findings: Sequence[Finding] = ()
     tables: Sequence[Table] = ()
-    sheets: Sequence[Sheet] = ()
+    grids: Sequence[ImageGrid] = ()
     notes: Sequence[str] = ()

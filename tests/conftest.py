@@ -1,4 +1,4 @@
-"""What every test shares: few threads, a private cache, and the real pictures where they are."""
+"""What every test shares: few threads, a private cache, and the real images where they are."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def private_cache(
 
 @pytest.fixture
 def real_data() -> Path:
-    """The folder of real pictures ($DCGAN_TEST_DATA); the test is skipped where there is none."""
+    """The folder of real images ($DCGAN_TEST_DATA); the test is skipped where there is none."""
     if not DATA.is_dir():
-        pytest.skip(f"no real pictures in {DATA}; set DCGAN_TEST_DATA to their folder")
+        pytest.skip(f"no real images in {DATA}; set DCGAN_TEST_DATA to their folder")
     return DATA

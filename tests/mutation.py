@@ -4,10 +4,10 @@
     python tests/mutation.py                              # 150 mutants of all files, seed 0
     python tests/mutation.py --most 40 checkpoint.find    # of one module
 
-mutmut (configured in pyproject.toml, which says what is mutated and by which tests it is looked for)
-makes every mutant, and tries each in a fork of one warm process. Here a sample is drawn with a fixed
-seed, so that a run is bounded and can be repeated, and tried on one core. mutmut works in a folder of
-its own, mutants/. Prints the survivors and their share; `mutmut show NAME` shows one.
+mutmut (configured in pyproject.toml, which says what is mutated and by which tests it is looked
+for) makes every mutant, and tries each in a fork of one warm process. Here a sample is drawn with a
+fixed seed, so that a run is bounded and can be repeated, and tried on one core. mutmut works in a
+folder of its own, mutants/. Prints the survivors and their share; `mutmut show NAME` shows one.
 """
 
 import argparse

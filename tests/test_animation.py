@@ -21,20 +21,20 @@ from dcgan_cli.render.animation import (
     film_frames,
     require_video,
 )
-from dcgan_cli.report import Pictures
+from dcgan_cli.report import Images
 
 
-def film(count: int, side: int = 64, channels: int = 3) -> Pictures:
-    """A bright square that moves over a gradient: no two pictures are alike."""
+def film(count: int, side: int = 64, channels: int = 3) -> Images:
+    """A bright square that moves over a gradient: no two images are alike."""
     y, x = np.mgrid[:side, :side]
     ramp = np.stack([x * 200 / side, y * 200 / side, (x + y) * 100 / side], -1)[..., :channels]
-    pictures = np.repeat(ramp[None], count, 0).astype(np.uint8)
-    for i, picture in enumerate(pictures):
+    arrays = np.repeat(ramp[None], count, 0).astype(np.uint8)
+    for i, image in enumerate(arrays):
         left = i * (side - side // 4) // max(1, count - 1)
-        picture[: side // 4, left : left + side // 4] = 255
-        picture[-1, i % side] = 255
-        picture[-2, i // side] = 255
-    return pictures
+        image[: side // 4, left : left + side // 4] = 255
+        image[-1, i % side] = 255
+        image[-2, i // side] = 255
+    return arrays
 
 
 def reopened(data: bytes) -> Any:
@@ -56,25 +56,25 @@ def read(image: Any) -> tuple[np.ndarray[Any, Any], list[int]]:
     ("side", "shown"), [(16, 128), (48, 144), (64, 128), (128, 128), (160, 160)]
 )
 def test_frames_are_enlarged_by_a_whole_factor(side: int, shown: int, channels: int) -> None:
-    pictures = film(3, side, channels)
-    images = film_frames(pictures)
+    arrays = film(3, side, channels)
+    images = film_frames(arrays)
     assert shown >= COMFORTABLE
     assert [image.size for image in images] == [(shown, shown)] * 3
     assert [image.mode for image in images] == [{1: "L", 3: "RGB"}[channels]] * 3
     factor = shown // side
     back = np.stack([np.array(image).reshape(shown, shown, channels) for image in images])
-    assert np.array_equal(back[:, ::factor, ::factor], pictures)
+    assert np.array_equal(back[:, ::factor, ::factor], arrays)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("count", [2, 30, 150])
 def test_webp_holds_every_pixel_and_loops(count: int, channels: int) -> None:
-    pictures = film(count, 16, channels)
-    image = reopened(encode_webp(film_frames(pictures), 0.05, 1.0))
+    arrays = film(count, 16, channels)
+    image = reopened(encode_webp(film_frames(arrays), 0.05, 1.0))
     assert (image.format, image.size, image.n_frames) == ("WEBP", (128, 128), count)
     assert image.info["loop"] == 0
     frames, _ = read(image)
-    assert np.array_equal(frames[:, ::8, ::8], np.broadcast_to(pictures, (count, 16, 16, 3)))
+    assert np.array_equal(frames[:, ::8, ::8], np.broadcast_to(arrays, (count, 16, 16, 3)))
 
 
 def test_webp_rests_on_its_last_frame_for_so_long() -> None:
@@ -87,21 +87,21 @@ def test_webp_rests_on_its_last_frame_for_so_long() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("count", [2, 30, 150, 250])
 def test_gif_has_all_its_frames_and_loops(count: int, channels: int) -> None:
-    pictures = film(count, channels=channels)
-    image = reopened(encode_film_gif(film_frames(pictures), 0.05, 1.0))
+    arrays = film(count, channels=channels)
+    image = reopened(encode_film_gif(film_frames(arrays), 0.05, 1.0))
     assert (image.format, image.size, image.n_frames) == ("GIF", (128, 128), count)
     assert image.info["loop"] == 0
     frames, durations = read(image)
     assert durations == [50] * (count - 1) + [1000]
-    wanted = np.broadcast_to(pictures, (count, 64, 64, 3)).astype(float)
+    wanted = np.broadcast_to(arrays, (count, 64, 64, 3)).astype(float)
     assert np.abs(frames[:, ::2, ::2] - wanted).mean() < 12
 
 
-def test_gif_has_colours_of_the_whole_way_and_not_of_its_end_alone() -> None:
-    colours = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [128, 128, 128]], np.uint8)
-    pictures = np.broadcast_to(colours[:, None, None], (4, 16, 16, 3)).copy()
-    frames, _ = read(reopened(encode_film_gif(film_frames(pictures), 0.05, 0.05)))
-    assert np.array_equal(frames[:, 64, 64], colours)
+def test_gif_has_colors_of_the_whole_way_and_not_of_its_end_alone() -> None:
+    colors = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [128, 128, 128]], np.uint8)
+    arrays = np.broadcast_to(colors[:, None, None], (4, 16, 16, 3)).copy()
+    frames, _ = read(reopened(encode_film_gif(film_frames(arrays), 0.05, 0.05)))
+    assert np.array_equal(frames[:, 64, 64], colors)
 
 
 @pytest.fixture
@@ -115,15 +115,15 @@ def imageio() -> Any:
 def test_mp4_has_its_frames_in_order_and_rests_at_the_end(
     channels: int, imageio: Any, tmp_path: Path
 ) -> None:
-    pictures = film(30, channels=channels)
+    arrays = film(30, channels=channels)
     path = tmp_path / "walk.mp4"
-    path.write_bytes(encode_mp4(film_frames(pictures), 0.05, 1.0))
+    path.write_bytes(encode_mp4(film_frames(arrays), 0.05, 1.0))
     meta = imageio.immeta(path, plugin="FFMPEG")
     assert (meta["codec"], meta["fps"], meta["size"]) == ("h264", 20, (128, 128))
     assert meta["pix_fmt"].startswith("yuv420p")
     frames = imageio.imread(path, plugin="FFMPEG")
     assert frames.shape == (30 + 19, 128, 128, 3)
-    wanted = np.broadcast_to(pictures, (30, 64, 64, 3)).astype(float)
+    wanted = np.broadcast_to(arrays, (30, 64, 64, 3)).astype(float)
     distances = np.abs(frames[:30, None, ::2, ::2] - wanted[None]).mean((2, 3, 4))
     assert distances.diagonal().max() < 5
     assert np.array_equal(distances.argmin(1), np.arange(30))

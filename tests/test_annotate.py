@@ -14,15 +14,15 @@ import pytest
 from PIL import Image
 
 from dcgan_cli.render.annotate import annotation_page
-from dcgan_cli.report import Pictures
+from dcgan_cli.report import Images
 
 
-def noise(count: int = 3, height: int = 4, width: int = 6, channels: int = 3) -> Pictures:
+def noise(count: int = 3, height: int = 4, width: int = 6, channels: int = 3) -> Images:
     stream = np.random.default_rng(0)
     return stream.integers(0, 256, (count, height, width, channels), np.uint8)
 
 
-def make(pictures: Pictures | None = None, **changes: Any) -> str:
+def make(images: Images | None = None, **changes: Any) -> str:
     given: dict[str, Any] = {
         "checkpoint": "abc",
         "seed": 0,
@@ -30,7 +30,7 @@ def make(pictures: Pictures | None = None, **changes: Any) -> str:
         "average": True,
         "kind": "window",
     }
-    return annotation_page(noise() if pictures is None else pictures, **given | changes).decode()
+    return annotation_page(noise() if images is None else images, **given | changes).decode()
 
 
 class Outline(HTMLParser):
@@ -64,15 +64,15 @@ def data_of(page: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_sample_is_in_the_page_as_it_is(channels: int) -> None:
-    pictures = noise(channels=channels)
-    data = data_of(make(pictures))
+    images = noise(channels=channels)
+    data = data_of(make(images))
     assert data["size"] == [6, 4]
     assert len(data["pictures"]) == 3
-    for uri, picture in zip(data["pictures"], pictures, strict=True):
+    for uri, image in zip(data["pictures"], images, strict=True):
         kind, _, encoded = uri.partition(",")
         assert kind == "data:image/png;base64"
         decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))))
-        assert np.array_equal(decoded.reshape(picture.shape), picture)
+        assert np.array_equal(decoded.reshape(image.shape), image)
 
 
 def test_it_says_which_samples_they_are() -> None:

@@ -7,14 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import forgetful
+import known_filters
 import numpy as np
 import pytest
 from browser import open_browser
+from cli_runner import command
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
-from typed import command
 
 from dcgan_cli.checkpoint.format import save
 from dcgan_cli.data.box_files import SampleBoxes, read_boxes, write_boxes
@@ -113,7 +113,8 @@ class Page:
                 const scale = frame.width / arguments[0];
                 return [...document.querySelectorAll(".box")].map((box) => {
                   const { left, top, right, bottom } = box.getBoundingClientRect();
-                  return [left - frame.left, top - frame.top, right - frame.left, bottom - frame.top]
+                  return [left - frame.left, top - frame.top, right - frame.left, bottom -
+                  frame.top]
                     .map((edge) => Math.round(edge / scale));
                 });""",
                 SIDE,
@@ -204,14 +205,14 @@ def write_page(folder: Path, name: str = "page.html", **changes: Any) -> Path:
         "average": True,
         "kind": "window",
     }
-    pictures = stream.integers(0, 256, (COUNT, SIDE, SIDE, 3), np.uint8)
+    images = stream.integers(0, 256, (COUNT, SIDE, SIDE, 3), np.uint8)
     path = folder / name
-    path.write_bytes(annotation_page(pictures, **given | changes))
+    path.write_bytes(annotation_page(images, **given | changes))
     return path
 
 
 def corners(found: SampleBoxes) -> list[tuple[int, list[float]]]:
-    return list(zip(found.boxes.picture.tolist(), found.boxes.corners.tolist(), strict=True))
+    return list(zip(found.boxes.image.tolist(), found.boxes.corners.tolist(), strict=True))
 
 
 def fractions(pixels: Sequence[float]) -> list[float]:
@@ -233,7 +234,7 @@ def test_draw_move_resize_delete_and_undo_with_the_mouse(page: Page) -> None:
     assert page.boxes == [(5, 18, 50, 60)]
     page.drag(5, 39, 60, 39)  # past the other edge it turns over
     assert page.boxes == [(50, 18, 60, 60)]
-    page.drag(55, 40, 75, 66)  # no further than the picture goes
+    page.drag(55, 40, 75, 66)  # no further than the image goes
     assert page.boxes == [(54, 22, 64, 64)]
     page.drag(2, 2, 12, 12)
     assert len(page.boxes) == 2
@@ -259,7 +260,7 @@ def test_a_slip_of_the_hand_draws_nothing(page: Page) -> None:
     assert page.text("tally") == "0 of 6 looked at, 0 boxes"
 
 
-def test_a_drag_may_begin_and_end_outside_the_picture(page: Page) -> None:
+def test_a_drag_may_begin_and_end_outside_the_image(page: Page) -> None:
     page.drag(-2, -0.4, 20, 30)
     page.drag(30, 40, 80, 64.5)
     assert page.boxes == [(0, 0, 20, 30), (30, 40, 64, 64)]
@@ -556,27 +557,27 @@ def test_boxes_drawn_on_the_page_make_the_model_forget(
 ) -> None:
     """The whole way, as typed: --annotate, boxes drawn by hand, saved, --boxes."""
     model, html, count = tmp_path / "model.pt", tmp_path / "page.html", 100
-    save(model, forgetful.checkpoint())
+    save(model, known_filters.checkpoint())
 
     drop_filters = partial(command("drop-filters", capfdbinary), str(model), "--bn", "running")
     assert drop_filters("--find", "block", "--annotate", str(html), "-n", str(count))[0] == 0
     page.browser.get(html.as_uri())
-    there = forgetful.boxes(seeded_latents(0, count, forgetful.CONFIG.z_dim, "normal"))
+    there = known_filters.boxes(seeded_latents(0, count, known_filters.CONFIG.z_dim, "normal"))
     for number in range(count):
-        for box in there.corners[there.picture == number] * SIDE:
+        for box in there.corners[there.image == number] * SIDE:
             page.drag(*box)
         page.press(Keys.ENTER)
     assert page.text("tally") == f"{count} of {count} looked at, {len(there.corners)} boxes"
     drawn = page.save()
     assert corners(read_boxes(drawn, count)) == list(
-        zip(there.picture.tolist(), there.corners.tolist(), strict=True)
+        zip(there.image.tolist(), there.corners.tolist(), strict=True)
     )
 
-    sheet = str(tmp_path / "sheet.png")
-    code, out, err = drop_filters("--boxes", str(drawn), "--fresh", "40", "--json", "-o", sheet)
+    grid = str(tmp_path / "image grid.png")
+    code, out, err = drop_filters("--boxes", str(drawn), "--fresh", "40", "--json", "-o", grid)
     assert code == 0, err
     answer = json.loads(out)
-    assert answer["chosen"] == [forgetful.OBJECT]
+    assert answer["chosen"] == [known_filters.OBJECT]
     assert answer["findings"]["fall"]["value"] > 0.7
 
 
@@ -689,16 +690,16 @@ def test_text_can_be_read(page: Page, scheme: str) -> None:
         {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
     )
     contrasts = page.browser.execute_script(
-        """const light = (colour) => {
-          const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map((part) => {
+        """const light = (color) => {
+          const [r, g, b] = color.match(/[\\d.]+/g).slice(0, 3).map((part) => {
             const c = part / 255;
             return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
           });
           return 0.2126 * r + 0.7152 * g + 0.0722 * b;
         };
         const ground = (element) => {
-          const colour = getComputedStyle(element).backgroundColor;
-          return colour.startsWith("rgba") ? ground(element.parentElement) : colour;
+          const color = getComputedStyle(element).backgroundColor;
+          return color.startsWith("rgba") ? ground(element.parentElement) : color;
         };
         return [...document.querySelectorAll("label, button:enabled, #tally, #hint, dialog p")]
           .map((element) => {

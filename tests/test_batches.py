@@ -1,4 +1,4 @@
-"""Minibatches: an epoch is a permutation, an address is a batch, and nothing global is drawn from."""
+"""Batches: an epoch is a permutation, an address is a batch, and nothing global is drawn from."""
 
 import itertools
 import random
@@ -15,33 +15,33 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dcgan_cli.data.batches import Address, Batches
-from dcgan_cli.data.pixels import to_pictures
+from dcgan_cli.data.pixels import to_uint8
+from dcgan_cli.data.random_crop import crop, sample_crops
 from dcgan_cli.data.resident import copy_to, fits, make_resident
-from dcgan_cli.data.windows import cut, draw_windows
 from dcgan_cli.errors import SourceError
-from dcgan_cli.report import Pictures
+from dcgan_cli.report import Images
 
 
 class Numbered:
-    """Pictures that are their own number, in every pixel (or as `pictures` says)."""
+    """Images that are their own number, in every pixel (or as `images` says)."""
 
     def __init__(self, count: int, side: int = 2) -> None:
-        self.pictures = np.broadcast_to(
+        self.images = np.broadcast_to(
             np.arange(count, dtype=np.uint8)[:, None, None, None], (count, side, side, 1)
         )
         self.taken = 0
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
-    def take(self, indices: NDArray[np.int64]) -> Pictures:
+    def take(self, indices: NDArray[np.int64]) -> Images:
         self.taken += 1
-        return self.pictures[indices]
+        return self.images[indices]
 
 
 @contextmanager
-def opened(pictures: Numbered, **options: Any) -> Iterator[Batches]:
-    batches = Batches(pictures, **{"size": 2, "batch_size": 4, "seed": 0, **options})
+def opened(images: Numbered, **options: Any) -> Iterator[Batches]:
+    batches = Batches(images, **{"size": 2, "batch_size": 4, "seed": 0, **options})
     try:
         yield batches
     finally:
@@ -49,13 +49,13 @@ def opened(pictures: Numbered, **options: Any) -> Iterator[Batches]:
 
 
 def numbers(batch: torch.Tensor) -> list[int]:
-    """Which pictures a batch of Numbered holds."""
-    return to_pictures(batch)[:, 0, 0, 0].tolist()
+    """Which images a batch of Numbered holds."""
+    return to_uint8(batch)[:, 0, 0, 0].tolist()
 
 
 @settings(max_examples=30, deadline=None)
 @given(count=st.integers(2, 200), batch_size=st.integers(2, 30), seed=st.integers(0, 2**33))
-def test_every_picture_at_most_once_an_epoch(count: int, batch_size: int, seed: int) -> None:
+def test_every_image_at_most_once_an_epoch(count: int, batch_size: int, seed: int) -> None:
     if count < batch_size:
         return
     with opened(Numbered(count), batch_size=batch_size, seed=seed) as batches:
@@ -122,21 +122,21 @@ def test_a_thread_in_the_next_epoch_cannot_swap_the_order() -> None:
 
 
 def test_following_batch_is_prepared_meanwhile() -> None:
-    pictures = Numbered(8)
-    with opened(pictures) as batches:
+    images = Numbered(8)
+    with opened(images) as batches:
         addresses = ((0, 0), (0, 1), (1, 0), (1, 1), (2, 0))
         for address, following in itertools.pairwise(addresses):
             batches.get(address, following)
         batches._thread.submit(lambda: None).result()
-        assert pictures.taken == 5, "four were asked for, one more is ready; none was made twice"
+        assert images.taken == 5, "four were asked for, one more is ready; none was made twice"
 
 
 def test_an_error_while_preparing_reaches_the_one_who_asks() -> None:
-    pictures = Numbered(8)
-    with opened(pictures) as batches:
+    images = Numbered(8)
+    with opened(images) as batches:
         batches._thread.submit(threading.Event().wait, 0.05)
         batches.get((0, 0), (0, 1))
-        pictures.take = lambda indices: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+        images.take = lambda indices: 1 / 0  # type: ignore[method-assign,assignment,return-value]
         with pytest.raises(ZeroDivisionError):
             batches.get((0, 1))
 
@@ -144,17 +144,17 @@ def test_an_error_while_preparing_reaches_the_one_who_asks() -> None:
 @pytest.mark.parametrize(
     ("count", "expected"),
     [
-        (3, "3 pictures are fewer than a batch of 4; add pictures"),
-        (0, "0 pictures are fewer than a batch of 4; add pictures"),
+        (3, "3 images are fewer than a batch of 4; add images"),
+        (0, "0 images are fewer than a batch of 4; add images"),
     ],
 )
-def test_too_few_pictures(count: int, expected: str) -> None:
+def test_too_few_images(count: int, expected: str) -> None:
     with pytest.raises(SourceError) as caught, opened(Numbered(count)):
         pass
     assert str(caught.value) == expected
 
 
-def test_too_few_pictures_names_a_batch_that_fits_even_alternating() -> None:
+def test_too_few_images_names_a_batch_that_fits_even_alternating() -> None:
     with (
         pytest.raises(SourceError, match=r"type --batch-size 50$"),
         opened(Numbered(100), batch_size=128),
@@ -181,68 +181,68 @@ def test_no_global_generator_is_drawn_from() -> None:
 # Windows and mirrors
 
 
-def coordinates(count: int, side: int) -> Pictures:
-    """Pictures whose two channels are the y and x of each pixel."""
+def coordinates(count: int, side: int) -> Images:
+    """Images whose two channels are the y and x of each pixel."""
     y, x = np.mgrid[:side, :side]
     return np.broadcast_to(np.stack((y, x), -1).astype(np.uint8), (count, side, side, 2))
 
 
-def windowed(pictures: Pictures, size: int, flip: bool, seed: int = 0) -> Pictures:
-    """A random window of each picture."""
-    margin = pictures.shape[1] - size
-    windows = draw_windows(len(pictures), margin, flip, np.random.default_rng(seed))
-    return cut(pictures, windows, size)
+def windowed(images: Images, size: int, flip: bool, seed: int = 0) -> Images:
+    """A random window of each image."""
+    margin = images.shape[1] - size
+    crops = sample_crops(len(images), margin, flip, np.random.default_rng(seed))
+    return crop(images, crops, size)
 
 
 def test_windows_are_whole_and_everywhere() -> None:
-    windows = windowed(coordinates(500, 6), 4, flip=False)
-    assert windows.shape == (500, 4, 4, 2)
-    corners = windows[:, 0, 0].astype(int)
+    crops = windowed(coordinates(500, 6), 4, flip=False)
+    assert crops.shape == (500, 4, 4, 2)
+    corners = crops[:, 0, 0].astype(int)
     expected = coordinates(1, 4)[0] + corners[:, None, None]
-    assert np.array_equal(windows, expected)
+    assert np.array_equal(crops, expected)
     found, counts = np.unique(corners, axis=0, return_counts=True)
     assert found.tolist() == [[y, x] for y in range(3) for x in range(3)]
     assert counts.min() > 30, "nine places, each as likely: 55 on average"
 
 
 def test_mirrors_are_left_right_and_half() -> None:
-    pictures = coordinates(1000, 4)
-    result = windowed(pictures, 4, flip=True)
+    images = coordinates(1000, 4)
+    result = windowed(images, 4, flip=True)
     mirrored = result[:, 0, 0, 1] == 3
-    assert np.array_equal(result[~mirrored], pictures[~mirrored])
-    assert np.array_equal(result[mirrored], pictures[mirrored][:, :, ::-1])
+    assert np.array_equal(result[~mirrored], images[~mirrored])
+    assert np.array_equal(result[mirrored], images[mirrored][:, :, ::-1])
     assert 450 < mirrored.sum() < 550
 
 
 def test_window_and_mirror_together() -> None:
     result = windowed(coordinates(200, 7), 4, flip=True, seed=1)
-    for picture in result:
-        straight = picture if picture[0, 0, 1] < picture[0, 1, 1] else picture[:, ::-1]
+    for image in result:
+        straight = image if image[0, 0, 1] < image[0, 1, 1] else image[:, ::-1]
         assert np.array_equal(straight, coordinates(1, 4)[0] + straight[0, 0])
 
 
 def test_nothing_to_do_copies_nothing() -> None:
-    pictures = coordinates(3, 4)
-    assert windowed(pictures, 4, flip=False) is pictures
+    images = coordinates(3, 4)
+    assert windowed(images, 4, flip=False) is images
 
 
 def test_a_batch_of_an_epoch_is_cropped_anew() -> None:
     with opened(Numbered(4, side=8), size=2, flip=True) as batches:
-        batches.pictures.pictures = coordinates(4, 8)[..., :1]  # type: ignore[attr-defined]
+        batches.images.images = coordinates(4, 8)[..., :1]  # type: ignore[attr-defined]
         rows = {tuple(batches.get((epoch, 0)).flatten().tolist()) for epoch in range(8)}
     assert len(rows) > 4
 
 
-# Pictures that are all on the device
+# Images that are all on the device
 
 
 @settings(max_examples=40, deadline=None)
 @given(margin=st.integers(0, 3), flip=st.booleans(), seed=st.integers(0, 99), first=st.booleans())
-def test_resident_pictures_make_the_same_minibatches(
+def test_resident_images_make_the_same_batches(
     margin: int, flip: bool, seed: int, first: bool
 ) -> None:
-    pictures = Numbered(30, side=4 + margin)
-    pictures.pictures = np.random.default_rng(seed).integers(
+    images = Numbered(30, side=4 + margin)
+    images.images = np.random.default_rng(seed).integers(
         0, 256, (30, 4 + margin, 4 + margin, 3), np.uint8
     )
     options = {
@@ -252,26 +252,26 @@ def test_resident_pictures_make_the_same_minibatches(
         "flip": flip,
         "share": slice(0, 4) if first else slice(4, 8),
     }
-    resident = copy_to(pictures, torch.device("cpu"))
-    assert np.array_equal(resident.numpy(), pictures.pictures)
-    with opened(pictures, **options) as plain, opened(pictures, **options, resident=resident) as on:
+    resident = copy_to(images, torch.device("cpu"))
+    assert np.array_equal(resident.numpy(), images.images)
+    with opened(images, **options) as plain, opened(images, **options, resident=resident) as on:
         for address in itertools.product(range(2), range(3)):
             assert torch.equal(on.get(address), plain.get(address))
 
 
-def test_resident_pictures_are_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resident_images_are_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dcgan_cli.data.resident.BLOCK", 7)
-    pictures = Numbered(20)
-    resident = copy_to(pictures, torch.device("cpu"))
+    images = Numbered(20)
+    resident = copy_to(images, torch.device("cpu"))
     assert resident[:, 0, 0, 0].tolist() == list(range(20))
-    taken = pictures.taken
-    with opened(pictures, resident=resident) as batches:
+    taken = images.taken
+    with opened(images, resident=resident) as batches:
         batches.get((0, 0), (0, 1))
         batches.get((0, 1))
-    assert pictures.taken == taken
+    assert images.taken == taken
 
 
-def test_pictures_are_resident_where_half_the_memory_holds_them() -> None:
+def test_images_are_resident_where_half_the_memory_holds_them() -> None:
     assert fits(Numbered(10, side=4), 2 * 160)
     assert not fits(Numbered(10, side=4), 2 * 160 - 1)
     assert make_resident(Numbered(10), torch.device("cpu")) is None, "they are in memory already"

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tiny
 
-from dcgan_cli.cli.training_display import _grid
+from dcgan_cli.cli.train.display import _grid
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_samples_are_one_grid_of_eight_to_a_row_on_white(channels: int) -> None:
-    images = tiny.Noise(11, channels=channels).pictures
+    images = tiny.Noise(11, channels=channels).images
     grid = _grid(images)
     side = 16 + 2
     assert grid.shape == (3, 2 * side + 2, 8 * side + 2)

@@ -42,7 +42,7 @@ def refusal(path: Path, count: int = COUNT) -> str:
 def rows(found: SampleBoxes) -> list[tuple[int, str, tuple[float, ...]]]:
     boxes = found.boxes
     corners = [tuple(row) for row in boxes.corners.tolist()]
-    return list(zip(boxes.picture.tolist(), boxes.kind.tolist(), corners, strict=True))
+    return list(zip(boxes.image.tolist(), boxes.kind.tolist(), corners, strict=True))
 
 
 # Our own form
@@ -70,14 +70,14 @@ def test_what_our_own_file_says(tmp_path: Path) -> None:
     assert rows(found) == [(1, "window", (0.25, 0.125, 0.5, 0.375))]
     assert found.boxes.seen.tolist() == [True, True, False, False, False, False]
     assert (found.checkpoint, found.seed, found.bn, found.average) == ("abc", 3, "batch", False)
-    assert found.boxes.picture.dtype == np.int64
+    assert found.boxes.image.dtype == np.int64
     assert found.boxes.corners.dtype == np.float64
 
 
 def test_no_box_is_an_answer_too(tmp_path: Path) -> None:
     found = read_boxes(write(tmp_path / "b.json", own(boxes=[])), COUNT)
     assert found.boxes.corners.shape == (0, 4)
-    assert found.boxes.picture.shape == (0,)
+    assert found.boxes.image.shape == (0,)
     assert found.boxes.seen.sum() == 2
 
 
@@ -122,7 +122,7 @@ def test_what_is_written_is_read_as_the_same_bits(
     assert rows(after) == rows(before)
     assert after.boxes.corners.tobytes() == before.boxes.corners.tobytes()
     looked = before.boxes.seen.copy()
-    looked[before.boxes.picture] = True  # where somebody drew, somebody looked
+    looked[before.boxes.image] = True  # where somebody drew, somebody looked
     assert after.boxes.seen.tolist() == looked.tolist()
     for name in ("checkpoint", "seed", "bn", "average"):
         assert getattr(after, name) == getattr(before, name)
@@ -227,9 +227,9 @@ def test_coco_images_without_names_are_called_by_their_ids(tmp_path: Path) -> No
         (annotation(bbox=[1, 2, 3]), "bbox is [1, 2, 3]; expected 4 numbers"),
         (annotation(bbox=[1, 2, -3, 4]), "found a box from 1, 2 to -2, 6"),
         (annotation(bbox=[1, 2, 0, 4]), "expected its upper left"),
-        (annotation(bbox=[1, 2, 300, 4]), "within the picture of 64 × 32 pixels"),
-        (annotation(bbox=[-2, 2, 30, 4]), "within the picture of 64 × 32 pixels"),
-        (annotation(bbox=[1e308, 1e308, 1e308, 1e308]), "within the picture"),
+        (annotation(bbox=[1, 2, 300, 4]), "within the image of 64 × 32 pixels"),
+        (annotation(bbox=[-2, 2, 30, 4]), "within the image of 64 × 32 pixels"),
+        (annotation(bbox=[1e308, 1e308, 1e308, 1e308]), "within the image"),
     ],
 )
 def test_coco_damaged(document: object, said: str, tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_labelme(tmp_path: Path) -> None:
     found = read_boxes(write(tmp_path / "any.json", labelme()), COUNT)
     assert rows(found) == expected
     assert np.flatnonzero(found.boxes.seen).tolist() == [3]
-    nameless = labelme(imagePath=None)  # then it is called as its picture is
+    nameless = labelme(imagePath=None)  # then it is called as its image is
     assert rows(read_boxes(write(tmp_path / "0003.json", nameless), COUNT)) == expected
 
 
@@ -327,7 +327,7 @@ def test_voc_counts_pixels_from_one_with_the_last_one(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_voc(tmp_path: Path) -> None:
-    write(tmp_path / "0003.xml", voc(filename=""))  # called as its picture is
+    write(tmp_path / "0003.xml", voc(filename=""))  # called as its image is
     write(tmp_path / "a.xml", "\ufeff" + voc("0005.png").split("<object>")[0] + "</annotation>")
     found = read_boxes(tmp_path, COUNT)
     assert [sample for sample, _, _ in rows(found)] == [3]
@@ -347,7 +347,7 @@ def test_a_folder_of_voc(tmp_path: Path) -> None:
         (voc(corners="nan 9 48 24"), "<xmin> is nan"),
         (voc(corners="inf 9 48 24"), "<xmin> is inf"),
         (voc(corners="48 9 17 24"), "found a box from 47, 8 to 17, 24"),
-        (voc(corners="17 9 148 24"), "within the picture of 64 × 32 pixels"),
+        (voc(corners="17 9 148 24"), "within the image of 64 × 32 pixels"),
         (voc(name=" "), "object 0: the object is called ''"),
         (voc(filename="0009.png"), "no sample 9"),
     ],
@@ -375,7 +375,7 @@ def test_xml_that_declares_anything_is_refused_at_once(doctype: str, tmp_path: P
     assert time.process_time() - began < 10
 
 
-def test_xml_too_large_for_one_picture_is_not_parsed(tmp_path: Path) -> None:
+def test_xml_too_large_for_one_image_is_not_parsed(tmp_path: Path) -> None:
     deep = 200_000
     path = write(tmp_path / "v.xml", "<a>" * deep + "</a>" * deep)
     assert "larger than 1 MiB" in refusal(path)
@@ -495,7 +495,7 @@ def test_any_part_may_be_anything(
     else:
         line = "read"
         assert found.seen.shape == (COUNT,)
-        assert found.seen[found.picture].all()
+        assert found.seen[found.image].all()
         assert np.isfinite(found.corners).all()
         assert (found.corners[:, :2] < found.corners[:, 2:]).all()
         assert ((found.corners >= 0) & (found.corners <= 1)).all()

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+import cli_runner
 import numpy as np
 import pytest
-import typed
 
 from dcgan_cli.checkpoint import concepts as c
 from dcgan_cli.checkpoint import find
@@ -14,7 +14,7 @@ from dcgan_cli.cli.boundary import run_guarded
 from dcgan_cli.files import data_folder
 from dcgan_cli.model.config import ModelConfig
 
-MODEL = typed.untrained(ModelConfig(size=8, channels=1, z_dim=4, ngf=2, ndf=2, kernel=3))
+MODEL = cli_runner.untrained(ModelConfig(size=8, channels=1, z_dim=4, ngf=2, ndf=2, kernel=3))
 
 
 def concept(name: str, value: float = 0.5, count: int = 3) -> c.Concept:
@@ -75,7 +75,7 @@ def test_new_concepts_that_come_with_an_update_are_seen(bundled: Path) -> None:
 
 def test_other_weights_do_not_get_the_users_concepts(bundled: Path) -> None:
     assert dcgan("add", "surprised", "z.npy") == 0
-    later = typed.untrained(MODEL.model, 2.0)
+    later = cli_runner.untrained(MODEL.model, 2.0)
     save(bundled, later)
     c.write_file(c.concepts_path(bundled), later, {"smiling": concept("smiling")})
     assert set(c.read_concepts(bundled, load(bundled))) == {"smiling"}

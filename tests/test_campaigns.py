@@ -68,7 +68,7 @@ def fail(_: random.Random) -> str:
     raise ZeroDivisionError("in\ntwo lines")
 
 
-def judge(_: random.Random) -> str:
+def classifier(_: random.Random) -> str:
     raise Unclean("a stale state was accepted")
 
 
@@ -79,7 +79,7 @@ def judge(_: random.Random) -> str:
         (swell, "it took 1,1"),
         (start_a_program, "it caused subprocess.Popen"),
         (fail, "ZeroDivisionError: in two lines"),
-        (judge, "a stale state was accepted"),
+        (classifier, "a stale state was accepted"),
     ],
 )
 def test_what_is_not_clean_is_reported_with_its_seed(case: object, said: str) -> None:

@@ -25,7 +25,7 @@ from dcgan_cli.errors import CheckpointError
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
-from dcgan_cli.model.layers import initialise
+from dcgan_cli.model.layers import initialize
 
 MODEL = ModelConfig(size=8, channels=1, z_dim=2, ngf=1, ndf=2, kernel=3)
 
@@ -40,20 +40,20 @@ def make_checkpoint(seed: int = 0, average: bool = True) -> Checkpoint:
     """A tiny model after one update by Adam, with all that training writes beside it."""
     stream = torch.Generator().manual_seed(seed)
     generator, discriminator = Generator(MODEL), Discriminator(MODEL)
-    optimisers: dict[str, Any] = {}
+    optimizers: dict[str, Any] = {}
     for name, network in (("generator", generator), ("discriminator", discriminator)):
-        initialise(network, stream)
+        initialize(network, stream)
         adam = torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
         for weight in network.parameters():
             weight.grad = torch.randn(weight.shape, generator=stream)
         adam.step()
-        optimisers[name] = adam.state_dict()
+        optimizers[name] = adam.state_dict()
     return Checkpoint(
         MODEL,
         generator.state_dict(),
         discriminator.state_dict(),
         {name: value + 1 for name, value in generator.state_dict().items()} if average else None,
-        optimisers,
+        optimizers,
         recipe={"lr": 2e-4, "flip": True},
         training={"loss": "hinge"},
         data={"location": "Bilder/Gesichter ä", "limit": None},
@@ -128,12 +128,12 @@ def test_round_trip_is_exact(average: bool, tmp_path: Path) -> None:
 def test_adam_goes_on_from_a_loaded_state(path: Path) -> None:
     network = Generator(MODEL)
     adam = torch.optim.Adam(network.parameters())
-    adam.load_state_dict(dict(load(path).optimisers["generator"]))
+    adam.load_state_dict(dict(load(path).optimizers["generator"]))
     assert adam.param_groups[0]["lr"] == 2e-4
     for weight in network.parameters():
         weight.grad = torch.ones_like(weight)
     adam.step()
-    assert adam.state[network.paint.weight]["step"] == 2
+    assert adam.state[network.to_rgb.weight]["step"] == 2
 
 
 def test_networks_are_rebuilt_from_the_file_alone(path: Path) -> None:
@@ -196,8 +196,8 @@ def test_hash_changes_with_any_weight() -> None:
 
 def test_hash_tells_the_networks_apart_and_minus_zero_from_zero() -> None:
     checkpoint = make_checkpoint()
-    zero = {**checkpoint.generator, "paint.weight": torch.zeros(1, 1, 3, 3)}
-    minus = {**checkpoint.generator, "paint.weight": -torch.zeros(1, 1, 3, 3)}
+    zero = {**checkpoint.generator, "to_rgb.weight": torch.zeros(1, 1, 3, 3)}
+    minus = {**checkpoint.generator, "to_rgb.weight": -torch.zeros(1, 1, 3, 3)}
     hashes = {
         checkpoint.hash,
         replace(checkpoint, average=None).hash,
@@ -212,7 +212,7 @@ def test_hash_tells_the_networks_apart_and_minus_zero_from_zero() -> None:
 def test_hash_is_of_the_model_alone() -> None:
     checkpoint = make_checkpoint()
     backwards = dict(reversed(list(checkpoint.generator.items())))
-    same = replace(checkpoint, generator=backwards, optimisers={}, progress={}, recipe={}, data={})
+    same = replace(checkpoint, generator=backwards, optimizers={}, progress={}, recipe={}, data={})
     assert same.hash == checkpoint.hash
 
 
@@ -261,7 +261,7 @@ def test_every_bit_of_every_number_is_guarded(path: Path) -> None:
 
 def test_a_changed_weight_with_a_right_checksum_is_seen(path: Path) -> None:
     content = content_of(path)
-    content["generator"]["paint.weight"][0, 0, 0, 0] += 1
+    content["generator"]["to_rgb.weight"][0, 0, 0, 0] += 1
     torch.save(content, path)
     assert "does not match its own digest" in refused(path)
 
@@ -306,7 +306,7 @@ def test_pickled_code_never_runs(place: str, zipped: bool, path: Path) -> None:
     if place == "root":
         content = bomb
     elif place == "weights":
-        content["generator"]["paint.weight"] = bomb
+        content["generator"]["to_rgb.weight"] = bomb
     elif place == "about":
         content["about"] = bomb
     else:
@@ -402,7 +402,7 @@ def test_what_save_never_writes(key: str, hostile: Callable[[], Any], path: Path
     [
         ({"format": "pkg"}, "not a dcgan checkpoint"),
         ({"format": torch.zeros(3)}, "not a dcgan checkpoint"),
-        ({"version": 2}, "checkpoint version 2, this dcgan reads up to 1; upgrade"),
+        ({"version": 3}, "checkpoint version 3, this dcgan reads up to 2; upgrade"),
         ({"version": "1"}, "not a dcgan checkpoint"),
         ({"about": "{"}, "incomplete checkpoint"),
         ({"about": "[" * 100_000}, "incomplete checkpoint"),
@@ -482,13 +482,13 @@ def test_parts_that_are_no_mappings_are_refused(path: Path) -> None:
 def test_weights_of_another_network_are_listed() -> None:
     checkpoint = make_checkpoint()
     weights = dict(checkpoint.generator)
-    del weights["paint.weight"]
-    weights["paint.bias"] = torch.zeros(1)
+    del weights["to_rgb.weight"]
+    weights["to_rgb.bias"] = torch.zeros(1)
     weights["project.linear.weight"] = torch.zeros(3, 3)
     with pytest.raises(CheckpointError) as caught:
         replace(checkpoint, generator=weights, average=None).build_generator()
     assert str(caught.value) == (
-        "the generator's weights: missing paint.weight; unexpected 'paint.bias'; "
+        "the generator's weights: missing to_rgb.weight; unexpected 'to_rgb.bias'; "
         "project.linear.weight is [3, 3], expected [16, 2]"
     )
     with pytest.raises(CheckpointError, match=r"^the generator's weights: m.*; .*; .* and 4 more$"):

@@ -188,8 +188,8 @@ def test_samples_are_addressable_and_independent_of_the_count(folder: Path) -> N
     assert len(answer["files"]) == 40
     assert answer["seed"] == 3
     assert np.load(folder / "z.npy").shape == (40, 100)
-    sheet = dcgan("sample", "digits", "-n", "7", "--seed", "3", "-o", "seven.png", folder=folder)
-    assert sheet.returncode == 0
+    grid = dcgan("sample", "digits", "-n", "7", "--seed", "3", "-o", "seven.png", folder=folder)
+    assert grid.returncode == 0
     for latents in ("seven.png#5", "z.npy#5"):
         again = dcgan("sample", "digits", "--latents", latents, "--split", "one", folder=folder)
         assert again.returncode == 0, again.stderr.decode()
@@ -198,7 +198,7 @@ def test_samples_are_addressable_and_independent_of_the_count(folder: Path) -> N
         ).read_bytes()
 
 
-def test_a_sheet_can_go_down_a_pipe(folder: Path) -> None:
+def test_a_grid_can_go_down_a_pipe(folder: Path) -> None:
     result = dcgan("sample", "digits", "-n", "4", "-o", "-", "--quiet", folder=folder)
     assert result.returncode == 0
     with Image.open(io.BytesIO(result.stdout)) as image:

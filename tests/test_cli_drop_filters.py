@@ -8,37 +8,37 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import forgetful
+import known_filters
 import numpy as np
 import pytest
 import torch
+from cli_runner import Run, command
 from PIL import Image
-from typed import Run, command
 
-from dcgan_cli.analysis.drawing import Drawing
-from dcgan_cli.analysis.drop_filters.dropping import without
+from dcgan_cli.analysis.drop_filters.filters import without
+from dcgan_cli.analysis.sampling import Sampler
 from dcgan_cli.checkpoint.format import load, save
-from dcgan_cli.checkpoint.latents import read_latents
+from dcgan_cli.checkpoint.latent_arguments import read_latents
 from dcgan_cli.data.box_files import SampleBoxes, read_boxes, write_boxes
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.model.latents import seeded_latents
-from dcgan_cli.render.png import encode_picture
+from dcgan_cli.render.png import encode_image
 
 QUICK = ("--fresh", "24", "--bn", "running")
 
 
 def write_real(folder: Path, count: int = 120) -> None:
-    """`real/`: pictures of the planted generator as PNG files; `real.csv`: their boxes."""
+    """`real/`: images of the planted generator as PNG files; `real.csv`: their boxes."""
     (folder / "real").mkdir()
     latents = seeded_latents(77, count, 8, "normal")
-    for number, picture in enumerate(forgetful.drawing().pictures(latents)):
-        (folder / "real" / f"{number}.png").write_bytes(encode_picture(picture))
-    boxes = forgetful.boxes(latents)
+    for number, image in enumerate(known_filters.sampler().images(latents)):
+        (folder / "real" / f"{number}.png").write_bytes(encode_image(image))
+    boxes = known_filters.boxes(latents)
     with (folder / "real.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(("file", "kind", "x0", "y0", "x1", "y1"))
         for number in range(count):
-            own = boxes.corners[boxes.picture == number].tolist()
+            own = boxes.corners[boxes.image == number].tolist()
             for corners in own:
                 table.writerow((f"{number}.png", "block", *corners))
             if not own:
@@ -47,7 +47,7 @@ def write_real(folder: Path, count: int = 120) -> None:
 
 def write_drawn(path: Path, checkpoint: str | None, **about: Any) -> None:
     """Boxes of the samples 0 … 149 of seed 0, in our own form."""
-    boxes = forgetful.boxes(seeded_latents(0, 150, 8, "normal"))
+    boxes = known_filters.boxes(seeded_latents(0, 150, 8, "normal"))
     samples = {"seed": 0, "bn": "running", "average": True, **about}
     path.write_bytes(write_boxes(SampleBoxes(boxes, checkpoint, **samples)))
 
@@ -56,7 +56,7 @@ def write_drawn(path: Path, checkpoint: str | None, **about: Any) -> None:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`model.pt`, `real/` with `real.csv`, and `boxes.json` of the model's samples."""
     folder = tmp_path_factory.mktemp("made")
-    model = forgetful.checkpoint()
+    model = known_filters.checkpoint()
     save(folder / "model.pt", model)
     write_real(folder)
     write_drawn(folder / "boxes.json", model.hash)
@@ -81,7 +81,7 @@ def run(work: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
 REAL = ("--find", "block", "--from", "real", "--labels", "real.csv")
 
 
-def test_an_object_found_by_real_pictures_is_forgotten(run: Run, work: Path) -> None:
+def test_an_object_found_by_real_images_is_forgotten(run: Run, work: Path) -> None:
     code, out, err = run("model.pt", *REAL, *QUICK)
     assert code == 0, err
     text = out.decode()
@@ -89,7 +89,7 @@ def test_an_object_found_by_real_pictures_is_forgotten(run: Run, work: Path) -> 
     for figure in ("a block is found afterwards", "fall of that share", "likeness of the scene"):
         assert figure in text
     assert "looking into model.pt" in err
-    assert "finder: block: AUC" in err
+    assert "object detector: block: AUC" in err
     assert "by the usual place" in err
     assert "block: found in" in err
     assert "without 1 of 4 maps a block is found in" in err
@@ -112,12 +112,12 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
         "maps_auc", "found_before", "found_after", "fall", "change_inside", "change_outside",
         "focus", "scene", "scene_strangers", "finder_block_where", "finder_block_whether",
     }  # fmt: skip
-    assert answer["chosen"] == [forgetful.OBJECT]
+    assert answer["chosen"] == [known_filters.OBJECT]
     assert (answer["file"], answer["curve"]) == ("a.png", "a-dose.png")
     assert answer["findings"]["fall"]["value"] > 0.7
     assert answer["findings"]["fall"]["control"]["what"] == "random maps"
     first = answer["tables"]["maps"][0]
-    assert first["map"] == forgetful.OBJECT
+    assert first["map"] == known_filters.OBJECT
     assert first["weight"] > 0
     assert set(answer["tables"]["dose"][0]) == {
         "maps", "found", "found_random", "found_random_low", "found_random_high", "scene",
@@ -125,47 +125,47 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     }  # fmt: skip
 
 
-def test_boxes_drawn_by_hand_do_without_real_pictures(run: Run, work: Path) -> None:
+def test_boxes_drawn_by_hand_do_without_real_images(run: Run, work: Path) -> None:
     code, out, err = run("model.pt", "--boxes", "boxes.json", *QUICK, "--json")
     assert code == 0, err
     answer = json.loads(out)
     assert answer["object"] == "block"
-    assert answer["chosen"] == [forgetful.OBJECT]
-    assert "a finder says that learnt from these boxes" in err
-    # with real pictures beside them, these find it, and the boxes still choose the maps
+    assert answer["chosen"] == [known_filters.OBJECT]
+    assert "an object detector says trained on these boxes" in err
+    # with real images beside them, these find it, and the boxes still choose the maps
     code, out, err = run("model.pt", "--boxes", "boxes.json", *REAL, *QUICK, "--json")
     assert code == 0, err
-    assert "learnt from these boxes" not in err
+    assert "trained on these boxes" not in err
     both = json.loads(out)
     assert both["tables"]["maps"] == answer["tables"]["maps"]
     assert both["findings"]["finder_block_where"] != answer["findings"]["finder_block_where"]
 
 
-def test_the_pictures_it_was_trained_on_are_the_default(run: Run, work: Path) -> None:
+def test_the_images_it_was_trained_on_are_the_default(run: Run, work: Path) -> None:
     source = open_source("real", labels=Path("real.csv"))
     data = {
         "location": str(work / "real"),
         "labels": str(work / "real.csv"),
         "fingerprint": source.fingerprint(),
     }
-    save(work / "trained.pt", forgetful.checkpoint(data=data))
+    save(work / "trained.pt", known_filters.checkpoint(data=data))
     code, _, err = run("trained.pt", "--find", "block", *QUICK)
     assert code == 0, err
-    assert "120 pictures with boxes are learnt from" in err
+    assert "120 images with boxes are trained on" in err
 
 
 def test_the_same_command_gives_the_same_bytes(run: Run, work: Path) -> None:
     command = ("model.pt", "--boxes", "boxes.json", *QUICK, "--json", "--quiet")
     first = run(*command)
-    sheet = (work / "forgotten.png").read_bytes()
+    grid = (work / "forgotten.png").read_bytes()
     assert run(*command) == first
-    assert (work / "forgotten.png").read_bytes() == sheet
+    assert (work / "forgotten.png").read_bytes() == grid
     other = run(*command[:-2], "--seed", "0", "-n", "151", "--json", "--quiet")
     assert other[0] == 0
     assert other[1] != first[1]
 
 
-def test_the_sheet_goes_down_a_pipe_and_the_figures_beside_it(run: Run, work: Path) -> None:
+def test_the_grid_goes_down_a_pipe_and_the_metrics_beside_it(run: Run, work: Path) -> None:
     command = ("model.pt", "--boxes", "boxes.json", *QUICK, "-o", "-")
     code, out, err = run(*command)
     assert code == 0
@@ -179,7 +179,7 @@ def test_the_sheet_goes_down_a_pipe_and_the_figures_beside_it(run: Run, work: Pa
     assert (work / "curve.png").exists()
 
 
-def test_samples_on_the_sheet_are_latent_arguments(run: Run, work: Path) -> None:
+def test_samples_on_the_grid_are_latent_arguments(run: Run, work: Path) -> None:
     assert run("model.pt", "--boxes", "boxes.json", *QUICK)[0] == 0
     named = read_latents("forgotten.png#0-2", load(work / "model.pt"))
     fresh = seeded_latents(1, 24, 8, "normal")
@@ -195,9 +195,9 @@ def test_a_model_that_has_forgotten(run: Run, work: Path) -> None:
     assert "--bn running" in err
     saved, latents = load(work / "without.pt"), seeded_latents(5, 40, 8, "normal")
     cpu = torch.device("cpu")
-    own = Drawing.of(load(work / "model.pt"), "running", cpu)
-    expected = without(own, 1, [forgetful.OBJECT], latents)
-    assert torch.equal(Drawing.of(saved, "running", cpu).signed(latents), expected)
+    own = Sampler.of(load(work / "model.pt"), "running", cpu)
+    expected = without(own, 1, [known_filters.OBJECT], latents)
+    assert torch.equal(Sampler.of(saved, "running", cpu).normalized(latents), expected)
     assert saved.training["forgotten"] == [
         {"object": "block", "layer": 1, "maps": [2], "keep_only": False, "bn": "running"}
     ]
@@ -298,7 +298,7 @@ def test_the_page_begins_with_the_boxes_there_are(
         (("--find", "door", "--from", "real"), "real: has no boxes"),
         (("--find", "block"), "does not say where its training images are; name them: --from"),
         (("--find", "window", "--from", "demo:faces"), "demo:faces: has no boxes"),
-        (("--find", "window", "--from", "demo:houses"), "demo:houses: no such drawn data set"),
+        (("--find", "window", "--from", "demo:houses"), "demo:houses: no such synthetic data set"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(
@@ -321,7 +321,7 @@ def test_wrong_usage_is_one_line_and_exit_2(
 def test_failed_work_is_one_line_and_exit_1(
     arguments: tuple[str, ...], said: str, run: Run, work: Path
 ) -> None:
-    none = forgetful.boxes(np.zeros((150, 8), np.float32))
+    none = known_filters.boxes(np.zeros((150, 8), np.float32))
     (work / "empty.json").write_bytes(write_boxes(SampleBoxes(none)))
     write_drawn(work / "other.json", "feedfacecafe")
     (work / "few.csv").write_text("file,kind,x0,y0,x1,y1\n0003.png,block,0.1,0.1,0.2,0.2\n")
@@ -329,7 +329,7 @@ def test_failed_work_is_one_line_and_exit_1(
 
 
 def test_boxes_of_several_kinds_need_a_name(run: Run, work: Path) -> None:
-    boxes = forgetful.boxes(seeded_latents(0, 150, 8, "normal"))
+    boxes = known_filters.boxes(seeded_latents(0, 150, 8, "normal"))
     kinds = np.where(np.arange(len(boxes.kind)) < 12, "ghost", boxes.kind)
     (work / "two.json").write_bytes(write_boxes(SampleBoxes(replace(boxes, kind=kinds))))
     fails(run("model.pt", "--boxes", "two.json"), 2, "boxes of block, ghost; say which with --find")

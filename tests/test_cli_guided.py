@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli_runner import Run, command, untrained, untrained_on_digits
 from PIL import Image
-from typed import Run, command, untrained, untrained_on_digits
 
 from dcgan_cli.checkpoint.format import save
 from dcgan_cli.model.config import ModelConfig
@@ -73,9 +73,9 @@ def test_json_has_stable_keys_and_the_same_seed_the_same_bits(run: Run, work: Pa
     assert set(answer["maxima"][0]) == {
         "network", "map", "rank", "picture", "name", "response", "row", "column",
     }  # fmt: skip
-    sheet = (work / "guided-backprop.png").read_bytes()
+    grid = (work / "guided-backprop.png").read_bytes()
     assert run("model.pt", *few)[1] == out
-    assert (work / "guided-backprop.png").read_bytes() == sheet
+    assert (work / "guided-backprop.png").read_bytes() == grid
 
 
 def test_known_objects_are_measured(run: Run) -> None:
@@ -112,11 +112,11 @@ def test_boxes_of_a_file(run: Run, work: Path) -> None:
         "1", "--top", "2", "--draws", "2",
     )  # fmt: skip
     assert code == 0, err
-    assert "the model is grey, and so it sees them" in err
+    assert "the model is gray, and so it sees them" in err
     assert "cat" in out.decode()
 
 
-def test_the_sheet_goes_down_a_pipe_and_the_figures_beside_it(run: Run, work: Path) -> None:
+def test_the_grid_goes_down_a_pipe_and_the_metrics_beside_it(run: Run, work: Path) -> None:
     few = (*FEW, "--features", "1", "--top", "2")
     code, out, err = run("model.pt", *few, "-o", "-")
     assert code == 0, err
@@ -157,7 +157,7 @@ def test_wrong_usage_is_one_line_and_exit_2(
     [
         (("alone.pt",), "does not say where its training images are; name them: --data"),
         (("moved.pt",), "gone/away: no such file or folder"),
-        (("model.pt", "--limit", "3"), "3 pictures are fewer than --top 5"),
+        (("model.pt", "--limit", "3"), "3 images are fewer than --top 5"),
         (("model.pt", "--data", "nowhere"), "nowhere"),
         (("model.pt", "--labels", "boxes.csv"), "boxes.csv"),
         (("mod",), "mod: neither a checkpoint file nor a run"),

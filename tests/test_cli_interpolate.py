@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cli_runner import Run, command, untrained
 from PIL import Image
-from typed import Run, command, untrained
 
 from dcgan_cli.checkpoint.format import save
-from dcgan_cli.checkpoint.latents import read_latents
+from dcgan_cli.checkpoint.latent_arguments import read_latents
 from dcgan_cli.cli.app import app
 from dcgan_cli.cli.boundary import run_guarded
 from dcgan_cli.data.sources import open_source
@@ -40,7 +40,7 @@ def run(work: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
     return command("interpolate", capfdbinary)
 
 
-def test_a_sheet_its_figures_and_its_path(run: Run, work: Path) -> None:
+def test_a_grid_its_metrics_and_its_path(run: Run, work: Path) -> None:
     code, out, err = run("model.pt", "--points", "4")
     assert code == 0, err
     lines = out.decode().splitlines()
@@ -73,7 +73,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     assert answer["file"] == "walk.png"
     assert answer["findings"]["step_pixels"]["n"] == 2
     assert answer["findings"]["step_pixels"]["control"]["what"] == "cross-fade"
-    assert [row["figure"] for row in answer["tables"]["walks"]] == list(answer["findings"])
+    assert [row["metric"] for row in answer["tables"]["walks"]] == list(answer["findings"])
 
 
 @pytest.mark.parametrize(("ending", "form"), [("gif", "GIF"), ("WebP", "WEBP")])
@@ -138,7 +138,7 @@ def test_a_walk_between_named_points(run: Run, work: Path) -> None:
     assert code == 0, err
 
 
-def test_the_sheet_goes_down_a_pipe_and_the_figures_beside_it(run: Run, work: Path) -> None:
+def test_the_grid_goes_down_a_pipe_and_the_metrics_beside_it(run: Run, work: Path) -> None:
     code, out, err = run("model.pt", "--points", "2", "--steps", "3", "-o", "-")
     assert code == 0
     with Image.open(io.BytesIO(out)) as image:
@@ -162,7 +162,7 @@ def test_the_sheet_goes_down_a_pipe_and_the_figures_beside_it(run: Run, work: Pa
         ({"location": "digits", "background": "reddish"}, "--background reddish"),
     ],
 )
-def test_missing_training_pictures_are_said(
+def test_missing_training_images_are_said(
     data: dict[str, Any], said: str, run: Run, work: Path
 ) -> None:
     if data.get("location") == "digits":
@@ -205,7 +205,7 @@ def test_points_of_another_model_are_one_line_and_exit_1(run: Run) -> None:
     fails(run("other.pt", "--between", "z.npy"), 1, "points of 6 numbers, this model's z has 7")
     assert run("model.pt", "--points", "2", "--steps", "2")[0] == 0
     other = untrained(CONFIG, 20)
-    other.generator["paint.weight"].mul_(2)
+    other.generator["to_rgb.weight"].mul_(2)
     save(Path("changed.pt"), other)
     fails(run("changed.pt", "--between", "walk.png"), 1, "walk.png: drawn by model")
     fails(run("mod"), 1, "mod: neither a checkpoint file nor a run")

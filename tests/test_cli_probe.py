@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from making import write_cifar10, write_svhn
+from cli_runner import Run, command, untrained, untrained_on_digits
+from dataset_files import write_cifar10, write_svhn
 from numpy.typing import NDArray
 from PIL import Image
 from test_cli import dcgan, one_line
 from test_cli_interpolate import CONFIG, fails
 from torch import Tensor
-from typed import Run, command, untrained, untrained_on_digits
 
 from dcgan_cli.analysis.embedding import embed
-from dcgan_cli.analysis.features import picture_features
+from dcgan_cli.analysis.features import image_features
 from dcgan_cli.checkpoint.format import load, save
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import Framing
+from dcgan_cli.data.decode import ImageSpec
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.errors import DcganError
 from dcgan_cli.render.scatter import encode_scatter
@@ -33,11 +33,11 @@ QUICK = ("--labels-total", "50", "--draws", "2", "--threads", "1")
 
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with `model.pt`, said to be trained on digits, and `colour.pt`."""
+    """A working directory with `model.pt`, said to be trained on digits, and `color.pt`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "180")
     save(tmp_path / "model.pt", untrained_on_digits(CONFIG))
-    save(tmp_path / "colour.pt", untrained(replace(CONFIG, channels=3)))
+    save(tmp_path / "color.pt", untrained(replace(CONFIG, channels=3)))
     return tmp_path
 
 
@@ -48,7 +48,7 @@ def run(work: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
 
 
 def write_bands(folder: Path, count: int = 12, classes: int = 3, split: bool = False) -> Path:
-    """A flat folder of pictures with a light band at one of some heights, and labels.csv beside it."""
+    """A flat folder of images with a light band at one of some heights, and labels.csv beside it."""
     stream = np.random.default_rng(0)
     folder.mkdir()
     rows: list[tuple[Any, ...]] = []
@@ -75,7 +75,7 @@ def test_digits_by_their_own_labels(run: Run, work: Path) -> None:
         assert said in text
     assert "better than pixels + L2-SVM by" in text
     assert "359 images, stratified by class, are kept for the test" in err
-    assert "trained on these test pictures too, without their labels" in err
+    assert "trained on these test images too, without their labels" in err
     assert "two-way analysis of variance" in err
 
 
@@ -109,11 +109,11 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
 
 
 def test_the_installed_command(work: Path) -> None:
-    """As a process: figures on stdout, the rest on stderr, and one line where it fails."""
+    """As a process: values on stdout, the rest on stderr, and one line where it fails."""
     line = ["model.pt", *QUICK, "--controls", "none"]
     done = dcgan("probe-svm", *line, folder=work)
     assert done.returncode == 0, done.stderr.decode()
-    assert "Contenders" in done.stdout.decode()
+    assert "Baselines" in done.stdout.decode()
     assert done.stderr.decode().startswith("looking with the discriminator of model.pt\n")
     failed = dcgan("probe-svm", *line, "--label-column", "digit", folder=work)
     assert "there are: label" in one_line(failed, 2)
@@ -129,8 +129,8 @@ def test_a_csv_of_labels_with_a_split(run: Run, work: Path) -> None:
     assert code == 0, err
     answer = json.loads(out)
     assert (answer["training_pictures"], answer["test_pictures"]) == (24, 12)
-    assert "the column split says which are the test pictures (12)" in err
-    assert "colour pictures are read as grey" in err
+    assert "the column split says which are the test images (12)" in err
+    assert "color images are read as gray" in err
     assert answer["findings"]["accuracy"]["value"] == 100
     assert not answer["test_seen_unlabelled"]
     held = json.loads(run(*line, "--held-out", "0.5")[1])
@@ -151,21 +151,21 @@ def test_a_test_source_of_its_own(run: Run, work: Path) -> None:
                 file = work / name / word / f"{number}.png"
                 Image.fromarray(pixels.astype(np.uint8)).save(file)
     code, out, err = run(
-        "colour.pt", "--train", "train", "--test", "test", "--controls", "knn", "--json"
+        "color.pt", "--train", "train", "--test", "test", "--controls", "knn", "--json"
     )
     assert code == 0, err
     answer = json.loads(out)
     assert answer["classes"] == ["dark", "light"]
     assert answer["test_pictures"] == 16
-    assert "8 test pictures are of other classes: left out" in err
-    assert "grey pictures are read as colour" in err
+    assert "8 test images are of other classes: left out" in err
+    assert "gray images are read as color" in err
     assert answer["findings"]["accuracy"]["value"] == 100
     same = run("model.pt", "--train", "train", "--test", "train")
-    fails(same, 2, "--test train: the same pictures as --train")
+    fails(same, 2, "--test train: the same images as --train")
 
 
 def house_numbers(count: int, seed: int) -> tuple[NDArray[np.uint8], list[int]]:
-    """Colour pictures 32×32 of ten shades."""
+    """Color images 32×32 of ten shades."""
     digits = [number % 10 for number in range(count)]
     noise = np.random.default_rng(seed).integers(0, 12, (count, 32, 32, 3))
     return (25 * np.array(digits)[:, None, None, None] + noise).clip(0, 255).astype(
@@ -174,32 +174,32 @@ def house_numbers(count: int, seed: int) -> tuple[NDArray[np.uint8], list[int]]:
 
 
 def test_svhn_by_its_folder_is_table_2(run: Run, work: Path) -> None:
-    """`--test svhn` means its test part; fewer pictures than SVHN's are marked as such."""
+    """`--test svhn` means its test part; fewer images than SVHN's are marked as such."""
     for part, count in (("train", 200), ("test", 60)):
         write_svhn(work / "svhn" / f"{part}_32x32.mat", *house_numbers(count, count))
     line = ("--train", "svhn", "--test", "svhn", "--labels-total", "50", "--draws", "2")
-    code, out, err = run("colour.pt", *line, "--controls", "knn", "--json")
+    code, out, err = run("color.pt", *line, "--controls", "knn", "--json")
     assert code == 0, err
     answer = json.loads(out)
     assert answer["test"] == "svhn#test"
     assert (answer["training_pictures"], answer["test_pictures"]) == (200, 60)
     table = answer["tables"]["table_2_of_the_paper_svhn_1000_labels"]
     assert {"method": "DCGAN + L2-SVM", "error_percent": 22.48} in table
-    assert table[-1]["method"] == "this run: DCGAN + L2-SVM (other test pictures)"
-    assert answer["findings"]["error"]["published"] == "22.48 % (other test pictures)"
+    assert table[-1]["method"] == "this run: DCGAN + L2-SVM (other test images)"
+    assert answer["findings"]["error"]["published"] == "22.48 % (other test images)"
 
 
 def test_cifar_by_its_folder_is_table_1(run: Run, work: Path) -> None:
     write_cifar10(work / "cifar", *house_numbers(150, 0), [f"class{n}" for n in range(10)])
     code, out, err = run(
-        "colour.pt", "--train", "cifar", "--test", "cifar", "--controls", "none", "--json"
+        "color.pt", "--train", "cifar", "--test", "cifar", "--controls", "none", "--json"
     )
     assert code == 0, err
     answer = json.loads(out)
     table = answer["tables"]["table_1_of_the_paper_cifar_10"]
     assert table[-2]["accuracy_percent"] == 82.8
     assert table[-1]["accuracy_percent"] == answer["findings"]["accuracy"]["value"]
-    assert answer["findings"]["accuracy"]["published"] == "82.8 % (other test pictures)"
+    assert answer["findings"]["accuracy"]["published"] == "82.8 % (other test images)"
 
 
 def test_features_and_whose_they_are(run: Run, work: Path) -> None:
@@ -218,8 +218,8 @@ def test_features_and_whose_they_are(run: Run, work: Path) -> None:
     assert listed[1] == ["000.png", "top", "train"]
     assert [row[2] for row in listed[1:]] == ["train"] * 24 + ["test"] * 12
     network = load(work / "model.pt").build_discriminator()
-    pictures = prepare(open_source("bands"), Framing(16, 1, (255, 255, 255)))
-    alone = picture_features(network, pictures.take(np.array([7])))[0, 64:]
+    images = prepare(open_source("bands"), ImageSpec(16, 1, (255, 255, 255)))
+    alone = image_features(network, images.take(np.array([7])))[0, 64:]
     place = [row[0] for row in listed[1:]].index("007.png")
     np.testing.assert_allclose(rows[place], alone, rtol=1e-5, atol=1e-6)
 
@@ -245,7 +245,7 @@ def test_a_map(run: Run, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert piped == (work / "map.png").read_bytes()
 
 
-def test_maps_are_opaque_and_coloured_by_group() -> None:
+def test_maps_are_opaque_and_colored_by_group() -> None:
     points = np.random.default_rng(0).standard_normal((90, 2)).astype(np.float32)
     names = ["$x$", "café", "third"]
     data = encode_scatter(points, np.arange(90) % 3, names, "title")
@@ -253,8 +253,8 @@ def test_maps_are_opaque_and_coloured_by_group() -> None:
         pixels = np.array(image.convert("RGBA")).reshape(-1, 4)
     assert (pixels[:, 3] == 255).all()
     assert pixels[0].tolist() == [255] * 4  # paper, whatever the page
-    for colour in ((31, 119, 180), (255, 127, 14), (44, 160, 44)):
-        assert (np.abs(pixels[:, :3].astype(int) - colour).max(1) < 60).sum() > 100
+    for color in ((31, 119, 180), (255, 127, 14), (44, 160, 44)):
+        assert (np.abs(pixels[:, :3].astype(int) - color).max(1) < 60).sum() > 100
     assert encode_scatter(points, np.arange(90) % 45, [str(n) for n in range(45)], "many")
 
 
@@ -277,7 +277,7 @@ def test_umap_puts_like_beside_like_and_one_seed_is_one_map() -> None:
     [
         (("--per-class", "5", "--labels-total", "50"), "--per-class and --labels-total: give one"),
         (("--test", "digits", "--held-out", "0.5"), "--test and --held-out: give one"),
-        (("--test", "digits"), "--test digits: the same pictures as --train"),
+        (("--test", "digits"), "--test digits: the same images as --train"),
         (("--draws", "5"), "--draws: needs --per-class or --labels-total"),
         (("--test-labels", "labels.csv"), "--test-labels: needs --test"),
         (("--per-class", "300"), "--per-class 300: class"),
@@ -303,13 +303,13 @@ def test_labels_that_no_classifier_can_learn_are_said(run: Run, work: Path) -> N
     write_bands(work / "bands")
     bands = ("model.pt", "--train", "bands")
     fails(run(*bands), 2, "--train bands: has no labels; give a CSV file of them with --labels")
-    labelled = (*bands, "--labels", "labels.csv")
-    fails(run(*labelled), 2, "choose one with --label-column: band, part, person")
-    fails(run(*labelled, "--label-column", "depth"), 2, "depth holds numbers")
-    fails(run(*labelled, "--label-column", "ban"), 2, "there are: band")
-    person = run(*labelled, "--label-column", "person")
-    fails(person, 2, "person has 0 classes of 5 or more training pictures")
-    fails(run("colour.pt"), 1, "training images are; name them: --train SOURCE")
+    labeled = (*bands, "--labels", "labels.csv")
+    fails(run(*labeled), 2, "choose one with --label-column: band, part, person")
+    fails(run(*labeled, "--label-column", "depth"), 2, "depth holds numbers")
+    fails(run(*labeled, "--label-column", "ban"), 2, "there are: band")
+    person = run(*labeled, "--label-column", "person")
+    fails(person, 2, "person has 0 classes of 5 or more training images")
+    fails(run("color.pt"), 1, "training images are; name them: --train SOURCE")
     fails(run("model.pt", "--train", "nowhere"), 1, "nowhere: no such file")
 
 
@@ -324,7 +324,7 @@ def test_rare_classes_are_left_out_and_unknown_ones_too(run: Run, work: Path) ->
         "--controls", "none", "--json",
     )  # fmt: skip
     assert code == 0, err
-    assert "1 of 4 classes have fewer than 5 training pictures: left out" in err
+    assert "1 of 4 classes have fewer than 5 training images: left out" in err
     answer = json.loads(out)
     assert answer["classes"] == ["bottom", "middle", "top"]
     assert answer["training_pictures"] + answer["test_pictures"] == 34

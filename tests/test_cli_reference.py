@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cli_runner import Run, command, untrained
 from PIL import Image
-from typed import Run, command, untrained
 
 from dcgan_cli.checkpoint.format import load, save
-from dcgan_cli.checkpoint.latents import read_latents
+from dcgan_cli.checkpoint.latent_arguments import read_latents
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import Framing
+from dcgan_cli.data.decode import ImageSpec
 from dcgan_cli.data.reference import Reference
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.errors import DcganError
@@ -56,9 +56,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             ("model", 16, None),
             ("labelled", 16, folder / "labels.csv"),
         ):
-            pictures = prepare(source, Framing(side, 1), workers=0)
-            data = Reference.of(source, pictures, 16, labels=labels).to_dict()
-            pictures.close()
+            images = prepare(source, ImageSpec(side, 1), workers=0)
+            data = Reference.of(source, images, 16, labels=labels).to_dict()
+            images.close()
             save(folder / f"{name}.pt", untrained(CONFIG, 20, data=data))
     model = load(folder / "model.pt")
     average = untrained(CONFIG, 5).generator
@@ -168,7 +168,7 @@ def test_a_training_image_is_its_own_neighbor(model: str, dcgan: Callable[[str],
     assert all(abs(value["value"]) < 1e-5 for value in distances.values()), distances
 
 
-def test_a_network_of_crops_judges_probes_and_looks_at_crops(
+def test_a_network_of_crops_classifiers_probes_and_looks_at_crops(
     dcgan: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dcgan_cli.data import reference
@@ -198,11 +198,11 @@ def test_a_network_of_crops_judges_probes_and_looks_at_crops(
 
 
 def test_held_out_images_need_no_labels_of_the_training(dcgan: Callable[[str], Run]) -> None:
-    remember("labelled.pt", "photos")
+    remember("labeled.pt", "photos")
     for path in Path("others").iterdir():
         path.rename(path.with_name(f"x{path.name}"))  # the training's table does not fit them
     run = dcgan("nearest-neighbors")
-    line = ("labelled.pt", *NEAREST, "-n", "4", "--held-out", "others")
+    line = ("labeled.pt", *NEAREST, "-n", "4", "--held-out", "others")
     code, _, err = run(*line)
     assert code == 0, err
     code, _, err = run(*line, "--labels", "labels.csv")

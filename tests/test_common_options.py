@@ -8,7 +8,7 @@ import pytest
 
 from dcgan_cli.cli.app import COMMANDS
 from dcgan_cli.cli.commands import command
-from dcgan_cli.cli.concepts import concepts
+from dcgan_cli.cli.concepts.command import concepts
 from dcgan_cli.errors import UsageError
 from dcgan_cli.wording import counted, counted_are
 

@@ -15,7 +15,7 @@ from dcgan_cli.checkpoint import concepts as c
 from dcgan_cli.checkpoint import find
 from dcgan_cli.checkpoint.concepts import Concept
 from dcgan_cli.checkpoint.format import Checkpoint, save
-from dcgan_cli.checkpoint.latents import read_latents
+from dcgan_cli.checkpoint.latent_arguments import read_latents
 from dcgan_cli.errors import CheckpointError, StorageError, UsageError
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
@@ -122,8 +122,8 @@ def test_other_weights_are_told_apart_and_lose_nothing(path: Path) -> None:
         c.read_concepts(path, LATER)
     assert "\n" not in str(it.value)
     assert c.own_concepts(path, LATER) == {}
-    aside = c.write_concepts(path, LATER, known("new"))
-    assert aside == path.with_name(f"last.{MODEL.hash}.concepts.json")
+    on_capture_stream = c.write_concepts(path, LATER, known("new"))
+    assert on_capture_stream == path.with_name(f"last.{MODEL.hash}.concepts.json")
     assert list(c.read_concepts(path, LATER)) == ["new"]
     # the epoch that has the earlier weights finds the earlier concepts
     save(path.with_name("epoch-0007.pt"), MODEL)
@@ -224,10 +224,10 @@ def test_a_concept_goes_before_a_file_and_a_file_before_nothing(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("smiling_man").write_text("no sheet")
+    Path("smiling_man").write_text("no image grid")
     assert len(read_latents("smiling_man", MODEL, path).latents) == 3
-    Path("other").write_text("no sheet")
-    with pytest.raises(UsageError, match="not a PNG sheet"):
+    Path("other").write_text("no image grid")
+    with pytest.raises(UsageError, match="not a PNG image grid"):
         read_latents("other", MODEL, path)
     Path("smiling_man").unlink()
     with pytest.raises(UsageError, match=r"smiling_man: no such file"):

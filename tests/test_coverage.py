@@ -15,22 +15,22 @@ from scipy.stats import binom, norm
 
 from dcgan_cli.analysis import statistics as st
 from dcgan_cli.analysis.arithmetic.calculation import TILES
-from dcgan_cli.analysis.arithmetic.turning import COLUMNS, JUDGED
-from dcgan_cli.analysis.drop_filters.before_after import DRAWS as MAP_DRAWS
-from dcgan_cli.analysis.drop_filters.dropping import FEWEST
+from dcgan_cli.analysis.arithmetic.turn import CLASSIFIED_SAMPLES, COLUMNS
+from dcgan_cli.analysis.drop_filters.drop_experiment import DRAWS as MAP_DRAWS
+from dcgan_cli.analysis.drop_filters.filters import FEWEST
 from dcgan_cli.analysis.drop_filters.locations import auc_in_place
 from dcgan_cli.analysis.guided_backprop.guided import Choice
-from dcgan_cli.analysis.nearest_neighbors.memorisation import Verdict
-from dcgan_cli.analysis.nearest_neighbors.reference import MOST_HELD_OUT
-from dcgan_cli.cli.arithmetic import SCORED
-from dcgan_cli.cli.drop_filters import drop_filters
-from dcgan_cli.cli.finding import LEARN
+from dcgan_cli.analysis.nearest_neighbors.memorization import MemorizationTest
+from dcgan_cli.analysis.nearest_neighbors.training_search import MOST_HELD_OUT
+from dcgan_cli.cli.arithmetic.command import SCORED
+from dcgan_cli.cli.classifier_setup import LIMIT
+from dcgan_cli.cli.concepts.learn import SAMPLES
+from dcgan_cli.cli.drop_filters.command import drop_filters
+from dcgan_cli.cli.drop_filters.detector import LEARN
 from dcgan_cli.cli.interpolate import POINTS
-from dcgan_cli.cli.judging import LIMIT
-from dcgan_cli.cli.labelled import HELD_OUT
-from dcgan_cli.cli.learning import SAMPLES
-from dcgan_cli.cli.nearest_neighbors import COUNT
-from dcgan_cli.cli.probe_svm import DRAWS
+from dcgan_cli.cli.nearest_neighbors.command import COUNT
+from dcgan_cli.cli.probe_svm.command import DRAWS
+from dcgan_cli.cli.probe_svm.labeled_images import HELD_OUT
 from dcgan_cli.report import Estimate
 
 LEAST = 0.93
@@ -45,7 +45,7 @@ SEGMENTS = POINTS - 1
 SEEDS = 20
 """Of arithmetic, as README uses them; the default of one has no interval."""
 EXAMINED = LIMIT // 5
-"""The share of the judge's pictures that it is examined on."""
+"""The share of the attribute classifier's images that it is evaluated on."""
 TESTED = round(HELD_OUT * 1797)
 """Test images of scikit-learn's digits."""
 
@@ -90,7 +90,7 @@ WITHIN: dict[str, tuple[Callable[[np.random.Generator, int], Values], float]] = 
 }
 
 
-@pytest.mark.parametrize("n", sorted({SEEDS, MAPS, JUDGED, LOOKED, FRESH, FEWEST}))
+@pytest.mark.parametrize("n", sorted({SEEDS, MAPS, CLASSIFIED_SAMPLES, LOOKED, FRESH, FEWEST}))
 @pytest.mark.parametrize("name", WITHIN)
 def test_means_between_bounds(name: str, n: int) -> None:
     """Shares of each seed, of each moved sample, AUCs of each image, likenesses of each map."""
@@ -106,7 +106,7 @@ ABOVE: dict[str, tuple[Callable[[np.random.Generator, int], Values], float]] = {
 }
 
 
-@pytest.mark.parametrize("n", sorted({SEEDS, JUDGED, FRESH}))
+@pytest.mark.parametrize("n", sorted({SEEDS, CLASSIFIED_SAMPLES, FRESH}))
 @pytest.mark.parametrize("name", ABOVE)
 def test_means_of_what_is_above_zero(name: str, n: int) -> None:
     """How far attributes moved."""
@@ -114,7 +114,7 @@ def test_means_of_what_is_above_zero(name: str, n: int) -> None:
     assert coverage(lambda s: draw(s, n), truth, st.mean_above, 1500) >= LEAST
 
 
-@pytest.mark.parametrize("n", [2, 3, 5, NETWORKS, JUDGED])
+@pytest.mark.parametrize("n", [2, 3, 5, NETWORKS, CLASSIFIED_SAMPLES])
 def test_means_of_few(n: int) -> None:
     assert coverage(lambda s: s.normal(0, 1, n), 0, st.mean, 2000) >= LEAST
 
@@ -249,7 +249,7 @@ def test_the_share_of_copies(share: float, n: int, m: int) -> None:
         samples[: stream.binomial(n, share)] = -1
         return samples, stream.random(m)
 
-    assert coverage(draw, share, lambda pair: Verdict(*pair).copies, 300) >= LEAST
+    assert coverage(draw, share, lambda pair: MemorizationTest(*pair).copies, 300) >= LEAST
 
 
 @pytest.mark.parametrize("apart", [0.0, 0.7, 1.5])

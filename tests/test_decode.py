@@ -1,4 +1,4 @@
-"""Decoding: every kind of picture comes out as documented, every other file is refused in words."""
+"""Decoding: every kind of image comes out as documented, every other file is refused in words."""
 
 import io
 import struct
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dcgan_cli.data.decode import (
-    Framing,
+    ImageSpec,
     Unreadable,
-    centred_square,
+    centered_square,
     crop_corners,
     decode,
 )
@@ -35,7 +35,7 @@ def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> Pixels:
 
 
 def smooth(height: int, width: int) -> Pixels:
-    """Colours that JPEG and WebP keep within a few levels."""
+    """Colors that JPEG and WebP keep within a few levels."""
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     return np.stack([255 * x, 255 * y, 255 * (1 - x) * y], 2).astype(np.uint8)
 
@@ -48,11 +48,11 @@ def encode(image: Image.Image | NDArray[Any], form: str = "PNG", **options: Any)
 
 
 def rgb(data: bytes | Pixels, side: int, background: tuple[int, int, int] = (255, 255, 255)):
-    return decode(data, Framing(side, 3, background))[0]
+    return decode(data, ImageSpec(side, 3, background))[0]
 
 
-def grey(data: bytes | Pixels, side: int) -> Pixels:
-    return decode(data, Framing(side, 1))[0]
+def gray(data: bytes | Pixels, side: int) -> Pixels:
+    return decode(data, ImageSpec(side, 1))[0]
 
 
 def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
@@ -69,38 +69,38 @@ def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "PPM", "WEBP"])
-def test_lossless_colour_is_exact(form: str) -> None:
+def test_lossless_color_is_exact(form: str) -> None:
     pixels = noise(9, 9)
     options = {"lossless": True} if form == "WEBP" else {}
-    square, size = decode(encode(pixels, form, **options), Framing(9, 3))
+    square, size = decode(encode(pixels, form, **options), ImageSpec(9, 3))
     assert size == (9, 9)
     np.testing.assert_array_equal(square, pixels)
 
 
 @pytest.mark.parametrize(("form", "tolerance"), [("JPEG", 12), ("WEBP", 16)])
-def test_lossy_colour_is_close(form: str, tolerance: int) -> None:
+def test_lossy_color_is_close(form: str, tolerance: int) -> None:
     pixels = smooth(32, 32)
     square = rgb(encode(pixels, form, quality=95), 32)
     assert np.abs(square.astype(int) - pixels).max() <= tolerance
 
 
 @pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "PPM", "GIF"])
-def test_grey_and_one_bit_are_exact_and_repeat_into_colour(form: str) -> None:
+def test_gray_and_one_bit_are_exact_and_repeat_into_color(form: str) -> None:
     levels = noise(8, 8, 1)[..., 0]
-    np.testing.assert_array_equal(grey(encode(levels, form), 8)[..., 0], levels)
+    np.testing.assert_array_equal(gray(encode(levels, form), 8)[..., 0], levels)
     np.testing.assert_array_equal(rgb(encode(levels, form), 8), np.stack([levels] * 3, 2))
     bits = Image.fromarray(levels).convert("1", dither=Image.Dither.NONE)
     expected = np.where(levels >= 128, 255, 0)
-    np.testing.assert_array_equal(grey(encode(bits, form), 8)[..., 0], expected)
+    np.testing.assert_array_equal(gray(encode(bits, form), 8)[..., 0], expected)
 
 
-def test_colour_to_grey_is_itu_r_601_luma() -> None:
+def test_color_to_gray_is_itu_r_601_luma() -> None:
     pixels = noise(16, 16)
     luma = pixels @ np.array([0.299, 0.587, 0.114])
-    assert np.abs(grey(encode(pixels), 16)[..., 0] - luma).max() <= 0.51
+    assert np.abs(gray(encode(pixels), 16)[..., 0] - luma).max() <= 0.51
 
 
-def test_palette_and_gif_keep_their_colours() -> None:
+def test_palette_and_gif_keep_their_colors() -> None:
     pixels = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [9, 8, 7]]], np.uint8)
     image = Image.fromarray(pixels).quantize(4)
     for form in ("PNG", "GIF", "TIFF", "BMP"):
@@ -116,7 +116,7 @@ def test_transparency_is_laid_over_the_background() -> None:
     np.testing.assert_array_equal(rgb(layers, 2, background=(0, 100, 255)), square)
 
 
-def test_hidden_colours_do_not_bleed_when_resized() -> None:
+def test_hidden_colors_do_not_bleed_when_resized() -> None:
     layers = np.zeros((64, 64, 4), np.uint8)
     layers[..., 0] = 255  # red under alpha 0
     layers[::2, :, 3] = 0
@@ -124,7 +124,7 @@ def test_hidden_colours_do_not_bleed_when_resized() -> None:
 
 
 @pytest.mark.parametrize(("mode", "form"), [("LA", "PNG"), ("LA", "TIFF"), ("PA", "TIFF")])
-def test_grey_and_palette_with_alpha(mode: str, form: str) -> None:
+def test_gray_and_palette_with_alpha(mode: str, form: str) -> None:
     image = Image.new("L", (2, 2), 80).convert(mode)
     image.putalpha(Image.fromarray(np.array([[255, 0]] * 2, np.uint8)))
     assert image.mode == mode
@@ -132,15 +132,15 @@ def test_grey_and_palette_with_alpha(mode: str, form: str) -> None:
     assert square[0].tolist() == [[80, 80, 80], [255, 255, 255]]
 
 
-@pytest.mark.parametrize("grey_only", [True, False])
-def test_premultiplied_alpha(grey_only: bool) -> None:
-    square = rgb(premultiplied_tiff(grey_only), 2)
+@pytest.mark.parametrize("gray_only", [True, False])
+def test_premultiplied_alpha(gray_only: bool) -> None:
+    square = rgb(premultiplied_tiff(gray_only), 2)
     assert square[0].tolist() == [[80, 80, 80], [255, 255, 255]]
 
 
-def premultiplied_tiff(grey_only: bool) -> bytes:
+def premultiplied_tiff(gray_only: bool) -> bytes:
     """A 2x2 TIFF with associated alpha: a column of 80, a column of nothing."""
-    opaque, clear = ([80, 255], [0, 0]) if grey_only else ([80, 80, 80, 255], [0, 0, 0, 0])
+    opaque, clear = ([80, 255], [0, 0]) if gray_only else ([80, 80, 80, 255], [0, 0, 0, 0])
     pixels = bytes((opaque + clear) * 2)
     samples = len(opaque)
     tags = [
@@ -148,7 +148,7 @@ def premultiplied_tiff(grey_only: bool) -> bytes:
         (257, 3, 1, 2),
         (258, 3, 1, 8) if samples == 1 else (258, 3, samples, 8 + 2 + 12 * 10 + 4),
         (259, 3, 1, 1),
-        (262, 3, 1, 1 if grey_only else 2),
+        (262, 3, 1, 1 if gray_only else 2),
         (273, 4, 1, 8 + 2 + 12 * 10 + 4 + 8),
         (277, 3, 1, samples),
         (278, 3, 1, 2),
@@ -163,7 +163,7 @@ def premultiplied_tiff(grey_only: bool) -> bytes:
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "P"])
-def test_a_single_transparent_colour(mode: str) -> None:
+def test_a_single_transparent_color(mode: str) -> None:
     levels = np.array([[10, 90], [90, 10]], np.uint8)
     image = Image.fromarray(levels).convert(mode)
     key: Any = {"L": 90, "RGB": (90, 90, 90), "P": 90}[mode]
@@ -182,28 +182,28 @@ def test_cmyk_and_adobes_inverted_jpeg() -> None:
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "PPM"])
-def test_sixteen_bit_grey_spans_the_whole_range(form: str) -> None:
+def test_sixteen_bit_gray_spans_the_whole_range(form: str) -> None:
     values = np.array([[0, 257 * 7], [257 * 128, 65535]], np.uint16)
-    assert grey(encode(values, form), 2)[..., 0].tolist() == [[0, 7], [128, 255]]
+    assert gray(encode(values, form), 2)[..., 0].tolist() == [[0, 7], [128, 255]]
 
 
-def test_wide_greys_take_the_smallest_scale_that_holds_them() -> None:
+def test_wide_grays_take_the_smallest_scale_that_holds_them() -> None:
     narrow = np.array([[0, 10], [20, 255]])
     for kind in (np.uint16, np.int32, np.float32):
-        assert grey(encode(narrow.astype(kind), "TIFF"), 2)[..., 0].tolist() == narrow.tolist()
+        assert gray(encode(narrow.astype(kind), "TIFF"), 2)[..., 0].tolist() == narrow.tolist()
     unit = np.array([[0, 0.5], [1, -3]], np.float32)
-    assert grey(encode(unit, "TIFF"), 2)[..., 0].tolist() == [[0, 128], [255, 0]]
+    assert gray(encode(unit, "TIFF"), 2)[..., 0].tolist() == [[0, 128], [255, 0]]
     wide = np.array([[0, 65535], [257, -9]], np.int32)
-    assert grey(encode(wide, "TIFF"), 2)[..., 0].tolist() == [[0, 255], [1, 0]]
+    assert gray(encode(wide, "TIFF"), 2)[..., 0].tolist() == [[0, 255], [1, 0]]
 
 
 @pytest.mark.parametrize("value", [1e6, np.nan, np.inf])
 def test_values_of_no_known_scale_are_refused(value: float) -> None:
     with pytest.raises(Unreadable, match="fit no known scale"):
-        decode(encode(np.full((2, 2), value, np.float32), "TIFF"), Framing(2, 1))
+        decode(encode(np.full((2, 2), value, np.float32), "TIFF"), ImageSpec(2, 1))
 
 
-def test_sixteen_bit_colour_and_lab() -> None:
+def test_sixteen_bit_color_and_lab() -> None:
     row = struct.pack(">6H", 0, 257 * 9, 65535, 65535, 0, 257 * 200)
     header = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)
     data = png(2, 1, (b"IDAT", zlib.compress(b"\0" + row)))
@@ -212,12 +212,12 @@ def test_sixteen_bit_colour_and_lab() -> None:
     data = data.replace(old, struct.pack(">I", zlib.crc32(b"IHDR" + header)))
     assert rgb(data, 1).tolist() == [[[0, 9, 255]]]
     with pytest.raises(Unreadable, match="LAB"):
-        decode(encode(Image.new("LAB", (4, 4)), "TIFF"), Framing(4, 3))
+        decode(encode(Image.new("LAB", (4, 4)), "TIFF"), ImageSpec(4, 3))
 
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_an_animation_is_its_first_frame(form: str) -> None:
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue", "lime")]
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue", "lime")]
     options = {"lossless": True} if form == "WEBP" else {}
     data = encode(frames[0], form, save_all=True, append_images=frames[1:], **options)
     assert (rgb(data, 8) == [255, 0, 0]).all()
@@ -226,7 +226,7 @@ def test_an_animation_is_its_first_frame(form: str) -> None:
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation(form: str, orientation: int) -> None:
-    """Turned to be stored, and marked with the tag that turns it back, a picture stands upright."""
+    """Turned to be stored, and marked with the tag that turns it back, an image stands upright."""
     upright = smooth(24, 16)
     stored: dict[int, Callable[[Pixels], Pixels]] = {
         1: lambda p: p,
@@ -244,7 +244,7 @@ def test_exif_orientation(form: str, orientation: int) -> None:
     if form == "JPEG":
         options = {"quality": 98, "subsampling": 0}
     pixels = np.ascontiguousarray(stored[orientation](upright))
-    square, size = decode(encode(pixels, form, exif=exif, **options), Framing(16, 3))
+    square, size = decode(encode(pixels, form, exif=exif, **options), ImageSpec(16, 3))
     assert size == (16, 24)
     assert np.abs(square.astype(int) - upright[4:20]).max() <= (6 if form == "JPEG" else 0)
 
@@ -258,23 +258,23 @@ def test_a_damaged_exif_record_costs_the_orientation_alone() -> None:
 def test_arrays_of_every_shape() -> None:
     pixels = noise(6, 8, 4)
     for record in (pixels[..., 0], pixels[..., :1]):
-        np.testing.assert_array_equal(grey(record, 6), pixels[:, 1:7, :1])
+        np.testing.assert_array_equal(gray(record, 6), pixels[:, 1:7, :1])
     np.testing.assert_array_equal(rgb(pixels[..., :3], 6), pixels[:, 1:7, :3])
     for bad in (pixels[..., :2], pixels[0, 0], pixels[:0], pixels.astype(np.float32)):
         with pytest.raises(Unreadable):
-            decode(bad, Framing(6, 3))  # type: ignore[arg-type]
+            decode(bad, ImageSpec(6, 3))  # type: ignore[arg-type]
 
 
 # -- framing --------------------------------------------------------------------------------------
 
 
 @given(st.integers(1, 40), st.integers(1, 40))
-def test_an_unscaled_crop_is_the_centre_of_the_array(width: int, height: int) -> None:
+def test_an_unscaled_crop_is_the_center_of_the_array(width: int, height: int) -> None:
     pixels = noise(height, width)
-    left, top, side = centred_square(width, height)
+    left, top, side = centered_square(width, height)
     assert abs(left - (width - side - left)) <= 1
     assert abs(top - (height - side - top)) <= 1
-    square, size = decode(encode(pixels, "PPM"), Framing(side, 3))
+    square, size = decode(encode(pixels, "PPM"), ImageSpec(side, 3))
     assert size == (width, height)
     np.testing.assert_array_equal(square, pixels[top : top + side, left : left + side])
 
@@ -282,13 +282,13 @@ def test_an_unscaled_crop_is_the_centre_of_the_array(width: int, height: int) ->
 def test_shrinking_is_antialiased() -> None:
     stripes = np.zeros((64, 64), np.uint8)
     stripes[:, ::2] = 255
-    middle = grey(stripes, 8)[1:-1, 1:-1]
+    middle = gray(stripes, 8)[1:-1, 1:-1]
     assert np.abs(middle.astype(int) - 127).max() <= 2
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (20_000, 2), (3, 3)])
-def test_tiny_and_absurd_pictures_are_enlarged(size: tuple[int, int]) -> None:
-    square, found = decode(encode(Image.new("RGB", size, (9, 99, 199))), Framing(64, 3))
+def test_tiny_and_absurd_images_are_enlarged(size: tuple[int, int]) -> None:
+    square, found = decode(encode(Image.new("RGB", size, (9, 99, 199))), ImageSpec(64, 3))
     assert found == size
     assert (square == [9, 99, 199]).all()
 
@@ -302,7 +302,7 @@ def test_jpegs_shrunk_while_decoded_look_the_same(size: tuple[int, int], subsamp
     pixels = np.stack(waves, 2) + np.random.default_rng(0).normal(0, 12, (height, width, 1))
     data = encode(np.clip(pixels, 0, 255).astype(np.uint8), "JPEG", subsampling=subsampling)
     whole = np.asarray(Image.open(io.BytesIO(data)))
-    assert decode(data, Framing(64, 3))[1] == size
+    assert decode(data, ImageSpec(64, 3))[1] == size
     difference = np.abs(rgb(data, 64).astype(int) - rgb(whole, 64))
     assert difference.max() <= 3
     assert difference.mean() < 0.5
@@ -322,7 +322,7 @@ def test_boxes_follow_the_crop() -> None:
 def test_a_box_round_a_patch_is_round_it_after_the_crop(
     width: int, height: int, data: st.DataObject
 ) -> None:
-    left, top, side = centred_square(width, height)
+    left, top, side = centered_square(width, height)
     x0 = data.draw(st.integers(left, left + side - 1))
     y0 = data.draw(st.integers(top, top + side - 1))
     pixels = np.zeros((height, width), np.uint8)
@@ -330,4 +330,4 @@ def test_a_box_round_a_patch_is_round_it_after_the_crop(
     fractions = [[x0 / width, y0 / height, (x0 + 1) / width, (y0 + 1) / height]]
     box = crop_corners(fractions, width, height)[0] * side
     column, row = (round(float(edge)) for edge in box[:2])
-    assert grey(pixels, side)[row, column, 0] == 255
+    assert gray(pixels, side)[row, column, 0] == 255

@@ -1,4 +1,4 @@
-"""demo:faces: the truth is what it says, and the pictures show it."""
+"""demo:faces: the truth is what it says, and the images show it."""
 
 import pickle
 from dataclasses import replace
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from dcgan_cli.data.demo import faces, features, source
+from dcgan_cli.data.demo import faces, facial_features, source
 from dcgan_cli.data.demo.canvas import Canvas, mix, outline, smoothstep
 from dcgan_cli.data.demo.faces import Face
 from dcgan_cli.data.demo.head import Head
@@ -66,20 +66,20 @@ def test_every_palette_entry_and_style_is_used_within_bounds() -> None:
         assert len(values) >= 3
 
 
-# The pictures
+# The images
 
 
 @pytest.mark.parametrize("size", [32, 64, 128])
-def test_a_picture_is_rgb_of_the_size_asked(size: int) -> None:
-    picture = faces.draw(3, size)
-    assert picture.shape == (size, size, 3)
-    assert picture.dtype == np.uint8
-    assert picture.flags.c_contiguous
+def test_a_image_is_rgb_of_the_size_asked(size: int) -> None:
+    image = faces.draw(3, size)
+    assert image.shape == (size, size, 3)
+    assert image.dtype == np.uint8
+    assert image.flags.c_contiguous
 
 
 @given(st.integers(0, 2**40))
 @settings(max_examples=12, deadline=None)
-def test_a_picture_is_a_pure_function_of_its_index(index: int) -> None:
+def test_a_image_is_a_pure_function_of_its_index(index: int) -> None:
     first = faces.draw(index, 32)
     faces.draw(index + 1, 32)
     assert np.array_equal(first, faces.draw(index, 32))
@@ -87,7 +87,7 @@ def test_a_picture_is_a_pure_function_of_its_index(index: int) -> None:
     assert first.std() > 10
 
 
-def test_a_small_picture_is_the_large_one_reduced() -> None:
+def test_a_small_image_is_the_large_one_reduced() -> None:
     for index in range(8):
         large, small = faces.draw(index, 128), faces.draw(index, 32)
         reduced = large.reshape(32, 4, 32, 4, 3).mean(axis=(1, 3))
@@ -125,10 +125,10 @@ def test_features_move_with_the_turn_and_only_ever_its_way(
 ) -> None:
     turned = [straight(index, turn=float(turn)) for turn in np.linspace(-1, 1, 9)]
     whole = [faces.paint(face).astype(float) for face in turned]
-    monkeypatch.setattr(features, part, lambda *_: None)
+    monkeypatch.setattr(facial_features, part, lambda *_: None)
     places: list[float] = []
-    for face, picture in zip(turned, whole, strict=True):
-        across = np.abs(picture - faces.paint(face)).sum(axis=(0, 2))
+    for face, image in zip(turned, whole, strict=True):
+        across = np.abs(image - faces.paint(face)).sum(axis=(0, 2))
         places.append(float(across @ np.arange(128) / across.sum()))
     assert (np.diff(places) > 0.8).all()
     assert places[-1] - places[0] > 12
@@ -158,7 +158,7 @@ def pixels() -> np.ndarray:
 
 
 @pytest.mark.parametrize(("name", "least"), [("man", 0.9), ("smiling", 0.75), ("glasses", 0.8)])
-def test_a_linear_classifier_reads_the_flag_from_small_pictures(
+def test_a_linear_classifier_reads_the_flag_from_small_images(
     pixels: np.ndarray, name: str, least: float
 ) -> None:
     told = column(name)[:700] > 0.5
@@ -166,7 +166,7 @@ def test_a_linear_classifier_reads_the_flag_from_small_pictures(
     assert model.score(pixels[500:], told[500:]) > least
 
 
-def test_a_linear_model_reads_the_turn_from_small_pictures(pixels: np.ndarray) -> None:
+def test_a_linear_model_reads_the_turn_from_small_images(pixels: np.ndarray) -> None:
     turn = column("turn")[:700]
     model = Ridge(300.0).fit(pixels[:500], turn[:500])
     assert np.corrcoef(model.predict(pixels[500:]), turn[500:])[0, 1] > 0.8
@@ -210,10 +210,10 @@ def test_clipped_painting_stays_inside() -> None:
 def test_mix_and_smoothstep_meet_their_ends() -> None:
     ramp = smoothstep(1.0, 3.0, np.array([[0.0, 1.0, 2.0, 3.0, 4.0]], np.float32))
     assert ramp.tolist() == [[0.0, 0.0, 0.5, 1.0, 1.0]]
-    colours = mix((0, 0.5, 1), (1, 0.5, 0), ramp)
-    assert colours[0, 0].tolist() == [0, 0.5, 1]
-    assert colours[0, 2].tolist() == [0.5, 0.5, 0.5]
-    assert colours[0, 4].tolist() == [1, 0.5, 0]
+    colors = mix((0, 0.5, 1), (1, 0.5, 0), ramp)
+    assert colors[0, 0].tolist() == [0, 0.5, 1]
+    assert colors[0, 2].tolist() == [0.5, 0.5, 0.5]
+    assert colors[0, 4].tolist() == [1, 0.5, 0]
 
 
 # The source
@@ -221,18 +221,18 @@ def test_mix_and_smoothstep_meet_their_ends() -> None:
 
 def test_the_source_reads_what_is_drawn_and_names_it() -> None:
     demo = DemoSource("faces", 50)
-    assert (demo.kind, demo.location, len(demo)) == ("drawn faces", "demo:faces:50", 50)
+    assert (demo.kind, demo.location, len(demo)) == ("synthetic faces", "demo:faces:50", 50)
     assert demo.name(17) == "face 17"
     assert np.array_equal(demo.read(17), faces.draw(17, 128))
     assert np.array_equal(pickle.loads(pickle.dumps(demo)).read(17), demo.read(17))
     assert DemoSource("faces").location == "demo:faces"
-    assert DemoSource("rooms").kind == "drawn rooms"
+    assert DemoSource("rooms").kind == "synthetic rooms"
     for outside in (-1, 50):
-        with pytest.raises(ValueError, match="no picture"):
+        with pytest.raises(ValueError, match="no image"):
             demo.read(outside)
 
 
-def test_no_pictures_at_all_are_refused_with_the_mend() -> None:
+def test_no_images_at_all_are_refused_with_the_mend() -> None:
     with pytest.raises(SourceError, match=r"demo:faces:0: .* at least 1 .* demo:faces:\d+"):
         DemoSource("faces", 0)
 
@@ -274,7 +274,7 @@ def test_labels_of_rooms_are_their_truth() -> None:
         for kind in ("window", "door", "lamp", "picture"):
             there = bool(getattr(room, kind))
             assert labels.columns[kind][index] == (kind if there else f"no_{kind}")
-        rows = labels.boxes.picture == index
+        rows = labels.boxes.image == index
         boxes = zip(labels.boxes.kind[rows], labels.boxes.corners[rows].tolist(), strict=True)
         assert dict(boxes) == {kind: list(box) for kind, box in room.boxes.items()}
 

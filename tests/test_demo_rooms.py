@@ -57,7 +57,7 @@ def test_pictures_have_the_size_that_was_asked_for(size: int) -> None:
     assert picture.std() > 20
 
 
-def test_neighbouring_indices_differ() -> None:
+def test_neighboring_indices_differ() -> None:
     pictures = {rooms.draw(index, 32).tobytes() for index in range(50)}
     assert len(pictures) == 50
 

@@ -32,21 +32,21 @@ from dcgan_cli.checkpoint.format import Checkpoint, load
 from dcgan_cli.data.batches import Batches
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.config import ModelConfig
-from dcgan_cli.report import Pictures
+from dcgan_cli.report import Images
 from dcgan_cli.runtime import choose_device
 from dcgan_cli.training import events
-from dcgan_cli.training.batch_norm import synchronise
-from dcgan_cli.training.distributed import World, join
+from dcgan_cli.training.distributed import ProcessGroup, join
 from dcgan_cli.training.events import Finished, Length, Policy
-from dcgan_cli.training.run import OthersFolder, RunFolder
+from dcgan_cli.training.run_folder import NullRunFolder, RunFolder
 from dcgan_cli.training.step import Updater, share_of
+from dcgan_cli.training.sync_batch_norm import synchronize
 from dcgan_cli.training.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 
 RECIPE = replace(tiny.RECIPE, batch_size=6)
 COUNT = 24
-"""Pictures: four minibatches of six, which two and three ranks can share."""
+"""Images: four batches of six, which two and three ranks can share."""
 
 STEPS = 6
 
@@ -64,13 +64,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 class Recorded(tiny.Noise):
-    """Pictures that remember which of them were taken."""
+    """Images that remember which of them were taken."""
 
     def __init__(self, side: int) -> None:
         super().__init__(COUNT, side)
         self.taken: list[list[int]] = []
 
-    def take(self, indices: NDArray[np.int64]) -> Pictures:
+    def take(self, indices: NDArray[np.int64]) -> Images:
         self.taken.append(indices.tolist())
         return super().take(indices)
 
@@ -78,7 +78,7 @@ class Recorded(tiny.Noise):
 @contextmanager
 def trainer(
     path: Path,
-    world: World,
+    process_group: ProcessGroup,
     *,
     loss: str = "non-saturating",
     recipe: Any = RECIPE,
@@ -89,7 +89,7 @@ def trainer(
     **changes: Any,
 ) -> Generator[Trainer]:
     """As `dcgan train` makes one on every rank."""
-    step = tiny.settings(loss, world=world, **changes)
+    step = tiny.settings(loss, process_group=process_group, **changes)
     batches = Batches(
         Recorded(side),
         share=share_of(recipe, step),
@@ -100,14 +100,14 @@ def trainer(
         look_ahead=False,
     )
     about: dict[str, dict[str, Any]] = {"training": {}, "data": {}}
-    with (RunFolder if world.leads else OthersFolder)(path) as folder:
+    with (RunFolder if process_group.is_main else NullRunFolder)(path) as folder:
         yield Trainer(
             model, recipe, step, batches, folder, about, policy=policy, save_minutes=save_minutes
         )
     batches.close()
 
 
-Work = Callable[[World], Any]
+Work = Callable[[ProcessGroup], Any]
 
 
 def in_ranks(count: int, work: Work) -> list[Any]:
@@ -147,12 +147,12 @@ def in_ranks(count: int, work: Work) -> list[Any]:
 
 def one_life(work: Work) -> Any:
     try:
-        world = join()
-        with world.working():
-            world.begin(torch.device("cpu"))
-            assert threads_of_gloo() or world.size == 1 or sys.platform != "linux"
-            result = work(world)
-    except Exception as error:  # noqa: BLE001  # told to the parent, which judges
+        process_group = join()
+        with process_group.working():
+            process_group.begin(torch.device("cpu"))
+            assert threads_of_gloo() or process_group.size == 1 or sys.platform != "linux"
+            result = work(process_group)
+    except Exception as error:  # noqa: BLE001  # told to the parent, which classifiers
         result = {"error": str(error), "kind": type(error).__name__}
     deadline = time.monotonic() + 60
     while threads_of_gloo():
@@ -181,19 +181,19 @@ def whole_runs(path: Path) -> Any:
         for count in (1, 2, 3):
             place = path / name / str(count)
 
-            def work(world: World) -> Any:
-                with trainer(place, world, **options) as made:  # noqa: B023
+            def work(process_group: ProcessGroup) -> Any:
+                with trainer(place, process_group, **options) as made:  # noqa: B023
                     tiny.train(made, STEPS)
-                    assert isinstance(made.batches.pictures, Recorded)
-                    return made.batches.pictures.taken
+                    assert isinstance(made.batches.images, Recorded)
+                    return made.batches.images.taken
 
             taken[f"{name} {count}"] = in_ranks(count, work)
     return taken
 
 
 def per_replica(path: Path) -> Any:
-    def work(world: World) -> None:
-        with trainer(path, world, sync_bn=False) as made:
+    def work(process_group: ProcessGroup) -> None:
+        with trainer(path, process_group, sync_bn=False) as made:
             tiny.train(made, STEPS)
 
     return in_ranks(2, work)
@@ -204,23 +204,23 @@ def gradients(path: Path) -> Any:
     path.mkdir()
     for count in (1, 2, 3):
 
-        def work(world: World) -> None:
-            made = Updater(tiny.MODEL, RECIPE, tiny.settings(world=world))
-            pictures = torch.from_numpy(tiny.Noise(6).pictures).float().movedim(3, 1) / 128 - 1
-            made.step(0, 0, lambda _: pictures[made.share])
+        def work(process_group: ProcessGroup) -> None:
+            made = Updater(tiny.MODEL, RECIPE, tiny.settings(process_group=process_group))
+            images = torch.from_numpy(tiny.Noise(6).images).float().movedim(3, 1) / 128 - 1
+            made.step(0, 0, lambda _: images[made.share])
             networks = (made.generator, made.discriminator)
             found = [p.grad for network in networks for p in network.parameters()]
-            torch.save(found, path / f"{world.size}-{world.rank}.pt")
+            torch.save(found, path / f"{process_group.size}-{process_group.rank}.pt")
 
         in_ranks(count, work)
 
 
 def resuming(path: Path) -> Any:
     def until(place: Path, stop: int) -> Work:
-        def work(world: World) -> int:
-            with trainer(place, world, ema=0.9) as made:
+        def work(process_group: ProcessGroup) -> int:
+            with trainer(place, process_group, ema=0.9) as made:
                 if stop != STOPS[0] and place.name != "straight":
-                    made.restore(world.from_first(lambda: load(made.folder.last)))
+                    made.restore(process_group.broadcast_from_main(lambda: load(made.folder.last)))
                 begun = made.step
                 tiny.train(made, stop)
                 return begun
@@ -249,9 +249,9 @@ def disturbed(made: Trainer, at: int, disturb: Callable[[], None]) -> None:
 
 
 def interrupted(path: Path) -> Any:
-    def work(world: World) -> Any:
-        with trainer(path, world) as made:
-            if world.rank == 1:
+    def work(process_group: ProcessGroup) -> Any:
+        with trainer(path, process_group) as made:
+            if process_group.rank == 1:
                 disturbed(made, 3, lambda: made.request_stop(signal.SIGTERM))
             end = tiny.train(made, 100)[-1]
             assert isinstance(end, Finished)
@@ -263,9 +263,9 @@ def interrupted(path: Path) -> Any:
 def out_of_time(path: Path) -> Any:
     """Ranks whose clocks differ: the time of rank 1 is up long before that of the others."""
 
-    def work(world: World) -> Any:
-        with trainer(path, world) as made:
-            *_, end = made.run(Length(steps=5000, minutes=0.0 if world.rank == 1 else 60.0))
+    def work(process_group: ProcessGroup) -> Any:
+        with trainer(path, process_group) as made:
+            *_, end = made.run(Length(steps=5000, minutes=0.0 if process_group.rank == 1 else 60.0))
             assert isinstance(end, Finished)
             return end.step
 
@@ -276,9 +276,9 @@ def killed(path: Path) -> Any:
     """Rank 1 dies in the middle of step 6; every step before it was saved."""
     events.REPORT_SECONDS = 0.0
 
-    def work(world: World) -> None:
-        with trainer(path, world, save_minutes=0.0) as made:
-            if world.rank == 1:
+    def work(process_group: ProcessGroup) -> None:
+        with trainer(path, process_group, save_minutes=0.0) as made:
+            if process_group.rank == 1:
                 disturbed(made, 5, lambda: os.kill(os.getpid(), signal.SIGKILL))
             tiny.train(made, 100)
 
@@ -289,23 +289,23 @@ def killed(path: Path) -> Any:
         events.REPORT_SECONDS = 0.5
 
 
-def unwell(path: Path) -> Any:
-    """Rank 0 alone sees a collapse at step 8, and the other's figures look well."""
+def diagnosis_event(path: Path) -> Any:
+    """Rank 0 alone sees a collapse at step 8, and the other's values look well."""
 
-    def work(world: World) -> Any:
-        seen = iter([1.0, 0.0, 1.0] if world.leads else [1.0] * 3)
-        with trainer(path, world, policy="rollback") as made:
+    def work(process_group: ProcessGroup) -> Any:
+        seen = iter([1.0, 0.0, 1.0] if process_group.is_main else [1.0] * 3)
+        with trainer(path, process_group, policy="rollback") as made:
             made._diversity = lambda: next(seen)  # type: ignore[method-assign]
             told = tiny.train(made, 10)
             kinds = [type(event).__name__ for event in told]
-            return [made.step, made.attempt, made.checkpoint().hash, kinds.count("Unwell")]
+            return [made.step, made.attempt, made.checkpoint().hash, kinds.count("DiagnosisEvent")]
 
     return in_ranks(2, work)
 
 
 def refused(path: Path) -> Any:
-    def attempt(world: World, batch_size: int, sync_bn: bool) -> str:
-        step = tiny.settings(world=world, sync_bn=sync_bn)
+    def attempt(process_group: ProcessGroup, batch_size: int, sync_bn: bool) -> str:
+        step = tiny.settings(process_group=process_group, sync_bn=sync_bn)
         try:
             share = share_of(replace(RECIPE, batch_size=batch_size), step)
         except UsageError as error:
@@ -313,7 +313,7 @@ def refused(path: Path) -> Any:
         return f"{share.start} to {share.stop}"
 
     cases = ((7, True), (2, True), (3, True), (3, False), (9, False))
-    return in_ranks(3, lambda world: [attempt(world, *case) for case in cases])
+    return in_ranks(3, lambda process_group: [attempt(process_group, *case) for case in cases])
 
 
 def in_the_layer(path: Path) -> Any:
@@ -322,20 +322,21 @@ def in_the_layer(path: Path) -> Any:
     for kind, shape in ((nn.BatchNorm2d, (6, 4, 5, 5)), (nn.BatchNorm1d, (6, 4))):
         rows = torch.from_numpy(np.random.default_rng(3).normal(3, 2, shape).astype("float32"))
 
-        def work(world: World) -> None:
+        def work(process_group: ProcessGroup) -> None:
             made = nn.Sequential(kind(4, eps=1e-5))  # noqa: B023
-            if world.size > 1:
-                synchronise(made, world)
-            torch.save(through(made, rows[world.share(6)], world), file(world))  # noqa: B023
+            if process_group.size > 1:
+                synchronize(made, process_group)
+            mine = rows[process_group.share(6)]  # noqa: B023
+            torch.save(through(made, mine, process_group), file(process_group))
 
-        def file(world: World) -> Path:
-            return path / f"{kind.__name__}-{world.size}-{world.rank}.pt"  # noqa: B023
+        def file(process_group: ProcessGroup) -> Path:
+            return path / f"{kind.__name__}-{process_group.size}-{process_group.rank}.pt"  # noqa: B023
 
         for count in (1, 3):
             in_ranks(count, work)
 
 
-def through(network: nn.Module, rows: Tensor, world: World) -> dict[str, Tensor]:
+def through(network: nn.Module, rows: Tensor, process_group: ProcessGroup) -> dict[str, Tensor]:
     """Output, slopes by the input, and the weight's gradient of a penalty on those slopes."""
     rows = rows.clone().requires_grad_(True)
     output = network(rows)
@@ -348,7 +349,7 @@ def through(network: nn.Module, rows: Tensor, world: World) -> dict[str, Tensor]
         "output": output.detach(),
         "slopes": slopes.detach(),
         "again": rows.grad,
-        "weight": world.mean(weight.grad) * world.size,
+        "weight": process_group.mean(weight.grad) * process_group.size,
         **{name: value.float() for name, value in network.named_buffers()},
     }
 
@@ -361,7 +362,7 @@ SCENARIOS: Sequence[Callable[[Path], Any]] = (
     interrupted,
     out_of_time,
     killed,
-    unwell,
+    diagnosis_event,
     refused,
     in_the_layer,
 )
@@ -453,7 +454,7 @@ def test_averaged_gradients_are_those_of_one_process(count: int, place: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["BatchNorm1d", "BatchNorm2d"])
-def test_synchronised_batch_norm_is_batch_norm_of_all_rows(kind: str, place: Path) -> None:
+def test_synchronized_batch_norm_is_batch_norm_of_all_rows(kind: str, place: Path) -> None:
     folder = place / "in_the_layer"
     whole = torch.load(folder / f"{kind}-1-0.pt")
     parts = [torch.load(folder / f"{kind}-3-{rank}.pt") for rank in range(3)]
@@ -466,7 +467,7 @@ def test_synchronised_batch_norm_is_batch_norm_of_all_rows(kind: str, place: Pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_every_picture_is_seen_once_an_epoch(count: int, report: Any) -> None:
+def test_every_image_is_seen_once_an_epoch(count: int, report: Any) -> None:
     taken = report["whole_runs"][f"together {count}"]
     assert all(len(rows) == 6 // count for rank in taken for rows in rank[:4])
     epoch = [row for rank in taken for rows in rank[:4] for row in rows]
@@ -482,16 +483,16 @@ def test_every_picture_is_seen_once_an_epoch(count: int, report: Any) -> None:
     epoch=st.integers(0, 2),
 )
 @settings(max_examples=40, deadline=None)
-def test_shares_are_the_minibatch_of_one_process(
+def test_shares_are_the_batch_of_one_process(
     ranks: int, each: int, left: int, margin: int, flip: bool, epoch: int
 ) -> None:
     """Row by row, crops and mirrors included, whatever the order the ranks look at them in."""
     size = ranks * each
-    pictures = tiny.Noise(3 * size + left, 4 + margin)
+    images = tiny.Noise(3 * size + left, 4 + margin)
     options: dict[str, Any] = {"size": 4, "batch_size": size, "seed": 5, "flip": flip}
-    whole = Batches(pictures, **options)
+    whole = Batches(images, **options)
     parts = [
-        Batches(pictures, share=slice(rank * each, (rank + 1) * each), **options)
+        Batches(images, share=slice(rank * each, (rank + 1) * each), **options)
         for rank in range(ranks)
     ]
     for position in (2, 0, 1):
@@ -539,7 +540,7 @@ def test_a_killed_rank_ends_all_at_once_and_loses_nothing_saved(place: Path, rep
 
 
 @pytest.mark.slow
-def test_the_verdict_of_rank_0_on_health_is_everyones(report: Any) -> None:
+def test_the_verdict_of_rank_0_on_diagnostics_is_everyones(report: Any) -> None:
     """Both go back once, to the same state, and reach the end with the same weights."""
     first, second = report["unwell"]
     assert first == second
@@ -559,7 +560,7 @@ def test_rank_0_alone_writes(place: Path) -> None:
 
 
 def test_the_folder_of_another_rank_is_left_alone(tmp_path: Path) -> None:
-    with OthersFolder(tmp_path / "run") as folder:
+    with NullRunFolder(tmp_path / "run") as folder:
         folder.clear()
         folder.write_config({})
         folder.append_metrics([{"step": 1}])
@@ -581,11 +582,11 @@ def test_what_cannot_be_shared_out_is_refused(report: Any) -> None:
 
 def test_alone_nothing_is_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "1")
-    world = join()
-    assert (world.leads, world.size, world.local_rank) == (True, 1, None)
-    assert world.agree(3, 0) == (3, 0)
+    process_group = join()
+    assert (process_group.is_main, process_group.size, process_group.local_rank) == (True, 1, None)
+    assert process_group.agree(3, 0) == (3, 0)
     tensor = torch.ones(2)
-    assert world.mean(tensor) is tensor
+    assert process_group.mean(tensor) is tensor
 
 
 def test_each_process_takes_a_device_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""`dcgan train` and `dcgan sample` on every kind of source, the real pictures among them."""
+"""`dcgan train` and `dcgan sample` on every kind of source, the real images among them."""
 
 import subprocess
 import sysconfig
@@ -11,7 +11,7 @@ DCGAN = str(Path(sysconfig.get_path("scripts")) / "dcgan")
 
 
 def train_and_sample(folder: Path, *source: str) -> str:
-    """Three steps on `source` and a sheet of its samples; returns what was said."""
+    """Three steps on `source` and an image grid of its samples; returns what was said."""
     trained = subprocess.run(
         [DCGAN, "train", *source, "--run", "run", "--steps", "3", "--ngf", "8", "--ndf", "8",
          "--limit", "300", "--threads", "1"],
@@ -31,7 +31,7 @@ def train_and_sample(folder: Path, *source: str) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["demo:faces", "demo:rooms", "digits"])
 def test_drawn_and_bundled_sources(tmp_path: Path, name: str) -> None:
-    assert "300 pictures" in train_and_sample(tmp_path, name)
+    assert "300 images" in train_and_sample(tmp_path, name)
 
 
 @pytest.mark.slow
@@ -39,11 +39,11 @@ def test_drawn_and_bundled_sources(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ("lfw-faces/lfw-faces.zip", "zip of pictures, 300 pictures, colour"),
-        ("sprites/sprites.zip", "colour, short side 64 px"),
+        ("lfw-faces/lfw-faces.zip", "zip of images, 300 images, color"),
+        ("sprites/sprites.zip", "color, short side 64 px"),
         ("crawl-tiles/crawl-tiles.zip", "short side 32 px"),
-        ("mnist/idx", "grey, short side 28 px"),
-        ("smiles-grey64/smiles-grey64.zip", "grey, short side 64 px"),
+        ("mnist/idx", "gray, short side 28 px"),
+        ("smiles-grey64/smiles-grey64.zip", "gray, short side 64 px"),
         ("cifar10-png/cifar10-png.zip", "short side 32 px"),
     ],
 )

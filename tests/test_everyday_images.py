@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, features
-from test_decode import encode, grey, noise, rgb, smooth
+from test_decode import encode, gray, noise, rgb, smooth
 from test_survey import Records
 
 from dcgan_cli.data import image_files
 from dcgan_cli.data.cache import _key
-from dcgan_cli.data.decode import Fit, Framing, Unreadable, crop_corners, decode, frame_box
+from dcgan_cli.data.decode import Fit, ImageSpec, Unreadable, crop_corners, decode, frame_box
 from dcgan_cli.data.survey import survey
 from dcgan_cli.errors import SourceError
 
@@ -25,16 +25,16 @@ from dcgan_cli.errors import SourceError
 
 def test_pad_keeps_all_of_an_image_on_the_background() -> None:
     wide = encode(np.full((20, 40, 3), 200, np.uint8))
-    square, size = decode(wide, Framing(16, 3, (255, 0, 0), "pad"))
+    square, size = decode(wide, ImageSpec(16, 3, (255, 0, 0), "pad"))
     assert size == (40, 20)
     assert (square[4:12] == 200).all()
     assert (square[:4] == [255, 0, 0]).all()
     assert (square[12:] == [255, 0, 0]).all()
     high = encode(np.full((40, 20), 200, np.uint8))
-    square, _ = decode(high, Framing(16, 1, (0, 0, 0), "pad"))
+    square, _ = decode(high, ImageSpec(16, 1, (0, 0, 0), "pad"))
     assert (square[:, 4:12] == 200).all()
     assert (square[:, :4] == 0).all()
-    colored, _ = decode(high, Framing(16, 3, (255, 0, 0), "pad"))
+    colored, _ = decode(high, ImageSpec(16, 3, (255, 0, 0), "pad"))
     assert (colored[:, :4] == [255, 0, 0]).all()
     assert (colored[:, 4:12] == 200).all()
 
@@ -42,11 +42,11 @@ def test_pad_keeps_all_of_an_image_on_the_background() -> None:
 def test_stretch_takes_all_of_an_image_to_the_edges() -> None:
     pixels = np.zeros((20, 80), np.uint8)
     pixels[:, :20] = 250
-    square, _ = decode(encode(pixels), Framing(16, 1, fit="stretch"))
+    square, _ = decode(encode(pixels), ImageSpec(16, 1, fit="stretch"))
     assert (square[:, :3] > 240).all()
     assert (square[:, 6:] < 10).all()
-    large, _ = decode(encode(smooth(1600, 500), "JPEG"), Framing(16, 3, fit="stretch"))
-    small, _ = decode(encode(smooth(1600, 500)), Framing(16, 3, fit="stretch"))
+    large, _ = decode(encode(smooth(1600, 500), "JPEG"), ImageSpec(16, 3, fit="stretch"))
+    small, _ = decode(encode(smooth(1600, 500)), ImageSpec(16, 3, fit="stretch"))
     assert np.abs(large.astype(int) - small).max() <= 6
 
 
@@ -54,7 +54,7 @@ def test_stretch_takes_all_of_an_image_to_the_edges() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (20_000, 2), (7, 5)])
 def test_any_shape_fits(fit: Fit, size: tuple[int, int]) -> None:
     color = (9, 99, 199)
-    square, found = decode(encode(Image.new("RGB", size, color)), Framing(8, 3, color, fit))
+    square, found = decode(encode(Image.new("RGB", size, color)), ImageSpec(8, 3, color, fit))
     assert found == size
     assert (square == color).all()
 
@@ -80,14 +80,14 @@ def test_survey_finds_the_shape_and_what_a_crop_cuts() -> None:
 
 
 def test_every_part_of_the_framing_is_in_the_cache_key() -> None:
-    source, framing = Records(noise(4, 4)), Framing(8, 3)
+    source, image_spec = Records(noise(4, 4)), ImageSpec(8, 3)
     others = [
-        replace(framing, fit="pad"),
-        replace(framing, levels=(0, 4095)),
-        replace(framing, background=(0, 0, 0)),
-        replace(framing, side=16),
+        replace(image_spec, fit="pad"),
+        replace(image_spec, levels=(0, 4095)),
+        replace(image_spec, background=(0, 0, 0)),
+        replace(image_spec, side=16),
     ]
-    keys = {_key(source, other) for other in [framing, *others]}
+    keys = {_key(source, other) for other in [image_spec, *others]}
     assert len(keys) == 5
 
 
@@ -97,7 +97,7 @@ def test_every_part_of_the_framing_is_in_the_cache_key() -> None:
 )
 def test_a_framing_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="expected"):
-        Framing(8, 3, **wrong)  # type: ignore[arg-type]
+        ImageSpec(8, 3, **wrong)  # type: ignore[arg-type]
 
 
 # -- bits -------------------------------------------------------------------------------------
@@ -115,8 +115,8 @@ def test_the_bits_in_use_are_found_over_the_whole_source(bits: int, form: str) -
     found = survey(Records(*records))
     assert found.levels == (0, top)
     assert (f"use {bits} bits" in found.levels_note) == (bits < 16)
-    framing = Framing(4, 1, levels=found.levels)
-    shown = [int(decode(record, framing)[0].mean()) for record in records]
+    image_spec = ImageSpec(4, 1, levels=found.levels)
+    shown = [int(decode(record, image_spec)[0].mean()) for record in records]
     assert shown == [0, 127, 255]
 
 
@@ -138,7 +138,7 @@ def test_floating_point_of_any_range(low: float, high: float, levels: tuple[floa
     record = deep(np.array([[low, high], [low, high]], np.float32), "TIFF")
     found = survey(Records(record))
     assert found.levels == pytest.approx(levels)
-    pixels, _ = decode(record, Framing(2, 1, levels=found.levels))
+    pixels, _ = decode(record, ImageSpec(2, 1, levels=found.levels))
     black, white = levels
     expected = [round(255 * (value - black) / (white - black)) for value in (low, high)]
     assert np.abs(pixels[0, :, 0].astype(int) - expected).max() <= 1
@@ -153,12 +153,12 @@ def test_signed_and_32_bit_integers() -> None:
 
 def test_values_outside_the_levels_are_black_and_white_and_nan_is_refused() -> None:
     record = deep(np.array([[0, 60000]], np.uint16))
-    pixels, _ = decode(record, Framing(1, 1, fit="stretch", levels=(1000, 4095)))
+    pixels, _ = decode(record, ImageSpec(1, 1, fit="stretch", levels=(1000, 4095)))
     assert pixels.shape == (1, 1, 1)
     edges = deep(np.array([[0, 60000], [0, 60000]], np.uint16))
-    assert decode(edges, Framing(2, 1, levels=(1000, 4095)))[0][0, :, 0].tolist() == [0, 255]
+    assert decode(edges, ImageSpec(2, 1, levels=(1000, 4095)))[0][0, :, 0].tolist() == [0, 255]
     with pytest.raises(Unreadable, match="NaN"):
-        decode(deep(np.full((2, 2), np.nan, np.float32), "TIFF"), Framing(2, 1, levels=(0, 1)))
+        decode(deep(np.full((2, 2), np.nan, np.float32), "TIFF"), ImageSpec(2, 1, levels=(0, 1)))
     with pytest.raises(SourceError, match="NaN"):
         survey(Records(deep(np.full((2, 2), np.nan, np.float32), "TIFF")))
 
@@ -200,7 +200,7 @@ def test_twelve_bits_of_color_are_not_near_black(channels: int) -> None:
     record = color_png(values)
     found = survey(Records(record))
     assert found.levels == (0, 4095)
-    pixels, _ = decode(record, Framing(6, 3, levels=found.levels))
+    pixels, _ = decode(record, ImageSpec(6, 3, levels=found.levels))
     np.testing.assert_allclose(pixels, values[..., :3] / 4095 * 255, atol=0.51)
 
 
@@ -211,18 +211,18 @@ def test_a_large_jpeg_is_decoded_small(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = smooth(600, 800)
     whole = rgb(encode(pixels, "JPEG"), 64)
     monkeypatch.setattr(image_files, "MOST_PIXELS", 20_000)
-    square, size = decode(encode(pixels, "JPEG"), Framing(64, 3))
+    square, size = decode(encode(pixels, "JPEG"), ImageSpec(64, 3))
     assert size == (800, 600)
     assert np.abs(square.astype(int) - whole).max() <= 16
 
 
 def test_beyond_64_megapixels_a_jpeg_is_read_and_a_png_says_the_mend() -> None:
     image = Image.new("L", (11_000, 10_000), 77)
-    square, size = decode(encode(image, "JPEG"), Framing(16, 1))
+    square, size = decode(encode(image, "JPEG"), ImageSpec(16, 1))
     assert size == (11_000, 10_000)
     assert (square == 77).all()
     with pytest.raises(Unreadable, match="save it as a JPEG that is not progressive"):
-        decode(encode(Image.new("1", (11_000, 10_000))), Framing(16, 1))
+        decode(encode(Image.new("1", (11_000, 10_000))), ImageSpec(16, 1))
 
 
 def test_a_jpeg_that_a_decoder_holds_whole_has_a_lower_limit(
@@ -231,8 +231,8 @@ def test_a_jpeg_that_a_decoder_holds_whole_has_a_lower_limit(
     monkeypatch.setattr(image_files, "MOST_BUFFERED_PIXELS", 100_000)
     data = encode(smooth(600, 800), "JPEG", progressive=True)
     with pytest.raises(Unreadable, match="a progressive JPEG of 800x600 pixels, more than"):
-        decode(data, Framing(64, 3))
-    decode(encode(smooth(600, 800), "JPEG"), Framing(64, 3))
+        decode(data, ImageSpec(64, 3))
+    decode(encode(smooth(600, 800), "JPEG"), ImageSpec(64, 3))
 
 
 # -- formats ----------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ def test_jpeg_2000_is_read_and_bounded_by_its_codestream() -> None:
     at = data.find(b"\xff\x4f\xff\x51") + 8
     bomb = data[:at] + struct.pack(">II", 60_000, 60_000) + data[at + 8 :]
     with pytest.raises(Unreadable, match="60000x60000"):
-        decode(bomb, Framing(8, 3))
+        decode(bomb, ImageSpec(8, 3))
 
 
 def test_heic_is_read_with_the_extra() -> None:
@@ -266,7 +266,7 @@ def test_heic_is_read_with_the_extra() -> None:
 def test_heic_without_the_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_files, "find_spec", lambda name: None)
     with pytest.raises(Unreadable, match=r"pip install 'dcgan\[heic\]'"):
-        decode(b"\0\0\0\x18ftypheic" + bytes(100), Framing(8, 3))
+        decode(b"\0\0\0\x18ftypheic" + bytes(100), ImageSpec(8, 3))
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_heic_without_the_extra_says_what_to_install(monkeypatch: pytest.MonkeyP
     ],
 )
 def test_portable_maps(data: bytes, expected: list[int] | None) -> None:
-    pixels, size = decode(data, Framing(size_of(data), 1, fit="stretch"))
+    pixels, size = decode(data, ImageSpec(size_of(data), 1, fit="stretch"))
     if expected is not None:
         assert pixels[0, :, 0].tolist() == expected
     else:
@@ -301,8 +301,8 @@ def test_real_tiles_of_all_modes_fit_in_each_way(real_data: Path) -> None:
     source = open_source(str(real_data / "crawl-tiles" / "crawl-tiles.zip"), limit=60)
     for fit in ("crop", "pad", "stretch"):
         for index in range(len(source)):
-            pixels, (width, height) = decode(source.read(index), Framing(32, 3, fit=fit))
+            pixels, (width, height) = decode(source.read(index), ImageSpec(32, 3, fit=fit))
             if (width, height) == (32, 32):
-                whole, _ = decode(source.read(index), Framing(32, 3))
+                whole, _ = decode(source.read(index), ImageSpec(32, 3))
                 np.testing.assert_array_equal(pixels, whole)
-    assert grey(noise(4, 4), 4).shape == (4, 4, 1)
+    assert gray(noise(4, 4), 4).shape == (4, 4, 1)

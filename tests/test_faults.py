@@ -19,8 +19,8 @@ from dcgan_cli import files
 from dcgan_cli.checkpoint.format import Checkpoint, load, save
 from dcgan_cli.errors import StorageError
 from dcgan_cli.files import atomic_write
-from dcgan_cli.training import run
-from dcgan_cli.training.run import RunFolder
+from dcgan_cli.training import run_folder
+from dcgan_cli.training.run_folder import RunFolder
 
 POINTS = ("write", "fsync", "replace")
 BEGUN, ENDED = 7, 9
@@ -57,7 +57,7 @@ class Faulty:
 
 def install(monkeypatch: pytest.MonkeyPatch, system: Any) -> None:
     monkeypatch.setattr(files, "os", system)
-    monkeypatch.setattr(run, "os", system)
+    monkeypatch.setattr(run_folder, "os", system)
 
 
 def begin(path: Path) -> Checkpoint:
@@ -108,7 +108,7 @@ def test_every_fault_of_a_save_leaves_the_old_state_or_the_new(
 ) -> None:
     """Every single call, until a save meets none that fails."""
     target = tmp_path / "last.pt"
-    old = replace(whole, optimisers={}, progress={"step": 0})
+    old = replace(whole, optimizers={}, progress={"step": 0})
     save(target, old)
     before = target.read_bytes()
     number, struck = 0, True
@@ -247,7 +247,7 @@ def test_metrics_cut_short_by_a_full_disk_are_mended_on_resuming(
             return written
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "os", Full(lambda *_: False))
+        patch.setattr(run_folder, "os", Full(lambda *_: False))
         with pytest.raises(StorageError, match=r"metrics\.jsonl: .*free some space"):
             go_on(tmp_path)
     go_on(tmp_path)
@@ -298,7 +298,7 @@ def in_child(work: Callable[[], str]) -> str:
     if child == 0:
         try:
             text = work()
-        except BaseException as error:  # noqa: BLE001  # said to the parent, which judges
+        except BaseException as error:  # noqa: BLE001  # said to the parent, which classifiers
             text = f"{type(error).__name__}: {error}"
         os.write(writer, text.encode())
         os._exit(0)

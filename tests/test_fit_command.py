@@ -10,8 +10,8 @@ from PIL import Image
 from test_decode import encode, noise
 
 from dcgan_cli.checkpoint.format import load
-from dcgan_cli.render.png import draw_sheet, encode_picture, shown_size
-from dcgan_cli.report import Sheet
+from dcgan_cli.render.png import draw_grid, encode_image, shown_size
+from dcgan_cli.report import ImageGrid
 
 TINY = ["--size", "16", "--ngf", "2", "--ndf", "2", "--batch-size", "4", "--steps", "1"]
 
@@ -74,7 +74,7 @@ def test_too_few_images_names_what_was_passed_over(tmp_path: Path) -> None:
         (tmp_path / f"{number}.png").write_bytes(encode(noise(16, 16)))
         (tmp_path / f"{number}.CR2").write_bytes(b"x")
     said = dcgan("train", tmp_path, "--quiet", "--out", tmp_path.parent / "runs", *TINY, code=1)
-    assert "3 pictures are fewer than a batch of 4" in said
+    assert "3 images are fewer than a batch of 4" in said
     assert "passed over: 3 .cr2 files (camera raw" in said
 
 
@@ -89,7 +89,7 @@ def test_tiles_keep_their_shorter_side(aspect: float) -> None:
     width, height = shown_size(48, 48, aspect)
     assert min(width, height) == 48
     assert width / height == pytest.approx(aspect, rel=0.02)
-    pictures = noise(48, 48 * 4).reshape(4, 48, 48, 3)
-    image = draw_sheet(Sheet("s", pictures, 2).shaped(aspect))
+    images = noise(48, 48 * 4).reshape(4, 48, 48, 3)
+    image = draw_grid(ImageGrid("s", images, 2).shaped(aspect))
     assert image.size == (2 * 8 + 2 * (width + 2) - 2, 2 * 8 + 2 * (height + 2) - 2)
-    assert encode_picture(pictures[0], aspect)[:4] == b"\x89PNG"
+    assert encode_image(images[0], aspect)[:4] == b"\x89PNG"

@@ -1,4 +1,4 @@
-"""The authors' own files: kernels flipped exactly, recognised by content, refused in one line."""
+"""The authors' own files: kernels flipped exactly, recognized by content, refused in one line."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import convolve2d
 
-from dcgan_cli.analysis.drawing import Drawing
+from dcgan_cli.analysis.sampling import Sampler
 from dcgan_cli.checkpoint import foreign
 from dcgan_cli.checkpoint.find import find_checkpoint
 from dcgan_cli.checkpoint.format import load, save
 from dcgan_cli.errors import CheckpointError
+from dcgan_cli.model.batch_norm_statistics import fix_statistics
+from dcgan_cli.model.hooks import evaluating
 from dcgan_cli.model.latents import seeded_latents
-from dcgan_cli.model.statistics import fix_statistics
-from dcgan_cli.model.taps import evaluating
 
 Z, WIDTH, CHANNELS, KERNEL = 5, 2, 3, 5
 
@@ -106,7 +106,7 @@ def test_generator_runs_theanos_convolution_backwards(
     kernels = array(folder, "gen", number)
     stream = np.random.default_rng(2)
     generator = load(find_checkpoint(str(folder))).build_generator()
-    ours = [*(hidden[0] for hidden in generator.hidden), generator.paint][layer]
+    ours = [*(hidden[0] for hidden in generator.hidden), generator.to_rgb][layer]
     for _ in range(5):
         x = stream.integers(-9, 10, (kernels.shape[1], side, side)).astype(np.float32)
         y = stream.integers(-9, 10, (kernels.shape[0], side // 2, side // 2)).astype(np.float32)
@@ -121,7 +121,7 @@ def test_projection_and_decision_are_their_matrix_products(folder: Path) -> None
     maps = np.random.default_rng(4).integers(-3, 4, (7, 4 * WIDTH * 16)).astype(np.float32)
     with torch.no_grad():
         projected = checkpoint.build_generator().project.linear(torch.from_numpy(z)).numpy()
-        decided = checkpoint.build_discriminator().decide(torch.from_numpy(maps)).numpy()
+        decided = checkpoint.build_discriminator().head(torch.from_numpy(maps)).numpy()
     assert np.array_equal(projected, z @ array(folder, "gen", 1))
     assert np.array_equal(decided, maps @ array(folder, "discrim", 8))
 
@@ -155,12 +155,12 @@ def test_running_statistics_are_those_of_reference_latents(folder: Path) -> None
     z = seeded_latents(0, 8, Z, "normal")
     device = torch.device("cpu")
     running, reestimated = (
-        Drawing.of(checkpoint, bn, device).signed(z) for bn in ("running", "reestimated")
+        Sampler.of(checkpoint, bn, device).normalized(z) for bn in ("running", "reestimated")
     )
     assert torch.equal(running, reestimated)
 
 
-def test_discriminator_is_normalised_to_what_the_generator_draws(folder: Path) -> None:
+def test_discriminator_is_normalized_to_what_the_generator_draws(folder: Path) -> None:
     checkpoint = load(find_checkpoint(str(folder)))
     generator, discriminator = checkpoint.build_generator(), checkpoint.build_discriminator()
     inputs: list[torch.Tensor] = []
@@ -209,15 +209,15 @@ def test_the_pickles_are_not_needed(folder: Path) -> None:
     assert load(find_checkpoint(str(folder))).hash == before
 
 
-def test_a_run_is_found_before_its_neighbours(folder: Path) -> None:
+def test_a_run_is_found_before_its_neighbors(folder: Path) -> None:
     (folder / "last.pt").write_bytes(b"")
     assert find_checkpoint(str(folder)) == folder / "last.pt"
 
 
-def test_a_folder_of_other_things_is_not_recognised(tmp_path: Path) -> None:
+def test_a_folder_of_other_things_is_not_recognized(tmp_path: Path) -> None:
     np.save(tmp_path / "200_gen.npy", np.zeros(3))
     (tmp_path / "200_gen_params.jl").write_bytes(b"")
-    assert foreign.recognise(tmp_path) is None
+    assert foreign.recognize(tmp_path) is None
     with pytest.raises(CheckpointError, match="neither a checkpoint file nor a run"):
         find_checkpoint(str(tmp_path))
 
@@ -294,7 +294,7 @@ def test_truncated_array_asks_for_no_memory(folder: Path) -> None:
 
 
 @pytest.mark.data
-def test_the_authors_network_draws_whole_pictures(real_data: Path) -> None:
+def test_the_authors_network_draws_whole_images(real_data: Path) -> None:
     folder = real_data / "authors-svhn-weights"
     if not folder.is_dir():
         pytest.skip(f"no {folder.name} in {real_data}")
@@ -302,20 +302,20 @@ def test_the_authors_network_draws_whole_pictures(real_data: Path) -> None:
     model = checkpoint.model
     assert (model.size, model.z_dim, model.ngf, model.ndf) == (32, 100, 64, 64)
     z = seeded_latents(0, 64, 100, "normal")
-    drawing = Drawing.of(checkpoint, "reestimated", torch.device("cpu"))
-    assert 0.9 < liveliness_of_the_border(drawing.signed(z)) < 1.1
-    for convolution in (*(h[0] for h in drawing.generator.hidden), drawing.generator.paint):
+    sampler = Sampler.of(checkpoint, "reestimated", torch.device("cpu"))
+    assert 0.9 < liveliness_of_the_border(sampler.normalized(z)) < 1.1
+    for convolution in (*(h[0] for h in sampler.generator.hidden), sampler.generator.to_rgb):
         convolution.weight.data = convolution.weight.flip(2, 3)
-    fix_statistics(drawing.generator, "batch")
-    assert liveliness_of_the_border(drawing.signed(z)) < 0.5, "kernels that are not flipped"
+    fix_statistics(sampler.generator, "batch")
+    assert liveliness_of_the_border(sampler.normalized(z)) < 0.5, "kernels that are not flipped"
 
 
-def liveliness_of_the_border(signed: torch.Tensor) -> float:
-    """How much pictures differ from each other at their border, against their middle.
+def liveliness_of_the_border(normalized: torch.Tensor) -> float:
+    """How much images differ from each other at their border, against their middle.
 
     Cuttings of photographs go on beyond it. Kernels the wrong way round, trained with zeros around
-    the maps, leave a grey frame around smears.
+    the maps, leave a gray frame around smears.
     """
-    spread = signed.std(0).mean(0)
+    spread = normalized.std(0).mean(0)
     border = torch.cat([spread[0], spread[-1], spread[:, 0], spread[:, -1]])
     return float(border.mean() / spread[8:-8, 8:-8].mean())

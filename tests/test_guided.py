@@ -21,42 +21,42 @@ from dcgan_cli.analysis.guided_backprop import maxima as looking
 from dcgan_cli.analysis.guided_backprop import saliency
 from dcgan_cli.analysis.guided_backprop.guided import Choice, guided_backprop
 from dcgan_cli.analysis.guided_backprop.maxima import (
-    Scene,
-    View,
+    MaximaBatch,
+    MaximaSearch,
     find_maxima,
     receptive_fields,
     trunk,
-    visualise,
+    visualize,
 )
-from dcgan_cli.data.decode import Framing
+from dcgan_cli.data.decode import ImageSpec
+from dcgan_cli.data.image_set import DecodedImages
 from dcgan_cli.data.labels import Boxes
-from dcgan_cli.data.pictures import PictureSet
-from dcgan_cli.data.pixels import to_signed
+from dcgan_cli.data.pixels import normalize
 from dcgan_cli.errors import CheckpointError, SourceError, UsageError
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import SLOPE, Discriminator
-from dcgan_cli.model.layers import initialise
-from dcgan_cli.model.taps import RULES, Rule, guided
-from dcgan_cli.render.document import to_json
+from dcgan_cli.model.hooks import RULES, Rule, guided
+from dcgan_cli.model.layers import initialize
+from dcgan_cli.render.json_report import to_json
 
 CONFIG = ModelConfig(size=16, channels=3, ngf=2, ndf=4, kernel=4, projection="channel")
 CPU = torch.device("cpu")
 
 
-class Gallery(PictureSet):
-    """Prepared pictures in memory; number i is 10 · i in the source."""
+class Gallery(DecodedImages):
+    """Prepared images in memory; number i is 10 · i in the source."""
 
     skipped, log = 0, None
 
-    def __init__(self, pictures: NDArray[np.uint8], sizes: Sequence[int] = (16, 16)) -> None:
-        self.pictures = pictures
-        self.framing = Framing(pictures.shape[1], pictures.shape[3])
-        self.origin = np.arange(len(pictures), dtype=np.int64) * 10
-        self.original_size = np.tile(np.array(sizes, np.uint32), (len(pictures), 1))
+    def __init__(self, images: NDArray[np.uint8], sizes: Sequence[int] = (16, 16)) -> None:
+        self.images = images
+        self.image_spec = ImageSpec(images.shape[1], images.shape[3])
+        self.origin = np.arange(len(images), dtype=np.int64) * 10
+        self.original_size = np.tile(np.array(sizes, np.uint32), (len(images), 1))
         self.notes = []
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        return self.pictures[indices]
+        return self.images[indices]
 
 
 def noise(count: int, size: int = 16, channels: int = 3, seed: int = 0) -> Gallery:
@@ -66,18 +66,18 @@ def noise(count: int, size: int = 16, channels: int = 3, seed: int = 0) -> Galle
 
 def discriminator(config: ModelConfig = CONFIG, seed: int = 0) -> Discriminator:
     network = Discriminator(config)
-    initialise(network, torch.Generator().manual_seed(seed))
+    initialize(network, torch.Generator().manual_seed(seed))
     return network
 
 
 def scene(
-    pictures: PictureSet, config: ModelConfig = CONFIG, layer: int = 2, rule: Rule = "guided"
-) -> Scene:
-    return Scene(pictures, config, layer, rule, CPU)
+    images: DecodedImages, config: ModelConfig = CONFIG, layer: int = 2, rule: Rule = "guided"
+) -> MaximaSearch:
+    return MaximaSearch(images, config, layer, rule, CPU)
 
 
 def gradient(network: nn.Module, x: Tensor) -> Tensor:
-    """What each picture owes for the sum of all outputs."""
+    """What each image owes for the sum of all outputs."""
     pixels = x.clone().requires_grad_()
     return torch.autograd.grad(network(pixels).sum(), pixels)[0]
 
@@ -231,11 +231,11 @@ def test_nothing_is_left_behind_also_after_exceptions() -> None:
         network.layers[1].eval()
     with pytest.raises(KeyboardInterrupt), guided(network):
         raise KeyboardInterrupt
-    view = View(
+    view = MaximaBatch(
         x, np.arange(2), np.zeros(2, np.int64), np.full((2, 2), 9), np.ones((2, 16, 16)) > 0
     )
     with pytest.raises(IndexError):  # row 9 of a map of 4
-        visualise(trunk(network, 2), view, "guided")
+        visualize(trunk(network, 2), view, "guided")
     assert settings_of(network) == before
     assert all(torch.equal(value, weights[key]) for key, value in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
@@ -251,7 +251,7 @@ def test_an_unknown_rule_is_refused_before_the_block_begins() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_visualisations_of_a_discriminator_by_hand(rule: Rule) -> None:
+def test_visualizations_of_a_discriminator_by_hand(rule: Rule) -> None:
     network = discriminator().eval()
     norm = network.layers[1][1]  # type: ignore[index]
     assert isinstance(norm, nn.BatchNorm2d)
@@ -259,13 +259,13 @@ def test_visualisations_of_a_discriminator_by_hand(rule: Rule) -> None:
     assert norm.running_var is not None
     norm.running_mean.uniform_(-0.1, 0.1)
     norm.running_var.uniform_(0.01, 0.1)
-    pictures = noise(3)
+    images = noise(3)
     maps, places = np.array([5, 0, 2]), np.array([[0, 3], [1, 1], [3, 2]])
-    view = scene(pictures).view(np.arange(3), maps, places)
-    found = visualise(trunk(network, 2), view, rule)
+    view = scene(images).view(np.arange(3), maps, places)
+    found = visualize(trunk(network, 2), view, rule)
 
     first, second = network.layers[0][0].weight, network.layers[1][0].weight  # type: ignore[index]
-    hidden = torch.conv2d(view.signed, first, stride=2, padding=1)
+    hidden = torch.conv2d(view.normalized, first, stride=2, padding=1)
     one = torch.zeros(3, 8, 4, 4)
     scale = norm.weight / (norm.running_var + norm.eps).sqrt()
     for i, (number, (row, column)) in enumerate(zip(maps, places, strict=True)):
@@ -274,7 +274,7 @@ def test_visualisations_of_a_discriminator_by_hand(rule: Rule) -> None:
     if rule != "gradient":
         g = g.clamp(min=0)
     g = torch.where(hidden > 0, g, g * (0 if rule == "guided" else SLOPE))
-    expected = nn.grad.conv2d_input(view.signed.shape, first, g, stride=2, padding=1)
+    expected = nn.grad.conv2d_input(view.normalized.shape, first, g, stride=2, padding=1)
     torch.testing.assert_close(found, expected, atol=1e-7, rtol=1e-4)
 
 
@@ -285,41 +285,41 @@ def test_receptive_fields_are_where_gradients_are(kernel: int, layer: int) -> No
     network, side = discriminator(config).eval(), 32 // 2**layer
     places = np.array([[0, 0], [side - 1, side - 1], [side // 2, side // 2], [0, side - 1]])
     view = scene(noise(4, 32), config, layer).view(np.arange(4), np.zeros(4, np.int64), places)
-    seen = visualise(trunk(network, layer), view, "gradient").abs().sum(1).numpy()
+    seen = visualize(trunk(network, layer), view, "gradient").abs().sum(1).numpy()
     assert np.array_equal(seen > 0, view.fields)
     assert np.array_equal(view.fields, receptive_fields(config, layer, places))
 
 
 def test_maxima_are_those_of_all_responses_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    pictures = noise(23)
-    network = scene(pictures).network(discriminator())
+    images = noise(23)
+    network = scene(images).network(discriminator())
     with torch.no_grad():
-        maps = network.eval()(to_signed(torch.from_numpy(pictures.pictures))).numpy()
-    one = find_maxima(scene(pictures), [network], 8, 4)[0]
+        maps = network.eval()(normalize(torch.from_numpy(images.images))).numpy()
+    one = find_maxima(scene(images), [network], 8, 4)[0]
     for number in range(8):
         best = maps[:, number].max((1, 2))
         order = np.argsort(-best, kind="stable")[:4]
-        assert one.picture[number].tolist() == order.tolist()
+        assert one.image[number].tolist() == order.tolist()
         np.testing.assert_allclose(one.response[number], best[order], rtol=1e-5)
-        for picture, place in zip(order, one.place[number], strict=True):
-            assert maps[picture, number].argmax() == place[0] * 4 + place[1]
+        for image, place in zip(order, one.place[number], strict=True):
+            assert maps[image, number].argmax() == place[0] * 4 + place[1]
     monkeypatch.setattr(looking, "CHUNK", 5)
     steps: list[int] = []
-    counted = replace(scene(pictures), step=lambda: steps.append(1))
+    counted = replace(scene(images), step=lambda: steps.append(1))
     pieces = find_maxima(counted, [network, network], 8, 4)
     assert len(steps) == math.ceil(23 / 5)
     for found in pieces:
-        assert np.array_equal(found.picture, one.picture)
+        assert np.array_equal(found.image, one.image)
         assert np.array_equal(found.place, one.place)
 
 
-def test_of_equal_responses_the_earlier_picture_comes_first() -> None:
-    pictures = noise(3)
-    pictures.pictures = pictures.pictures[[0, 0, 1, 1, 1, 2]]
-    pictures.origin = np.arange(6)
-    found = find_maxima(scene(pictures), [trunk(discriminator().eval(), 2)], 8, 6)[0]
-    for row in found.picture.tolist():
-        assert sorted(row) == list(range(6))  # no picture twice
+def test_of_equal_responses_the_earlier_image_comes_first() -> None:
+    images = noise(3)
+    images.images = images.images[[0, 0, 1, 1, 1, 2]]
+    images.origin = np.arange(6)
+    found = find_maxima(scene(images), [trunk(discriminator().eval(), 2)], 8, 6)[0]
+    for row in found.image.tolist():
+        assert sorted(row) == list(range(6))  # no image twice
         assert [i for i in row if i in (2, 3, 4)] == [2, 3, 4]
         assert [i for i in row if i in (0, 1)] == [0, 1]
 
@@ -341,7 +341,7 @@ def test_what_layer_norm_lets_through_is_no_energy() -> None:
     network = stage.network(discriminator(config))
     view = stage.view(np.arange(4), np.arange(4), np.zeros((4, 2), np.int64))
     beyond = ~view.fields
-    assert visualise(network, view, "guided").abs().sum(1).numpy()[beyond].max() > 0
+    assert visualize(network, view, "guided").abs().sum(1).numpy()[beyond].max() > 0
     found = saliency.energy(network, view, "guided")
     assert found[beyond].max() == 0
     assert found.max() > 0
@@ -412,26 +412,26 @@ def test_pixels_lie_in_boxes_by_the_share_that_is_covered() -> None:
     assert np.isnan(found[2]).all()
 
 
-def test_boxes_of_a_source_lie_on_the_centred_squares() -> None:
-    pictures = noise(3)
-    pictures.original_size[:] = (200, 100)  # the square is columns 50 to 150
+def test_boxes_of_a_source_lie_on_the_centered_squares() -> None:
+    images = noise(3)
+    images.original_size[:] = (200, 100)  # the square is columns 50 to 150
     rows = [
         (0, "left", 0.0, 0.0, 0.2, 1.0),  # cut off
         (10, "bed", 0.25, 0.5, 0.5, 1.0),
         (20, "cat", 0.5, 0.0, 1.0, 0.5),
-        (7, "bed", 0.0, 0.0, 1.0, 1.0),  # of no prepared picture
+        (7, "bed", 0.0, 0.0, 1.0, 1.0),  # of no prepared image
     ]
-    found = saliency.boxes_by_kind(boxes(rows, [True] * 21), pictures)
+    found = saliency.boxes_by_kind(boxes(rows, [True] * 21), images)
     assert list(found) == [saliency.ANY, "bed", "cat"]
-    assert found[saliency.ANY].picture.tolist() == [1, 2]
+    assert found[saliency.ANY].image.tolist() == [1, 2]
     assert found["bed"].corners.tolist() == [[0.0, 0.5, 0.5, 1.0]]
     assert found["cat"].corners.tolist() == [[0.5, 0.0, 1.0, 0.5]]
-    assert saliency.boxes_by_kind(boxes(rows[:1], [True] * 21), pictures) == {}
-    assert saliency.boxes_by_kind(None, pictures) == {}
+    assert saliency.boxes_by_kind(boxes(rows[:1], [True] * 21), images) == {}
+    assert saliency.boxes_by_kind(None, images) == {}
 
 
 def test_one_more_network_falls_into_students_interval() -> None:
-    found = saliency.one_more([1.0, 2.0, 3.0])
+    found = saliency.prediction_interval([1.0, 2.0, 3.0])
     half = 4.302652729911275 * math.sqrt(4 / 3)  # the 97.5 % quantile of t with 2 degrees
     assert (found.value, found.n) == (2.0, 3)
     assert found.low == pytest.approx(2 - half)
@@ -443,7 +443,7 @@ def test_one_more_covers_what_it_says() -> None:
     hits = 0
     for _ in range(1000):
         *known, new = stream.standard_normal(9)
-        found = saliency.one_more(known)
+        found = saliency.prediction_interval(known)
         assert found.low is not None
         assert found.high is not None
         hits += found.low <= new <= found.high
@@ -454,14 +454,14 @@ def test_one_more_covers_what_it_says() -> None:
 
 
 def red_things(count: int = 60) -> tuple[Gallery, Boxes]:
-    """Grey noise with a red square somewhere, and its box; and a discriminator is told below."""
+    """Gray noise with a red square somewhere, and its box; and a discriminator is told below."""
     stream = np.random.default_rng(1)
-    pictures = np.repeat(stream.integers(140, 256, (count, 16, 16, 1), np.uint8), 3, 3)
+    images = np.repeat(stream.integers(140, 256, (count, 16, 16, 1), np.uint8), 3, 3)
     rows: list[tuple[int, str, float, float, float, float]] = []
     for i, (x, y) in enumerate(stream.integers(0, 14, (count, 2)).tolist()):
-        pictures[i, y : y + 3, x : x + 3] = (255, 0, 0)
+        images[i, y : y + 3, x : x + 3] = (255, 0, 0)
         rows.append((10 * i, "thing", x / 16, y / 16, (x + 3) / 16, (y + 3) / 16))
-    return Gallery(pictures), boxes(rows, [True] * (10 * count))
+    return Gallery(images), boxes(rows, [True] * (10 * count))
 
 
 WIDE = replace(CONFIG, ndf=16)
@@ -471,9 +471,9 @@ WIDE = replace(CONFIG, ndf=16)
 def red_seeker() -> Discriminator:
     """Its first layer is open where it is red, its second sums that."""
     network = discriminator(WIDE)
-    colours = torch.tensor([1.0, -0.6, -0.6])[None, :, None, None]
+    colors = torch.tensor([1.0, -0.6, -0.6])[None, :, None, None]
     with torch.no_grad():
-        network.layers[0][0].weight.copy_(colours.expand(16, 3, 4, 4))  # type: ignore[index]
+        network.layers[0][0].weight.copy_(colors.expand(16, 3, 4, 4))  # type: ignore[index]
         network.layers[1][0].weight.abs_()  # type: ignore[index]
     return network
 
@@ -483,9 +483,9 @@ def findings(report: Any) -> dict[str, Any]:
 
 
 def test_what_looks_at_objects_is_told_from_random_filters() -> None:
-    pictures, known = red_things()
+    images, known = red_things()
     choice = Choice.of(WIDE, features=2, top=3, measured=8)
-    report = guided_backprop(red_seeker(), pictures, choice, boxes=known)
+    report = guided_backprop(red_seeker(), images, choice, boxes=known)
     found = findings(report)
     overlap, gain = found["overlap"], found["overlap_same_places"]
     assert gain.value.low > 0
@@ -494,20 +494,20 @@ def test_what_looks_at_objects_is_told_from_random_filters() -> None:
     table = next(table for table in report.tables if "Energy" in table.title)
     assert [row[0] for row in table.rows] == [saliency.ANY, "thing"]
     assert table.rows[0][1:] == table.rows[1][1:]  # there is one kind
-    # the same boxes on other pictures are no better than chance
-    other = replace(known, picture=np.roll(known.picture, 17))
-    wrong = findings(guided_backprop(red_seeker(), pictures, choice, boxes=other))
+    # the same boxes on other images are no better than chance
+    other = replace(known, image=np.roll(known.image, 17))
+    wrong = findings(guided_backprop(red_seeker(), images, choice, boxes=other))
     assert wrong["overlap"].value.value < overlap.value.value / 1.5
     # the plain gradient passes closed units too
     plain = replace(choice, rule="gradient")
-    loose = findings(guided_backprop(red_seeker(), pictures, plain, boxes=known))
+    loose = findings(guided_backprop(red_seeker(), images, plain, boxes=known))
     assert loose["overlap"].value.value < overlap.value.value
 
 
 def test_random_filters_are_not_told_from_random_filters() -> None:
-    pictures, known = red_things()
+    images, known = red_things()
     choice = Choice.of(WIDE, top=3, measured=8)
-    report = guided_backprop(discriminator(WIDE, seed=3), pictures, choice, boxes=known)
+    report = guided_backprop(discriminator(WIDE, seed=3), images, choice, boxes=known)
     for key in ("concentration", "overlap", "agreement_guided_leaky"):
         finding = findings(report)[key]
         assert finding.control.low <= finding.value.value <= finding.control.high
@@ -516,8 +516,8 @@ def test_random_filters_are_not_told_from_random_filters() -> None:
 
 
 def test_replacing_layers_by_the_same_layers_changes_nothing() -> None:
-    pictures, network = noise(30), discriminator()
-    stage = scene(pictures)
+    images, network = noise(30), discriminator()
+    stage = scene(images)
     trained = stage.network(network)
     (found,) = find_maxima(stage, [trained], 8, 2)
     same = saliency.cascade(stage, found, network, trained, copy.deepcopy(network))
@@ -535,39 +535,39 @@ def test_replacing_layers_by_the_same_layers_changes_nothing() -> None:
     np.testing.assert_allclose(changed, expected, rtol=1e-6)
 
 
-def test_the_sheet_and_what_it_says() -> None:
-    pictures, steps = noise(40), list[tuple[int, int]]()
+def test_the_grid_and_what_it_says() -> None:
+    images, steps = noise(40), list[tuple[int, int]]()
     network = discriminator()
     before = copy.deepcopy(network.state_dict())
     choice = Choice.of(CONFIG, features=3, top=4, draws=2)
     report = guided_backprop(
-        network, pictures, choice, checkpoint="abc", name=lambda i: f"picture {i}",
+        network, images, choice, checkpoint="abc", name=lambda i: f"image {i}",
         progress=lambda done, total: steps.append((done, total)),
     )  # fmt: skip
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
     assert steps == [(i + 1, len(steps)) for i in range(len(steps))]
-    (sheet,) = report.sheets
-    assert sheet.pictures.shape == (3 * 2 * 9, 16, 16, 3)
-    assert (sheet.columns, len(sheet.captions), len(sheet.row_labels)) == (9, 54, 6)
-    assert sheet.row_labels[:2] == ["map 0 guided", ""]
-    assert (sheet.pictures.reshape(6, 9, -1)[:, 4] == 255).all()
-    assert sheet.provenance is not None
-    assert sheet.provenance.command.startswith("guided-backprop --layer 2 --rule guided")
-    assert np.isnan(sheet.provenance.latents).all()
+    (grid,) = report.grids
+    assert grid.images.shape == (3 * 2 * 9, 16, 16, 3)
+    assert (grid.columns, len(grid.captions), len(grid.row_labels)) == (9, 54, 6)
+    assert grid.row_labels[:2] == ["map 0 guided", ""]
+    assert (grid.images.reshape(6, 9, -1)[:, 4] == 255).all()
+    assert grid.provenance is not None
+    assert grid.provenance.command.startswith("guided-backprop --layer 2 --rule guided")
+    assert np.isnan(grid.provenance.latents).all()
     listed = report.facts["maxima"]
     assert len(listed) == 2 * 3 * 4
     entry = listed[12]  # the trained one's largest response
     assert (entry["network"], entry["map"], entry["rank"]) == ("trained", 0, 0)
-    assert entry["name"] == f"picture {entry['picture']}"
-    assert sheet.captions[5] == f"trained {entry['response']:.1f}"
-    assert sheet.captions[9 + 5] == f"#{entry['picture']}"
-    # the picture as it is inside the receptive field, paler outside; the visualisation grey there
+    assert entry["name"] == f"image {entry['picture']}"
+    assert grid.captions[5] == f"trained {entry['response']:.1f}"
+    assert grid.captions[9 + 5] == f"#{entry['picture']}"
+    # the image as it is inside the receptive field, paler outside; the visualization gray there
     field = receptive_fields(CONFIG, 2, np.array([[entry["row"], entry["column"]]]))[0]
-    shown, original = sheet.pictures[9 + 5], pictures.pictures[entry["picture"] // 10]
+    shown, original = grid.images[9 + 5], images.images[entry["picture"] // 10]
     assert np.array_equal(shown[field], original[field])
     assert (shown[~field].astype(int) >= original[~field]).all()
-    assert (sheet.pictures[5][~field] == 128).all()
-    assert sheet.pictures[5][field].min() == 0 or sheet.pictures[5][field].max() == 255
+    assert (grid.images[5][~field] == 128).all()
+    assert grid.images[5][field].min() == 0 or grid.images[5][field].max() == 255
     assert "overlap" not in findings(report)
     assert any("no boxes" in note for note in report.notes)
 
@@ -585,7 +585,7 @@ def test_the_caption_names_the_rule(rule: Rule) -> None:
     ("config", "layer"),
     [(CONFIG, 1), (replace(CONFIG, d_norm="layer"), 2), (replace(CONFIG, d_norm="none"), 2)],
 )
-def test_first_layers_and_other_normalisations(config: ModelConfig, layer: int) -> None:
+def test_first_layers_and_other_normalizations(config: ModelConfig, layer: int) -> None:
     choice = Choice.of(config, layer=layer, features=2, top=2, measured=4, draws=2)
     report = guided_backprop(discriminator(config), noise(20), choice)
     found = findings(report)
@@ -597,12 +597,12 @@ def test_first_layers_and_other_normalisations(config: ModelConfig, layer: int) 
 
 
 def test_the_same_seed_is_the_same_to_the_bit() -> None:
-    pictures, known = red_things(30)
+    images, known = red_things(30)
     choice = Choice.of(CONFIG, features=2, top=2, draws=2)
-    one, two = (guided_backprop(discriminator(), pictures, choice, boxes=known) for _ in range(2))
+    one, two = (guided_backprop(discriminator(), images, choice, boxes=known) for _ in range(2))
     assert to_json(one) == to_json(two)
-    assert np.array_equal(one.sheets[0].pictures, two.sheets[0].pictures)
-    other = guided_backprop(discriminator(), pictures, replace(choice, seed=1), boxes=known)
+    assert np.array_equal(one.grids[0].images, two.grids[0].images)
+    other = guided_backprop(discriminator(), images, replace(choice, seed=1), boxes=known)
     assert json.loads(to_json(other))["findings"] != json.loads(to_json(one))["findings"]
 
 
@@ -627,6 +627,6 @@ def test_as_many_maps_are_measured_as_are_drawn_and_there() -> None:
     assert Choice.of(CONFIG, features=6, measured=500).measured == 8
 
 
-def test_too_few_pictures_are_said() -> None:
-    with pytest.raises(SourceError, match="3 pictures are fewer than --top 5"):
+def test_too_few_images_are_said() -> None:
+    with pytest.raises(SourceError, match="3 images are fewer than --top 5"):
         guided_backprop(discriminator(), noise(3), Choice.of(CONFIG))

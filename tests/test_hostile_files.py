@@ -14,31 +14,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import making
+import cli_runner
+import dataset_files
 import numpy as np
 import pytest
 import test_checkpoint
 import test_concepts
 import tiny
 import torch
-import typed
 from campaigns import checkpoints
 from campaigns.data_files import tar_header
-from reading import refusal
+from source_checks import refusal
 
-from dcgan_cli.analysis.drawing import Drawing
-from dcgan_cli.analysis.features import picture_features
+from dcgan_cli.analysis.features import image_features
+from dcgan_cli.analysis.sampling import Sampler
 from dcgan_cli.checkpoint import contents, foreign
 from dcgan_cli.checkpoint.format import Checkpoint, load, load_resumable, save
-from dcgan_cli.checkpoint.latents import read_latents
+from dcgan_cli.checkpoint.latent_arguments import read_latents
 from dcgan_cli.data.batches import Batches
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import Framing
+from dcgan_cli.data.decode import ImageSpec
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.errors import CheckpointError, SourceError, UsageError
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.pickles import ForbiddenError, PickleError, read_pickle
-from dcgan_cli.training.run import RunFolder
+from dcgan_cli.training.run_folder import RunFolder
 from dcgan_cli.training.trainer import Trainer
 
 MODEL = test_concepts.MODEL
@@ -98,8 +98,8 @@ def test_a_few_bytes_of_pickle_cost_nothing(name: str, tmp_path: Path) -> None:
     with cheaply(), pytest.raises(CheckpointError) as caught:
         load(checkpoint)
     assert str(caught.value).startswith(f"{checkpoint}: ")
-    folder = making.write_cifar10(
-        tmp_path / "c", making.pixels(10, 32, 32, 3), [0, 1] * 5, ["a", "b"]
+    folder = dataset_files.write_cifar10(
+        tmp_path / "c", dataset_files.pixels(10, 32, 32, 3), [0, 1] * 5, ["a", "b"]
     )
     (folder / "data_batch_2").write_bytes(ASKS[name])
     with cheaply():
@@ -213,7 +213,9 @@ LIES = {
 
 @pytest.mark.parametrize("name", LIES)
 def test_headers_of_tars_that_lie(name: str, tmp_path: Path) -> None:
-    whole = making.write_tar(tmp_path / "x.tar", making.pictures("a.png", "b.png")).read_bytes()
+    whole = dataset_files.write_tar(
+        tmp_path / "x.tar", dataset_files.images("a.png", "b.png")
+    ).read_bytes()
     path = tmp_path / "x.tar"
     path.write_bytes(LIES[name] + whole)
     os.truncate(path, max(path.stat().st_size, 4 << 30))  # of holes: sizes below it are no lie
@@ -222,7 +224,7 @@ def test_headers_of_tars_that_lie(name: str, tmp_path: Path) -> None:
     if name.startswith("stacked"):
         assert said == "opened: 1"  # the other is called what the headers say
     else:
-        assert said.startswith((f"{path}: a damaged tar (", f"{path}: no pictures in the tar"))
+        assert said.startswith((f"{path}: a damaged tar (", f"{path}: no images in the tar"))
         assert "\n" not in said
 
 
@@ -230,7 +232,7 @@ def test_headers_of_tars_that_lie(name: str, tmp_path: Path) -> None:
 
 
 def test_a_word_as_long_as_a_book_does_not_widen_all_others(tmp_path: Path) -> None:
-    making.write_folder(tmp_path / "p", making.pictures("1.png"))
+    dataset_files.write_folder(tmp_path / "p", dataset_files.images("1.png"))
     rows = [f"{n}.png,{'long' * 20_000 if n == 1 else f'w{n}'}" for n in range(1, 4000)]
     (tmp_path / "t.csv").write_text("\n".join(["file,caption", *rows]))
     with cheaply(), pytest.raises(SourceError, match="characters"):
@@ -261,8 +263,8 @@ def test_a_matlab_file_of_nothing_but_zeros_is_not_unpacked(tmp_path: Path) -> N
 
 
 def test_an_idx_file_that_is_cut_while_it_is_read_is_an_error(tmp_path: Path) -> None:
-    folder = making.write_idx(
-        tmp_path, making.pixels(4, 28, 28), np.zeros(4, np.uint8), packed=False
+    folder = dataset_files.write_idx(
+        tmp_path, dataset_files.pixels(4, 28, 28), np.zeros(4, np.uint8), packed=False
     )
     source = open_source(str(folder))
     os.truncate(folder / "train-images-idx3-ubyte", 16 + 28 * 28 * 2)
@@ -330,7 +332,7 @@ def test_impossible_values_are_named(
 
 
 MOMENTS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
-    (lambda o: o.pop("generator"), "optimisers.generator is missing"),
+    (lambda o: o.pop("generator"), "optimizers.generator is missing"),
     (lambda o: o.update(generator=[]), "expected the keys state and param_groups"),
     (lambda o: o["generator"]["state"].pop(0), "found 3 entries, expected 4"),
     (
@@ -339,7 +341,7 @@ MOMENTS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     ),
     (
         lambda o: o["discriminator"]["state"][0].update(exp_avg=torch.zeros(3)),
-        "optimisers.discriminator.state.0.exp_avg is [3], expected numbers [",
+        "optimizers.discriminator.state.0.exp_avg is [3], expected numbers [",
     ),
     (lambda o: o["generator"]["state"][0]["exp_avg"].fill_(float("inf")), "NaN or infinite"),
     (lambda o: o["generator"]["state"][0]["exp_avg_sq"].fill_(-1), "negative values"),
@@ -351,7 +353,7 @@ MOMENTS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
 
 
 @pytest.mark.parametrize(("spoil", "said"), MOMENTS)
-def test_impossible_states_of_optimisers_are_named(
+def test_impossible_states_of_optimizers_are_named(
     spoil: Callable[[dict[str, Any]], object], said: str, trained: Path, tmp_path: Path
 ) -> None:
     path = changed(trained, tmp_path / "a.pt", lambda content: void(spoil(content["optimisers"])))
@@ -445,7 +447,7 @@ def test_commands_refuse_weights_that_are_nan(
         ["probe-svm", path],
         ["concepts", "learn", path, "--data", "digits"],
     ):
-        code, _, said = typed.command(line[0], capfdbinary)(*line[1:])
+        code, _, said = cli_runner.command(line[0], capfdbinary)(*line[1:])
         assert code == 1, (line, said)
         assert "values that are NaN or infinite" in said
     assert not Path(out).exists()
@@ -453,20 +455,20 @@ def test_commands_refuse_weights_that_are_nan(
 
 def test_finite_weights_that_draw_nothing_finite_are_refused() -> None:
     config = ModelConfig(size=8, channels=1, z_dim=2, ngf=1, ndf=1, kernel=3)
-    whole = typed.untrained(config)
+    whole = cli_runner.untrained(config)
     huge = {
         name: torch.full_like(tensor, 3e38) if tensor.is_floating_point() else tensor
         for name, tensor in whole.generator.items()
     }
-    drawing = Drawing.of(Checkpoint(config, huge, whole.discriminator), "running", CPU)
+    sampler = Sampler.of(Checkpoint(config, huge, whole.discriminator), "running", CPU)
     with pytest.raises(CheckpointError, match="draws values that are NaN or infinite"):
-        drawing.pictures(np.ones((2, 2), np.float32))
+        sampler.images(np.ones((2, 2), np.float32))
     network = whole.build_discriminator()
     with torch.no_grad():
         for weight in network.parameters():
             weight.fill_(float("nan"))
     with pytest.raises(CheckpointError, match="features that are NaN or infinite"):
-        picture_features(network, np.zeros((2, 8, 8, 1), np.uint8))
+        image_features(network, np.zeros((2, 8, 8, 1), np.uint8))
 
 
 CPU = torch.device("cpu")
@@ -478,7 +480,7 @@ CPU = torch.device("cpu")
 @contextmanager
 def training(run: Path, source: Path, d_steps: int = 1) -> Generator[Trainer]:
     """A trainer on the cached images of `source`."""
-    images = prepare(open_source(str(source)), Framing(16, 1), workers=0)
+    images = prepare(open_source(str(source)), ImageSpec(16, 1), workers=0)
     batches = Batches(images, size=16, batch_size=4, seed=7, look_ahead=False)
     about: dict[str, dict[str, Any]] = {"training": {}, "data": {}}
     try:
@@ -496,7 +498,9 @@ def training(run: Path, source: Path, d_steps: int = 1) -> Generator[Trainer]:
 def test_a_cache_cut_short_under_a_run_ends_it_with_its_state_saved(
     tmp_path: Path, private_cache: Path
 ) -> None:
-    source = making.write_zip(tmp_path / "x.zip", {f"{n}.png": making.png(n) for n in range(16)})
+    source = dataset_files.write_zip(
+        tmp_path / "x.zip", {f"{n}.png": dataset_files.png(n) for n in range(16)}
+    )
     with training(tmp_path / "whole", source) as trainer:
         tiny.train(trainer, 9)
     (shard,) = private_cache.rglob("shard-*.u8")
@@ -517,7 +521,9 @@ def test_a_cache_cut_short_under_a_run_ends_it_with_its_state_saved(
 
 
 def test_within_a_step_nothing_half_made_is_saved(tmp_path: Path, private_cache: Path) -> None:
-    source = making.write_zip(tmp_path / "x.zip", {f"{n}.png": making.png(n) for n in range(16)})
+    source = dataset_files.write_zip(
+        tmp_path / "x.zip", {f"{n}.png": dataset_files.png(n) for n in range(16)}
+    )
     with training(tmp_path / "run", source, d_steps=2) as trainer:
         tiny.train(trainer, 1)
         before = (tmp_path / "run" / "last.pt").read_bytes()
@@ -551,18 +557,18 @@ def test_save_and_load_are_still_exact(tmp_path: Path) -> None:
         "scalar": torch.tensor(5),
         **{str(kind): torch.ones(3, dtype=kind) for kind in (torch.float64, torch.bfloat16)},
     }
-    state = {**whole.optimisers, "extra": odd}
+    state = {**whole.optimizers, "extra": odd}
     save(
         tmp_path / "a.pt",
         Checkpoint(whole.model, whole.generator, whole.discriminator, None, state),
     )
-    found = load(tmp_path / "a.pt").optimisers["extra"]
+    found = load(tmp_path / "a.pt").optimizers["extra"]
     assert all(torch.equal(found[name], odd[name]) for name in odd)
     assert [found[name].dtype for name in odd] == [tensor.dtype for tensor in odd.values()]
 
 
 def test_rows_in_a_file_that_is_cut_while_they_are_read_are_an_error(tmp_path: Path) -> None:
-    rows = making.pixels(3, 3073)
+    rows = dataset_files.pixels(3, 3073)
     rows[:, 0] = [0, 1, 2]
     for number in range(1, 6):
         (tmp_path / f"data_batch_{number}.bin").write_bytes(rows.tobytes())

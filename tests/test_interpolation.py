@@ -12,30 +12,30 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dcgan_cli.analysis.drawing import Drawing, draw_samples
 from dcgan_cli.analysis.interpolate.interpolation import frames, interpolate, untrained, walk_film
 from dcgan_cli.analysis.interpolate.paths import PATHS, LatentPath, Times, lerp, slerp
 from dcgan_cli.analysis.interpolate.transitions import (
     LIMIT,
     MEASURED,
     SHARP,
+    classify_transition,
+    discriminator_features,
     fade_film,
-    feature_eye,
     full_precision,
-    measure,
-    pixel_eye,
+    measure_transitions,
+    pixel_features,
     sharpest,
-    verdict,
 )
+from dcgan_cli.analysis.sampling import Sampler, draw_samples
 from dcgan_cli.checkpoint.format import Checkpoint
-from dcgan_cli.checkpoint.latents import read_latents
+from dcgan_cli.checkpoint.latent_arguments import read_latents
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import seeded_latents
-from dcgan_cli.model.layers import initialise
-from dcgan_cli.render.png import encode_sheet
+from dcgan_cli.model.layers import initialize
+from dcgan_cli.render.png import encode_grid
 from dcgan_cli.report import Report
 
 CPU = torch.device("cpu")
@@ -43,12 +43,12 @@ CONFIG = ModelConfig(size=16, channels=3, z_dim=8, ngf=4, ndf=4, z_dist="normal"
 
 
 def make_checkpoint(config: ModelConfig = CONFIG, gain: float = 20.0) -> Checkpoint:
-    """Untrained networks whose pictures use the whole range of colours."""
+    """Untrained networks whose images use the whole range of colors."""
     generator, discriminator = Generator(config), Discriminator(config)
-    initialise(generator, torch.Generator().manual_seed(0))
-    initialise(discriminator, torch.Generator().manual_seed(1))
+    initialize(generator, torch.Generator().manual_seed(0))
+    initialize(discriminator, torch.Generator().manual_seed(1))
     with torch.no_grad():
-        generator.paint.weight.mul_(gain)
+        generator.to_rgb.weight.mul_(gain)
         z = torch.randn(64, config.z_dim, generator=torch.Generator().manual_seed(2))
         for _ in range(50):  # until the running statistics have settled
             generator(z)
@@ -61,22 +61,22 @@ def checkpoint() -> Checkpoint:
 
 
 @pytest.fixture(scope="module")
-def drawing(checkpoint: Checkpoint) -> Drawing:
-    return Drawing.of(checkpoint, "running", CPU)
+def sampler(checkpoint: Checkpoint) -> Sampler:
+    return Sampler.of(checkpoint, "running", CPU)
 
 
 class LookUp(Generator):
-    """A generator that has memorised: it shows the remembered picture whose z is nearest."""
+    """A generator that has memorized: it shows the remembered image whose z is nearest."""
 
     def __init__(self, remembered: int, config: ModelConfig = CONFIG) -> None:
         super().__init__(config)
         stream = torch.Generator().manual_seed(remembered)
         self.places = torch.randn(remembered, config.z_dim, generator=stream)
         shape = (remembered, config.channels, config.size, config.size)
-        self.pictures = torch.rand(shape, generator=stream) * 2 - 1
+        self.images = torch.rand(shape, generator=stream) * 2 - 1
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.pictures[torch.cdist(z, self.places).argmin(1)]
+        return self.images[torch.cdist(z, self.places).argmin(1)]
 
 
 # Paths
@@ -206,27 +206,27 @@ def test_impossible_walks_are_refused() -> None:
 # The sharpest transition
 
 
-def grey(level: NDArray[np.float64]) -> Tensor:
-    """Pictures [N, 1, 2, 2] all of one level in [0, 1]."""
+def gray(level: NDArray[np.float64]) -> Tensor:
+    """Images [N, 1, 2, 2] all of one level in [0, 1]."""
     return torch.from_numpy(level).float().reshape(-1, 1, 1, 1).expand(-1, 1, 2, 2) * 2 - 1
 
 
 def test_distances_are_shares_of_black_to_white() -> None:
-    rows = pixel_eye(grey(np.array([0.0, 1.0, 0.25])))
+    rows = pixel_features(gray(np.array([0.0, 1.0, 0.25])))
     np.testing.assert_allclose(torch.cdist(rows, rows)[0], [0, 1, 0.25], atol=1e-6)
     half = torch.ones(2, 1, 2, 2)
     half[1, :, 0] = -1
-    assert torch.dist(*pixel_eye(half)) == pytest.approx(math.sqrt(0.5))
+    assert torch.dist(*pixel_features(half)) == pytest.approx(math.sqrt(0.5))
 
 
 def test_even_change_is_one() -> None:
-    found = sharpest(lambda t: grey(t / 3), [pixel_eye], 3)
+    found = sharpest(lambda t: gray(t / 3), [pixel_features], 3)
     np.testing.assert_allclose(found, np.ones((3, 1)), rtol=1e-2)
 
 
 def test_change_that_speeds_up_is_its_top_speed_over_its_median() -> None:
     # u² has the speed 2u: 2 at most, 1 in the middle
-    found = sharpest(lambda t: grey(t**2), [pixel_eye], 1)
+    found = sharpest(lambda t: gray(t**2), [pixel_features], 1)
     assert found[0, 0] == pytest.approx(2, rel=1e-2)
 
 
@@ -234,37 +234,37 @@ def test_change_that_speeds_up_is_its_top_speed_over_its_median() -> None:
 def test_a_steep_but_smooth_transition_is_as_sharp_as_it_is(width: float) -> None:
     # a steady drift with one logistic transition of the given width on top
     def film(t: Times) -> Tensor:
-        return grey(0.3 * t + 0.5 / (1 + np.exp(-(t - 0.47) / (width / 4))))
+        return gray(0.3 * t + 0.5 / (1 + np.exp(-(t - 0.47) / (width / 4))))
 
     speed = 0.3 + 0.5 / width
     grid = np.linspace(0, 1, MEASURED + 1)
     levels = film(grid)[:, 0, 0, 0].double().numpy() / 2
     median = float(np.median(np.diff(levels))) * MEASURED
-    assert sharpest(film, [pixel_eye], 1)[0, 0] == pytest.approx(speed / median, rel=0.05)
+    assert sharpest(film, [pixel_features], 1)[0, 0] == pytest.approx(speed / median, rel=0.05)
 
 
 @pytest.mark.parametrize("place", [1e-9, 0.1, 1 / 3, 0.5, 1 - 1e-9])
 def test_one_jump_with_nothing_beside_it_is_the_limit(place: float) -> None:
-    found = sharpest(lambda t: grey((t > place).astype(float)), [pixel_eye], 1)
+    found = sharpest(lambda t: gray((t > place).astype(float)), [pixel_features], 1)
     assert found[0, 0] == LIMIT
 
 
 @given(st.integers(1, 300), st.integers(0, 2**32 - 1))
 @settings(deadline=None, max_examples=30)
 def test_stairs_of_any_number_of_steps_are_sharp(stairs: int, seed: int) -> None:
-    """Remembered pictures that follow each other, each unrelated to the one before."""
+    """Remembered images that follow each other, each unrelated to the one before."""
     stream = np.random.default_rng(seed)
     edges = np.sort(stream.random(stairs))
-    pictures = torch.from_numpy(stream.random((stairs + 1, 1, 8, 8))).float() * 2 - 1
-    found = sharpest(lambda t: pictures[np.searchsorted(edges, t)], [pixel_eye], 1)
+    images = torch.from_numpy(stream.random((stairs + 1, 1, 8, 8))).float() * 2 - 1
+    found = sharpest(lambda t: images[np.searchsorted(edges, t)], [pixel_features], 1)
     assert found[0, 0] > 4 * SHARP
 
 
 def test_what_stands_still_has_no_transition() -> None:
-    found = measure(lambda t: grey(0 * t), [pixel_eye], 2, 5, 0)
+    found = measure_transitions(lambda t: gray(0 * t), [pixel_features], 2, 5, 0)
     assert np.isnan(found.sharpest).all()
     assert not found.moving.any()
-    assert verdict(found) == "still"
+    assert classify_transition(found) == "still"
     assert not found.step.any()
     assert not found.path_length.any()
 
@@ -278,7 +278,7 @@ def test_rounding_is_never_taken_for_a_jump(seed: int, magnitude: float) -> None
     def film(t: Times) -> Tensor:
         return 0.9 + torch.from_numpy(t).float().reshape(-1, 1, 1, 1) * way * 10**magnitude
 
-    assert verdict(measure(film, [pixel_eye], 1, 5, 0)) != "sharp"
+    assert classify_transition(measure_transitions(film, [pixel_features], 1, 5, 0)) != "sharp"
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(PATHS), st.floats(0.1, 3))
@@ -293,7 +293,10 @@ def test_random_smooth_networks_are_never_sharp(seed: int, kind: str, gain: floa
         hidden = torch.relu(torch.from_numpy(path.at(t)) @ first)
         return torch.tanh(hidden @ second).unflatten(1, (3, 8, 8))
 
-    assert verdict(measure(film, [pixel_eye], path.segments, 5, 0)) == "smooth"
+    assert (
+        classify_transition(measure_transitions(film, [pixel_features], path.segments, 5, 0))
+        == "smooth"
+    )
 
 
 @pytest.mark.parametrize("remembered", [2, 5, 50, 1000, 20_000])
@@ -301,11 +304,11 @@ def test_random_smooth_networks_are_never_sharp(seed: int, kind: str, gain: floa
 def test_planted_look_up_is_caught_however_much_it_remembers(
     remembered: int, kind: str, checkpoint: Checkpoint
 ) -> None:
-    memorised = Drawing("planted", LookUp(remembered), "running", False)
+    memorized = Sampler("planted", LookUp(remembered), "running", False)
     path = LatentPath.of(seeded_latents(0, 6, 8, "normal"), kind)
-    eyes = (pixel_eye, feature_eye(checkpoint.build_discriminator()))
-    found = measure(walk_film(memorised, path), eyes, path.segments, 5, 0)
-    assert verdict(found) == "sharp"
+    extractors = (pixel_features, discriminator_features(checkpoint.build_discriminator()))
+    found = measure_transitions(walk_film(memorized, path), extractors, path.segments, 5, 0)
+    assert classify_transition(found) == "sharp"
     assert np.array_equal(found.sharp, found.moving), "every segment that changes at all"
     assert remembered < 50 or found.moving.all()
     assert np.nanmin(found.sharpest) > 2 * SHARP
@@ -314,15 +317,15 @@ def test_planted_look_up_is_caught_however_much_it_remembers(
 def test_a_soft_look_up_is_as_sharp_as_it_is_hard() -> None:
     stream = torch.Generator().manual_seed(1)
     places = torch.randn(50, 8, generator=stream)
-    pictures = torch.rand(50, 1, 8, 8, generator=stream) * 2 - 1
+    images = torch.rand(50, 1, 8, 8, generator=stream) * 2 - 1
     path = LatentPath.of(seeded_latents(0, 9, 8, "normal"), "linear")
 
     def ratios(softness: float) -> NDArray[np.float64]:
         def film(times: Times) -> Tensor:
             distances = torch.cdist(torch.from_numpy(path.at(times)), places) ** 2
-            return torch.einsum("nk,kcij->ncij", torch.softmax(-distances / softness, 1), pictures)
+            return torch.einsum("nk,kcij->ncij", torch.softmax(-distances / softness, 1), images)
 
-        return sharpest(film, [pixel_eye], path.segments)
+        return sharpest(film, [pixel_features], path.segments)
 
     soft, harder, hard = ratios(2.0), ratios(0.2), ratios(0.01)
     assert soft.max() < SHARP
@@ -333,19 +336,19 @@ def test_a_soft_look_up_is_as_sharp_as_it_is_hard() -> None:
 
 
 def test_smooth_generators_are_not_caught(checkpoint: Checkpoint) -> None:
-    eyes = (pixel_eye, feature_eye(checkpoint.build_discriminator()))
+    extractors = (pixel_features, discriminator_features(checkpoint.build_discriminator()))
     for gain in (1, 20, 200):
-        drawing = Drawing.of(make_checkpoint(gain=gain), "running", CPU)
+        sampler = Sampler.of(make_checkpoint(gain=gain), "running", CPU)
         path = LatentPath.of(seeded_latents(1, 6, 8, "normal"), "linear")
-        found = measure(walk_film(drawing, path), eyes, path.segments, 5, 0)
-        assert verdict(found) == "smooth"
+        found = measure_transitions(walk_film(sampler, path), extractors, path.segments, 5, 0)
+        assert classify_transition(found) == "smooth"
         assert found.sharpest.max() < SHARP / 3
 
 
-def test_figures_do_not_depend_on_the_steps_shown(drawing: Drawing) -> None:
+def test_metrics_do_not_depend_on_the_steps_shown(sampler: Sampler) -> None:
     path = LatentPath.of(seeded_latents(0, 3, 8, "normal"), "linear")
-    film = walk_film(drawing, path)
-    few, many = (measure(film, [pixel_eye], 2, steps, 0) for steps in (2, 40))
+    film = walk_film(sampler, path)
+    few, many = (measure_transitions(film, [pixel_features], 2, steps, 0) for steps in (2, 40))
     assert np.array_equal(few.sharpest, many.sharpest)
     assert np.array_equal(few.path_length, many.path_length)
     assert (few.step > 5 * many.step).all()
@@ -360,7 +363,7 @@ def test_path_length_of_a_turn_is_its_angular_speed_squared(speed: float) -> Non
         turn = torch.from_numpy(speed * t)
         return torch.stack([turn.cos(), turn.sin()], 1).reshape(-1, 2, 1, 1)
 
-    found = measure(film, [lambda pictures: pictures.flatten(1)], 2, 3, 7)
+    found = measure_transitions(film, [lambda images: images.flatten(1)], 2, 3, 7)
     np.testing.assert_allclose(found.path_length, [speed**2] * 2, rtol=1e-4)
     chord = 2 * math.sin(speed / 4)
     np.testing.assert_allclose(found.step, [[chord]] * 2, rtol=1e-6)
@@ -370,7 +373,7 @@ def test_feature_distances_do_not_depend_on_the_length_of_the_features(
     checkpoint: Checkpoint,
 ) -> None:
     discriminator = checkpoint.build_discriminator()
-    rows = feature_eye(discriminator)(torch.rand(3, 3, 16, 16) * 2 - 1)
+    rows = discriminator_features(discriminator)(torch.rand(3, 3, 16, 16) * 2 - 1)
     torch.testing.assert_close(rows.norm(dim=1), torch.ones(3))
 
 
@@ -379,7 +382,7 @@ def test_cross_fade_is_a_mean_of_pixels() -> None:
     film = fade_film(ends)
     assert torch.equal(film(np.array([0.0, 1.0, 2.0])), ends)
     torch.testing.assert_close(film(np.array([1.25]))[0], 0.75 * ends[1] + 0.25 * ends[2])
-    np.testing.assert_allclose(sharpest(film, [pixel_eye], 2), np.ones((2, 1)), rtol=1e-2)
+    np.testing.assert_allclose(sharpest(film, [pixel_features], 2), np.ones((2, 1)), rtol=1e-2)
 
 
 def test_precision_is_put_back_after_an_exception() -> None:
@@ -401,48 +404,48 @@ def test_precision_is_put_back_after_an_exception() -> None:
 
 
 def report_of(
-    drawing: Drawing, checkpoint: Checkpoint, loop: bool = False, kind: str = "linear"
+    sampler: Sampler, checkpoint: Checkpoint, loop: bool = False, kind: str = "linear"
 ) -> Report:
     path = LatentPath.of(seeded_latents(4, 4, 8, "normal"), kind, loop)
     training = np.random.default_rng(0).integers(0, 256, (path.segments + 1, 16, 16, 3), np.uint8)
     return interpolate(
-        drawing, checkpoint.build_discriminator(), path, steps=6, seed=4, training=training
+        sampler, checkpoint.build_discriminator(), path, steps=6, seed=4, training=training
     )
 
 
 @pytest.mark.parametrize("kind", PATHS)
 @pytest.mark.parametrize("loop", [False, True])
-def test_points_on_the_sheet_and_in_the_film_are_the_samples_bit_for_bit(
-    kind: str, loop: bool, drawing: Drawing, checkpoint: Checkpoint
+def test_points_on_the_grid_and_in_the_film_are_the_samples_bit_for_bit(
+    kind: str, loop: bool, sampler: Sampler, checkpoint: Checkpoint
 ) -> None:
-    (sheet,) = report_of(drawing, checkpoint, loop, kind).sheets
-    samples = draw_samples(drawing, seed=4, count=4).sheets[0].pictures
-    assert sheet.columns == 6
-    rows = sheet.pictures.reshape(-1, 6, 16, 16, 3)
+    (grid,) = report_of(sampler, checkpoint, loop, kind).grids
+    samples = draw_samples(sampler, seed=4, count=4).grids[0].images
+    assert grid.columns == 6
+    rows = grid.images.reshape(-1, 6, 16, 16, 3)
     following = np.roll(samples, -1, 0)
     assert np.array_equal(rows[:, 0], samples[: len(rows)])
     assert np.array_equal(rows[:, -1], following[: len(rows)])
-    film = frames(sheet, loop)
+    film = frames(grid, loop)
     assert len(film) == (20 if loop else 16)
     assert np.array_equal(film[::5], samples)
     assert np.array_equal(film[-1], rows[-1, -2] if loop else samples[-1])
     assert not any(np.array_equal(a, b) for a, b in pairwise(film))
 
 
-def test_tiles_of_the_sheet_can_be_drawn_again(
-    drawing: Drawing, checkpoint: Checkpoint, tmp_path: Path
+def test_tiles_of_the_grid_can_be_drawn_again(
+    sampler: Sampler, checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
-    (sheet,) = report_of(drawing, checkpoint, kind="slerp").sheets
-    (tmp_path / "walk.png").write_bytes(encode_sheet(sheet))
+    (grid,) = report_of(sampler, checkpoint, kind="slerp").grids
+    (tmp_path / "walk.png").write_bytes(encode_grid(grid))
     latents = read_latents(f"{tmp_path}/walk.png#3,10", checkpoint).latents
-    assert np.array_equal(drawing.pictures(latents), sheet.pictures[[3, 10]])
-    assert sheet.provenance is not None
-    assert sheet.provenance.seed == 4
-    assert sheet.provenance.command == "interpolate --path slerp --steps 6 --bn running"
+    assert np.array_equal(sampler.images(latents), grid.images[[3, 10]])
+    assert grid.provenance is not None
+    assert grid.provenance.seed == 4
+    assert grid.provenance.command == "interpolate --path slerp --steps 6 --bn running"
 
 
-def test_report_has_every_figure_with_its_control(drawing: Drawing, checkpoint: Checkpoint) -> None:
-    report = report_of(drawing, checkpoint, loop=True)
+def test_report_has_every_figure_with_its_control(sampler: Sampler, checkpoint: Checkpoint) -> None:
+    report = report_of(sampler, checkpoint, loop=True)
     assert report.facts == {
         "checkpoint": checkpoint.hash, "seed": 4, "points": 4, "segments": 4, "steps": 6,
         "path": "linear", "loop": True, "size": 16, "channels": 3, "bn": "running",
@@ -460,7 +463,7 @@ def test_report_has_every_figure_with_its_control(drawing: Drawing, checkpoint: 
             assert estimate.low <= estimate.value <= estimate.high
     (table,) = report.tables
     assert table.columns == (
-        "figure",
+        "metric",
         "generator",
         "untrained",
         "cross-fade",
@@ -469,13 +472,13 @@ def test_report_has_every_figure_with_its_control(drawing: Drawing, checkpoint: 
     assert [row[0] for row in table.rows] == keys
     assert [row[1] for row in table.rows] == [found.value.value for found in report.findings]
     assert "not looked up in a table" in report.notes[-1]
-    again = report_of(drawing, checkpoint, loop=True)
+    again = report_of(sampler, checkpoint, loop=True)
     assert again.findings == report.findings
     assert again.tables == report.tables
 
 
 def test_report_of_a_planted_look_up_says_so(checkpoint: Checkpoint) -> None:
-    report = report_of(Drawing("planted", LookUp(300), "running", False), checkpoint)
+    report = report_of(Sampler("planted", LookUp(300), "running", False), checkpoint)
     assert report.facts["verdict"] == "sharp"
     assert report.facts["sharp_rows"] == [0, 1, 2]
     share = report.findings[-1]
@@ -490,7 +493,7 @@ def test_report_of_a_planted_look_up_says_so(checkpoint: Checkpoint) -> None:
 
 
 def test_report_of_a_collapsed_generator(checkpoint: Checkpoint) -> None:
-    report = report_of(Drawing("planted", LookUp(1), "running", False), checkpoint)
+    report = report_of(Sampler("planted", LookUp(1), "running", False), checkpoint)
     assert report.facts["verdict"] == "still"
     values = {finding.key: finding.value for finding in report.findings}
     assert values["step_pixels"].value == 0
@@ -500,28 +503,28 @@ def test_report_of_a_collapsed_generator(checkpoint: Checkpoint) -> None:
 
 
 def test_segments_that_stand_still_are_left_out_and_said(checkpoint: Checkpoint) -> None:
-    drawing = Drawing.of(checkpoint, "running", CPU)
+    sampler = Sampler.of(checkpoint, "running", CPU)
     points = seeded_latents(0, 2, 8, "normal")
     path = LatentPath.of(points[[0, 0, 1]], "linear")
-    report = interpolate(drawing, checkpoint.build_discriminator(), path, steps=3, seed=0)
+    report = interpolate(sampler, checkpoint.build_discriminator(), path, steps=3, seed=0)
     assert report.facts["verdict"] == "smooth"
     assert report.notes[-1].startswith("1 of 2 segments stand still")
     assert {finding.key: finding.value.n for finding in report.findings}["sharpest_pixels"] == 1
     assert report.tables[0].columns[-1] == "cross-fade"
 
 
-def test_untrained_control_depends_on_the_seed_alone(drawing: Drawing) -> None:
+def test_untrained_control_depends_on_the_seed_alone(sampler: Sampler) -> None:
     z = seeded_latents(0, 2, 8, "normal")
-    one, same, other = (untrained(drawing, seed).pictures(z) for seed in (0, 0, 1))
+    one, same, other = (untrained(sampler, seed).images(z) for seed in (0, 0, 1))
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
 
 
-def test_progress_is_told(drawing: Drawing, checkpoint: Checkpoint) -> None:
+def test_progress_is_told(sampler: Sampler, checkpoint: Checkpoint) -> None:
     told: list[tuple[int, int]] = []
     path = LatentPath.of(seeded_latents(0, 2, 8, "normal"), "linear")
     interpolate(
-        drawing, checkpoint.build_discriminator(), path, steps=2, seed=0,
+        sampler, checkpoint.build_discriminator(), path, steps=2, seed=0,
         progress=lambda done, total: told.append((done, total)),
     )  # fmt: skip
     assert told == [(0, 3), (1, 3), (2, 3)]

@@ -11,7 +11,7 @@ import pytest
 
 from dcgan_cli.cli.app import app
 from dcgan_cli.cli.boundary import run_guarded
-from dcgan_cli.render.document import snake_case, to_json
+from dcgan_cli.render.json_report import snake_case, to_json
 from dcgan_cli.report import Estimate, Finding, Report, Table
 
 DOCS = Path(__file__).parent.parent / "docs"

@@ -23,9 +23,9 @@ import torch
 from dcgan_cli import files
 from dcgan_cli.checkpoint.format import load, save
 from dcgan_cli.errors import StorageError
-from dcgan_cli.training import events, run
+from dcgan_cli.training import events, run_folder
 from dcgan_cli.training.events import Length
-from dcgan_cli.training.run import RunFolder
+from dcgan_cli.training.run_folder import RunFolder
 from dcgan_cli.training.trainer import FIRST_EPOCHS, SHORT
 
 KILLS = 22
@@ -111,7 +111,7 @@ def kill_at_every_place(path: Path, numbers: Sequence[int]) -> dict[str, Any]:
     reached: list[int] = []
 
     def life(number: int) -> None:
-        files.os = run.os = Deadly(number)  # type: ignore[assignment]
+        files.os = run_folder.os = Deadly(number)  # type: ignore[assignment]
         live(path, None)
 
     for number in numbers:
@@ -130,10 +130,10 @@ def warm_up(path: Path) -> None:
     whose threads would not survive them.
     """
     with tiny.trainer(path, ema=0.9) as trainer:
-        for optimiser in (trainer.updater.g_optimiser, trainer.updater.d_optimiser):
-            for parameter in optimiser.param_groups[0]["params"]:
+        for optimizer in (trainer.updater.g_optimizer, trainer.updater.d_optimizer):
+            for parameter in optimizer.param_groups[0]["params"]:
                 parameter.grad = torch.zeros_like(parameter)
-            optimiser.step()
+            optimizer.step()
         save(trainer.folder.last, trainer.checkpoint())
         trainer.restore(load(trainer.folder.last))
         trainer.draw()
@@ -195,7 +195,7 @@ def test_a_killed_run_loads_and_goes_on_to_the_same_end(kind: str, tmp_path: Pat
 HOLD = """
 import sys
 from pathlib import Path
-from dcgan_cli.training.run import RunFolder
+from dcgan_cli.training.run_folder import RunFolder
 folder = RunFolder(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

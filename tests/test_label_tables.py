@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_labels import Pictures
+from test_labels import Images
 
 from dcgan_cli.data.label_files import join_labels, join_table
 from dcgan_cli.data.labels import Labels
@@ -18,7 +18,7 @@ from dcgan_cli.errors import SourceError
 def join(text: str | bytes, names: Sequence[str], tmp_path: Path) -> Labels:
     path = tmp_path / "t.csv"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return join_labels(path, Pictures(*names))
+    return join_labels(path, Images(*names))
 
 
 def column(text: str | bytes, names: Sequence[str], tmp_path: Path, name: str = "who") -> list[str]:
@@ -145,7 +145,7 @@ def test_a_column_without_a_name_that_holds_words_gets_one(tmp_path: Path) -> No
 
 
 def test_the_place_of_the_source_is_a_part_of_its_names(tmp_path: Path) -> None:
-    source = Pictures("1.png", "2.png")
+    source = Images("1.png", "2.png")
     source.location = str(tmp_path / "set" / "train")
     rows = [["train/1.png", "a"], ["test/1.png", "b"], ["test/2.png", "c"]]
     labels = join_table(Table(Path("t.csv"), ["file", "who"], rows, range(2, 5)), source)
@@ -187,5 +187,5 @@ def test_any_spelling_of_all_names_finds_all_images(
     cells = [[spell(name), f"is {name}"] for name in order]  # type: ignore[operator]
     header = ["file", "said"] if first else ["said", "file"]
     rows = cells if first else [row[::-1] for row in cells]
-    labels = join_table(Table(Path("t.csv"), header, rows, range(len(rows))), Pictures(*names))
+    labels = join_table(Table(Path("t.csv"), header, rows, range(len(rows))), Images(*names))
     assert labels.columns["said"].tolist() == [f"is {name}" for name in names]

@@ -1,10 +1,10 @@
-"""Labels: columns held small, tables joined to pictures by their paths, boxes checked."""
+"""Labels: columns held small, tables joined to images by their paths, boxes checked."""
 
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
-import making
+import dataset_files
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,7 +17,7 @@ from dcgan_cli.data.tables import Table
 from dcgan_cli.errors import SourceError
 
 
-class Pictures:
+class Images:
     """Names alone, which is all that joining looks at."""
 
     location = "pictures"
@@ -35,7 +35,7 @@ class Pictures:
 def join(text: str, names: Sequence[str], tmp_path: Path) -> Labels:
     path = tmp_path / "labels.csv"
     path.write_text(text, encoding="utf-8")
-    return join_labels(path, Pictures(*names))
+    return join_labels(path, Images(*names))
 
 
 def refusal(text: str, names: Sequence[str], tmp_path: Path) -> str:
@@ -75,9 +75,9 @@ def test_columns_are_a_mapping_of_arrays() -> None:
     assert both["b"].tolist() == ["p", "q", "r"]
 
 
-def test_taking_pictures_takes_their_boxes_along() -> None:
+def test_taking_images_takes_their_boxes_along() -> None:
     boxes = Boxes(
-        picture=np.array([0, 2, 2, 3]),
+        image=np.array([0, 2, 2, 3]),
         kind=np.array(["a", "b", "c", "d"]),
         corners=np.arange(16.0).reshape(4, 4) / 16,
         seen=np.array([True, False, True, True]),
@@ -88,7 +88,7 @@ def test_taking_pictures_takes_their_boxes_along() -> None:
     assert fewer.listed is not None
     assert fewer.listed.tolist() == [True, False]
     assert fewer.boxes is not None
-    assert fewer.boxes.picture.tolist() == [0, 1, 1]
+    assert fewer.boxes.image.tolist() == [0, 1, 1]
     assert fewer.boxes.kind.tolist() == ["a", "b", "c"]
     assert fewer.boxes.corners.tolist() == boxes.corners[:3].tolist()
     assert fewer.boxes.seen.tolist() == [True, True]
@@ -136,7 +136,7 @@ def test_columns_of_numbers(cells: list[str], expected: list[float], tmp_path: P
     assert np.array_equal(labels.columns["turn"], expected, equal_nan=True)
 
 
-def test_unlisted_pictures_are_unknown(tmp_path: Path) -> None:
+def test_unlisted_images_are_unknown(tmp_path: Path) -> None:
     labels = join("file,who,n\nb.png,Bo,2.5\nz.png,Zoe,1\n", ["a.png", "b.png"], tmp_path)
     assert labels.columns["who"].tolist() == ["", "Bo"]
     assert np.array_equal(labels.columns["n"], [np.nan, 2.5], equal_nan=True)
@@ -144,7 +144,7 @@ def test_unlisted_pictures_are_unknown(tmp_path: Path) -> None:
     assert labels.listed.tolist() == [False, True]
 
 
-# Which picture a row is about
+# Which image a row is about
 
 
 @pytest.mark.parametrize(
@@ -162,12 +162,12 @@ def test_unlisted_pictures_are_unknown(tmp_path: Path) -> None:
         ([".\\a\\x.png", "./y.png"], ["a/x.png", "y.png"], [0, 1]),
     ],
 )
-def test_rows_find_their_pictures(
+def test_rows_find_their_images(
     files: list[str], names: list[str], expected: list[int | None]
 ) -> None:
     rows = [[file, f"row{number}"] for number, file in enumerate(files)]
     table = Table(Path("t.csv"), ["file", "row"], rows, range(2, 2 + len(rows)))
-    found = join_table(table, Pictures(*names)).columns["row"].tolist()
+    found = join_table(table, Images(*names)).columns["row"].tolist()
     assert found == ["" if number is None else f"row{number}" for number in expected]
 
 
@@ -180,12 +180,12 @@ def test_rows_find_their_pictures(
 def test_the_order_and_the_depth_of_rows_do_not_matter(names: list[str], deeper: int) -> None:
     rows = [["up/" * deeper + name, name] for name in sorted(names)]
     table = Table(Path("t.csv"), ["file", "said"], rows, range(len(rows)))
-    assert join_table(table, Pictures(*names)).columns["said"].tolist() == names
+    assert join_table(table, Images(*names)).columns["said"].tolist() == names
 
 
 def test_rows_that_match_nothing_are_refused_with_both_sides(tmp_path: Path) -> None:
     line = refusal("file,a\nx/1.jpg,2\nx/2.jpg,3\n", ["n1.png", "n2.png"], tmp_path)
-    assert "none of its 2 files is in pictures" in line
+    assert "none of its 2 files is in images" in line
     assert "'x/1.jpg'" in line
     assert "'n1.png'" in line
 
@@ -220,9 +220,9 @@ def test_tables_that_make_no_sense(text: str, said: str, tmp_path: Path) -> None
 def test_files_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"\x89PNG\r\n\xff\xfe")
     with pytest.raises(SourceError, match="not a CSV file in UTF-8"):
-        join_labels(tmp_path / "x.csv", Pictures("a"))
+        join_labels(tmp_path / "x.csv", Images("a"))
     with pytest.raises(SourceError, match=r"--labels .*nope\.csv: No such file"):
-        join_labels(tmp_path / "nope.csv", Pictures("a"))
+        join_labels(tmp_path / "nope.csv", Images("a"))
 
 
 # Boxes
@@ -235,12 +235,12 @@ gone.png,window,0.1,0.2,0.3,0.4
 """
 
 
-def test_boxes_and_pictures_that_were_looked_at(tmp_path: Path) -> None:
+def test_boxes_and_images_that_were_looked_at(tmp_path: Path) -> None:
     labels = join(BOXES, ["c.png", "b.png", "a.png"], tmp_path)
     assert not labels.columns
     boxes = labels.boxes
     assert boxes is not None
-    assert boxes.picture.tolist() == [2, 2]
+    assert boxes.image.tolist() == [2, 2]
     assert boxes.kind.tolist() == ["window", "door"]
     assert boxes.corners.tolist() == [[0.1, 0.2, 0.3, 0.4], [0, 0, 1, 1]]
     assert boxes.seen.tolist() == [False, True, True]
@@ -271,8 +271,8 @@ def test_boxes_need_a_kind(tmp_path: Path) -> None:
 
 
 def test_labels_join_those_of_the_source(tmp_path: Path) -> None:
-    files = making.pictures("a/1.png", "a/2.png", "b/1.png", "b/2.png")
-    folder = str(making.write_folder(tmp_path / "x", files))
+    files = dataset_files.images("a/1.png", "a/2.png", "b/1.png", "b/2.png")
+    folder = str(dataset_files.write_folder(tmp_path / "x", files))
     table = tmp_path / "t.csv"
     table.write_text("file,smile\na/1.png,1\nb/1.png,0\nb/2.png,1\n")
     source = open_source(folder, labels=table)

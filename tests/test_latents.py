@@ -1,4 +1,4 @@
-"""Points of Z: their distributions, their independence of how many are drawn, and their names."""
+"""Latent vectors: their distributions, their independence of how many are drawn, and their names."""
 
 import random
 import struct
@@ -16,16 +16,16 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image, PngImagePlugin
 from scipy import stats
 
-from dcgan_cli.checkpoint import latents as reading
+from dcgan_cli.checkpoint import latent_arguments as reading
 from dcgan_cli.checkpoint.format import Checkpoint
-from dcgan_cli.checkpoint.latents import read_latents
+from dcgan_cli.checkpoint.latent_arguments import read_latents
 from dcgan_cli.errors import CheckpointError, DcganError, UsageError
 from dcgan_cli.model.config import ModelConfig, Recipe, ZDistribution
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import Latents, draw, seeded_latents
-from dcgan_cli.render.png import encode_sheet
-from dcgan_cli.report import RECORD, Provenance, Sheet
+from dcgan_cli.render.png import encode_grid
+from dcgan_cli.report import RECORD, ImageGrid, Provenance
 from dcgan_cli.training.losses import LOSSES
 from dcgan_cli.training.step import StepSettings, Updater
 
@@ -45,10 +45,10 @@ def checkpoint() -> Checkpoint:
     return Checkpoint(model, Generator(model).state_dict(), Discriminator(model).state_dict())
 
 
-def write_sheet(path: Path, checkpoint: Checkpoint, latents: Latents) -> None:
-    pictures = np.zeros((len(latents), 8, 8, 1), np.uint8)
-    record = Provenance(checkpoint.hash, "sample", 0, latents)
-    path.write_bytes(encode_sheet(Sheet("s", pictures, 3, provenance=record)))
+def write_grid(path: Path, checkpoint: Checkpoint, latent_arguments: Latents) -> None:
+    images = np.zeros((len(latent_arguments), 8, 8, 1), np.uint8)
+    record = Provenance(checkpoint.hash, "sample", 0, latent_arguments)
+    path.write_bytes(encode_grid(ImageGrid("s", images, 3, provenance=record)))
 
 
 # Seeded latents
@@ -74,7 +74,7 @@ def test_seeds_and_rows_differ() -> None:
 
 
 def test_latents_are_the_same_on_every_machine_and_in_every_version() -> None:
-    """A changed stream would make every addressed picture of every user another one."""
+    """A changed stream would make every addressed image of every user another one."""
     assert seeded_latents(0, 2, 3, "uniform").tolist() == UNIFORM
     np.testing.assert_allclose(seeded_latents(0, 2, 3, "normal"), NORMAL, rtol=1e-6)
 
@@ -139,16 +139,16 @@ def test_training_draws_nothing_from_global_generators() -> None:
 def test_tiles_are_named(
     picks: str, rows: list[int], suffix: str, checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
-    latents = seeded_latents(1, 6, Z_DIM, "normal")
+    latent_arguments = seeded_latents(1, 6, Z_DIM, "normal")
     path = tmp_path / f"z.{suffix}"
     if suffix == "npy":
-        np.save(path, latents)
+        np.save(path, latent_arguments)
     else:
-        write_sheet(path, checkpoint, latents)
+        write_grid(path, checkpoint, latent_arguments)
     named = read_latents(f"{path}{picks}", checkpoint)
     assert named.name == f"{path}{picks}"
     assert named.latents.dtype == np.float32
-    assert named.latents.tobytes() == latents[rows].tobytes()
+    assert named.latents.tobytes() == latent_arguments[rows].tobytes()
     assert named.checkpoint == (None if suffix == "npy" else checkpoint.hash)
 
 
@@ -191,10 +191,10 @@ def test_arrays_of_every_kind_of_number(
     values: np.ndarray[Any, Any], checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
     np.save(tmp_path / "z.npy", values)
-    latents = read_latents(str(tmp_path / "z.npy"), checkpoint).latents
-    assert latents.dtype == np.float32
-    assert np.array_equal(latents, np.atleast_2d(values).astype(np.float32))
-    latents[0, 0] = 7  # a copy of its own, not a window onto the file
+    latent_arguments = read_latents(str(tmp_path / "z.npy"), checkpoint).latents
+    assert latent_arguments.dtype == np.float32
+    assert np.array_equal(latent_arguments, np.atleast_2d(values).astype(np.float32))
+    latent_arguments[0, 0] = 7  # a copy of its own, not a window onto the file
     assert np.array_equal(np.load(tmp_path / "z.npy"), values)
 
 
@@ -238,22 +238,22 @@ def test_points_of_another_model_are_refused(checkpoint: Checkpoint, tmp_path: P
     np.save(tmp_path / "z.npy", np.zeros((2, Z_DIM + 1), np.float32))
     with pytest.raises(CheckpointError, match=r"points of 6 numbers, this model's z has 5"):
         read_latents(str(tmp_path / "z.npy"), checkpoint)
-    write_sheet(tmp_path / "s.png", checkpoint, np.zeros((2, Z_DIM), np.float32))
+    write_grid(tmp_path / "s.png", checkpoint, np.zeros((2, Z_DIM), np.float32))
     other = replace(checkpoint, model=replace(checkpoint.model, bn_eps=1e-3))
     with pytest.raises(CheckpointError, match=f"drawn by model {checkpoint.hash}, this is"):
         read_latents(str(tmp_path / "s.png"), other)
 
 
 def test_a_tile_without_z_cannot_be_named(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    latents = np.zeros((3, Z_DIM), np.float32)
-    latents[1] = np.nan
-    write_sheet(tmp_path / "s.png", checkpoint, latents)
-    with pytest.raises(UsageError, match="not all of these are points of Z"):
+    latent_arguments = np.zeros((3, Z_DIM), np.float32)
+    latent_arguments[1] = np.nan
+    write_grid(tmp_path / "s.png", checkpoint, latent_arguments)
+    with pytest.raises(UsageError, match="not all of these are latent vectors"):
         read_latents(f"{tmp_path / 's.png'}#1", checkpoint)
     assert len(read_latents(f"{tmp_path / 's.png'}#0,2", checkpoint).latents) == 2
 
 
-def test_files_that_are_no_sheets(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_files_that_are_no_grids(checkpoint: Checkpoint, tmp_path: Path) -> None:
     path = tmp_path / "s.png"
     with pytest.raises(UsageError, match="no such file"):
         read_latents(str(path), checkpoint)
@@ -262,17 +262,17 @@ def test_files_that_are_no_sheets(checkpoint: Checkpoint, tmp_path: Path) -> Non
         read_latents(str(path), checkpoint)
     for content in (b"", b"text", path.read_bytes()[:20]):
         path.write_bytes(content)
-        with pytest.raises(UsageError, match="not a PNG sheet"):
+        with pytest.raises(UsageError, match="not a PNG image grid"):
             read_latents(str(path), checkpoint)
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_sheet_of_any_size_is_read_without_decoding_it(
+def test_a_grid_of_any_size_is_read_without_decoding_it(
     checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
-    """Pillow's own limit against decompression bombs would refuse large sheets of ours."""
+    """Pillow's own limit against decompression bombs would refuse large image grids of ours."""
     path = tmp_path / "s.png"
-    write_sheet(path, checkpoint, np.ones((2, Z_DIM), np.float32))
+    write_grid(path, checkpoint, np.ones((2, Z_DIM), np.float32))
     content = bytearray(path.read_bytes())
     content[16:24] = struct.pack(">II", 100_000, 100_000)
     content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
@@ -284,11 +284,11 @@ def test_a_sheet_of_any_size_is_read_without_decoding_it(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
-def test_damaged_sheets_are_refused_or_harmless(
+def test_damaged_grids_are_refused_or_harmless(
     data: st.DataObject, checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
-    path, latents = tmp_path / "s.png", np.ones((2, Z_DIM), np.float32)
-    write_sheet(path, checkpoint, latents)
+    path, latent_arguments = tmp_path / "s.png", np.ones((2, Z_DIM), np.float32)
+    write_grid(path, checkpoint, latent_arguments)
     content = bytearray(path.read_bytes())
     for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=3)):
         content[place] ^= data.draw(st.integers(1, 255))
@@ -297,10 +297,10 @@ def test_damaged_sheets_are_refused_or_harmless(
         named = read_latents(str(path), checkpoint)
     except DcganError:
         return
-    assert np.array_equal(named.latents, latents)
+    assert np.array_equal(named.latents, latent_arguments)
 
 
-# The record inside a sheet
+# The record inside an image grid
 
 
 @settings(max_examples=100, deadline=None)
@@ -308,21 +308,21 @@ def test_damaged_sheets_are_refused_or_harmless(
     checkpoint=st.text(),
     command=st.text(),
     seed=st.none() | st.integers(0, 2**64),
-    latents=hnp.arrays(
+    latent_arguments=hnp.arrays(
         np.float32,
         st.tuples(st.integers(0, 5), st.integers(1, 5)),
         elements=st.floats(width=32),
     ),
 )
 def test_record_survives_json(
-    checkpoint: str, command: str, seed: int | None, latents: Latents
+    checkpoint: str, command: str, seed: int | None, latent_arguments: Latents
 ) -> None:
-    record = Provenance(checkpoint, command, seed, latents)
+    record = Provenance(checkpoint, command, seed, latent_arguments)
     again = Provenance.from_json(record.to_json())
     assert (again.checkpoint, again.command, again.seed) == (checkpoint, command, seed)
-    assert again.latents.shape == latents.shape
+    assert again.latents.shape == latent_arguments.shape
     assert again.latents.dtype == np.float32
-    assert np.array_equal(again.latents, latents, equal_nan=True)
+    assert np.array_equal(again.latents, latent_arguments, equal_nan=True)
 
 
 @pytest.mark.parametrize(
@@ -348,14 +348,14 @@ def test_damaged_record(text: str) -> None:
         Provenance.from_json(text)
 
 
-def test_more_than_a_megabyte_of_latents_through_a_sheet(tmp_path: Path) -> None:
+def test_more_than_a_megabyte_of_latents_through_a_grid(tmp_path: Path) -> None:
     model = ModelConfig(size=8, channels=1, z_dim=1000, ngf=1, ndf=1, kernel=3)
     large = Checkpoint(model, Generator(model).state_dict(), Discriminator(model).state_dict())
-    latents = seeded_latents(0, 700, 1000, "normal")
-    write_sheet(tmp_path / "s.png", large, latents)
-    assert latents.nbytes > 2_500_000
+    latent_arguments = seeded_latents(0, 700, 1000, "normal")
+    write_grid(tmp_path / "s.png", large, latent_arguments)
+    assert latent_arguments.nbytes > 2_500_000
     read = read_latents(str(tmp_path / "s.png"), large).latents
-    assert read.tobytes() == latents.tobytes()
+    assert read.tobytes() == latent_arguments.tobytes()
 
 
 def test_a_file_that_may_only_be_read_is_read_and_stays_as_it_is(tmp_path: Path) -> None:

@@ -161,8 +161,8 @@ class Linear(nn.Module):
         self.weights = nn.Parameter(torch.tensor(weights, dtype=torch.float64))
         self.shift = nn.Parameter(torch.tensor(0.3, dtype=torch.float64))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        return pictures.flatten(1) @ self.weights + self.shift
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flatten(1) @ self.weights + self.shift
 
 
 class Square(nn.Module):
@@ -172,20 +172,20 @@ class Square(nn.Module):
         super().__init__()
         self.a = nn.Parameter(torch.tensor(a, dtype=torch.float64))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        return 0.5 * self.a * pictures.flatten(1).square().sum(1)
+    def forward(self, images: Tensor) -> Tensor:
+        return 0.5 * self.a * images.flatten(1).square().sum(1)
 
 
-def pictures(rows: list[list[float]]) -> Tensor:
+def images(rows: list[list[float]]) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64).reshape(len(rows), 1, 2, 2)
 
 
 def test_penalty_of_a_linear_discriminator() -> None:
     """‖w‖ = 13 gives (13 − 1)², and its gradient 2 (‖w‖ − 1) w / ‖w‖."""
     network = Linear([3.0, 4.0, 0.0, 12.0])
-    real, fake = pictures([[1, 2, 3, 4], [0, 0, 0, 0]]), pictures([[9, 9, 9, 9], [1, -1, 1, -1]])
-    mix = torch.tensor([0.25, 0.5], dtype=torch.float64).reshape(2, 1, 1, 1)
-    penalty = gradient_penalty(network, real, fake, mix)
+    real, fake = images([[1, 2, 3, 4], [0, 0, 0, 0]]), images([[9, 9, 9, 9], [1, -1, 1, -1]])
+    alpha = torch.tensor([0.25, 0.5], dtype=torch.float64).reshape(2, 1, 1, 1)
+    penalty = gradient_penalty(network, real, fake, alpha)
     penalty.backward()
     assert penalty.item() == pytest.approx(144)
     assert network.weights.grad is not None
@@ -194,12 +194,12 @@ def test_penalty_of_a_linear_discriminator() -> None:
     assert network.shift.grad is None or network.shift.grad == 0
 
 
-def test_penalty_is_taken_between_real_and_fake_picture_by_picture() -> None:
+def test_penalty_is_taken_between_real_and_fake_image_by_image() -> None:
     network = Square(2.0)
-    real, fake = pictures([[1, 0, 0, 0], [0, 0, 3, 4]]), pictures([[5, 0, 0, 0], [0, 0, 0, 0]])
-    mix = torch.tensor([0.75, 0.5], dtype=torch.float64).reshape(2, 1, 1, 1)
+    real, fake = images([[1, 0, 0, 0], [0, 0, 3, 4]]), images([[5, 0, 0, 0], [0, 0, 0, 0]])
+    alpha = torch.tensor([0.75, 0.5], dtype=torch.float64).reshape(2, 1, 1, 1)
     # x̂ is [4, 0, 0, 0] and half of [0, 0, 3, 4]: slopes of norm 2 · 4 and 2 · 2.5.
-    penalty = gradient_penalty(network, real, fake, mix)
+    penalty = gradient_penalty(network, real, fake, alpha)
     assert penalty.item() == pytest.approx(((8 - 1) ** 2 + (5 - 1) ** 2) / 2)
     penalty.backward()
     assert network.a.grad is not None
@@ -215,9 +215,9 @@ def test_penalty_differentiates_a_network_as_finite_differences_do() -> None:
         for parameter in network.parameters():
             parameter.normal_(0, 0.7, generator=stream)
     real, fake = (torch.randn(5, 1, 2, 2, dtype=torch.float64, generator=stream) for _ in "rf")
-    mix = torch.rand(5, 1, 1, 1, dtype=torch.float64, generator=stream)
+    alpha = torch.rand(5, 1, 1, 1, dtype=torch.float64, generator=stream)
 
-    gradient_penalty(network, real, fake, mix).backward()
+    gradient_penalty(network, real, fake, alpha).backward()
     step = 1e-6
     compared = 0
     for parameter in network.parameters():
@@ -226,9 +226,9 @@ def test_penalty_differentiates_a_network_as_finite_differences_do() -> None:
         weights, slopes = parameter.data.reshape(-1), parameter.grad.reshape(-1)
         for place in range(len(weights)):
             weights[place] += step
-            above = gradient_penalty(network, real, fake, mix).item()
+            above = gradient_penalty(network, real, fake, alpha).item()
             weights[place] -= 2 * step
-            below = gradient_penalty(network, real, fake, mix).item()
+            below = gradient_penalty(network, real, fake, alpha).item()
             weights[place] += step
             assert slopes[place].item() == pytest.approx((above - below) / (2 * step), abs=1e-6)
             compared += 1
@@ -236,10 +236,10 @@ def test_penalty_differentiates_a_network_as_finite_differences_do() -> None:
 
 
 def test_penalty_leaves_its_inputs_alone() -> None:
-    real, fake = pictures([[1, 2, 3, 4]]), pictures([[0, 1, 0, 1]])
+    real, fake = images([[1, 2, 3, 4]]), images([[0, 1, 0, 1]])
     kept = real.clone(), fake.clone()
-    mix = torch.zeros(1, 1, 1, 1, dtype=torch.float64)
-    gradient_penalty(Linear([1.0, 0.0, 0.0, 0.0]), real, fake, mix).backward()
+    alpha = torch.zeros(1, 1, 1, 1, dtype=torch.float64)
+    gradient_penalty(Linear([1.0, 0.0, 0.0, 0.0]), real, fake, alpha).backward()
     assert torch.equal(real, kept[0])
     assert torch.equal(fake, kept[1])
     assert not real.requires_grad

@@ -14,7 +14,7 @@ from dcgan_cli.errors import UsageError
 from dcgan_cli.model.config import PRESETS, ModelConfig, Norm, Recipe, with_options
 from dcgan_cli.model.discriminator import SLOPE, Discriminator
 from dcgan_cli.model.generator import Generator
-from dcgan_cli.model.layers import Project, down, initialise, up
+from dcgan_cli.model.layers import Project, conv, conv_transpose, initialize
 from dcgan_cli.model.sizes import largest_size, split_size
 
 SIZES = [8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256]
@@ -41,7 +41,7 @@ def four_level_generator(width: int, kernel: int, norm_units: int) -> Shapes:
         inputs, outputs = top >> i, top >> (i + 1)
         result[f"hidden.{i}.0.weight"] = (inputs, outputs, kernel, kernel)
         result[f"hidden.{i}.1.weight"] = result[f"hidden.{i}.1.bias"] = (outputs,)
-    return {**result, "paint.weight": (width, 3, kernel, kernel)}
+    return {**result, "to_rgb.weight": (width, 3, kernel, kernel)}
 
 
 def four_level_discriminator(width: int, kernel: int) -> Shapes:
@@ -50,7 +50,7 @@ def four_level_discriminator(width: int, kernel: int) -> Shapes:
         inputs, outputs = width << (i - 1), width << i
         result[f"layers.{i}.0.weight"] = (outputs, inputs, kernel, kernel)
         result[f"layers.{i}.1.weight"] = result[f"layers.{i}.1.bias"] = (outputs,)
-    return {**result, "decide.weight": (1, 16 * 8 * width)}
+    return {**result, "head.weight": (1, 16 * 8 * width)}
 
 
 def test_paper_generator_is_that_of_figure_1() -> None:
@@ -67,7 +67,7 @@ def test_paper_generator_is_that_of_figure_1() -> None:
         "hidden.2.0.weight": (256, 128, 5, 5),
         "hidden.2.1.weight": (128,),
         "hidden.2.1.bias": (128,),
-        "paint.weight": (128, 3, 5, 5),
+        "to_rgb.weight": (128, 3, 5, 5),
     }
 
 
@@ -83,7 +83,7 @@ def test_paper_discriminator_has_no_norm_on_its_first_layer_and_a_linear_end() -
         "layers.3.0.weight": (1024, 512, 5, 5),
         "layers.3.1.weight": (1024,),
         "layers.3.1.bias": (1024,),
-        "decide.weight": (1, 16384),
+        "head.weight": (1, 16384),
     }
 
 
@@ -293,16 +293,16 @@ def test_both_networks_keep_their_shapes(size: int, kernel: int, channels: int) 
     config = ModelConfig(size=size, channels=channels, z_dim=3, ngf=1, ndf=1, kernel=kernel)
     generator, discriminator = Generator(config), Discriminator(config)
     with torch.no_grad():
-        pictures = generator(torch.randn(2, 3))
-        assert pictures.shape == (2, channels, size, size)
-        assert pictures.abs().max() <= 1
-        assert discriminator(pictures).shape == (2,)
+        images = generator(torch.randn(2, 3))
+        assert images.shape == (2, channels, size, size)
+        assert images.abs().max() <= 1
+        assert discriminator(images).shape == (2,)
     assert len(discriminator.layers) == config.levels == len(generator.hidden) + 1
 
 
 @pytest.mark.parametrize("norm", ["batch", "layer", "none"])
 @pytest.mark.parametrize("projection", ["unit", "channel"])
-def test_every_normalisation_can_be_chosen(norm: Norm, projection: str) -> None:
+def test_every_normalization_can_be_chosen(norm: Norm, projection: str) -> None:
     config = ModelConfig.from_dict(
         {"size": 16, "ngf": 2, "ndf": 2, "projection": projection, "g_norm": norm, "d_norm": norm}
     )
@@ -335,7 +335,7 @@ def test_projection_is_the_deconvolution_of_one_pixel(size: int) -> None:
     torch.testing.assert_close(project(z), expected)
 
 
-def test_projection_of_the_paper_normalises_every_unit() -> None:
+def test_projection_of_the_paper_normalizes_every_unit() -> None:
     project = Project(ModelConfig(size=8, z_dim=5, ngf=2))
     maps = project(torch.randn(64, 5))
     assert maps.shape == (64, 2, 4, 4)
@@ -345,7 +345,7 @@ def test_projection_of_the_paper_normalises_every_unit() -> None:
 
 def test_up_by_hand() -> None:
     """A 2×2 input under a 4×4 kernel of ones: each pixel paints the 4×4 window around its place."""
-    layer = up(1, 1, 4)
+    layer = conv_transpose(1, 1, 4)
     nn.init.ones_(layer.weight)
     pixels = torch.tensor([[[[1.0, 10.0], [100.0, 1000.0]]]])
     assert layer(pixels)[0, 0].tolist() == [
@@ -358,7 +358,7 @@ def test_up_by_hand() -> None:
 
 def test_up_with_the_papers_kernel_by_hand() -> None:
     """padding 2, output_padding 1: pixel i paints rows 2i − 2 … 2i + 2."""
-    layer = up(1, 1, 5)
+    layer = conv_transpose(1, 1, 5)
     with torch.no_grad():
         layer.weight.copy_(torch.arange(25.0).reshape(1, 1, 5, 5))
     pixels = torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
@@ -372,7 +372,7 @@ def test_up_with_the_papers_kernel_by_hand() -> None:
 
 @pytest.mark.parametrize("kernel", [3, 4, 5])
 def test_up_is_the_transpose_of_down(kernel: int) -> None:
-    halve, double = down(2, 3, kernel), up(3, 2, kernel)
+    halve, double = conv(2, 3, kernel), conv_transpose(3, 2, kernel)
     double.weight = halve.weight
     large, small = torch.randn(1, 2, 8, 8), torch.randn(1, 3, 4, 4)
     torch.testing.assert_close((halve(large) * small).sum(), (large * double(small)).sum())
@@ -387,14 +387,14 @@ def test_generator_by_hand() -> None:
     )
     for weight in network.parameters():
         nn.init.ones_(weight)
-    picture, dark = network(torch.tensor([[0.1], [-5.0]]))[:, 0]
+    image, dark = network(torch.tensor([[0.1], [-5.0]]))[:, 0]
     overlaps = torch.tensor([1.0] + [2.0] * 6 + [1.0])  # how many windows paint a row
-    torch.testing.assert_close(picture, torch.tanh(0.1 * overlaps[:, None] * overlaps))
+    torch.testing.assert_close(image, torch.tanh(0.1 * overlaps[:, None] * overlaps))
     assert not dark.any()
 
 
 def test_discriminator_by_hand() -> None:
-    """One 3×3 convolution of ones on a constant picture, LeakyReLU, one linear unit of ones."""
+    """One 3×3 convolution of ones on a constant image, LeakyReLU, one linear unit of ones."""
     network = Discriminator(ModelConfig(size=8, channels=1, ndf=1, kernel=3))
     for weight in network.parameters():
         nn.init.ones_(weight)
@@ -412,7 +412,7 @@ def fresh(seed: int) -> tuple[Generator, Discriminator]:
     networks = Generator(config), Discriminator(config)
     stream = torch.Generator().manual_seed(seed)
     for network in networks:
-        initialise(network, stream)
+        initialize(network, stream)
     return networks
 
 
@@ -440,8 +440,8 @@ def test_same_seed_same_bits() -> None:
         assert any(not torch.equal(a, b) for a, b in differ)
 
 
-def test_initialising_draws_from_the_given_generator_alone() -> None:
+def test_initializing_draws_from_the_given_generator_alone() -> None:
     network = Generator(ModelConfig(size=8, ngf=2))
     before = torch.get_rng_state()
-    initialise(network, torch.Generator().manual_seed(0))
+    initialize(network, torch.Generator().manual_seed(0))
     assert torch.equal(before, torch.get_rng_state())

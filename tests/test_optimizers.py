@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from cli_runner import Run, command
 from PIL import Image
-from typed import Run, command
 
 from dcgan_cli.checkpoint.format import load, save
 from dcgan_cli.errors import UsageError
@@ -62,7 +62,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(loss: str, tmp_path: Path) -> None:
         trainer.restore(load(tmp_path / "parts" / "last.pt"))
         tiny.train(trainer, 6)
         assert tiny.differences(trainer.checkpoint(), whole) == []
-    names = {name for state in whole.optimisers["generator"]["state"].values() for name in state}
+    names = {name for state in whole.optimizers["generator"]["state"].values() for name in state}
     assert names >= ({"square_avg"} if loss == "wgan" else {"exp_avg", "exp_avg_sq"})
 
 
@@ -102,8 +102,8 @@ def test_the_papers_settings_are_used_and_said(run: Run) -> None:
 
 
 def test_what_is_typed_wins(run: Run) -> None:
-    typed = ("--loss", "wgan-gp", "--lr", "0.001", "--d-steps", "1", "--threads", "1")
-    code, _, err = run("images", *SMALL, *typed)
+    cli_runner = ("--loss", "wgan-gp", "--lr", "0.001", "--d-steps", "1", "--threads", "1")
+    code, _, err = run("images", *SMALL, *cli_runner)
     assert code == 0, err
     assert "Adam with lr 0.001, β₁ 0, β₂ 0.9, 1 D steps per G step" in err
     assert "but for --lr, --d-steps" in err

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import tiny
+from cli_runner import Run, command
 from PIL import Image
-from typed import Run, command
 
 from dcgan_cli.checkpoint.format import load
 
@@ -20,7 +20,7 @@ TINY = ("--size", "16", "--ngf", "2", "--ndf", "2", "--batch-size", "4", "--thre
 
 def write(folder: Path, count: int) -> None:
     folder.mkdir(parents=True)
-    for number, pixels in enumerate(tiny.Noise(count).pictures):
+    for number, pixels in enumerate(tiny.Noise(count).images):
         Image.fromarray(pixels[..., 0]).save(folder / f"{number:02}.png")
 
 

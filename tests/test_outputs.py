@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import cli_runner
 import numpy as np
 import pytest
-import typed
 from PIL import Image
 
 from dcgan_cli.checkpoint.format import load, save
@@ -29,7 +29,7 @@ def run(
 ) -> Run:
     """`dcgan ...` in a folder that holds an untrained model.pt."""
     monkeypatch.chdir(tmp_path)
-    save(Path("model.pt"), typed.untrained(MODEL))
+    save(Path("model.pt"), cli_runner.untrained(MODEL))
 
     def dcgan(*arguments: str) -> tuple[int, bytes, str]:
         capfdbinary.readouterr()
@@ -311,7 +311,7 @@ def test_what_is_read_is_not_written_over(run: Run, tmp_path: Path) -> None:
 
 
 def test_derived_files_are_not_put_beside_a_device(run: Run, tmp_path: Path) -> None:
-    from dcgan_cli.cli import drop_filters
+    from dcgan_cli.cli.drop_filters import command as drop_filters
 
     assert drop_filters.curve_beside(Path("/dev/null")) is None
     assert drop_filters.curve_beside(Path("-")) is None

@@ -4,13 +4,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import making
+import dataset_files
 import pytest
-from reading import names, refusal
+from source_checks import names, refusal
 
 from dcgan_cli.data.kinds import names as naming
 from dcgan_cli.data.kinds import passed_over
-from dcgan_cli.data.kinds.names import IMAGE_SUFFIXES, is_picture_name, litter
+from dcgan_cli.data.kinds.names import IMAGE_SUFFIXES, is_image_name, litter
 from dcgan_cli.data.sources import open_source
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX file system")
@@ -18,9 +18,9 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX file system
 Write = Callable[[Path, dict[str, bytes]], Path]
 
 FORMS: dict[str, Write] = {
-    "folder": lambda root, files: making.write_folder(root / "x", files),
-    "zip": lambda root, files: making.write_zip(_made(root) / "x.zip", files),
-    "tar": lambda root, files: making.write_tar(_made(root) / "x.tar", files),
+    "folder": lambda root, files: dataset_files.write_folder(root / "x", files),
+    "zip": lambda root, files: dataset_files.write_zip(_made(root) / "x.zip", files),
+    "tar": lambda root, files: dataset_files.write_tar(_made(root) / "x.tar", files),
 }
 
 
@@ -45,7 +45,7 @@ def without_heic(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_other_endings_are_said_with_their_mend(
     write: Write, tmp_path: Path, without_heic: None
 ) -> None:
-    files = making.pictures(*(f"{n}.jpg" for n in range(3)))
+    files = dataset_files.images(*(f"{n}.jpg" for n in range(3)))
     files |= dict.fromkeys([f"I{n}.HEIC" for n in range(60)] + ["a.CR2", "film.mp4", "b.svg"], b"x")
     files |= dict.fromkeys(["nothing", "labels.csv", "Thumbs.db", "desktop.ini"], b"x")
     source = open_source(str(write(tmp_path, files)))
@@ -61,17 +61,17 @@ def test_other_endings_are_said_with_their_mend(
 
 
 def test_nothing_beside_is_nothing_said(write: Write, tmp_path: Path) -> None:
-    files = making.pictures("a.png", "b.PGM", "c.JFIF", "d.ppm")
+    files = dataset_files.images("a.png", "b.PGM", "c.JFIF", "d.ppm")
     source = open_source(str(write(tmp_path, files)))
     assert names(source) == list(files)
     assert source.notes == ()
 
 
 def test_many_endings_are_added_up_and_cannot_speak_to_the_terminal(tmp_path: Path) -> None:
-    files = making.pictures("a.png") | {f"{n}.e{n}": b"" for n in range(20)}
+    files = dataset_files.images("a.png") | {f"{n}.e{n}": b"" for n in range(20)}
     files["x.\x1b[2J"] = b""
     files[".\x1b[2J/x.png"] = b""
-    (note,) = open_source(str(making.write_zip(tmp_path / "x.zip", files))).notes
+    (note,) = open_source(str(dataset_files.write_zip(tmp_path / "x.zip", files))).notes
     assert "files of other endings" in note
     assert note.isprintable()
 
@@ -96,28 +96,28 @@ LITTER = [
 
 
 def test_litter_is_counted_and_makes_no_classes(write: Write, tmp_path: Path) -> None:
-    files = making.pictures("a.png", "sub/b.png", *LITTER)
+    files = dataset_files.images("a.png", "sub/b.png", *LITTER)
     source = open_source(str(write(tmp_path, files)))
     assert names(source) == ["a.png", "sub/b.png"]
     assert source.labels is not None
     assert set(source.labels.columns["label"]) == {"", "sub"}
     (note,) = source.notes
     assert "2 images in @eaDir" in note
-    flat = open_source(str(write(tmp_path / "flat", making.pictures("a.png", LITTER[0]))))
+    flat = open_source(str(write(tmp_path / "flat", dataset_files.images("a.png", LITTER[0]))))
     assert flat.labels is None
 
 
 @pytest.mark.parametrize("path", LITTER)
 def test_litter_is_told_by_name(path: str) -> None:
     assert litter(path) is not None
-    assert not is_picture_name(path)
+    assert not is_image_name(path)
 
 
 @pytest.mark.parametrize(
     "path", ["thumbs_up/1.png", "a@b.png", "x#1.png", "recycling/1.png", "found/1.png", "x..png"]
 )
 def test_names_that_are_alike_are_no_litter(path: str) -> None:
-    assert is_picture_name(path)
+    assert is_image_name(path)
 
 
 def test_nothing_but_other_things_is_refused_with_the_mend(
@@ -132,7 +132,7 @@ def test_nothing_but_other_things_is_refused_with_the_mend(
 
 @posix
 def test_a_link_upward_pulls_nothing_in(tmp_path: Path) -> None:
-    making.write_folder(tmp_path, making.pictures("outside.png", "x/a.png", "y/b.png"))
+    dataset_files.write_folder(tmp_path, dataset_files.images("outside.png", "x/a.png", "y/b.png"))
     (tmp_path / "x" / "up").symlink_to("..")
     (tmp_path / "x" / "root").symlink_to("/")
     (tmp_path / "x" / "itself").symlink_to(tmp_path / "x")
@@ -145,8 +145,8 @@ def test_a_link_upward_pulls_nothing_in(tmp_path: Path) -> None:
 def test_a_link_that_was_placed_is_followed_but_not_what_leads_up_from_there(
     tmp_path: Path,
 ) -> None:
-    making.write_folder(
-        tmp_path, making.pictures("x/a.png", "data/secret.png", "data/set/b.png", "one.png")
+    dataset_files.write_folder(
+        tmp_path, dataset_files.images("x/a.png", "data/secret.png", "data/set/b.png", "one.png")
     )
     (tmp_path / "x" / "set").symlink_to(tmp_path / "data" / "set")
     (tmp_path / "data" / "set" / "up").symlink_to(tmp_path / "data")
@@ -160,7 +160,7 @@ def test_a_link_that_was_placed_is_followed_but_not_what_leads_up_from_there(
 
 @posix
 def test_broken_links_are_images_that_cannot_be_read(tmp_path: Path) -> None:
-    folder = making.write_folder(tmp_path / "x", making.pictures("a.png"))
+    folder = dataset_files.write_folder(tmp_path / "x", dataset_files.images("a.png"))
     (folder / "b.png").symlink_to("../annex/b")
     (folder / "loop.png").symlink_to("loop.png")
     source = open_source(str(folder))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import making
+import dataset_files
 import pytest
 from PIL import Image
 
@@ -25,9 +25,9 @@ Run = Callable[..., tuple[int, str, str]]
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to work in, with photos/ and an archive of them."""
     monkeypatch.chdir(tmp_path)
-    files = {f"{n}.png": making.png(n) for n in range(9)}
-    making.write_folder(tmp_path / "photos", {**files, "film.gif": making.png(9)})
-    making.write_zip(tmp_path / "photos.zip", files)
+    files = {f"{n}.png": dataset_files.png(n) for n in range(9)}
+    dataset_files.write_folder(tmp_path / "photos", {**files, "film.gif": dataset_files.png(9)})
+    dataset_files.write_zip(tmp_path / "photos.zip", files)
     return tmp_path
 
 
@@ -107,11 +107,11 @@ def test_a_link_in_the_source_that_leads_to_the_runs_is_seen(work: Path, train: 
     ["runs/x/photos.zip", "runs/x/sub/photos", "runs/x/photos-{0..1}.tar", "runs/x", "link.zip"],
 )
 def test_a_source_never_lies_in_its_own_run(source: str, work: Path, train: Run) -> None:
-    files = {f"{n}.png": making.png(n) for n in range(9)}
-    making.write_folder(work / "runs/x/sub/photos", files)
-    making.write_zip(work / "runs/x/photos.zip", files)
+    files = {f"{n}.png": dataset_files.png(n) for n in range(9)}
+    dataset_files.write_folder(work / "runs/x/sub/photos", files)
+    dataset_files.write_zip(work / "runs/x/photos.zip", files)
     for number in range(2):
-        making.write_tar(work / f"runs/x/photos-{number}.tar", files)
+        dataset_files.write_tar(work / f"runs/x/photos-{number}.tar", files)
     (work / "link.zip").symlink_to("runs/x/photos.zip")
     before = content(work)
     refused(train(source, "--run", "x", "--out", "runs", *QUICK), "inside")
@@ -129,7 +129,7 @@ def test_parts_and_pattern_sources_are_looked_at(tmp_path: Path) -> None:
 
 def test_a_folder_with_a_persons_files_is_refused(work: Path, train: Run) -> None:
     mine = work / "checkpoints" / "photos"
-    making.write_folder(
+    dataset_files.write_folder(
         mine, {"drawing.png": b"mine", "film.gif": b"mine", "samples/a.png": b"mine"}
     )
     before = content(work)
@@ -143,7 +143,7 @@ def test_a_link_in_place_of_samples_is_refused_and_what_it_names_stays(
 ) -> None:
     assert train("photos", *QUICK)[0] == 0
     run = work / "checkpoints/photos"
-    mine = making.write_folder(work / "mine", {"last.png": b"mine", "a.png": b"mine"})
+    mine = dataset_files.write_folder(work / "mine", {"last.png": b"mine", "a.png": b"mine"})
     for file in (run / "samples").iterdir():
         file.unlink()
     (run / "samples").rmdir()

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from cli_runner import command
 from torch import Tensor, nn
-from typed import command
 
 from dcgan_cli.model.config import PRESETS, with_options
 from dcgan_cli.runtime import choose_precision
-from dcgan_cli.training import matrix_form
-from dcgan_cli.training.precision import fault_of_bfloat16
+from dcgan_cli.training import matmul_conv
+from dcgan_cli.training.precision import check_bf16
 
 CPU = torch.device("cpu")
 
@@ -24,7 +24,9 @@ Layer = Callable[[nn.Module, Tensor], Tensor]
 
 def in_bfloat16(kind: type[nn.Module], spoil: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `spoil` compute layers of `kind` wherever bfloat16 is asked for."""
-    kind = {nn.Conv2d: matrix_form._Down, nn.ConvTranspose2d: matrix_form._Up}.get(kind, kind)
+    kind = {nn.Conv2d: matmul_conv._Conv, nn.ConvTranspose2d: matmul_conv._ConvTranspose}.get(
+        kind, kind
+    )
     ordinary: Any = kind.forward
 
     def forward(layer: nn.Module, *given: Any) -> Tensor:
@@ -48,7 +50,7 @@ def computed(layer: Any, maps: Tensor) -> Tensor:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_pytorchs_own_layers_are_right(preset: str) -> None:
     model, _ = with_options(PRESETS[preset], {"size": 32, "ngf": 8, "ndf": 8, "channels": 3})
-    assert fault_of_bfloat16(model, CPU) is None
+    assert check_bf16(model, CPU) is None
 
 
 @pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d, nn.Linear])
@@ -56,7 +58,7 @@ def test_a_layer_that_is_wrong_is_named(
     kind: type[nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_bfloat16(kind, lambda layer, maps: 1.1 * computed(layer, maps), monkeypatch)
-    fault = fault_of_bfloat16(tiny.MODEL, CPU)
+    fault = check_bf16(tiny.MODEL, CPU)
     letter = "D" if kind is nn.Conv2d else "G"
     assert fault is not None
     assert fault.startswith(f"its numbers are wrong here ({letter} ")
@@ -65,7 +67,7 @@ def test_a_layer_that_is_wrong_is_named(
 
 def test_numbers_that_are_not_finite_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     in_bfloat16(nn.Conv2d, lambda layer, maps: computed(layer, maps) * torch.nan, monkeypatch)
-    assert "wrong" in str(fault_of_bfloat16(tiny.MODEL, CPU))
+    assert "wrong" in str(check_bf16(tiny.MODEL, CPU))
 
 
 def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +79,7 @@ def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         monkeypatch,
     )
-    assert "D " in str(fault_of_bfloat16(tiny.MODEL, CPU))
+    assert "D " in str(check_bf16(tiny.MODEL, CPU))
 
 
 def test_no_timing_refuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +88,7 @@ def test_no_timing_refuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
         return computed(layer, maps)
 
     in_bfloat16(nn.Conv2d, slowly, monkeypatch)
-    assert fault_of_bfloat16(tiny.MODEL, CPU) is None
+    assert check_bf16(tiny.MODEL, CPU) is None
 
 
 @pytest.mark.parametrize("amx", [True, False])

@@ -1,4 +1,4 @@
-"""The protocol of a probe: splits, draws, choices, marks and figures, on answers known beforehand."""
+"""The protocol of a probe: splits, draws, choices, marks and values, on answers known beforehand."""
 
 import weakref
 from collections.abc import Sequence
@@ -18,41 +18,41 @@ from dcgan_cli.analysis.features import (
     layer_spans,
     reestimate_on,
 )
-from dcgan_cli.analysis.probe_svm.contenders import CONTROLS, Bench, Labelled, Settings
-from dcgan_cli.analysis.probe_svm.exam import (
+from dcgan_cli.analysis.probe_svm.baselines import CONTROLS, Labeled, ProbeSetup, Settings
+from dcgan_cli.analysis.probe_svm.probe import probe, spread
+from dcgan_cli.analysis.probe_svm.probe_split import (
     Budget,
     Codes,
-    Exam,
+    ProbeSplit,
 )
-from dcgan_cli.analysis.probe_svm.probe import probe, spread
 from dcgan_cli.analysis.probe_svm.published import CIFAR_ROWS, SVHN_ROWS, beside
 from dcgan_cli.analysis.statistics import share, two_way, two_way_difference
-from dcgan_cli.data.pixels import to_signed
+from dcgan_cli.data.pixels import normalize
 from dcgan_cli.errors import UsageError
+from dcgan_cli.model.batch_norm_statistics import reestimate
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
-from dcgan_cli.model.layers import initialise
-from dcgan_cli.model.statistics import reestimate
-from dcgan_cli.report import Pictures, Report
+from dcgan_cli.model.layers import initialize
+from dcgan_cli.report import Images, Report
 
 CONFIG = ModelConfig(size=16, channels=1, z_dim=4, ngf=2, ndf=4, kernel=4, bn_eps=1e-5)
 
 
 class Held:
-    """Pictures in memory, as a prepared set would give them."""
+    """Images in memory, as a prepared set would give them."""
 
-    def __init__(self, pictures: Pictures) -> None:
-        self.pictures = pictures
+    def __init__(self, images: Images) -> None:
+        self.images = images
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
-    def take(self, indices: NDArray[np.int64]) -> Pictures:
-        return self.pictures[indices]
+    def take(self, indices: NDArray[np.int64]) -> Images:
+        return self.images[indices]
 
 
 def stripes(count: int, seed: int = 0) -> tuple[Held, Codes]:
-    """Noisy pictures of three classes: stripes that lie, that stand, and none."""
+    """Noisy images of three classes: stripes that lie, that stand, and none."""
     stream = np.random.default_rng(seed)
     codes = stream.permutation(np.arange(count) % 3)
     wave = np.sin(np.arange(16) * np.pi / 2 + stream.uniform(0, 6, (count, 1)))
@@ -66,7 +66,7 @@ def stripes(count: int, seed: int = 0) -> tuple[Held, Codes]:
 
 def discriminator(config: ModelConfig = CONFIG) -> Discriminator:
     network = Discriminator(config)
-    initialise(network, torch.Generator().manual_seed(0))
+    initialize(network, torch.Generator().manual_seed(0))
     return network
 
 
@@ -74,7 +74,7 @@ def quiet(_: str) -> Any:
     return nullcontext(lambda done, total: None)
 
 
-# -- figures ----------------------------------------------------------------------------------
+# -- values ----------------------------------------------------------------------------------
 
 
 def test_accuracy_of_one_draw_is_wilsons_and_of_all_true_answers_is_not_certain() -> None:
@@ -87,7 +87,7 @@ def test_accuracy_of_one_draw_is_wilsons_and_of_all_true_answers_is_not_certain(
 
 
 def test_a_difference_is_paired() -> None:
-    """Two learners of the same accuracy: one misses what the other does, or just other pictures."""
+    """Two learners of the same accuracy: one misses what the other does, or just other images."""
     right = np.random.default_rng(0).random((4, 200)) < 0.8
     same = two_way_difference(right, right)
     assert same.value == 0
@@ -106,8 +106,8 @@ def test_spread_is_196_standard_deviations_over_draws() -> None:
     assert spread(right[:1]) is None
 
 
-def test_intervals_hold_the_truth_where_draws_and_pictures_both_vary() -> None:
-    """Of draws with luck of their own and pictures with difficulty of their own; 95 % is asked."""
+def test_intervals_hold_the_truth_where_draws_and_images_both_vary() -> None:
+    """Of draws with luck of their own and images with difficulty of their own; 95 % is asked."""
     stream = np.random.default_rng(0)
     held = 0
     for _ in range(100):
@@ -119,7 +119,7 @@ def test_intervals_hold_the_truth_where_draws_and_pictures_both_vary() -> None:
     assert held >= 91
 
 
-# -- published figures ------------------------------------------------------------------------
+# -- published values ------------------------------------------------------------------------
 
 CIFAR_KINDS = ("CIFAR-10, train part", "CIFAR-10, test part")
 SVHN_KINDS = ("SVHN, train part", "SVHN, test part")
@@ -147,11 +147,11 @@ def test_published_tables_stand_beside_the_same_data_alone() -> None:
 @pytest.mark.parametrize(
     ("kinds", "count", "budget", "mark"),
     [
-        (("zip of pictures",) * 2, 5000, Budget(), "(CIFAR-10: another data set)"),
-        (("zip of pictures",) * 2, 5000, Budget(total=1000), "(SVHN: another data set)"),
+        (("zip of images",) * 2, 5000, Budget(), "(CIFAR-10: another data set)"),
+        (("zip of images",) * 2, 5000, Budget(total=1000), "(SVHN: another data set)"),
         (("CIFAR-100, train part",) * 2, 10_000, Budget(), "(CIFAR-10: another data set)"),
-        ((CIFAR_KINDS[0], "folder of pictures"), 10_000, Budget(), "another data set"),
-        (CIFAR_KINDS, 2000, Budget(), "(other test pictures)"),
+        ((CIFAR_KINDS[0], "folder of images"), 10_000, Budget(), "another data set"),
+        (CIFAR_KINDS, 2000, Budget(), "(other test images)"),
         (CIFAR_KINDS, 10_000, Budget(per_class=100), "(another number of labels)"),
         (SVHN_KINDS, 26_032, Budget(), "(another number of labels)"),
         (SVHN_KINDS, 26_032, Budget(total=2000), "(another number of labels)"),
@@ -172,25 +172,25 @@ def test_whatever_cannot_be_compared_says_so(
 
 
 def test_a_table_of_features_is_the_features_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    pictures, _ = stripes(20)
+    images, _ = stripes(20)
     network = discriminator()
     rows = np.array([3, 1, 7, 19, 0, 2, 5])
-    whole = features(network, to_signed(torch.from_numpy(pictures.take(rows))))
+    whole = features(network, normalize(torch.from_numpy(images.take(rows))))
     assert whole.shape == (7, 16 * (4 + 8))
     monkeypatch.setattr(features_module, "CHUNK", 3)
-    assert [len(block) for block in feature_blocks(network, pictures, rows)] == [3, 3, 1]
-    table = feature_table(network, pictures, rows)
+    assert [len(block) for block in feature_blocks(network, images, rows)] == [3, 3, 1]
+    table = feature_table(network, images, rows)
     torch.testing.assert_close(table, whole)
     assert table.dtype == torch.float32
 
 
 def test_layers_and_grid_by_hand() -> None:
     """Each layer's maps after its activation, the largest of each cell of the grid."""
-    pictures, _ = stripes(5)
+    images, _ = stripes(5)
     network = discriminator().eval()
-    signed = to_signed(torch.from_numpy(pictures.pictures))
+    normalized = normalize(torch.from_numpy(images.images))
     with torch.no_grad():
-        first = network.layers[0](signed)  # [5, 4, 8, 8]
+        first = network.layers[0](normalized)  # [5, 4, 8, 8]
         second = network.layers[1](first.clone())  # [5, 8, 4, 4]
     pooled = torch.stack(
         [
@@ -200,13 +200,13 @@ def test_layers_and_grid_by_hand() -> None:
         ],
         2,
     ).flatten(1)
-    torch.testing.assert_close(features(network, signed, layers=(0,)), pooled)
-    torch.testing.assert_close(features(network, signed, layers=(1,)), second.flatten(1))
+    torch.testing.assert_close(features(network, normalized, layers=(0,)), pooled)
+    torch.testing.assert_close(features(network, normalized, layers=(1,)), second.flatten(1))
     both = torch.cat([pooled, second.flatten(1)], 1)
-    torch.testing.assert_close(features(network, signed), both)
+    torch.testing.assert_close(features(network, normalized), both)
     assert layer_spans(CONFIG) == [slice(0, 64), slice(64, 192)]
     assert layer_spans(CONFIG, 2, (1,)) == [slice(0, 32)]
-    coarse = features(network, signed, grid=1)
+    coarse = features(network, normalized, grid=1)
     torch.testing.assert_close(coarse, torch.cat([first.amax((2, 3)), second.amax((2, 3))], 1))
 
 
@@ -217,11 +217,11 @@ def test_layers_that_are_not_there_are_refused(layers: tuple[int, ...]) -> None:
 
 
 def test_statistics_are_those_of_batches_of_128_that_count_alike() -> None:
-    pictures, _ = stripes(150)
+    images, _ = stripes(150)
     rows = np.random.default_rng(0).permutation(150)
     one, other = discriminator(), discriminator()
-    reestimate_on(one, pictures, rows)
-    parts = [to_signed(torch.from_numpy(pictures.take(part))) for part in (rows[:128], rows[128:])]
+    reestimate_on(one, images, rows)
+    parts = [normalize(torch.from_numpy(images.take(part))) for part in (rows[:128], rows[128:])]
     reestimate(other, parts)
     for name, value in one.state_dict().items():
         assert torch.equal(value, other.state_dict()[name])
@@ -232,20 +232,22 @@ def test_statistics_are_those_of_batches_of_128_that_count_alike() -> None:
 # -- the whole --------------------------------------------------------------------------------
 
 
-def bench_of(budget: Budget, **settings: Any) -> Bench:
+def bench_of(budget: Budget, **settings: Any) -> ProbeSetup:
     (train, codes), (test, truth) = stripes(180), stripes(60, seed=1)
-    exam = Exam.prepare(("lying", "standing", "none"), codes, truth, budget)
-    labelled = Labelled(train, np.arange(180), codes), Labelled(test, np.arange(60), truth)
+    probe_split = ProbeSplit.prepare(("lying", "standing", "none"), codes, truth, budget)
+    labeled = Labeled(train, np.arange(180), codes), Labeled(test, np.arange(60), truth)
     network = discriminator()
-    reestimate_on(network, train, exam.order)
-    return Bench(network, *labelled, exam, Settings(centroids=12, trials=2, epochs=3, **settings))
+    reestimate_on(network, train, probe_split.order)
+    return ProbeSetup(
+        network, *labeled, probe_split, Settings(centroids=12, trials=2, epochs=3, **settings)
+    )
 
 
 def report_of(budget: Budget, controls: Sequence[str] = CONTROLS, **options: Any) -> Report:
     return probe(bench_of(budget), budget, controls, stage=quiet, **options)
 
 
-def test_the_report_has_every_contender_and_paired_differences() -> None:
+def test_the_report_has_every_baseline_and_paired_differences() -> None:
     report = report_of(Budget(per_class=8, draws=3), ablate=True)
     keys = [finding.key for finding in report.findings]
     assert keys == ["accuracy", "error", *(f"over_{name}" for name in CONTROLS)]
@@ -286,9 +288,9 @@ def test_one_table_of_features_is_gone_before_the_next_is_made(
         made.append(weakref.ref(table))
         return table
 
-    monkeypatch.setattr("dcgan_cli.analysis.probe_svm.contenders.feature_table", counted)
+    monkeypatch.setattr("dcgan_cli.analysis.probe_svm.baselines.feature_table", counted)
     report_of(Budget(per_class=4, draws=1), ("random", "pixels"), ablate=True)
-    assert alive == [0, 1, 0, 1]  # training and test pictures of D, then of random filters
+    assert alive == [0, 1, 0, 1]  # training and test images of D, then of random filters
 
 
 def test_the_same_seed_gives_the_same_report() -> None:
@@ -309,9 +311,9 @@ def test_all_labels_are_one_fit_with_wilsons_interval() -> None:
 def test_overlapping_draws_and_controls_that_are_not_beaten_are_said() -> None:
     report = report_of(Budget(per_class=40, draws=2), ("knn",))
     assert any("overlap" in note for note in report.notes)
-    bench = bench_of(Budget())
+    setup = bench_of(Budget())
     # a network whose features say nothing
-    for layer in bench.discriminator.layers:
+    for layer in setup.discriminator.layers:
         layer[0].weight.data.zero_()  # type: ignore[index]
-    said = probe(bench, Budget(), ("pixels",), stage=quiet).notes
+    said = probe(setup, Budget(), ("pixels",), stage=quiet).notes
     assert any("DCGAN features are" in note and "pixels" in note for note in said)

@@ -39,11 +39,12 @@ def test_operations_are_those_that_a_step_needs(tmp_path: Path) -> None:
     with tiny.trainer(tmp_path) as trainer:
         report = profile_steps(trainer, steps=2)
         model, batch = trainer.model, trainer.recipe.batch_size
-    pictures = torch.zeros(batch, model.channels, model.size, model.size)
-    in_d = multiplications(Discriminator(model), pictures)
+    images = torch.zeros(batch, model.channels, model.size, model.size)
+    in_d = multiplications(Discriminator(model), images)
     in_g = multiplications(Generator(model), torch.zeros(batch, model.z_dim))
     # D: real and fake forwards, G's forward through D; backward twice a forward for weights and
-    # maps, but for the maps of the first layer, and but for D's weights in G's step. G: three times.
+    # maps, but for the maps of the first layer, and but for D's weights in G's step. G: three
+    # times.
     roughly = 2 * (3 * in_g + 3 * in_d + 2 * 2 * in_d + in_d)
     assert report.facts["gigaflop_per_step"] * 1e9 == pytest.approx(roughly, rel=0.1)
     assert report.facts["share_of_matrix_product"] > 0
@@ -55,15 +56,15 @@ def test_kinds_make_up_the_step_and_name_what_it_does(tmp_path: Path) -> None:
         report = profile_steps(trainer, steps=3)
         assert trainer.step == before + profile.WARM_UP + 1 + 2 * 3
         assert list(tmp_path.rglob("*.pt")) == [], "nothing was written"
-    kinds, dearest = report.tables
+    kinds, slowest = report.tables
     shares = {row[0]: int(str(row[2]).rstrip("%")) for row in kinds.rows}
-    assert {"convolution", "convolution, backward", "batch norm", "optimizer", "minibatch"} <= set(
+    assert {"convolution", "convolution, backward", "batch norm", "optimizer", "batch"} <= set(
         shares
     )
     assert sum(shares.values()) == pytest.approx(100, abs=len(shares))
     calls = {row[0]: row[3] for row in kinds.rows}
-    assert calls["minibatch"] == 1
-    assert 0 < len(dearest.rows) <= profile.DEAREST
+    assert calls["batch"] == 1
+    assert 0 < len(slowest.rows) <= profile.SLOWEST
 
 
 def test_what_a_gpu_does_is_counted_once() -> None:
@@ -72,7 +73,7 @@ def test_what_a_gpu_does_is_counted_once() -> None:
     convolution = FunctionEvent(id=1, name="aten::conv2d", **options)
     convolution.append_kernel("sgemm", 0, 3000)
     kernel = FunctionEvent(id=2, name="sgemm", device_type=DeviceType.CUDA, **options)
-    span = FunctionEvent(id=3, name="minibatch", device_type=DeviceType.CUDA, **options)
+    span = FunctionEvent(id=3, name="batch", device_type=DeviceType.CUDA, **options)
     operations = profile._operations([convolution, kernel, span])
     kinds = profile._by_kind(operations, torch.device("cuda"), steps=2)
     assert {kind: share.seconds for kind, share in kinds.items()} == {"convolution": 0.0015}

@@ -21,7 +21,7 @@ from test_cli import dcgan
 from torch import Tensor, nn
 
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.training_display import Display
+from dcgan_cli.cli.train.display import Display
 from dcgan_cli.data.batches import Batches
 from dcgan_cli.data.resident import copy_to
 from dcgan_cli.model.config import PRESETS, with_options
@@ -31,13 +31,14 @@ from dcgan_cli.training.events import Length, NotRecorded
 from dcgan_cli.training.losses import LOSSES
 from dcgan_cli.training.profile import profile_steps
 from dcgan_cli.training.recording import WARM_UP, Given, RecordedUpdate
-from dcgan_cli.training.step import FIGURES, Updater
+from dcgan_cli.training.step import METRICS, Updater
 
 
 class Replays:
     """A recorder without a GPU: what is recorded is made again, from the same places, at each replay.
 
-    As CUDA does, it refuses to record the updating of a weight that autograd still knows from before.
+    As CUDA does, it refuses to record the updating of a weight that autograd still knows from
+    before.
     """
 
     def __init__(self, updater: Updater, spoil: Callable[[], None] = lambda: None) -> None:
@@ -45,24 +46,24 @@ class Replays:
         self.spoil = spoil
         self.weights = [*updater.generator.parameters(), *updater.discriminator.parameters()]
 
-    def aside(self, work: Callable[[], Tensor]) -> Tensor:
+    def on_capture_stream(self, work: Callable[[], Tensor]) -> Tensor:
         self.plain += 1
-        figures = work()
+        metrics = work()
         for weight in self.weights:
             accumulates(weight).metadata["of an earlier stream"] = True
-        return figures
+        return metrics
 
     def record(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
         self.recordings += 1
         if any(accumulates(weight).metadata for weight in self.weights):
             raise RuntimeError("stale reference to the default stream")
-        figures = torch.zeros(len(FIGURES))
+        metrics = torch.zeros(len(METRICS))
 
         def replay() -> Tensor:
             self.replays += 1
-            figures.copy_(work())
+            metrics.copy_(work())
             self.spoil()
-            return figures  # always the same memory, as a graph's
+            return metrics  # always the same memory, as a graph's
 
         return replay
 
@@ -74,7 +75,7 @@ def accumulates(weight: Tensor) -> Any:
     return grad_fn.next_functions[0][0]
 
 
-def pictures(number: int) -> Callable[[int], Tensor]:
+def images(number: int) -> Callable[[int], Tensor]:
     def batch(j: int) -> Tensor:
         rows = np.random.default_rng((number, j)).uniform(-1, 1, (4, 1, 16, 16))
         return torch.from_numpy(rows.astype(np.float32))
@@ -83,7 +84,7 @@ def pictures(number: int) -> Callable[[int], Tensor]:
 
 
 def make(loss: str = "non-saturating", updates: Any = "together", **changes: Any) -> Updater:
-    model = tiny.PER_PICTURE if loss == "wgan-gp" else tiny.MODEL
+    model = tiny.PER_IMAGE if loss == "wgan-gp" else tiny.MODEL
     recipe = replace(tiny.RECIPE, updates=updates)
     return Updater(model, recipe, tiny.settings(loss, **changes))
 
@@ -101,16 +102,16 @@ def same(one: Updater, other: Updater) -> bool:
 @pytest.mark.parametrize("updates", ["together", "alternate"])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_recorded_steps_are_the_plain_ones(loss: str, updates: str) -> None:
-    """Latents, minibatches and mixes of each step reach what was recorded in an earlier one."""
+    """Latents, batches and mixes of each step reach what was recorded in an earlier one."""
     plain = make(loss, updates, d_steps=2, ema=0.9)
     recorded = make(loss, updates, d_steps=2, ema=0.9)
     recorder = Replays(recorded)
     state = record(recorded, recorder)
     kept: list[tuple[Tensor, Tensor]] = []
     for number in range(WARM_UP + 4):
-        pair = (plain.step(number, 0, pictures(number)), recorded.step(number, 0, pictures(number)))
+        pair = (plain.step(number, 0, images(number)), recorded.step(number, 0, images(number)))
         kept.append(pair)
-    assert all(torch.equal(*pair) for pair in kept), "figures are not overwritten by later steps"
+    assert all(torch.equal(*pair) for pair in kept), "values are not overwritten by later steps"
     assert same(plain, recorded)
     assert plain.average is not None
     assert recorded.average is not None
@@ -126,15 +127,15 @@ def test_what_may_change_between_steps_is_recorded_anew() -> None:
     record(recorded, recorder)
     for updater in (plain, recorded):
         for number in range(WARM_UP + 2):
-            updater.step(number, 0, pictures(number))
-        for optimiser in (updater.g_optimiser, updater.d_optimiser):
-            optimiser.param_groups[0]["lr"] = 1e-3
+            updater.step(number, 0, images(number))
+        for optimizer in (updater.g_optimizer, updater.d_optimizer):
+            optimizer.param_groups[0]["lr"] = 1e-3
         updater.rates_changed()
         for number in range(WARM_UP + 2):
-            updater.step(number, 1, pictures(number))
+            updater.step(number, 1, images(number))
     assert recorder.recordings == 2
     assert same(plain, recorded)
-    recorded.load_optimisers(plain.g_optimiser.state_dict(), plain.d_optimiser.state_dict())
+    recorded.load_optimizers(plain.g_optimizer.state_dict(), plain.d_optimizer.state_dict())
     assert recorded.recorded is not None
     assert recorded.recorded._replay is None, "Adam's state lies elsewhere"
 
@@ -144,7 +145,7 @@ def test_a_recording_that_leads_elsewhere_is_dropped(damage: str) -> None:
     plain, recorded = make(), make()
 
     def spoil() -> None:
-        conv = recorded.discriminator.decide
+        conv = recorded.discriminator.head
         norm = next(m for m in recorded.discriminator.modules() if isinstance(m, nn.BatchNorm2d))
         assert norm.running_mean is not None
         assert norm.num_batches_tracked is not None
@@ -152,7 +153,7 @@ def test_a_recording_that_leads_elsewhere_is_dropped(damage: str) -> None:
             if damage == "weight":
                 conv.weight += 1e-4
             elif damage == "moment":
-                recorded.g_optimiser.state[recorded.generator.paint.weight]["exp_avg"].zero_()
+                recorded.g_optimizer.state[recorded.generator.to_rgb.weight]["exp_avg"].zero_()
             elif damage == "statistic":
                 norm.running_mean += 0.1
             elif damage == "counter":
@@ -162,8 +163,8 @@ def test_a_recording_that_leads_elsewhere_is_dropped(damage: str) -> None:
 
     state = record(recorded, Replays(recorded, spoil))
     for number in range(WARM_UP + 3):
-        figures = recorded.step(number, 0, pictures(number))
-        assert torch.equal(figures, plain.step(number, 0, pictures(number)))
+        metrics = recorded.step(number, 0, images(number))
+        assert torch.equal(metrics, plain.step(number, 0, images(number)))
     assert state.fault is not None
     assert state.fault.startswith("the recording's numbers are off by")
     assert same(plain, recorded), "the step on which it was tried counts, once"
@@ -186,8 +187,8 @@ def test_what_cannot_be_recorded_is_not(far: bool) -> None:
     recorder = Refuses(recorded)
     state = record(recorded, recorder)
     for number in range(3 * (WARM_UP + 1)):
-        recorded.step(number, 0, pictures(number))
-        plain.step(number, 0, pictures(number))
+        recorded.step(number, 0, images(number))
+        plain.step(number, 0, images(number))
     assert state.fault == "operation not permitted when stream is capturing"
     assert recorder.recordings == 1, "asked once"
     assert same(plain, recorded)
@@ -217,13 +218,13 @@ def test_a_run_says_once_that_its_steps_are_not_recorded(
     assert said.count("steps are not recorded on this GPU: out of memory; slower\n") == 1
 
 
-def test_a_run_that_is_unwell_speaks_neither_for_nor_against_a_recording() -> None:
+def test_a_run_that_is_unhealthy_speaks_neither_for_nor_against_a_recording() -> None:
     recorded = make()
     recorder = Replays(recorded)
     state = record(recorded, recorder)
 
     def lost(j: int) -> Tensor:
-        return pictures(0)(j) * torch.nan
+        return images(0)(j) * torch.nan
 
     healthy = [part.detach().clone() for part in recorded._state()]
     for number in range(WARM_UP + 1):
@@ -232,11 +233,11 @@ def test_a_run_that_is_unwell_speaks_neither_for_nor_against_a_recording() -> No
     with torch.no_grad():
         for part, value in zip(recorded._state(), healthy, strict=False):
             part.copy_(value)
-    for optimiser in (recorded.g_optimiser, recorded.d_optimiser):
-        optimiser.state.clear()
+    for optimizer in (recorded.g_optimizer, recorded.d_optimizer):
+        optimizer.state.clear()
     state.forget()
     for number in range(WARM_UP + 2):
-        recorded.step(number, 1, pictures(number))
+        recorded.step(number, 1, images(number))
     assert (state.fault, recorder.recordings) == (None, 1)
 
 
@@ -250,11 +251,11 @@ def test_no_value_is_asked_for_and_no_memory_of_another_device_read(
     updater = make(loss, updates, d_steps=2)
     for network in (updater.generator, updater.discriminator):
         network.to("meta")
-    for optimiser, network in (
-        (updater.g_optimiser, updater.generator),
-        (updater.d_optimiser, updater.discriminator),
+    for optimizer, network in (
+        (updater.g_optimizer, updater.generator),
+        (updater.d_optimizer, updater.discriminator),
     ):
-        optimiser.param_groups[0] |= {
+        optimizer.param_groups[0] |= {
             "params": list(network.parameters()),
             "fused": False,
             "foreach": True,
@@ -262,14 +263,14 @@ def test_no_value_is_asked_for_and_no_memory_of_another_device_read(
         }
     given = [
         Given(*(None if part is None else part.to("meta") for part in each))  # type: ignore[arg-type]
-        for each in updater._given(0, 0, pictures(0))
+        for each in updater._given(0, 0, images(0))
     ]
     for _ in range(2):
-        figures = updater.update(given)
-        assert figures.device.type == "meta"
-        assert figures.shape == (len(FIGURES),)
+        metrics = updater.update(given)
+        assert metrics.device.type == "meta"
+        assert metrics.shape == (len(METRICS),)
     with pytest.raises(RuntimeError, match="meta"):
-        float(figures[0])  # that a value cannot be had is what the test rests on
+        float(metrics[0])  # that a value cannot be had is what the test rests on
     with pytest.raises(RuntimeError, match="device"):
         updater.update([each._replace(z=torch.ones(4, 4)) for each in given])
 
@@ -280,21 +281,21 @@ def test_on_the_cpu_nothing_is_recorded() -> None:
 
 def test_a_run_from_another_device_takes_the_ways_of_this_one() -> None:
     updater = make()
-    updater.step(0, 0, pictures(0))
-    states = [updater.g_optimiser.state_dict(), updater.d_optimiser.state_dict()]
+    updater.step(0, 0, images(0))
+    states = [updater.g_optimizer.state_dict(), updater.d_optimizer.state_dict()]
     for state in states:
         state["param_groups"][0] |= {"fused": False, "capturable": True}
-    updater.load_optimisers(*states)
-    for optimiser in (updater.g_optimiser, updater.d_optimiser):
-        assert optimiser.param_groups[0]["fused"] is True
-        assert optimiser.param_groups[0]["capturable"] is False
+    updater.load_optimizers(*states)
+    for optimizer in (updater.g_optimizer, updater.d_optimizer):
+        assert optimizer.param_groups[0]["fused"] is True
+        assert optimizer.param_groups[0]["capturable"] is False
 
 
 needs_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
 def on_card(number: int) -> Callable[[int], Tensor]:
-    return lambda j: pictures(number)(j).to("cuda")
+    return lambda j: images(number)(j).to("cuda")
 
 
 def strayed(one: Updater, other: Updater, start: Updater) -> float:
@@ -327,15 +328,15 @@ def test_cuda_graphs_lead_where_plain_steps_do(
     )
     plain.recorded = None
     assert recorded.recorded is not None
-    adams = [(updater, (updater.g_optimiser, updater.d_optimiser)) for updater in (plain, recorded)]
+    adams = [(updater, (updater.g_optimizer, updater.d_optimizer)) for updater in (plain, recorded)]
     for change in ("none", "rate", "moments elsewhere"):
         for updater, pair in adams:
             if change == "rate":  # as a rollback does
-                for optimiser in pair:
-                    optimiser.param_groups[0]["lr"] = 1e-3
+                for optimizer in pair:
+                    optimizer.param_groups[0]["lr"] = 1e-3
                 updater.rates_changed()
             elif change == "moments elsewhere":  # as what goes on from a file does
-                updater.load_optimisers(*(deepcopy(adam.state_dict()) for adam in pair))
+                updater.load_optimizers(*(deepcopy(adam.state_dict()) for adam in pair))
         for number in range(WARM_UP + 5):
             one = plain.step(number, 0, on_card(number))
             other = recorded.step(number, 0, on_card(number))
@@ -349,7 +350,7 @@ def test_cuda_graphs_lead_where_plain_steps_do(
 @needs_card
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_networks_of_real_size_are_recorded_and_never_wait(precision: torch.dtype) -> None:
-    """As `dcgan train` makes a step: pictures cut on the card, or sent from pinned memory."""
+    """As `dcgan train` makes a step: images cut on the card, or sent from pinned memory."""
     device = torch.device("cuda")
     model, recipe = with_options(PRESETS["tutorial"], {"size": 64, "batch_size": 128})
     updater = Updater(model, recipe, tiny.settings(device=device, precision=precision, ema=0.99))
@@ -377,7 +378,7 @@ def test_networks_of_real_size_are_recorded_and_never_wait(precision: torch.dtyp
 
 @pytest.mark.cuda
 @needs_card
-def test_minibatches_on_the_card_are_those_of_the_cpu() -> None:
+def test_batches_on_the_card_are_those_of_the_cpu() -> None:
     device = torch.device("cuda")
     noise = tiny.Noise(50, 20, 3)
     options: dict[str, Any] = {"size": 16, "batch_size": 16, "seed": 3, "flip": True}
@@ -403,13 +404,13 @@ def test_what_cuda_cannot_record_leaves_the_run_as_it_was(monkeypatch: pytest.Mo
     plain, recorded = make(device=device), make(device=device)
     plain.recorded = None
     assert recorded.recorded is not None
-    judge = Updater._opinion
+    classifier = Updater._mean_probability
 
     def asks(self: Updater, logits: Tensor) -> Tensor:
         logits.sum().item()
-        return judge(self, logits)
+        return classifier(self, logits)
 
-    monkeypatch.setattr(Updater, "_opinion", asks)
+    monkeypatch.setattr(Updater, "_mean_probability", asks)
     stream = torch.cuda.current_stream()
     for number in range(WARM_UP + 3):
         plain.step(number, 0, on_card(number))
@@ -431,7 +432,7 @@ def test_a_run_goes_on_on_another_device(tmp_path: Path) -> None:
         assert result.returncode == 0, said
         assert f"done at step {steps}" in said
         assert "not recorded" not in said
-        assert ("all pictures are on cuda" in said) == (device == "cuda")
+        assert ("all images are on cuda" in said) == (device == "cuda")
         typed = ["train", "--run", "digits", "--resume"]
 
 

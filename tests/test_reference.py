@@ -6,31 +6,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import making
+import dataset_files
 import numpy as np
 import pytest
 from PIL import Image
 
 from dcgan_cli.checkpoint.format import Checkpoint, load, save
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import Framing
+from dcgan_cli.data.decode import ImageSpec
 from dcgan_cli.data.reference import Middle, Reference, Shown, absolute
 from dcgan_cli.data.sources import Source, open_source
 from dcgan_cli.errors import CheckpointError, SourceError
 from dcgan_cli.model.config import ModelConfig
 
-FRAMING = Framing(16, 3)
+IMAGE_SPEC = ImageSpec(16, 3)
 
 
 def folder(path: Path, count: int = 12, first: int = 0) -> Path:
-    names = {f"{number:03}.png": making.png(first + number, 16) for number in range(count)}
-    return making.write_folder(path, names)
+    names = {f"{number:03}.png": dataset_files.png(first + number, 16) for number in range(count)}
+    return dataset_files.write_folder(path, names)
 
 
-def reference(source: Source, framing: Framing = FRAMING, **options: Any) -> Reference:
-    pictures = prepare(source, framing, workers=0)
-    found = Reference.of(source, pictures, 16, **options)
-    pictures.close()
+def reference(source: Source, image_spec: ImageSpec = IMAGE_SPEC, **options: Any) -> Reference:
+    images = prepare(source, image_spec, workers=0)
+    found = Reference.of(source, images, 16, **options)
+    images.close()
     return found
 
 
@@ -59,12 +59,12 @@ def renamed(place: Path) -> Path:
 
 def zipped(place: Path) -> Path:
     files = {path.name: path.read_bytes() for path in sorted(place.iterdir())}
-    return making.write_zip(place.parent / "photos.zip", files)
+    return dataset_files.write_zip(place.parent / "photos.zip", files)
 
 
 def tarred(place: Path) -> Path:
     files = {path.name: path.read_bytes() for path in sorted(place.iterdir())}
-    return making.write_tar(place.parent / "photos.tar", files)
+    return dataset_files.write_tar(place.parent / "photos.tar", files)
 
 
 @pytest.mark.parametrize("change", [touched, copied, moved, renamed, zipped, tarred])
@@ -79,11 +79,11 @@ def replaced(place: Path) -> None:
 
 
 def one_replaced(place: Path) -> None:
-    (place / "005.png").write_bytes(making.png(99, 16))
+    (place / "005.png").write_bytes(dataset_files.png(99, 16))
 
 
 def one_added(place: Path) -> None:
-    (place / "zzz.png").write_bytes(making.png(99, 16))
+    (place / "zzz.png").write_bytes(dataset_files.png(99, 16))
 
 
 def one_removed(place: Path) -> None:
@@ -122,14 +122,14 @@ def test_a_change_is_never_served_from_the_cache(change: Any, tmp_path: Path) ->
 
 
 def test_one_of_many_that_is_not_read_is_told_by_its_size(tmp_path: Path) -> None:
-    place = making.write_folder(tmp_path / "x", {f"{n:04}.png": b"abc" for n in range(2000)})
+    place = dataset_files.write_folder(tmp_path / "x", {f"{n:04}.png": b"abc" for n in range(2000)})
     before = open_source(str(place)).content()
     (place / "1003.png").write_bytes(b"abcd")
     assert open_source(str(place)).content() != before
 
 
 def test_few_files_are_opened_of_many(tmp_path: Path) -> None:
-    place = making.write_folder(tmp_path / "x", {f"{n:04}.png": b"abc" for n in range(2000)})
+    place = dataset_files.write_folder(tmp_path / "x", {f"{n:04}.png": b"abc" for n in range(2000)})
     source, read = open_source(str(place)), list[int]()
     plain = type(source).read
 
@@ -155,10 +155,10 @@ def test_words_have_a_content_that_stays(location: str) -> None:
 
 def test_a_reference_survives_its_plain_values(tmp_path: Path) -> None:
     source = open_source(str(folder(tmp_path / "photos")), limit=9)
-    framing = Framing(24, 3, (1, 2, 3))
-    found = reference(source, framing, limit=9, labels=tmp_path / "labels.csv")
+    image_spec = ImageSpec(24, 3, (1, 2, 3))
+    found = reference(source, image_spec, limit=9, labels=tmp_path / "labels.csv")
     assert Reference.read(found.to_dict(), 16, 3) == found
-    assert found.shown == Shown(framing, 16)
+    assert found.shown == Shown(image_spec, 16)
     assert (found.records, found.images, found.limit) == (9, 9, 9)
 
 
@@ -177,14 +177,14 @@ OLD = {"location": "digits", "kind": "digits", "labels": None, "limit": None, "b
 
 
 @pytest.mark.parametrize(
-    ("pictures", "fingerprint", "same"),
+    ("images", "fingerprint", "same"),
     [(1797, "", True), (1797, "old", None), (1700, "old", None), (5000, "old", False)],
 )
 def test_earlier_checkpoints_are_compared_by_what_they_keep(
-    pictures: int, fingerprint: str, same: bool | None
+    images: int, fingerprint: str, same: bool | None
 ) -> None:
     source = open_source("digits")
-    data = {**OLD, "pictures": pictures, "fingerprint": fingerprint or source.fingerprint()}
+    data = {**OLD, "pictures": images, "fingerprint": fingerprint or source.fingerprint()}
     found = Reference.read({**data, "side": 8, "channels": 1}, 8, 1)
     assert found.is_same(source) is same
 
@@ -240,19 +240,19 @@ def test_a_label_table_may_have_moved_with_its_images(tmp_path: Path) -> None:
 def test_a_network_of_random_crops_is_shown_the_middle_of_frames(tmp_path: Path) -> None:
     place = folder(tmp_path / "photos", 3)
     source = open_source(str(place))
-    shown = Shown(Framing(24, 3), 16)
-    framed = prepare(source, shown.framing, workers=0)
+    shown = Shown(ImageSpec(24, 3), 16)
+    framed = prepare(source, shown.image_spec, workers=0)
     seen = shown.of(framed)
     assert isinstance(seen, Middle)
     pixels = seen.take(np.arange(3))
     assert np.array_equal(pixels, framed.take(np.arange(3))[:, 4:20, 4:20])
     assert np.array_equal(shown.read(source, 1)[0], pixels[1])
     assert np.array_equal(shown.decode((place / "002.png").read_bytes())[0], pixels[2])
-    assert seen.framing == replace(shown.framing, side=16)
+    assert seen.image_spec == replace(shown.image_spec, side=16)
 
 
 def test_boxes_follow_the_middle() -> None:
-    shown = Shown(Framing(24, 3), 16)
+    shown = Shown(ImageSpec(24, 3), 16)
     corners = [[4 / 24, 4 / 24, 20 / 24, 20 / 24], [0, 0, 1, 0.5], [0, 0, 0.1, 0.1]]
     found = shown.corners(corners, 48, 48)
     np.testing.assert_allclose(found[:2], [[0, 0, 1, 1], [0, 0, 1, 0.5]], atol=1e-12)
@@ -260,7 +260,7 @@ def test_boxes_follow_the_middle() -> None:
 
 
 def test_a_checkpoint_gives_its_reference(tmp_path: Path) -> None:
-    from typed import untrained
+    from cli_runner import untrained
 
     config = ModelConfig(size=16, channels=3, z_dim=4, ngf=2, ndf=2)
     found = reference(open_source(str(folder(tmp_path / "photos"))))

@@ -1,4 +1,4 @@
-"""Sheets, animations, curves, JSON and tables: read again by other programs, and never crashing."""
+"""Image grids, animations, curves, JSON and tables: read again by other programs, and never crashing."""
 
 import io
 import json
@@ -16,25 +16,25 @@ from rich.console import Console
 
 from dcgan_cli.render.animation import MOST_FRAMES, encode_gif
 from dcgan_cli.render.curves import MOST_POINTS, PANELS, encode_curves
-from dcgan_cli.render.document import to_json
+from dcgan_cli.render.json_report import to_json
 from dcgan_cli.render.png import (
     CAPTION,
     COMFORTABLE,
     GAP,
     MARGIN,
-    draw_sheet,
-    encode_picture,
-    encode_sheet,
+    draw_grid,
+    encode_grid,
+    encode_image,
     to_image,
 )
 from dcgan_cli.render.terminal import HalfBlocks, findings_table, plain_table
-from dcgan_cli.report import Estimate, Finding, Pictures, Provenance, Report, Sheet, Table
+from dcgan_cli.report import Estimate, Finding, ImageGrid, Images, Provenance, Report, Table
 
 AWKWARD = ["", "a" * 300, "ä ß 漢字 🙂", "[red]markup[/]", "$\\frac", "%s {} \t"]
 
 
-def pictures(count: int, side: int = 8, channels: int = 3) -> Pictures:
-    """Pictures of random pixels."""
+def images(count: int, side: int = 8, channels: int = 3) -> Images:
+    """Images of random pixels."""
     stream = np.random.default_rng(count)
     return stream.integers(0, 256, (count, side, side, channels), np.uint8)
 
@@ -45,7 +45,7 @@ def reopened(content: bytes) -> Image.Image:
     return image
 
 
-# Sheets
+# Image grids
 
 
 @settings(max_examples=40, deadline=None)
@@ -57,12 +57,12 @@ def reopened(content: bytes) -> Image.Image:
     captions=st.booleans(),
     numbers=st.booleans(),
 )
-def test_every_tile_of_a_sheet_is_where_it_belongs(
+def test_every_tile_of_a_grid_is_where_it_belongs(
     count: int, columns: int, side: int, channels: int, captions: bool, numbers: bool
 ) -> None:
-    tiles = pictures(count, side, channels)
+    tiles = images(count, side, channels)
     texts = ["x"] * count if captions else []
-    image = reopened(encode_sheet(Sheet("s", tiles, columns, captions=texts), numbers))
+    image = reopened(encode_grid(ImageGrid("s", tiles, columns, captions=texts), numbers))
     scale = math.ceil(COMFORTABLE / side)
     across, down = min(columns, count), math.ceil(count / min(columns, count))
     step_x, step_y = side * scale + GAP, side * scale + GAP + (CAPTION if captions else 0)
@@ -77,8 +77,8 @@ def test_every_tile_of_a_sheet_is_where_it_belongs(
 
 
 def test_margins_and_gaps_are_paper() -> None:
-    sheet = Sheet("s", np.zeros((4, 48, 48, 3), np.uint8), 2)
-    paper = np.array(draw_sheet(sheet))
+    grid = ImageGrid("s", np.zeros((4, 48, 48, 3), np.uint8), 2)
+    paper = np.array(draw_grid(grid))
     assert (paper == 0).all(-1).sum() == 4 * 48 * 48
     assert (paper[:MARGIN] == 255).all()
     assert (paper[:, -MARGIN:] == 255).all()
@@ -86,8 +86,8 @@ def test_margins_and_gaps_are_paper() -> None:
 
 
 def test_numbers_are_written_onto_the_tiles() -> None:
-    sheet = Sheet("s", np.full((12, 48, 48, 3), 128, np.uint8), 4)
-    plain, numbered = np.array(draw_sheet(sheet)), np.array(draw_sheet(sheet, numbers=True))
+    grid = ImageGrid("s", np.full((12, 48, 48, 3), 128, np.uint8), 4)
+    plain, numbered = np.array(draw_grid(grid)), np.array(draw_grid(grid, numbers=True))
     assert plain.shape == numbered.shape
     for i in range(12):
         y, x = MARGIN + i // 4 * 50, MARGIN + i % 4 * 50
@@ -100,38 +100,38 @@ def test_numbers_are_written_onto_the_tiles() -> None:
 @pytest.mark.parametrize("text", AWKWARD)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_any_caption_and_row_label_can_be_drawn(text: str, channels: int) -> None:
-    sheet = Sheet("s", pictures(4, 8, channels), 2, captions=[text] * 4, row_labels=[text, "b"])
-    labelled = draw_sheet(sheet, numbers=True)
-    assert labelled.width > draw_sheet(Sheet("s", sheet.pictures, 2)).width
-    assert labelled.height == draw_sheet(replace(sheet, row_labels=())).height
+    grid = ImageGrid("s", images(4, 8, channels), 2, captions=[text] * 4, row_labels=[text, "b"])
+    labeled = draw_grid(grid, numbers=True)
+    assert labeled.width > draw_grid(ImageGrid("s", grid.images, 2)).width
+    assert labeled.height == draw_grid(replace(grid, row_labels=())).height
 
 
 def test_row_labels_are_left_of_their_rows() -> None:
     tiles = np.full((4, 48, 48, 3), 255, np.uint8)
-    labels = np.array(draw_sheet(Sheet("s", tiles, 2, row_labels=["", "label"])))
+    labels = np.array(draw_grid(ImageGrid("s", tiles, 2, row_labels=["", "label"])))
     rows, columns = np.nonzero((labels != 255).any(-1))
     assert rows.min() > MARGIN + 48 + GAP
     assert columns.max() < labels.shape[1] - MARGIN - 2 * 48 - GAP
 
 
-def test_sheet_carries_its_record_in_pieces_of_ascii() -> None:
+def test_grid_carries_its_record_in_pieces_of_ascii() -> None:
     latents = np.random.default_rng(0).standard_normal((500, 1000)).astype(np.float32)
     record = Provenance("0123456789ab", "sample ä", 7, latents)
-    image = reopened(encode_sheet(Sheet("s", pictures(1), 1, provenance=record)))
+    image = reopened(encode_grid(ImageGrid("s", images(1), 1, provenance=record)))
     texts = {key: value for key, value in image.info.items() if key.startswith("dcgan.")}
     assert len(texts) > 2
     again = Provenance.from_json("".join(texts[f"dcgan.{i}"] for i in range(len(texts))))
     assert (again.checkpoint, again.command, again.seed) == ("0123456789ab", "sample ä", 7)
     assert np.array_equal(again.latents, latents)
-    assert not reopened(encode_sheet(Sheet("s", pictures(1), 1))).info
+    assert not reopened(encode_grid(ImageGrid("s", images(1), 1))).info
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
-def test_one_picture_is_a_png_of_its_own_size(channels: int, mode: str) -> None:
-    (picture,) = pictures(1, 10, channels)
-    image = reopened(encode_picture(picture[::-1]))
+def test_one_image_is_a_png_of_its_own_size(channels: int, mode: str) -> None:
+    (array,) = images(1, 10, channels)
+    image = reopened(encode_image(array[::-1]))
     assert (image.format, image.mode, image.size) == ("PNG", mode, (10, 10))
-    assert np.array_equal(np.array(image).reshape(10, 10, channels), picture[::-1])
+    assert np.array_equal(np.array(image).reshape(10, 10, channels), array[::-1])
 
 
 # Animations
@@ -139,8 +139,8 @@ def test_one_picture_is_a_png_of_its_own_size(channels: int, mode: str) -> None:
 
 def frames(count: int) -> list[Image.Image]:
     """Frames that all differ: Pillow joins those that do not."""
-    grey = np.linspace(0, 255, count).astype(np.uint8)
-    images = [np.zeros((4, 100, 3), np.uint8) for _ in grey]
+    gray = np.linspace(0, 255, count).astype(np.uint8)
+    images = [np.zeros((4, 100, 3), np.uint8) for _ in gray]
     for i, image in enumerate(images):
         image[i // 100 % 4, i % 100] = 255
     return [to_image(image) for image in images]
@@ -300,9 +300,9 @@ def test_numbers_in_tables_are_readable() -> None:
 
 @pytest.mark.parametrize("width", [1, 3, 40, 500])
 def test_half_blocks_fit_the_terminal(width: int) -> None:
-    sheet = Sheet("s", np.full((4, 8, 8, 1), 200, np.uint8), 2)
-    image = draw_sheet(sheet)
-    lines = shown(HalfBlocks(sheet), width).rstrip("\n").split("\n")
+    grid = ImageGrid("s", np.full((4, 8, 8, 1), 200, np.uint8), 2)
+    image = draw_grid(grid)
+    lines = shown(HalfBlocks(grid), width).rstrip("\n").split("\n")
     across = min(width, image.width)
     assert {len(line) for line in lines} == {across}
     assert len(lines) == max(1, image.height * across // image.width // 2)
@@ -313,7 +313,7 @@ def test_half_blocks_show_two_pixels_a_cell() -> None:
     tiles[0, ::2] = (10, 20, 30)
     tiles[0, 1::2] = (40, 50, 60)
     console = Console(width=500, file=io.StringIO(), color_system="truecolor", force_terminal=True)
-    console.print(HalfBlocks(Sheet("s", tiles, 1)))
+    console.print(HalfBlocks(ImageGrid("s", tiles, 1)))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "38;2;10;20;30;48;2;40;50;60m▀" in text
 
@@ -323,10 +323,10 @@ def test_columns_that_would_be_empty_are_left_out() -> None:
     beside = Finding("b", "error", Estimate(4), Estimate(5), "chance")
     published = Finding("c", "accuracy", Estimate(6), None, "", "82.8 %")
     for findings, headings in (
-        ([alone], ["figure", "value"]),
-        ([alone, beside], ["figure", "value", "control"]),
-        ([alone, published], ["figure", "value", "published"]),
-        ([beside, published], ["figure", "value", "control", "published"]),
+        ([alone], ["metric", "value"]),
+        ([alone, beside], ["metric", "value", "control"]),
+        ([alone, published], ["metric", "value", "published"]),
+        ([beside, published], ["metric", "value", "control", "published"]),
     ):
         header = shown(findings_table(Report("r", findings=findings))).splitlines()[2]
         assert header.replace("┃", " ").split() == headings

@@ -4,18 +4,18 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import making
+import dataset_files
 import pytest
+from cli_runner import Run, command
 from PIL import Image
-from typed import Run, command
 
 from dcgan_cli.checkpoint.format import load
 from dcgan_cli.cli.app import app
 from dcgan_cli.cli.boundary import run_guarded
-from dcgan_cli.cli.resuming import FREE, KEPT
+from dcgan_cli.cli.train.resume import FREE, KEPT
 from dcgan_cli.data.reference import Reference
 from dcgan_cli.errors import SourceError
-from dcgan_cli.training.distributed import World
+from dcgan_cli.training.distributed import ProcessGroup
 
 BEGIN = ("photos", "--run", "faces", "--size", "16", "--batch-size", "4", "--preset", "small")
 BEGIN = (*BEGIN, "--ngf", "2", "--ndf", "2", "--seed", "3", "--device", "cpu", "--threads", "1")
@@ -36,8 +36,8 @@ OTHER = {
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with `photos` and a run of two steps on them."""
     folder = tmp_path_factory.mktemp("begun")
-    images = {f"{number:02}.png": making.png(number, 16) for number in range(12)}
-    making.write_folder(folder / "photos", images)
+    images = {f"{number:02}.png": dataset_files.png(number, 16) for number in range(12)}
+    dataset_files.write_folder(folder / "photos", images)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("DCGAN_CACHE", str(folder / "cache"))
@@ -79,25 +79,25 @@ def test_every_option_of_train_is_kept_or_free() -> None:
 @pytest.mark.parametrize("name", sorted(KEPT))
 def test_what_a_run_keeps_is_refused_where_it_differs(name: str, train: Run) -> None:
     option, value = "--" + name.replace("_", "-"), OTHER[name]
-    typed = (value,) if value is not None and value.startswith("--") else (option, value or "")
-    code, out, err = train(*RESUME, *filter(None, typed))
+    cli_runner = (value,) if value is not None and value.startswith("--") else (option, value or "")
+    code, out, err = train(*RESUME, *filter(None, cli_runner))
     assert (code, out) == (2, b"")
     line = err.splitlines()[-1]
-    assert typed[0] in line
+    assert cli_runner[0] in line
     assert "the run was begun with" in line
     assert load(Path("checkpoints/faces/last.pt")).progress["step"] == 2
 
 
-@pytest.mark.parametrize("typed", [("--seed", "0"), ("--background", "#000"), ("--ema", "0")])
-def test_a_default_that_is_typed_is_typed(typed: tuple[str, str], train: Run) -> None:
-    code, _, err = train(*RESUME, *typed)
+@pytest.mark.parametrize("cli_runner", [("--seed", "0"), ("--background", "#000"), ("--ema", "0")])
+def test_a_default_that_is_typed_is_typed(cli_runner: tuple[str, str], train: Run) -> None:
+    code, _, err = train(*RESUME, *cli_runner)
     assert code == 2
-    assert f"{typed[0]} {typed[1]}: the run was begun with" in err.splitlines()[-1]
+    assert f"{cli_runner[0]} {cli_runner[1]}: the run was begun with" in err.splitlines()[-1]
 
 
 def test_what_is_typed_as_it_was_is_taken(train: Run) -> None:
-    typed = (*BEGIN, "--background", "#ffffff", "--no-flip", "--resume", "--steps", "3")
-    code, _, err = train(*typed)
+    cli_runner = (*BEGIN, "--background", "#ffffff", "--no-flip", "--resume", "--steps", "3")
+    code, _, err = train(*cli_runner)
     assert code == 0, err
 
 
@@ -172,14 +172,14 @@ def test_labels_typed_with_resume_are_remembered(train: Run) -> None:
     assert found.labels == Path("labels.csv").resolve()
 
 
-class Second(World):
+class Second(ProcessGroup):
     """Rank 1 of two, which hears from rank 0 of `first`."""
 
     def __init__(self, first: Reference) -> None:
         super().__init__()
         self.first = first
 
-    def from_first(self, make: object) -> Reference:  # type: ignore[override]
+    def broadcast_from_main(self, make: object) -> Reference:  # type: ignore[override]
         return self.first
 
 
@@ -187,11 +187,11 @@ def test_ranks_with_other_images_are_refused(begun: Path) -> None:
     from dataclasses import replace
     from types import SimpleNamespace
 
-    from dcgan_cli.cli.session import Session
+    from dcgan_cli.cli.train.session import Session
 
     here = load(begun / "checkpoints" / "faces" / "last.pt").reference
     check = Session._same_everywhere  # pyright: ignore[reportPrivateUsage]
-    check(SimpleNamespace(world=Second(here)), here)  # type: ignore[arg-type]
+    check(SimpleNamespace(process_group=Second(here)), here)  # type: ignore[arg-type]
     for other in (replace(here, content="0" * 64), replace(here, images=99)):
         with pytest.raises(SourceError, match="every machine needs the same"):
-            check(SimpleNamespace(world=Second(other)), here)  # type: ignore[arg-type]
+            check(SimpleNamespace(process_group=Second(other)), here)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import tiny
 
 from dcgan_cli.errors import StorageError, UsageError
 from dcgan_cli.training.mark import MARK
-from dcgan_cli.training.run import RunFolder, check_folder
+from dcgan_cli.training.run_folder import RunFolder, check_folder
 
 
 def trained(path: Path, steps: int = 6, keep: int | None = None) -> None:
@@ -144,7 +144,7 @@ def test_a_name_is_listed_before_its_file_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with RunFolder(tmp_path) as folder:
-        monkeypatch.setattr("dcgan_cli.training.run.atomic_write", lambda _: 1 / 0)
+        monkeypatch.setattr("dcgan_cli.training.run_folder.atomic_write", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):  # as if killed
             folder.write("samples/last.png", b"grid")
     assert json.loads((tmp_path / MARK).read_text())["files"] == ["samples/last.png"]
@@ -266,7 +266,7 @@ def test_samples_that_were_not_drawn_are_made_up_on_resuming(tmp_path: Path) -> 
     assert [event.epoch for event in first] == [1]
     assert [event.epoch for event in again] == [1, 2]
     assert again[0].checkpoint == first[0].checkpoint
-    assert (again[0].pictures == first[0].pictures).all()
+    assert (again[0].images == first[0].images).all()
     assert again[0].step == 4
     with tiny.trainer(tmp_path) as trainer:
         trainer.restore(load(trainer.folder.last))

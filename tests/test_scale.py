@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dcgan_cli.data.batches import Batches
-from dcgan_cli.report import Pictures
+from dcgan_cli.report import Images
 
 DIFFERENT = 100
-"""Pictures that the records repeat: writing 200,000 different ones would take longer than reading."""
+"""Images that the records repeat: writing 200,000 different ones would take longer than reading."""
 
 BUILD = """
 import json, sys, threading, time
@@ -46,35 +46,35 @@ def main():
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    pictures = prepare(source, framing, workers=2)
+    images = prepare(source, framing, workers=2)
     done.set()
     watcher.join()
-    where = [0, 12345, len(pictures) - 1]
+    where = [0, 12345, len(images) - 1]
     import numpy as np
-    shown = pictures.take(np.array(where)).mean((1, 2, 3)).tolist()
-    print(json.dumps({"count": len(pictures), "first": first, "peak": max(peak), "shown": shown}))
+    shown = images.take(np.array(where)).mean((1, 2, 3)).tolist()
+    print(json.dumps({"count": len(images), "first": first, "peak": max(peak), "shown": shown}))
 
 if __name__ == "__main__":
     main()
 """
 
 
-def grey(level: int) -> bytes:
-    """A JPEG of one grey."""
+def gray(level: int) -> bytes:
+    """A JPEG of one gray."""
     file = io.BytesIO()
     Image.new("L", (16, 16), level).save(file, "JPEG", quality=95)
     return file.getvalue()
 
 
 def write_database(folder: Path, count: int) -> Path:
-    """An LMDB of `count` records under keys as LSUN's; record n is grey, of level n % DIFFERENT."""
-    pictures = [grey(level) for level in range(DIFFERENT)]
+    """An LMDB of `count` records under keys as LSUN's; record n is gray, of level n % DIFFERENT."""
+    images = [gray(level) for level in range(DIFFERENT)]
     with (
         lmdb.open(str(folder), map_size=1 << 31, sync=False) as environment,
         environment.begin(write=True) as to,
     ):
         for n in range(count):
-            to.put(f"{n:040x}".encode(), pictures[n % DIFFERENT], append=True)
+            to.put(f"{n:040x}".encode(), images[n % DIFFERENT], append=True)
     (folder / "lock.mdb").unlink()
     return folder
 
@@ -91,27 +91,27 @@ def test_ten_times_the_records_take_ten_times_the_time_and_the_same_memory(tmp_p
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
         answers[count] = json.loads(done.stdout)
         assert answers[count]["count"] == count
-        # JPEG is exact to a level or two where a picture is one grey
+        # JPEG is exact to a level or two where an image is one gray
         wanted = [n % DIFFERENT for n in (0, 12345, count - 1)]
         assert np.abs(np.array(answers[count]["shown"]) - wanted).max() < 2
     # opening does not look at every record: ten times as many may not take several times as long
     assert answers[200_000]["first"] < 5 * answers[20_000]["first"] + 5
-    # keys of 40 bytes, their offsets and the pictures' sizes: some 80 bytes a record
+    # keys of 40 bytes, their offsets and the images' sizes: some 80 bytes a record
     grown = answers[200_000]["peak"] - answers[20_000]["peak"]
     assert grown < 180_000 * 150, f"{grown:,} bytes for 180,000 records"
 
 
 class ThreeMillion:
-    """Pictures of which only the number is known."""
+    """Images of which only the number is known."""
 
     def __len__(self) -> int:
         return 3_000_000
 
-    def take(self, indices: NDArray[np.int64]) -> Pictures:
+    def take(self, indices: NDArray[np.int64]) -> Images:
         return np.zeros((len(indices), 4, 4, 1), np.uint8)
 
 
-def test_three_million_pictures_are_shuffled_as_numbers() -> None:
+def test_three_million_images_are_shuffled_as_numbers() -> None:
     batches = Batches(ThreeMillion(), size=4, batch_size=128, seed=0, look_ahead=False)
     tracemalloc.start()
     start = time.process_time()

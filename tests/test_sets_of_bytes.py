@@ -3,11 +3,11 @@
 import pickle
 from pathlib import Path
 
-import making
+import dataset_files
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from reading import refusal, words
+from source_checks import refusal, words
 
 from dcgan_cli.data.sources import open_source
 
@@ -18,12 +18,14 @@ def emnist(folder: Path, split: str, images: NDArray[np.uint8], codes: list[int]
     """Both parts of one split as published: every image with its rows as columns."""
     sideways = np.ascontiguousarray(images.transpose(0, 2, 1))
     for part in ("train", "test"):
-        making.write_idx(folder, sideways, np.array(codes, np.uint8), f"emnist-{split}-{part}")
+        dataset_files.write_idx(
+            folder, sideways, np.array(codes, np.uint8), f"emnist-{split}-{part}"
+        )
     return folder
 
 
 def test_emnist_is_turned_upright_and_its_labels_are_characters(tmp_path: Path) -> None:
-    images = making.pixels(3, 4, 4)
+    images = dataset_files.pixels(3, 4, 4)
     folder = emnist(tmp_path, "letters", images, [1, 2, 26])
     mapping = "".join(f"{code} {64 + code} {96 + code}\n" for code in range(1, 27))
     (folder / "emnist-letters-mapping.txt").write_text(mapping)
@@ -38,24 +40,24 @@ def test_emnist_is_turned_upright_and_its_labels_are_characters(tmp_path: Path) 
 
 
 def test_other_idx_files_are_left_as_they_are(tmp_path: Path) -> None:
-    images = making.pixels(2, 4, 4)
-    source = open_source(str(making.write_idx(tmp_path, images, np.zeros(2, np.uint8))))
+    images = dataset_files.pixels(2, 4, 4)
+    source = open_source(str(dataset_files.write_idx(tmp_path, images, np.zeros(2, np.uint8))))
     np.testing.assert_array_equal(source.read(1), images[1])
     assert source.notes == ()
 
 
 def test_splits_of_emnist_are_parts(tmp_path: Path) -> None:
     for number, split in enumerate(("balanced", "byclass", "digits")):
-        emnist(tmp_path / "gzip", split, making.pixels(2, 4, 4, seed=number), [0, 1])
+        emnist(tmp_path / "gzip", split, dataset_files.pixels(2, 4, 4, seed=number), [0, 1])
     line = refusal(tmp_path)
-    assert "several train pictures" in line
+    assert "several train images" in line
     assert "#balanced-test" in line
     for part in ("digits-train", "digits-test"):
         source = open_source(f"{tmp_path}#{part}")
-        np.testing.assert_array_equal(source.read(0), making.pixels(2, 4, 4, seed=2)[0])
+        np.testing.assert_array_equal(source.read(0), dataset_files.pixels(2, 4, 4, seed=2)[0])
         assert words(source) == ["0", "1"]
     assert "use #" in refusal(f"{tmp_path}#mnist-train")
-    emnist(tmp_path / "one", "balanced", making.pixels(2, 4, 4), [0, 1])
+    emnist(tmp_path / "one", "balanced", dataset_files.pixels(2, 4, 4), [0, 1])
     (tmp_path / "one" / "emnist-balanced-mapping.txt").write_text("0 48\nnonsense\n")
     assert "expected lines of a code" in refusal(tmp_path / "one")
 
@@ -69,12 +71,12 @@ def rows(images: NDArray[np.uint8], *labels: list[int], by_column: bool = False)
 
 @pytest.mark.parametrize("inner", [".", "cifar-10-batches-bin"])
 def test_cifar10_bin(inner: str, tmp_path: Path) -> None:
-    images = making.pixels(10, 32, 32, 3)
+    images = dataset_files.pixels(10, 32, 32, 3)
     codes = [n % 3 for n in range(10)]
     folder = tmp_path / inner
     for batch in range(5):
         part = slice(2 * batch, 2 * batch + 2)
-        making.write_folder(
+        dataset_files.write_folder(
             folder, {f"data_batch_{batch + 1}.bin": rows(images[part], codes[part])}
         )
     (folder / "test_batch.bin").write_bytes(rows(images[:1], codes[:1]))
@@ -95,8 +97,8 @@ def test_cifar10_bin(inner: str, tmp_path: Path) -> None:
 
 
 def test_cifar100_bin(tmp_path: Path) -> None:
-    images = making.pixels(2, 32, 32, 3)
-    making.write_folder(
+    images = dataset_files.pixels(2, 32, 32, 3)
+    dataset_files.write_folder(
         tmp_path,
         {
             "train.bin": rows(images, [1, 0], [2, 1]),
@@ -115,8 +117,8 @@ def test_cifar100_bin(tmp_path: Path) -> None:
 
 
 def test_stl10_bin(tmp_path: Path) -> None:
-    images = making.pixels(2, 96, 96, 3)
-    making.write_folder(
+    images = dataset_files.pixels(2, 96, 96, 3)
+    dataset_files.write_folder(
         tmp_path / "stl10_binary",
         {
             "train_X.bin": rows(images, by_column=True),

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
-from making import png, write_folder
+from dataset_files import png, write_folder
 
 from dcgan_cli.checkpoint.format import load
-from dcgan_cli.cli import listening as listening_module
-from dcgan_cli.cli import training_display
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.listening import listening
-from dcgan_cli.cli.training_display import Display
+from dcgan_cli.cli.train import display as training_display
+from dcgan_cli.cli.train import signals as listening_module
+from dcgan_cli.cli.train.display import Display
+from dcgan_cli.cli.train.signals import listening
 from dcgan_cli.errors import Interrupted
-from dcgan_cli.training.events import Drawing, EpochDone, Finished, Length
+from dcgan_cli.training.events import EpochDone, Finished, Length, Sampler
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals of POSIX")
 
@@ -61,8 +61,8 @@ def test_a_signal_while_drawing_makes_no_further_step(
         *told, end = trainer.run(Length(steps=steps))
         assert time.monotonic() - began < LONG / 2
         assert isinstance(end, Finished)
-        assert (end.step, end.signal, end.pictures) == (min(steps, 4), number, None)
-        assert all(event.pictures is None for event in told if isinstance(event, EpochDone))
+        assert (end.step, end.signal, end.images) == (min(steps, 4), number, None)
+        assert all(event.images is None for event in told if isinstance(event, EpochDone))
         assert load(trainer.folder.last).progress["step"] == end.step
         assert load(trainer.folder.last).hash == end.checkpoint
 
@@ -108,7 +108,7 @@ def test_the_grid_of_a_step_is_drawn_once_and_announced(tmp_path: Path) -> None:
         trainer.grid_seconds = 100.0
         told = tiny.train(trainer, 4)
         assert drawn == [4]
-        (announced,) = (event for event in told if isinstance(event, Drawing))
+        (announced,) = (event for event in told if isinstance(event, Sampler))
         assert (announced.step, announced.seconds) == (4, 100.0)
 
 
@@ -162,7 +162,7 @@ import os, signal, sys, threading, time
 sys.path[:0] = {sys.path!r}
 from pathlib import Path
 import tiny
-from dcgan_cli.cli import listening as module
+from dcgan_cli.cli.train import signals as module
 module.GRACE, module.PATIENCE = 0.1, 0.3
 from dcgan_cli.training.events import Length
 with tiny.trainer(Path({str(tmp_path / "run")!r})) as trainer, module.listening(trainer):

@@ -7,12 +7,12 @@ import tracemalloc
 import zipfile
 from pathlib import Path
 
-import making
+import dataset_files
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reading import FILES, names, refusal, words
+from source_checks import FILES, names, refusal, words
 
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.errors import SourceError
@@ -54,30 +54,35 @@ def test_a_zip_is_read_as_zipfile_reads_it(
 
 
 def test_a_zip_spells_classes_and_hides_what_a_mac_adds(tmp_path: Path) -> None:
-    files = making.pictures("x/a/1.png", "__MACOSX/x/a/._1.png", "x/.b.png", "x/b/2.png", "x/n.txt")
-    source = open_source(str(making.write_zip(tmp_path / "x.zip", files)))
-    assert source.kind == "zip of pictures"
+    files = dataset_files.images(
+        "x/a/1.png", "__MACOSX/x/a/._1.png", "x/.b.png", "x/b/2.png", "x/n.txt"
+    )
+    source = open_source(str(dataset_files.write_zip(tmp_path / "x.zip", files)))
+    assert source.kind == "zip of images"
     assert names(source) == ["x/a/1.png", "x/b/2.png"]
     assert words(source) == ["a", "b"]
 
 
 def test_a_zip_is_known_by_content_not_by_name(tmp_path: Path) -> None:
-    assert len(open_source(str(making.write_zip(tmp_path / "data.bin", FILES)))) == 6
+    assert len(open_source(str(dataset_files.write_zip(tmp_path / "data.bin", FILES)))) == 6
 
 
 def test_names_in_archives_are_only_names(tmp_path: Path) -> None:
     files = {"../../evil.png": b"1", "/etc/evil.png": b"2", "..\\evil.png": b"3"}
     here = tmp_path / "deep" / "er"
     here.mkdir(parents=True)
-    for path in (making.write_zip(here / "x.zip", files), making.write_tar(here / "x.tar", files)):
-        before = making.listing(tmp_path)
+    for path in (
+        dataset_files.write_zip(here / "x.zip", files),
+        dataset_files.write_tar(here / "x.tar", files),
+    ):
+        before = dataset_files.listing(tmp_path)
         source = open_source(str(path))
         assert {source.read(i) for i in range(len(source))} <= set(files.values())
-        assert making.listing(tmp_path) == before
+        assert dataset_files.listing(tmp_path) == before
 
 
 def test_a_cut_zip_is_refused_or_its_members_are(tmp_path: Path) -> None:
-    whole = making.write_zip(tmp_path / "whole.zip", FILES).read_bytes()
+    whole = dataset_files.write_zip(tmp_path / "whole.zip", FILES).read_bytes()
     path = tmp_path / "cut.zip"
     for size in range(0, len(whole), 7):
         path.write_bytes(whole[:size])
@@ -85,7 +90,7 @@ def test_a_cut_zip_is_refused_or_its_members_are(tmp_path: Path) -> None:
 
 
 def test_a_bit_flip_in_a_zip_never_gives_other_bytes(tmp_path: Path) -> None:
-    whole = making.write_zip(tmp_path / "x.zip", FILES).read_bytes()
+    whole = dataset_files.write_zip(tmp_path / "x.zip", FILES).read_bytes()
     originals = set(FILES.values())
     path = tmp_path / "flipped.zip"
     rng = np.random.default_rng(0)
@@ -109,7 +114,7 @@ def test_a_bit_flip_in_a_zip_never_gives_other_bytes(tmp_path: Path) -> None:
 
 
 def test_a_zip_member_larger_than_it_says_is_not_unpacked(tmp_path: Path) -> None:
-    path = making.write_zip(tmp_path / "bomb.zip", {"a.png": bytes(50_000_000)})
+    path = dataset_files.write_zip(tmp_path / "bomb.zip", {"a.png": bytes(50_000_000)})
     whole = bytearray(path.read_bytes())
     at = whole.rfind(b"PK\1\2") + 24
     whole[at : at + 4] = (100).to_bytes(4, "little")
@@ -123,21 +128,23 @@ def test_a_zip_member_larger_than_it_says_is_not_unpacked(tmp_path: Path) -> Non
     assert peak < 1_000_000
     whole[at : at + 4] = (0xFFFFFFF0).to_bytes(4, "little")
     path.write_bytes(whole)
-    with pytest.raises(ValueError, match="more than any picture needs"):
+    with pytest.raises(ValueError, match="more than any image needs"):
         open_source(str(path)).read(0)
 
 
 def test_zips_that_cannot_be_read(tmp_path: Path) -> None:
     assert "packed by the method LZMA" in refusal(
-        making.write_zip(tmp_path / "lzma.zip", FILES, zipfile.ZIP_LZMA)
+        dataset_files.write_zip(tmp_path / "lzma.zip", FILES, zipfile.ZIP_LZMA)
     )
-    path = making.write_zip(tmp_path / "locked.zip", FILES)
+    path = dataset_files.write_zip(tmp_path / "locked.zip", FILES)
     whole = bytearray(path.read_bytes())
     whole[whole.find(b"PK\1\2") + 8] |= 1
     path.write_bytes(whole)
     assert "encrypted" in refusal(path)
-    assert "the zip is empty" in refusal(making.write_zip(tmp_path / "empty.zip", {}))
-    assert "only 1 .txt file" in refusal(making.write_zip(tmp_path / "text.zip", {"a.txt": b""}))
+    assert "the zip is empty" in refusal(dataset_files.write_zip(tmp_path / "empty.zip", {}))
+    assert "only 1 .txt file" in refusal(
+        dataset_files.write_zip(tmp_path / "text.zip", {"a.txt": b""})
+    )
 
 
 # Tar
@@ -145,11 +152,11 @@ def test_zips_that_cannot_be_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_a_tar_of_any_form(form: int, tmp_path: Path) -> None:
-    files = making.pictures("./a/1.png", "b/2.png")
+    files = dataset_files.images("./a/1.png", "b/2.png")
     if form != tarfile.USTAR_FORMAT:
         files |= {f"b/{'long' * 60}ü.png": b"long"}
-    source = open_source(str(making.write_tar(tmp_path / "x.tar", files, form)))
-    assert source.kind == "tar of pictures"
+    source = open_source(str(dataset_files.write_tar(tmp_path / "x.tar", files, form)))
+    assert source.kind == "tar of images"
     assert names(source) == [name.removeprefix("./") for name in files]
     assert [source.read(i) for i in range(len(source))] == list(files.values())
     assert words(source)[:2] == ["a", "b"]
@@ -161,11 +168,11 @@ def test_shards_and_their_classes(tmp_path: Path) -> None:
         for n in range(2):
             key = f"{shard}{n}"
             side = {f"{key}.cls": b"%d\n" % n, f"{key}.json": b"{}"}
-            picture = {f"{key}.png": key.encode()}
-            files |= side | picture if n else picture | side
-        making.write_tar(tmp_path / f"data-{shard + 8:03}.tar", files)
+            image = {f"{key}.png": key.encode()}
+            files |= side | image if n else image | side
+        dataset_files.write_tar(tmp_path / f"data-{shard + 8:03}.tar", files)
     source = open_source(f"{tmp_path}/data-{{008..010}}.tar")
-    assert source.kind == "3 tar shards of pictures"
+    assert source.kind == "3 tar shards of images"
     assert [source.read(i) for i in range(6)] == [b"00", b"01", b"10", b"11", b"20", b"21"]
     assert words(source) == ["0", "1"] * 3
     line = refusal(f"{tmp_path}/data-{{008..011}}.tar")
@@ -175,7 +182,7 @@ def test_shards_and_their_classes(tmp_path: Path) -> None:
 
 
 def test_damaged_and_compressed_tars(tmp_path: Path) -> None:
-    path = making.write_tar(tmp_path / "x.tar", FILES)
+    path = dataset_files.write_tar(tmp_path / "x.tar", FILES)
     whole = path.read_bytes()
     path.write_bytes(whole[: 512 + 40])
     assert "a damaged tar" in refusal(path)
@@ -186,4 +193,6 @@ def test_damaged_and_compressed_tars(tmp_path: Path) -> None:
     line = refusal(tmp_path / "x.tar.gz")
     assert "compressed tar" in line
     assert "tar -xf x.tar.gz" in line
-    assert "no pictures in the tar" in refusal(making.write_tar(tmp_path / "t.tar", {"a": b""}))
+    assert "no images in the tar" in refusal(
+        dataset_files.write_tar(tmp_path / "t.tar", {"a": b""})
+    )

@@ -1,17 +1,17 @@
-"""Folders of pictures: nested, linked, full of what is no picture."""
+"""Folders of images: nested, linked, full of what is no image."""
 
 import os
 import pickle
 import sys
 from pathlib import Path
 
-import making
+import dataset_files
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reading import FILES, names, refusal
+from source_checks import FILES, names, refusal
 
-from dcgan_cli.data.kinds.names import NameTable, folder_labels, is_picture_name
+from dcgan_cli.data.kinds.names import NameTable, folder_labels, is_image_name
 from dcgan_cli.data.sources import open_source
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX file system")
@@ -24,21 +24,23 @@ def test_a_folder_is_read_in_the_order_of_its_paths(tmp_path: Path) -> None:
     passed_over = [
         ".hidden.png", "._a.png", "Thumbs.db", ".git/x.png", "__MACOSX/y.png", "notes.txt", "png",
     ]  # fmt: skip
-    folder = making.write_folder(tmp_path / "x", making.pictures(*shown, *passed_over))
+    folder = dataset_files.write_folder(tmp_path / "x", dataset_files.images(*shown, *passed_over))
     source = open_source(str(folder))
-    assert source.kind == "folder of pictures"
+    assert source.kind == "folder of images"
     assert names(source) == shown
     assert [source.read(i) for i in range(7)] == [(folder / name).read_bytes() for name in shown]
 
 
-def test_a_picture_by_name_is_listed_whatever_it_holds(tmp_path: Path) -> None:
-    folder = making.write_folder(tmp_path, {"empty.jpg": b"", "text.png": b"hello"})
+def test_a_image_by_name_is_listed_whatever_it_holds(tmp_path: Path) -> None:
+    folder = dataset_files.write_folder(tmp_path, {"empty.jpg": b"", "text.png": b"hello"})
     source = open_source(str(folder))
     assert [source.read(0), source.read(1)] == [b"", b"hello"]
 
 
 def test_a_file_that_vanishes_is_an_os_error(tmp_path: Path) -> None:
-    source = open_source(str(making.write_folder(tmp_path, making.pictures("a.png", "b.png"))))
+    source = open_source(
+        str(dataset_files.write_folder(tmp_path, dataset_files.images("a.png", "b.png")))
+    )
     before = source.fingerprint()
     (tmp_path / "a.png").unlink()
     with pytest.raises(OSError):  # noqa: PT011  # any of them
@@ -47,15 +49,17 @@ def test_a_file_that_vanishes_is_an_os_error(tmp_path: Path) -> None:
 
 
 def test_a_huge_file_is_refused_before_it_fills_memory(tmp_path: Path) -> None:
-    folder = making.write_folder(tmp_path, making.pictures("a.png"))
+    folder = dataset_files.write_folder(tmp_path, dataset_files.images("a.png"))
     os.truncate(folder / "a.png", 1 << 40)  # a sparse terabyte
-    with pytest.raises(ValueError, match="more than any picture needs"):
+    with pytest.raises(ValueError, match="more than any image needs"):
         open_source(str(folder)).read(0)
 
 
 @posix
 def test_loops_of_links_end_and_each_folder_is_read_once(tmp_path: Path) -> None:
-    folder = making.write_folder(tmp_path / "x", making.pictures("b/1.png", "b/c/2.png"))
+    folder = dataset_files.write_folder(
+        tmp_path / "x", dataset_files.images("b/1.png", "b/c/2.png")
+    )
     (folder / "a").symlink_to(folder / "b")
     (folder / "b" / "up").symlink_to(folder)
     (folder / "b" / "c" / "itself").symlink_to(folder / "b" / "c")
@@ -66,7 +70,7 @@ def test_loops_of_links_end_and_each_folder_is_read_once(tmp_path: Path) -> None
 
 @posix
 def test_a_pipe_called_png_does_not_stop_the_run(tmp_path: Path) -> None:
-    folder = making.write_folder(tmp_path / "x", making.pictures("a.png"))
+    folder = dataset_files.write_folder(tmp_path / "x", dataset_files.images("a.png"))
     os.mkfifo(folder / "b.png")
     assert names(open_source(str(folder))) == ["a.png"]
 
@@ -105,18 +109,20 @@ def test_folders_spell_classes(paths: list[str], expected: dict[str, list[str]])
     assert found == expected
 
 
-def test_a_folder_without_pictures_says_what_is_there(tmp_path: Path) -> None:
+def test_a_folder_without_images_says_what_is_there(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "the folder is empty; expected files such as .jpg" in refusal(empty)
-    other = making.write_folder(tmp_path / "other", {"a.txt": b"", "b/c.txt": b"", "d.csv": b""})
+    other = dataset_files.write_folder(
+        tmp_path / "other", {"a.txt": b"", "b/c.txt": b"", "d.csv": b""}
+    )
     assert "only 2 .txt files, 1 .csv file; expected" in refusal(other)
     holder = tmp_path / "holder"
     holder.mkdir()
-    inner = making.write_zip(holder / "inner.zip", FILES)
+    inner = dataset_files.write_zip(holder / "inner.zip", FILES)
     assert f"give {inner} itself" in refusal(holder)
     assert "has no part called test" in refusal(
-        str(making.write_folder(tmp_path / "x", FILES)) + "#test"
+        str(dataset_files.write_folder(tmp_path / "x", FILES)) + "#test"
     )
 
 
@@ -136,12 +142,12 @@ def test_a_name_table_costs_eight_bytes_a_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a/b.JPEG", "a.b/c.tif"])
-def test_picture_names(name: str) -> None:
-    assert is_picture_name(name)
+def test_image_names(name: str) -> None:
+    assert is_image_name(name)
 
 
 @pytest.mark.parametrize(
     "name", ["a", "jpg", ".jpg", "a.svg", "a.jpg/b", "a/._b.jpg", ".a/b.jpg", "a.jpg~"]
 )
 def test_other_names(name: str) -> None:
-    assert not is_picture_name(name)
+    assert not is_image_name(name)

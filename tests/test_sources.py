@@ -1,4 +1,4 @@
-"""Every kind of source: recognised by content, read in any order from any process, refused in one line."""
+"""Every kind of source: recognized by content, read in any order from any process, refused in one line."""
 
 import multiprocessing
 import os
@@ -10,12 +10,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import making
+import dataset_files
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reading import FILES, names, refusal, words
+from source_checks import FILES, names, refusal, words
 
 from dcgan_cli.data.sources import Source, open_source
 from dcgan_cli.errors import UsageError
@@ -27,41 +27,41 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX file system
 
 
 def _make_mnist(root: Path) -> str:
-    images = making.pixels(6, 28, 28)
-    return str(making.write_idx(root / "mnist", images, np.arange(6, dtype=np.uint8)))
+    images = dataset_files.pixels(6, 28, 28)
+    return str(dataset_files.write_idx(root / "mnist", images, np.arange(6, dtype=np.uint8)))
 
 
 def _make_plain_mnist(root: Path) -> str:
-    images = making.pixels(6, 28, 28)
+    images = dataset_files.pixels(6, 28, 28)
     labels = np.arange(6, dtype=np.uint8)
-    return str(making.write_idx(root / "mnist", images, labels, packed=False))
+    return str(dataset_files.write_idx(root / "mnist", images, labels, packed=False))
 
 
 def _make_cifar(root: Path) -> str:
-    images = making.pixels(10, 32, 32, 3)
+    images = dataset_files.pixels(10, 32, 32, 3)
     folder = root / "cifar-10-batches-py"
-    return str(making.write_cifar10(folder, images, list(range(10)), "abcdefghij").parent)
+    return str(dataset_files.write_cifar10(folder, images, list(range(10)), "abcdefghij").parent)
 
 
 def _make_svhn(root: Path) -> str:
-    images = making.pixels(6, 32, 32, 3)
-    return str(making.write_svhn(root / "svhn" / "train_32x32.mat", images, range(6)).parent)
+    images = dataset_files.pixels(6, 32, 32, 3)
+    return str(dataset_files.write_svhn(root / "svhn" / "train_32x32.mat", images, range(6)).parent)
 
 
 KINDS: dict[str, Callable[[Path], str]] = {
-    "folder": lambda root: str(making.write_folder(root / "pictures", FILES)),
-    "zip": lambda root: str(making.write_zip(root / "pictures.zip", FILES)),
-    "tar": lambda root: str(making.write_tar(root / "pictures.tar", FILES)),
+    "folder": lambda root: str(dataset_files.write_folder(root / "pictures", FILES)),
+    "zip": lambda root: str(dataset_files.write_zip(root / "images.zip", FILES)),
+    "tar": lambda root: str(dataset_files.write_tar(root / "images.tar", FILES)),
     "lsun": lambda root: str(
-        making.write_lsun(root / "lsun", {"bedroom_train": 4, "church_train": 3})
+        dataset_files.write_lsun(root / "lsun", {"bedroom_train": 4, "church_train": 3})
     ),
-    "lmdb": lambda root: str(making.write_lmdb(root / "db", making.lsun_records(6))),
+    "lmdb": lambda root: str(dataset_files.write_lmdb(root / "db", dataset_files.lsun_records(6))),
     "idx": _make_mnist,
     "plain idx": _make_plain_mnist,
     "cifar": _make_cifar,
     "svhn": _make_svhn,
     "celeba": lambda root: str(
-        making.write_celeba(root / "celeba", {"Smiling": [1, -1, 1, 1, -1, -1]})
+        dataset_files.write_celeba(root / "celeba", {"Smiling": [1, -1, 1, 1, -1, -1]})
     ),
     "digits": lambda root: "digits",
     "demo": lambda root: "demo:faces:6",
@@ -104,7 +104,7 @@ def test_pickling_keeps_everything(any_source: Source) -> None:
     assert all(same(record, again.read(index)) for index, record in enumerate(first))
 
 
-def test_a_pickle_holds_no_pictures(tmp_path: Path) -> None:
+def test_a_pickle_holds_no_images(tmp_path: Path) -> None:
     source = open_source(_make_cifar(tmp_path))
     assert len(pickle.dumps(source)) < 5_000  # its pixels are 30,720 bytes
 
@@ -157,11 +157,11 @@ def test_reading_leaves_nothing_behind(
     working = tmp_path / "working"
     working.mkdir()
     monkeypatch.chdir(working)
-    before = making.listing(tmp_path)
+    before = dataset_files.listing(tmp_path)
     source = open_source(location)
     source.read(0)
     source.fingerprint()
-    assert making.listing(tmp_path) == before
+    assert dataset_files.listing(tmp_path) == before
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "idx", "cifar", "svhn", "tar", "lmdb"])
@@ -172,7 +172,7 @@ def test_fingerprint_is_stable_and_follows_a_change(kind: str, tmp_path: Path) -
     time.sleep(0.01)
     shutil.rmtree(location) if Path(location).is_dir() else Path(location).unlink()
     if kind == "zip":  # its fingerprint is made of checksums: other bytes, not another time
-        making.write_zip(Path(location), {**FILES, "a/1.png": making.png(99)})
+        dataset_files.write_zip(Path(location), {**FILES, "a/1.png": dataset_files.png(99)})
     else:
         KINDS[kind](tmp_path)
     assert open_source(location).fingerprint() != before
@@ -192,11 +192,11 @@ def test_fingerprint_does_not_depend_on_the_place(kind: str, tmp_path: Path) -> 
 
 @given(count=st.integers(1, 40), limit=st.integers(1, 60))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_limit_keeps_evenly_spaced_pictures(
+def test_limit_keeps_evenly_spaced_images(
     count: int, limit: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("limit")
-    making.write_folder(folder, {f"{n:02}.png": b"%d" % n for n in range(count)})
+    dataset_files.write_folder(folder, {f"{n:02}.png": b"%d" % n for n in range(count)})
     source = open_source(str(folder), limit=limit)
     kept = min(limit, count)
     assert len(source) == kept
@@ -207,7 +207,7 @@ def test_limit_keeps_evenly_spaced_pictures(
 
 def test_limit_keeps_all_classes_and_changes_the_fingerprint(tmp_path: Path) -> None:
     files = {f"{label}/{n}.png": b"" for label in "abc" for n in range(10)}
-    folder = str(making.write_folder(tmp_path / "x", files))
+    folder = str(dataset_files.write_folder(tmp_path / "x", files))
     source = open_source(folder, limit=6)
     assert words(source) == ["a", "a", "b", "b", "c", "c"]
     assert source.fingerprint() != open_source(folder).fingerprint()
@@ -236,9 +236,9 @@ def test_digits() -> None:
 
 
 def test_a_path_called_digits_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    making.write_folder(tmp_path / "digits", making.pictures("a.png"))
+    dataset_files.write_folder(tmp_path / "digits", dataset_files.images("a.png"))
     monkeypatch.chdir(tmp_path)
-    assert open_source("digits").kind == "folder of pictures"
+    assert open_source("digits").kind == "folder of images"
 
 
 @pytest.mark.parametrize(
@@ -268,8 +268,8 @@ def test_unknown_demos(location: str) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.png", making.png(), "one picture is not enough; give its folder"),
-        ("a.txt", b"hello", "neither pictures nor an archive"),
+        ("a.png", dataset_files.png(), "one image is not enough; give its folder"),
+        ("a.txt", b"hello", "neither images nor an archive"),
         ("a.bin", b"", "the file is empty"),
         ("a.7z", b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
         ("a.rar", b"Rar!\x1a\x07", "a RAR archive"),
@@ -295,7 +295,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 @posix
 @pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may read anything")
 def test_a_folder_that_may_not_be_read(tmp_path: Path) -> None:
-    folder = making.write_folder(tmp_path / "x", making.pictures("a/1.png", "b/1.png"))
+    folder = dataset_files.write_folder(tmp_path / "x", dataset_files.images("a/1.png", "b/1.png"))
     (folder / "a").chmod(0)
     try:
         assert "Permission denied" in refusal(folder)
@@ -303,7 +303,7 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path) -> None:
         (folder / "a").chmod(0o700)
 
 
-# Real pictures
+# Real images
 
 
 @pytest.mark.data
@@ -348,5 +348,5 @@ def test_real_labels(real_data: Path) -> None:
     assert source.labels is not None
     boxes = source.labels.boxes
     assert boxes is not None
-    assert (len(boxes.picture), int(boxes.seen.sum())) == (82, 58)
-    assert boxes.seen.sum() - len(set(boxes.picture.tolist())) == 7
+    assert (len(boxes.image), int(boxes.seen.sum())) == (82, 58)
+    assert boxes.seen.sum() - len(set(boxes.image.tolist())) == 7

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cli_runner import Run, command, untrained, untrained_on_digits
 from test_cli_interpolate import CONFIG, fails
 from test_cli_probe import write_bands
-from typed import Run, command, untrained, untrained_on_digits
 
 from dcgan_cli.analysis.statistics import over_splits
 from dcgan_cli.checkpoint.format import save
@@ -34,8 +34,8 @@ def answer(result: tuple[int, bytes, str]) -> dict[str, Any]:
 
 
 def test_three_splits_give_a_mean_a_spread_and_an_interval_that_says_what_varies(run: Run) -> None:
-    typed = ("model.pt", *QUICK, "--splits", "3", "--json")
-    first = run(*typed)
+    cli_runner = ("model.pt", *QUICK, "--splits", "3", "--json")
+    first = run(*cli_runner)
     found = answer(first)
     accuracies = found["split_accuracies_percent"]
     assert (found["splits"], len(accuracies), len(set(accuracies)) > 1) == (3, 3, True)
@@ -57,7 +57,7 @@ def test_three_splits_give_a_mean_a_spread_and_an_interval_that_says_what_varies
     assert [row["accuracy_percent"] for row in found["tables"]["Splits"]] == accuracies
     for number in (1, 2, 3):
         assert f"split {number} of 3: accuracy" in first[2]
-    assert run(*typed)[1] == first[1]  # the same seed, the same bytes
+    assert run(*cli_runner)[1] == first[1]  # the same seed, the same bytes
     alone = answer(run("model.pt", *QUICK, "--json"))
     assert alone["findings"]["accuracy"]["value"] == accuracies[0]
 
@@ -70,8 +70,8 @@ def test_one_random_split_says_that_others_would_differ(run: Run) -> None:
 
 
 def test_splits_need_something_to_split(run: Run, tmp_path: Path) -> None:
-    save(tmp_path / "colour.pt", untrained(CONFIG))
+    save(tmp_path / "color.pt", untrained(CONFIG))
     write_bands(tmp_path / "bands", split=True)
-    line = ("colour.pt", "--train", "bands", "--labels", "labels.csv", "--label-column", "band")
+    line = ("color.pt", "--train", "bands", "--labels", "labels.csv", "--label-column", "band")
     fails(run(*line, "--splits", "3"), 2, "--splits 3: the column split says which")
     fails(run("model.pt", "--test", "bands", "--splits", "3"), 2, "--splits 3: splits --train")

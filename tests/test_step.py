@@ -18,10 +18,10 @@ from dcgan_cli.model.config import ModelConfig, Recipe
 from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.training import step
 from dcgan_cli.training.losses import LOSSES
-from dcgan_cli.training.step import FIGURES, StepSettings, Updater, gradient_norm
+from dcgan_cli.training.step import METRICS, StepSettings, Updater, gradient_norm
 
 SEED = 7
-Minibatch = Callable[[int], Tensor]
+Batch = Callable[[int], Tensor]
 
 
 def z(number: int, j: int, attempt: int = 0, model: ModelConfig = tiny.MODEL) -> Tensor:
@@ -33,8 +33,8 @@ def z(number: int, j: int, attempt: int = 0, model: ModelConfig = tiny.MODEL) ->
     return torch.from_numpy(stream.random(shape, np.float32) * 2 - 1)
 
 
-def pictures(number: int) -> Minibatch:
-    """The minibatches of reals of step `number`: other ones at every address."""
+def images(number: int) -> Batch:
+    """The batches of reals of step `number`: other ones at every address."""
 
     def batch(j: int) -> Tensor:
         stream = np.random.default_rng((number, j))
@@ -66,21 +66,21 @@ class Transcript:
         self.g_adam = torch.optim.Adam(self.generator.parameters(), **rates)
         self.d_adam = torch.optim.Adam(self.discriminator.parameters(), **rates)
 
-    def together(self, number: int, batch: Minibatch) -> list[float]:
-        """D on each of k minibatches; then G on the pictures that D saw last."""
+    def together(self, number: int, batch: Batch) -> list[float]:
+        """D on each of k batches; then G on the images that D saw last."""
         d, fake = list[Tensor](), torch.empty(0)
         for j in range(self.d_steps):
             fake = self.generator(z(number, j))
             d = self.train_discriminator(batch(j), fake.detach(), number, j)
-        return self.figures(d, self.train_generator(fake))
+        return self.metrics(d, self.train_generator(fake))
 
-    def alternate(self, number: int, batch: Minibatch) -> list[float]:
-        """G on pictures of its own, then D on each of k minibatches."""
+    def alternate(self, number: int, batch: Batch) -> list[float]:
+        """G on images of its own, then D on each of k batches."""
         g = self.train_generator(self.generator(z(number, 0)))
         d = list[Tensor]()
         for j in range(1, self.d_steps + 1):
             d = self.train_discriminator(batch(j), self.generator(z(number, j)).detach(), number, j)
-        return self.figures(d, g)
+        return self.metrics(d, g)
 
     def train_discriminator(self, real: Tensor, fake: Tensor, number: int, j: int) -> list[Tensor]:
         self.discriminator.zero_grad()
@@ -99,8 +99,8 @@ class Transcript:
             shown = [x.mean(), g.mean()]
         objective = loss + self.decayed(self.discriminator)
         if self.loss == "wgan-gp":
-            mix = numpy_stream(SEED, "mix", number, j, 0).random((len(real), 1, 1, 1), "float32")
-            e = torch.from_numpy(mix)
+            alpha = numpy_stream(SEED, "mix", number, j, 0).random((len(real), 1, 1, 1), "float32")
+            e = torch.from_numpy(alpha)
             between = ((1 - e) * real + e * fake).requires_grad_(True)
             slopes = torch.autograd.grad(
                 self.discriminator(between).sum(), between, create_graph=True
@@ -137,12 +137,12 @@ class Transcript:
         return self.decay / 2 * torch.stack(squares).sum()
 
     @staticmethod
-    def figures(d: list[Tensor], g: list[Tensor]) -> list[float]:
+    def metrics(d: list[Tensor], g: list[Tensor]) -> list[float]:
         named: dict[str, Tensor] = dict(
             zip(("d_loss", "d_real", "d_fake", "d_gradient"), d, strict=True)
         )
         named |= dict(zip(("g_loss", "d_fake_after", "g_gradient"), g, strict=True))
-        return [named[name].item() for name in FIGURES]
+        return [named[name].item() for name in METRICS]
 
 
 def norm_of_gradient(network: nn.Module, decay: float) -> Tensor:
@@ -155,7 +155,7 @@ def make(
     loss: str = "non-saturating", recipe: Recipe = tiny.RECIPE, **changes: Any
 ) -> tuple[Updater, StepSettings]:
     step = tiny.settings(loss, seed=SEED, **changes)
-    return Updater(tiny.PER_PICTURE if loss == "wgan-gp" else tiny.MODEL, recipe, step), step
+    return Updater(tiny.PER_IMAGE if loss == "wgan-gp" else tiny.MODEL, recipe, step), step
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
@@ -168,9 +168,9 @@ def test_step_is_the_algorithm(loss: str, updates: Any, d_steps: int, decay: flo
     plain = Transcript(updater, loss, d_steps, recipe)
     plain_step = plain.together if updates == "together" else plain.alternate
     for number in range(3):
-        figures = updater.step(number, 0, pictures(number))
-        expected = plain_step(number, pictures(number))
-        assert figures.tolist() == pytest.approx(expected, rel=2e-4, abs=2e-6)
+        metrics = updater.step(number, 0, images(number))
+        expected = plain_step(number, images(number))
+        assert metrics.tolist() == pytest.approx(expected, rel=2e-4, abs=2e-6)
     for ours, theirs in (
         (updater.generator, plain.generator),
         (updater.discriminator, plain.discriminator),
@@ -187,59 +187,59 @@ def test_weight_decay_changes_the_step() -> None:
     for decay in (0.0, 0.1):
         updater, _ = make(recipe=replace(tiny.RECIPE, weight_decay=decay))
         for number in range(3):
-            updater.step(number, 0, pictures(number))
-        states.append(updater.discriminator.decide.weight)
+            updater.step(number, 0, images(number))
+        states.append(updater.discriminator.head.weight)
     assert not torch.allclose(*states, atol=5e-6)
 
 
 class Spy:
-    """Which networks saw what, in order, and the minibatches asked for."""
+    """Which networks saw what, in order, and the batches asked for."""
 
     def __init__(self, updater: Updater) -> None:
         self.latents: list[Tensor] = []
-        self.judged: list[Tensor] = []
+        self.classified: list[Tensor] = []
         self.asked: list[int] = []
         updater.generator.register_forward_pre_hook(lambda _, x: self.latents.append(x[0].clone()))
         updater.discriminator.register_forward_pre_hook(
-            lambda _, x: self.judged.append(x[0].detach().clone())
+            lambda _, x: self.classified.append(x[0].detach().clone())
         )
 
-    def batch(self, number: int) -> Minibatch:
+    def batch(self, number: int) -> Batch:
         def batch(j: int) -> Tensor:
             self.asked.append(j)
-            return pictures(number)(j)
+            return images(number)(j)
 
         return batch
 
 
 @pytest.mark.parametrize("d_steps", [1, 3])
-def test_together_trains_g_on_the_pictures_d_saw_last(d_steps: int) -> None:
+def test_together_trains_g_on_the_images_d_saw_last(d_steps: int) -> None:
     updater, _ = make(d_steps=d_steps)
-    assert updater.minibatches == d_steps
+    assert updater.batches_per_step == d_steps
     spy = Spy(updater)
     updater.step(5, 0, spy.batch(5))
     assert spy.asked == list(range(d_steps))
     assert len(spy.latents) == d_steps
     assert all(torch.equal(seen, z(5, j)) for j, seen in enumerate(spy.latents))
-    reals, fakes = spy.judged[0:-1:2], spy.judged[1:-1:2]
+    reals, fakes = spy.classified[0:-1:2], spy.classified[1:-1:2]
     assert len(reals) == len(fakes) == d_steps
-    assert all(torch.equal(seen, pictures(5)(j)) for j, seen in enumerate(reals))
-    assert torch.equal(spy.judged[-1], fakes[-1])
+    assert all(torch.equal(seen, images(5)(j)) for j, seen in enumerate(reals))
+    assert torch.equal(spy.classified[-1], fakes[-1])
 
 
 @pytest.mark.parametrize("d_steps", [1, 3])
-def test_alternate_gives_g_latents_of_its_own_and_passes_over_its_minibatch(d_steps: int) -> None:
+def test_alternate_gives_g_latents_of_its_own_and_passes_over_its_batch(d_steps: int) -> None:
     updater, _ = make(recipe=replace(tiny.RECIPE, updates="alternate"), d_steps=d_steps)
-    assert updater.minibatches == d_steps + 1
+    assert updater.batches_per_step == d_steps + 1
     spy = Spy(updater)
     updater.step(5, 0, spy.batch(5))
     assert spy.asked == list(range(1, d_steps + 1))
     assert len(spy.latents) == d_steps + 1
     assert all(torch.equal(seen, z(5, j)) for j, seen in enumerate(spy.latents))
-    reals = spy.judged[1::2]
+    reals = spy.classified[1::2]
     assert len(reals) == d_steps
-    assert all(torch.equal(seen, pictures(5)(j)) for j, seen in enumerate(reals, 1))
-    assert not any(torch.equal(spy.judged[0], seen) for seen in spy.judged[1:])
+    assert all(torch.equal(seen, images(5)(j)) for j, seen in enumerate(reals, 1))
+    assert not any(torch.equal(spy.classified[0], seen) for seen in spy.classified[1:])
 
 
 @pytest.mark.parametrize("z_dist", ["uniform", "normal"])
@@ -247,7 +247,7 @@ def test_latents_are_drawn_from_the_configured_distribution(z_dist: Any) -> None
     model = replace(tiny.MODEL, z_dist=z_dist)
     updater = Updater(model, tiny.RECIPE, tiny.settings(seed=SEED))
     spy = Spy(updater)
-    updater.step(2, 0, pictures(2))
+    updater.step(2, 0, images(2))
     assert torch.equal(spy.latents[0], z(2, 0, model=model))
 
 
@@ -257,14 +257,14 @@ def test_every_step_and_every_attempt_draws_other_latents(updates: Any) -> None:
     updater, _ = make(recipe=recipe, d_steps=2)
     spy = Spy(updater)
     for number, attempt in ((0, 0), (1, 0), (0, 1), (0, 2)):
-        updater.step(number, attempt, pictures(number))
+        updater.step(number, attempt, images(number))
     distinct = {seen.numpy().tobytes() for seen in spy.latents}
-    assert len(distinct) == len(spy.latents) == 4 * updater.minibatches
+    assert len(distinct) == len(spy.latents) == 4 * updater.batches_per_step
 
 
 def test_every_attempt_takes_the_gradient_penalty_elsewhere() -> None:
     updater, _ = make("wgan-gp")
-    places = [next(updater._given(0, attempt, pictures(0))).mix for attempt in (0, 1)]
+    places = [next(updater._given(0, attempt, images(0))).alpha for attempt in (0, 1)]
     assert places[0] is not None
     assert places[1] is not None
     assert not torch.equal(places[0], places[1])
@@ -273,7 +273,7 @@ def test_every_attempt_takes_the_gradient_penalty_elsewhere() -> None:
 @pytest.mark.parametrize("loss", LOSSES)
 def test_d_gets_no_gradient_in_gs_step(loss: str) -> None:
     updater, _ = make(loss)
-    updater.step(0, 0, pictures(0))
+    updater.step(0, 0, images(0))
     before = [p.grad.clone() for p in updater.discriminator.parameters() if p.grad is not None]
     weights = [p.detach().clone() for p in updater.discriminator.parameters()]
     updater._update_generator(updater._generate(z(1, 0)))
@@ -301,7 +301,7 @@ def test_d_can_be_trained_after_gs_step_failed() -> None:
 def test_g_gets_no_gradient_in_ds_step(loss: str) -> None:
     updater, _ = make(loss)
     fake = updater._generate(z(0, 0)).detach()
-    updater._update_discriminator(next(updater._given(0, 0, pictures(0))), fake)
+    updater._update_discriminator(next(updater._given(0, 0, images(0))), fake)
     assert all(p.grad is None for p in updater.generator.parameters())
 
 
@@ -315,9 +315,9 @@ def test_wgan_clips_every_weight_of_d(updates: Any) -> None:
             max(p.abs().max().item() for p in updater.discriminator.parameters())
         )
     )
-    updater.step(0, 0, pictures(0))
+    updater.step(0, 0, images(0))
     limit = pytest.approx(0.01)
-    assert seen[0] > 0.5  # as initialised: scales of batch norm near 1
+    assert seen[0] > 0.5  # as initialized: scales of batch norm near 1
     # Pairs of passes, real and generated, share weights; from the second on they are clipped.
     assert seen[3:] == [limit] * len(seen[3:])
     assert all(p.abs().max() <= 0.01 for p in updater.discriminator.parameters())
@@ -328,15 +328,15 @@ def test_wgan_clips_every_weight_of_d(updates: Any) -> None:
 def test_average_is_exact(decay: float) -> None:
     updater, _ = make(ema=decay)
     assert updater.average is not None
-    weight = updater.average.paint.weight
-    expected = updater.generator.paint.weight.detach().double().clone()
+    weight = updater.average.to_rgb.weight
+    expected = updater.generator.to_rgb.weight.detach().double().clone()
     mean = updater.generator.project.norm.running_mean
     assert isinstance(mean, Tensor)
     expected_mean = mean.double().clone()
     for number in range(3):
-        updater.step(number, 0, pictures(number))
+        updater.step(number, 0, images(number))
         now = min(decay, (0.1, 2 / 11, 3 / 12)[number])
-        expected = now * expected + (1 - now) * updater.generator.paint.weight.detach().double()
+        expected = now * expected + (1 - now) * updater.generator.to_rgb.weight.detach().double()
         expected_mean = now * expected_mean + (1 - now) * mean.double()
     torch.testing.assert_close(weight.double(), expected, rtol=1e-6, atol=1e-7)
     averaged = updater.average.project.norm
@@ -352,8 +352,8 @@ def test_average_begins_as_the_generator_and_trains_nothing() -> None:
     for name, value in averaging.average.state_dict().items():
         assert torch.equal(value, averaging.generator.state_dict()[name])
     for number in range(2):
-        plain.step(number, 0, pictures(number))
-        averaging.step(number, 0, pictures(number))
+        plain.step(number, 0, images(number))
+        averaging.step(number, 0, images(number))
     for name, value in plain.generator.state_dict().items():
         assert torch.equal(value, averaging.generator.state_dict()[name])
 
@@ -362,9 +362,9 @@ def test_weights_are_those_of_the_seed() -> None:
     first, again, other = (
         Updater(tiny.MODEL, tiny.RECIPE, tiny.settings(seed=seed)) for seed in (1, 1, 2)
     )
-    assert torch.equal(first.generator.paint.weight, again.generator.paint.weight)
-    assert not torch.equal(first.generator.paint.weight, other.generator.paint.weight)
-    assert not torch.equal(first.discriminator.decide.weight, other.discriminator.decide.weight)
+    assert torch.equal(first.generator.to_rgb.weight, again.generator.to_rgb.weight)
+    assert not torch.equal(first.generator.to_rgb.weight, other.generator.to_rgb.weight)
+    assert not torch.equal(first.discriminator.head.weight, other.discriminator.head.weight)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -375,16 +375,16 @@ def test_bf16_keeps_weights_in_fp32_and_losses_near(loss: str) -> None:
     first = next(m for m in rough.discriminator.modules() if isinstance(m, nn.Conv2d))
     first.register_forward_hook(lambda _m, _x, y: kinds.add(y.dtype))
     for number in range(4):
-        one = exact.step(number, 0, pictures(number))
-        other = rough.step(number, 0, pictures(number))
+        one = exact.step(number, 0, images(number))
+        other = rough.step(number, 0, images(number))
         assert other.dtype == torch.float32
         torch.testing.assert_close(other[:5], one[:5], rtol=0.05, atol=0.02)
     assert torch.bfloat16 in kinds
     for network in (rough.generator, rough.discriminator):
         for value in network.state_dict().values():
             assert value.dtype in (torch.float32, torch.int64)
-    for optimiser in (rough.g_optimiser, rough.d_optimiser):
-        for state in optimiser.state.values():
+    for optimizer in (rough.g_optimizer, rough.d_optimizer):
+        for state in optimizer.state.values():
             assert {value.dtype for value in state.values()} == {torch.float32}
 
 
@@ -397,23 +397,23 @@ def test_the_order_in_memory_changes_rounding_alone(
     monkeypatch.setattr(step, "memory_format", lambda *_: torch.contiguous_format)
     plain, _ = make(loss)
     for number in range(3):
-        found = ours.step(number, 0, pictures(number))
-        torch.testing.assert_close(found, plain.step(number, 0, pictures(number)))
+        found = ours.step(number, 0, images(number))
+        torch.testing.assert_close(found, plain.step(number, 0, images(number)))
 
 
 def test_moments_are_taken_up_in_the_order_of_their_weights() -> None:
     """As they come from a file: contiguous. A step by them is that of an Updater that went on."""
     going, _ = make("non-saturating")
-    going.step(0, 0, pictures(0))
+    going.step(0, 0, images(0))
     other, _ = make("non-saturating")
     other.generator.load_state_dict(going.generator.state_dict())
     other.discriminator.load_state_dict(going.discriminator.state_dict())
-    states = [deepcopy(o.state_dict()) for o in (going.g_optimiser, going.d_optimiser)]
+    states = [deepcopy(o.state_dict()) for o in (going.g_optimizer, going.d_optimizer)]
     for state in states:
         for moments in state["state"].values():
             moments.update({name: value.contiguous() for name, value in moments.items()})
-    other.load_optimisers(*states)
-    assert torch.equal(going.step(1, 0, pictures(1)), other.step(1, 0, pictures(1)))
+    other.load_optimizers(*states)
+    assert torch.equal(going.step(1, 0, images(1)), other.step(1, 0, images(1)))
     for one, two in zip(going.generator.parameters(), other.generator.parameters(), strict=True):
         assert torch.equal(one, two)
 
@@ -425,8 +425,8 @@ def test_gradient_norm_is_over_all_weights() -> None:
     assert gradient_norm(network).item() == pytest.approx(7)
 
 
-def test_figures_are_not_attached_to_the_graph() -> None:
+def test_metrics_are_not_attached_to_the_graph() -> None:
     updater, _ = make()
-    figures = updater.step(0, 0, pictures(0))
-    assert figures.shape == (len(FIGURES),)
-    assert not figures.requires_grad
+    metrics = updater.step(0, 0, images(0))
+    assert metrics.shape == (len(METRICS),)
+    assert not metrics.requires_grad

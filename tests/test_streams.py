@@ -111,7 +111,7 @@ def test_a_command_needs_no_stderr(where: str, tmp_path: Path) -> None:
 
 
 @posix
-def test_a_picture_on_a_full_device_is_an_error_of_one_line(tmp_path: Path) -> None:
+def test_a_image_on_a_full_device_is_an_error_of_one_line(tmp_path: Path) -> None:
     done = dcgan("sample", "demo-rooms", "-q", "-o", "-", shell=">/dev/full", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.decode().splitlines() == [

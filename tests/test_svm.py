@@ -16,11 +16,11 @@ from sklearn.svm import LinearSVC
 from torch import Tensor
 
 from dcgan_cli.analysis.probe_svm import svm
-from dcgan_cli.analysis.probe_svm.few_rows import (
-    minimise_few,
+from dcgan_cli.analysis.probe_svm.gram_solver import (
+    minimize_few,
     products,
 )
-from dcgan_cli.analysis.probe_svm.squared_hinge import Rows
+from dcgan_cli.analysis.probe_svm.squared_hinge import DesignMatrix
 from dcgan_cli.analysis.probe_svm.svm import LinearSvm, fit_path, fit_svm
 from dcgan_cli.errors import DcganError
 
@@ -58,19 +58,19 @@ def planted(
 
 
 def objectives(
-    features: Tensor, labels: Tensor, weights: NDArray[Any], bias: NDArray[Any], strength: float
+    features: Tensor, labels: Tensor, weights: NDArray[Any], bias: NDArray[Any], c: float
 ) -> NDArray[np.float64]:
     """LIBLINEAR's objective of every class, in float64."""
     weights, bias = weights.astype(np.float64), bias.astype(np.float64)
     signs = np.where(labels.numpy()[:, None] == np.arange(len(bias)), 1, -1)
     scores = features.double().numpy() @ weights.T + bias
     losses = (np.maximum(1 - signs * scores, 0) ** 2).sum(0)
-    return ((weights**2).sum(1) + bias**2) / 2 + strength * losses
+    return ((weights**2).sum(1) + bias**2) / 2 + c * losses
 
 
-def ours(features: Tensor, labels: Tensor, strength: float, **options: Any) -> NDArray[np.float64]:
-    fitted = fit_svm(features, labels, strength, **options)
-    found = objectives(features, labels, fitted.weights.numpy(), fitted.bias.numpy(), strength)
+def ours(features: Tensor, labels: Tensor, c: float, **options: Any) -> NDArray[np.float64]:
+    fitted = fit_svm(features, labels, c, **options)
+    found = objectives(features, labels, fitted.weights.numpy(), fitted.bias.numpy(), c)
     assert fitted.objective.numpy() == pytest.approx(found, rel=2e-6), "it says what it reached"
     return found
 
@@ -85,43 +85,41 @@ class Reference:
     least: NDArray[np.float64]
 
 
-def theirs(features: Tensor, labels: Tensor, strength: float) -> Reference:
+def theirs(features: Tensor, labels: Tensor, c: float) -> Reference:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         fitted = LinearSVC(
-            C=strength, tol=1e-10, max_iter=10_000, random_state=0,
+            C=c, tol=1e-10, max_iter=10_000, random_state=0,
             dual=features.shape[0] < features.shape[1],
         ).fit(features.double().numpy(), labels.numpy())  # fmt: skip
     weights, bias = fitted.coef_, fitted.intercept_
     if len(weights) == 1:
         weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
-    reached = objectives(features, labels, weights, bias, strength)
+    reached = objectives(features, labels, weights, bias, c)
     rows = np.concatenate([features.double().numpy(), np.ones((len(features), 1))], 1)
     starts = np.concatenate([weights, bias[:, None]], 1)
     least = [
-        minimum(rows, np.where(labels.numpy() == k, 1.0, -1.0), strength, start)
+        minimum(rows, np.where(labels.numpy() == k, 1.0, -1.0), c, start)
         for k, start in enumerate(starts)
     ]
     return Reference(weights, bias, reached, np.array(least))
 
 
-def minimum(
-    rows: NDArray[np.float64], signs: NDArray[np.float64], strength: float, weights: Any
-) -> float:
+def minimum(rows: NDArray[np.float64], signs: NDArray[np.float64], c: float, weights: Any) -> float:
     """The least f, to a tenth of AGREE at most, by the plainest of Newton's methods."""
 
     def objective(weights: NDArray[np.float64]) -> float:
         hinge = np.maximum(1 - signs * (rows @ weights), 0)
-        return float(weights @ weights / 2 + strength * hinge @ hinge)
+        return float(weights @ weights / 2 + c * hinge @ hinge)
 
     for _ in range(1000):
         hinge = np.maximum(1 - signs * (rows @ weights), 0)
-        gradient = weights - 2 * strength * (signs * hinge) @ rows
+        gradient = weights - 2 * c * (signs * hinge) @ rows
         # f is 1-strongly convex: it is ½·‖∇f‖² above its minimum at most.
         if gradient @ gradient / 2 <= AGREE / 10 * objective(weights):
             return objective(weights)
         inside = rows[hinge > 0]
-        bend = np.eye(len(weights)) + 2 * strength * inside.T @ inside
+        bend = np.eye(len(weights)) + 2 * c * inside.T @ inside
         step = -np.linalg.solve(bend, gradient)
         while objective(weights + step) >= objective(weights):
             step /= 2
@@ -129,9 +127,9 @@ def minimum(
     raise AssertionError("no minimum found")
 
 
-def agree(features: Tensor, labels: Tensor, strength: float) -> None:
+def agree(features: Tensor, labels: Tensor, c: float) -> None:
     """The same minimum as scikit-learn's, and that is one."""
-    expected, found = theirs(features, labels, strength), ours(features, labels, strength)
+    expected, found = theirs(features, labels, c), ours(features, labels, c)
     assert found == pytest.approx(expected.objective, rel=AGREE)
     assert found == pytest.approx(expected.least, rel=AGREE)
 
@@ -139,18 +137,18 @@ def agree(features: Tensor, labels: Tensor, strength: float) -> None:
 # By hand
 
 
-@pytest.mark.parametrize("strength", [1e-3, 0.25, 4.0])
-def test_two_points_by_hand(method: str, strength: float) -> None:
+@pytest.mark.parametrize("c", [1e-3, 0.25, 4.0])
+def test_two_points_by_hand(method: str, c: float) -> None:
     # x = ±1: by symmetry b = 0 and f = ½w² + 2C(1 − w)², least at w = 4C/(1 + 4C).
-    fitted = fit_svm(torch.tensor([[1.0], [-1.0]]), torch.tensor([1, 0]), strength, tolerance=1e-12)
-    weight = 4 * strength / (1 + 4 * strength)
+    fitted = fit_svm(torch.tensor([[1.0], [-1.0]]), torch.tensor([1, 0]), c, tolerance=1e-12)
+    weight = 4 * c / (1 + 4 * c)
     assert fitted.weights.flatten().tolist() == pytest.approx([-weight, weight], rel=1e-6)
     assert fitted.bias.tolist() == pytest.approx([0, 0], abs=1e-6)
-    least = weight**2 / 2 + 2 * strength * (1 - weight) ** 2
+    least = weight**2 / 2 + 2 * c * (1 - weight) ** 2
     assert fitted.objective.tolist() == pytest.approx([least, least], rel=1e-6)
 
 
-def test_the_bias_is_regularised_like_a_weight(method: str) -> None:
+def test_the_bias_is_regularized_like_a_weight(method: str) -> None:
     # x = 0, three of class 1 and one of class 0: b + C(−6(1 − b) + 2(1 + b)) = 0, b = 4C/(1 + 8C).
     fitted = fit_svm(torch.zeros(4, 2), torch.tensor([1, 1, 0, 1]), 0.25, tolerance=1e-12)
     assert fitted.bias.tolist() == pytest.approx([-1 / 3, 1 / 3], rel=1e-6)
@@ -181,9 +179,9 @@ CASES: dict[str, tuple[int, int, int, float]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_objective_is_scikit_learns(method: str, case: str) -> None:
-    count, width, classes, strength = CASES[case]
+    count, width, classes, c = CASES[case]
     features, labels = planted(count, width, classes)
-    agree(features, labels, strength)
+    agree(features, labels, c)
 
 
 def test_unbalanced_classes(method: str) -> None:
@@ -216,12 +214,12 @@ def test_features_far_from_zero(method: str) -> None:
 def test_classes_that_do_not_occur_are_problems_too(method: str) -> None:
     features, labels = planted(150, 40, 3)
     drawn = torch.tensor([0, 2, 4])[labels]
-    strength = 0.01
-    found = ours(features, drawn, strength, classes=6)
-    expected = theirs(features, labels, strength)
+    c = 0.01
+    found = ours(features, drawn, c, classes=6)
+    expected = theirs(features, labels, c)
     assert found[[0, 2, 4]] == pytest.approx(expected.objective, rel=AGREE)
     rows = np.concatenate([features.double().numpy(), np.ones((150, 1))], 1)
-    never = minimum(rows, -np.ones(150), strength, np.zeros(41))
+    never = minimum(rows, -np.ones(150), c, np.zeros(41))
     assert found[[1, 3, 5]] == pytest.approx([never] * 3, rel=AGREE)
 
 
@@ -238,9 +236,9 @@ def test_predictions_are_scikit_learns(method: str) -> None:
 def test_numbers_beyond_what_products_can_solve(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = planted(40, 90, 3)
     features, labels = 1e6 * features.repeat(2, 1), labels.repeat(2)
-    rows = Rows(features, torch.device("cpu"))
+    rows = DesignMatrix(features, torch.device("cpu"))
     with pytest.raises(torch.linalg.LinAlgError):
-        minimise_few(
+        minimize_few(
             rows, products(rows),
             torch.where(labels == torch.arange(3)[:, None], 1.0, -1.0).double(), [1e4], 1e-6,
         )  # fmt: skip
@@ -253,13 +251,13 @@ def test_numbers_beyond_what_products_can_solve(monkeypatch: pytest.MonkeyPatch)
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@example(count=23, width=45, classes=3, strength=10, scale=30, seed=45, method="passes")
-@example(count=32, width=82, classes=3, strength=1, scale=30, seed=86, method="passes")
+@example(count=23, width=45, classes=3, c=10, scale=30, seed=45, method="passes")
+@example(count=32, width=82, classes=3, c=1, scale=30, seed=86, method="passes")
 @given(
     count=st.integers(4, 80),
     width=st.integers(1, 120),
     classes=st.integers(2, 4),
-    strength=st.sampled_from([1e-5, 1e-3, 0.1, 1.0, 10.0]),
+    c=st.sampled_from([1e-5, 1e-3, 0.1, 1.0, 10.0]),
     scale=st.sampled_from([0.01, 1.0, 30.0]),
     seed=st.integers(0, 100),
     method=st.sampled_from(METHODS),
@@ -269,7 +267,7 @@ def test_no_shape_is_worse_than_scikit_learn(
     count: int,
     width: int,
     classes: int,
-    strength: float,
+    c: float,
     scale: float,
     seed: int,
     method: str,
@@ -277,8 +275,8 @@ def test_no_shape_is_worse_than_scikit_learn(
     with monkeypatch.context() as patch:
         force(patch, method)
         features, labels = planted(count, width, classes, seed)
-        found = ours(scale * features, labels, strength)
-    expected = theirs(scale * features, labels, strength)
+        found = ours(scale * features, labels, c)
+    expected = theirs(scale * features, labels, c)
     assert (found <= expected.objective * (1 + AGREE)).all()
     assert found == pytest.approx(expected.least, rel=AGREE)
 
@@ -288,14 +286,14 @@ def test_no_shape_is_worse_than_scikit_learn(
 
 def test_the_gradient_is_zero(method: str) -> None:
     features, labels = planted(300, 100, 4)
-    strength = 0.01
-    fitted = fit_svm(features, labels, strength, tolerance=1e-8)
+    c = 0.01
+    fitted = fit_svm(features, labels, c, tolerance=1e-8)
     rows = torch.cat([features, torch.ones(300, 1)], 1).double()
     weights = torch.cat([fitted.weights, fitted.bias[:, None]], 1).double()
     signs = torch.where(labels == torch.arange(4)[:, None], 1.0, -1.0)
     hinge = (1 - signs * (weights @ rows.t())).clamp(min=0)
-    gradient = weights - 2 * strength * (signs * hinge) @ rows
-    at_zero = 2 * strength * signs.double() @ rows
+    gradient = weights - 2 * c * (signs * hinge) @ rows
+    at_zero = 2 * c * signs.double() @ rows
     assert float(gradient.norm()) < 1e-4 * float(at_zero.norm())
     assert (gradient.square().sum(1) / 2 <= 1e-7 * fitted.objective).all(), "the gap it promises"
 
@@ -348,10 +346,10 @@ def test_same_numbers_twice(method: str) -> None:
 
 def test_a_path_is_single_fits(method: str) -> None:
     features, labels = planted(200, 120, 3)
-    strengths = [0.1, 1e-4, 1.0, 0.01]
-    path = fit_path(features, labels, strengths, tolerance=1e-9)
-    for strength, fitted in zip(strengths, path, strict=True):
-        alone = fit_svm(features, labels, strength, tolerance=1e-9)
+    c_values = [0.1, 1e-4, 1.0, 0.01]
+    path = fit_path(features, labels, c_values, tolerance=1e-9)
+    for c, fitted in zip(c_values, path, strict=True):
+        alone = fit_svm(features, labels, c, tolerance=1e-9)
         assert fitted.objective.numpy() == pytest.approx(alone.objective.numpy(), rel=1e-7)
         assert torch.allclose(fitted.scores(features), alone.scores(features), atol=1e-3)
 
@@ -379,14 +377,14 @@ class counted_passes:  # noqa: N801  # reads as a verb where it is used
         self.patch, self.passes = monkeypatch, list[int]()
 
     def __enter__(self) -> list[int]:
-        through = Rows.through
+        through = DesignMatrix.through
 
-        def counting(rows: Rows, weights: Tensor, between: Any) -> tuple[Tensor, Tensor]:
+        def counting(rows: DesignMatrix, weights: Tensor, between: Any) -> tuple[Tensor, Tensor]:
             self.passes.append(len(weights))
             return through(rows, weights, between)
 
         self.context = self.patch.context()
-        self.context.__enter__().setattr(Rows, "through", counting)
+        self.context.__enter__().setattr(DesignMatrix, "through", counting)
         return self.passes
 
     def __exit__(self, *error: Any) -> None:
@@ -394,7 +392,7 @@ class counted_passes:  # noqa: N801  # reads as a verb where it is used
 
 
 @pytest.mark.parametrize(
-    ("count", "width", "strength", "few"),
+    ("count", "width", "c", "few"),
     [
         (200, 5000, 1.0, True),
         (1000, 7168, 1.0, True),
@@ -403,9 +401,9 @@ class counted_passes:  # noqa: N801  # reads as a verb where it is used
         (20_000, 64, 0.01, False),
     ],
 )
-def test_the_cheaper_method_is_chosen(count: int, width: int, strength: float, few: bool) -> None:
+def test_the_cheaper_method_is_chosen(count: int, width: int, c: float, few: bool) -> None:
     features = torch.ones(1, 1).expand(count, width)
-    assert svm._few(features, 10, [strength]) is few
+    assert svm._few(features, 10, [c]) is few
 
 
 # Refusals
@@ -418,8 +416,8 @@ def refusals() -> Iterator[tuple[str, Tensor, Tensor, dict[str, Any], str]]:
     yield "not a table", features[0], labels, {}, r"features \[5\]"
     yield "label below", features, labels - 1, {}, "labels from -1 to 1: expected 0 to 1"
     yield "label above", features, labels, {"classes": 2}, "labels from 0 to 2: expected 0 to 1"
-    yield "no strength", features, labels, {"strength": 0.0}, "C = 0.0: expected a number above 0"
-    yield "NaN strength", features, labels, {"strength": np.nan}, "C = nan"
+    yield "no C", features, labels, {"c": 0.0}, "C = 0.0: expected a number above 0"
+    yield "NaN C", features, labels, {"c": np.nan}, "C = nan"
     spoilt = features.clone()
     spoilt[13, 2] = torch.nan
     yield "NaN", spoilt, labels, {}, "NaN or infinity"
@@ -443,7 +441,7 @@ def refusals() -> Iterator[tuple[str, Tensor, Tensor, dict[str, Any], str]]:
 def test_refusals_in_one_line(
     method: str, features: Tensor, labels: Tensor, options: dict[str, Any], said: str
 ) -> None:
-    options = {"strength": 0.1, **options}
+    options = {"c": 0.1, **options}
     with pytest.raises(DcganError, match=said) as caught:
         fit_svm(features, labels, **options)
     assert "\n" not in str(caught.value)

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from dcgan_cli.analysis.probe_svm import squared_hinge, svm
-from dcgan_cli.analysis.probe_svm.squared_hinge import Rows
+from dcgan_cli.analysis.probe_svm.squared_hinge import DesignMatrix
 from dcgan_cli.analysis.probe_svm.svm import fit_path, fit_svm
 
 
@@ -55,7 +55,7 @@ def test_blocks_change_nothing_but_rounding(method: str, monkeypatch: pytest.Mon
 
 @pytest.mark.usefixtures("small_blocks")
 def test_every_row_is_read_once_and_few_at_a_time() -> None:
-    rows = Rows(torch.arange(100.0)[:, None] * torch.ones(50), torch.device("cpu"))
+    rows = DesignMatrix(torch.arange(100.0)[:, None] * torch.ones(50), torch.device("cpu"))
     blocks = list(rows.blocks())
     assert max(len(block) for _, block in blocks) == 20
     assert torch.equal(torch.cat([block for _, block in blocks]), rows.features)
@@ -97,9 +97,9 @@ class Peak(TorchDispatchMode):
         self.most = max(self.most, self.now)
 
 
-def peak_of(features: Tensor, labels: Tensor, strengths: list[float]) -> int:
+def peak_of(features: Tensor, labels: Tensor, c_values: list[float]) -> int:
     with Peak() as peak:
-        fit_path(features, labels, strengths, classes=10)
+        fit_path(features, labels, c_values, classes=10)
     return peak.most
 
 
@@ -134,23 +134,23 @@ def test_passes_take_little_memory_beside_the_features(
 
 
 def test_all_of_cifar_fits_in_10_gb(monkeypatch: pytest.MonkeyPatch) -> None:
-    """50,000 images, the paper's 28,672 features, 10 classes, 7 strengths at once.
+    """50,000 images, the paper's 28,672 features, 10 classes, 7 values of C at once.
 
     What is measured of few rows and columns is carried on: by rows, by columns, and by both.
     """
     force(monkeypatch, "passes")
     monkeypatch.setattr(squared_hinge, "_BLOCK", {"cpu": 1})
     few, many = 300, 1200
-    strengths = [1e-5, 1e-4]
+    c_values = [1e-5, 1e-4]
     least, tall, wide, large = (
-        peak_of(*planted(count, width, 10), strengths)
+        peak_of(*planted(count, width, 10), c_values)
         for count, width in ((few, few), (many, few), (few, many), (many, many))
     )
     more = many - few
     row, column = (tall - least) / more, (wide - least) / more
     both = max(0.0, (large - tall - wide + least) / more**2)
     beside = 50_000 * row + 28_672 * column + 50_000 * 28_672 * both
-    assert 4 * 50_000 * 28_672 + 7 / len(strengths) * beside < 10e9
+    assert 4 * 50_000 * 28_672 + 7 / len(c_values) * beside < 10e9
 
 
 def test_products_take_five_tables_of_them(monkeypatch: pytest.MonkeyPatch) -> None:

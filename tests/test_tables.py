@@ -25,7 +25,7 @@ FINDINGS = Report(
     ],
 )
 WIDE = Table(
-    "Contenders with a title that is longer than any terminal that somebody would open",
+    "Baselines with a title that is longer than any terminal that somebody would open",
     ("who", "accuracy %", "± draws", "settings", "longest heading of all headings"),
     [
         ("D's features, all layers", 80.62, 1234567, "C=0.001, pooled to 4×4", 19.0),

@@ -20,9 +20,9 @@ from dcgan_cli.checkpoint.format import load
 @contextmanager
 def torchrun(folder: Path, *options: str) -> Generator[subprocess.Popen[str]]:
     """Two ranks that train tiny networks for ever and save all the time."""
-    for number, picture in enumerate(tiny.Noise(16).pictures):
+    for number, image in enumerate(tiny.Noise(16).images):
         (folder / "photos").mkdir(exist_ok=True)
-        Image.fromarray(picture[..., 0]).save(folder / "photos" / f"{number}.png")
+        Image.fromarray(image[..., 0]).save(folder / "photos" / f"{number}.png")
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", *options]
     command += ["-m", "--", "dcgan_cli", "train", "photos", "--run", "run", "--steps", "1000000"]
     command += ["--size", "16", "--ngf", "2", "--ndf", "2", "--batch-size", "4"]
@@ -110,7 +110,7 @@ def test_ctrl_c_for_torchrun_saves_once_and_rank_0_alone_speaks(tmp_path: Path) 
     assert out == "checkpoints/run/last.pt\n"
     for words in (
         "photos: folder",
-        "2 processes share minibatches of 4 (--batch-size), 2 pictures each",
+        "2 processes share batches of 4 (--batch-size), 2 images each",
         "saving after this step",
         "stopped at step",
     ):

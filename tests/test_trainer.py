@@ -15,16 +15,16 @@ import tiny
 import torch
 
 from dcgan_cli.checkpoint.format import Checkpoint, load
-from dcgan_cli.data.pixels import to_pictures, to_signed
+from dcgan_cli.data.pixels import normalize, to_uint8
 from dcgan_cli.errors import CheckpointError, SourceError
+from dcgan_cli.model.batch_norm_statistics import BatchNormMode, fix_statistics
 from dcgan_cli.model.latents import seeded_latents
-from dcgan_cli.model.statistics import BatchNormMode, fix_statistics
-from dcgan_cli.report import Pictures
+from dcgan_cli.report import Images
 from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.training import events
-from dcgan_cli.training.events import EpochDone, Event, Finished, Length, Progress
+from dcgan_cli.training.events import EpochDone, Event, Finished, Length, ProgressEvent
 from dcgan_cli.training.losses import LOSSES
-from dcgan_cli.training.run import RunFolder
+from dcgan_cli.training.run_folder import RunFolder
 from dcgan_cli.training.step import Updater
 from dcgan_cli.training.trainer import SAMPLES, Trainer
 
@@ -74,19 +74,19 @@ def test_the_comparison_sees_every_part_of_the_state(tmp_path: Path) -> None:
         "generator/project.norm.num_batches_tracked",
         "discriminator/layers.1.1.running_var",
         "average/hidden.0.1.running_mean",
-        "optimisers/generator/state/0/exp_avg_sq",
-        "optimisers/discriminator/state/0/step",
-        "optimisers/discriminator/param_groups/0/lr",
+        "optimizers/generator/state/0/exp_avg_sq",
+        "optimizers/discriminator/state/0/step",
+        "optimizers/discriminator/param_groups/0/lr",
         "progress/health/window/2/0",
         "progress/attempt",
     ):
         assert part in paths
-    assert state.optimisers["generator"]["state"][0]["step"] == 3
+    assert state.optimizers["generator"]["state"][0]["step"] == 3
     other = load(tmp_path / "last.pt")
     assert tiny.differences(state, other) == []
-    bits = other.optimisers["discriminator"]["state"][1]["exp_avg"].view(torch.int32)
+    bits = other.optimizers["discriminator"]["state"][1]["exp_avg"].view(torch.int32)
     bits.view(-1)[0] ^= 1
-    assert tiny.differences(state, other) == ["optimisers/discriminator/state/1/exp_avg"]
+    assert tiny.differences(state, other) == ["optimizers/discriminator/state/1/exp_avg"]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_resuming_is_exact_with_flips_and_random_crops(
 ) -> None:
     options: dict[str, Any] = {
         "recipe": recipe,
-        "pictures": tiny.Noise(26, side),
+        "images": tiny.Noise(26, side),
         "d_steps": d_steps,
     }
     whole = straight(tmp_path / "straight", 9, **options)
@@ -110,19 +110,19 @@ def test_resuming_is_exact_with_flips_and_random_crops(
     assert tiny.differences(whole, parts) == []
 
 
-def test_resuming_is_exact_past_the_windows_of_health(
+def test_resuming_is_exact_past_the_windows_of_diagnostics(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """210 steps: the window is full, diversity was examined; and reports come at other times."""
-    whole = straight(tmp_path / "straight", 210, pictures=tiny.Noise(300))
+    """210 steps: the window is full, diversity was evaluated; and reports come at other times."""
+    whole = straight(tmp_path / "straight", 210, images=tiny.Noise(300))
     monkeypatch.setattr(events, "REPORT_SECONDS", 0.0)
     stops = [99, 101, 200, 210]
-    parts = resumed(tmp_path / "resumed", stops, pictures=tiny.Noise(300))
+    parts = resumed(tmp_path / "resumed", stops, images=tiny.Noise(300))
     assert tiny.differences(whole, parts) == []
-    health = whole.progress["health"]
-    assert len(health["window"]) == 100
-    assert health["first_gradient"] > 0
-    assert health["best_diversity"] > 0
+    diagnostics = whole.progress["health"]
+    assert len(diagnostics["window"]) == 100
+    assert diagnostics["first_gradient"] > 0
+    assert diagnostics["best_diversity"] > 0
 
 
 def test_resuming_from_the_first_instant_is_exact(tmp_path: Path) -> None:
@@ -132,8 +132,8 @@ def test_resuming_from_the_first_instant_is_exact(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("updates", ["together", "alternate"])
-def test_no_minibatch_is_prepared_in_vain(updates: Any, tmp_path: Path) -> None:
-    """Over epoch ends and left-over minibatches too; at most one is ready when the run ends."""
+def test_no_batch_is_prepared_in_vain(updates: Any, tmp_path: Path) -> None:
+    """Over epoch ends and left-over batches too; at most one is ready when the run ends."""
     recipe = replace(tiny.RECIPE, updates=updates)
     with tiny.trainer(tmp_path, recipe=recipe, d_steps=2) as trainer:
         prepared: list[tuple[int, int]] = []
@@ -246,13 +246,13 @@ def test_global_generators_decide_nothing(tmp_path: Path) -> None:
     ("updates", "d_steps", "used"),
     [("together", 1, 1), ("together", 2, 2), ("alternate", 1, 2), ("alternate", 2, 3)],
 )
-def test_every_update_sees_its_own_minibatch(
+def test_every_update_sees_its_own_batch(
     updates: Any, d_steps: int, used: int, tmp_path: Path
 ) -> None:
-    """26 pictures are 6 minibatches of 4 an epoch, handed out in order, across the epoch's end."""
+    """26 images are 6 batches of 4 an epoch, handed out in order, across the epoch's end."""
     noise = tiny.Noise(26)
     recipe = replace(tiny.RECIPE, updates=updates)
-    with tiny.trainer(tmp_path, recipe=recipe, pictures=noise, d_steps=d_steps) as trainer:
+    with tiny.trainer(tmp_path, recipe=recipe, images=noise, d_steps=d_steps) as trainer:
         per_epoch = 6 // used
         assert trainer.steps_per_epoch == per_epoch
         seen: list[torch.Tensor] = []
@@ -267,28 +267,28 @@ def test_every_update_sees_its_own_minibatch(
         passed_by = used - d_steps
         for j in range(passed_by, used):
             first = 4 * (position * used + j)
-            expected.append(to_signed(torch.from_numpy(noise.take(order[first : first + 4]))))
+            expected.append(normalize(torch.from_numpy(noise.take(order[first : first + 4]))))
     reals = [batch for batch in seen if any(torch.equal(batch, e) for e in expected)]
     assert len(reals) == len(expected)
     assert all(map(torch.equal, reals, expected))
 
 
-def test_too_few_pictures_for_a_step_say_what_to_type(tmp_path: Path) -> None:
+def test_too_few_images_for_a_step_say_what_to_type(tmp_path: Path) -> None:
     recipe = replace(tiny.RECIPE, updates="alternate")
     with (
-        pytest.raises(SourceError, match=r"16 pictures are too few: one step takes 20 .*--d-steps"),
+        pytest.raises(SourceError, match=r"16 images are too few: one step takes 20 .*--d-steps"),
         tiny.trainer(tmp_path, recipe=recipe, d_steps=4),
     ):
         pass
 
 
-def test_a_state_without_optimisers_cannot_be_resumed(tmp_path: Path) -> None:
+def test_a_state_without_optimizers_cannot_be_resumed(tmp_path: Path) -> None:
     state = straight(tmp_path / "run", 1)
     with (
         tiny.trainer(tmp_path / "other") as trainer,
-        pytest.raises(CheckpointError, match="no optimiser state"),
+        pytest.raises(CheckpointError, match="no optimizer state"),
     ):
-        trainer.restore(replace(state, optimisers={}))
+        trainer.restore(replace(state, optimizers={}))
 
 
 @pytest.mark.parametrize(
@@ -333,21 +333,21 @@ def test_events_of_a_short_run(tmp_path: Path) -> None:
         assert kinds(told) == ["Progress", "EpochDone", "Progress", "Finished"]
         _, done, last, end = told
         assert isinstance(done, EpochDone)
-        assert isinstance(last, Progress)
+        assert isinstance(last, ProgressEvent)
         assert isinstance(end, Finished)
         assert (done.epoch, done.step) == (1, 4)
         assert done.checkpoint == load(trainer.folder.epoch(1)).hash
-        assert done.pictures.shape == (64, 16, 16, 1)
+        assert done.images.shape == (64, 16, 16, 1)
         assert (last.step, last.steps, last.epoch) == (6, 6, 1.5)
-        assert last.figures == {
+        assert last.metrics == {
             name: value
             for name, value in trainer.folder.read_metrics()[-1].items()
             if name not in ("step", "epoch")
         }
-        assert last.pictures_per_second > 0
+        assert last.images_per_second > 0
         # no step is left, but one image grid, which takes as long as the first one took
         assert last.seconds_left == pytest.approx(trainer.grid_seconds)
-        assert np.array_equal(end.pictures, trainer.draw())
+        assert np.array_equal(end.images, trainer.draw())
         assert np.array_equal(end.latents, done.latents)
 
 
@@ -359,19 +359,19 @@ def test_short_epochs_are_finished_together_after_the_first_ones(tmp_path: Path)
     assert done == [*range(1, 11), 13, 26]
 
 
-def test_pictures_are_drawn_by_the_average_and_judged_by_the_generator(
+def test_images_are_drawn_by_the_average_and_classified_by_the_generator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A long memory must not be taken for collapse: health looks at what G itself draws."""
-    monkeypatch.setattr(Updater, "_follow", lambda *_: None)
+    monkeypatch.setattr(Updater, "_update_ema", lambda *_: None)
     with tiny.trainer(tmp_path, ema=1.0, recipe=replace(tiny.RECIPE, lr=0.01)) as trainer:
         begun = trainer.draw()
         tiny.train(trainer, 40)
         assert np.array_equal(trainer.draw(), begun)
-        diverse = trainer.health.state()["best_diversity"]
+        diverse = trainer.diagnostics.state()["best_diversity"]
     with tiny.trainer(tmp_path / "plain", recipe=replace(tiny.RECIPE, lr=0.01)) as trainer:
         tiny.train(trainer, 40)
-        assert trainer.health.state()["best_diversity"] == diverse > 0
+        assert trainer.diagnostics.state()["best_diversity"] == diverse > 0
 
 
 def test_drawing_does_not_change_the_training(tmp_path: Path) -> None:
@@ -390,7 +390,7 @@ def test_drawing_does_not_change_the_training(tmp_path: Path) -> None:
 def test_epochs_are_kept_as_asked_and_the_papers_always(
     keep: int | None, kept: list[int], tmp_path: Path
 ) -> None:
-    with tiny.trainer(tmp_path, keep=keep, pictures=tiny.Noise(4)) as trainer:
+    with tiny.trainer(tmp_path, keep=keep, images=tiny.Noise(4)) as trainer:
         tiny.train(trainer, 7)
     assert sorted(file.name for file in tmp_path.glob("epoch-*")) == [
         f"epoch-{number:04d}.pt" for number in kept
@@ -401,31 +401,29 @@ def test_epochs_are_kept_as_asked_and_the_papers_always(
 def test_samples_are_drawn_with_reestimated_statistics(tmp_path: Path) -> None:
     """As `dcgan sample` draws: the moving averages of a few steps are still those of no image."""
 
-    def drawn(checkpoint: Checkpoint, mode: BatchNormMode) -> Pictures:
+    def drawn(checkpoint: Checkpoint, mode: BatchNormMode) -> Images:
         network = checkpoint.build_generator()
         fix_statistics(network, mode)
         z = seeded_latents(tiny.settings().seed, SAMPLES, tiny.MODEL.z_dim, tiny.MODEL.z_dist)
         with torch.no_grad():
-            return to_pictures(network(torch.from_numpy(z)))
+            return to_uint8(network(torch.from_numpy(z)))
 
     with tiny.trainer(tmp_path, ema=0.5) as trainer:
         end = tiny.train(trainer, 5)[-1]
         state = final(trainer)
         assert isinstance(end, Finished)
-        assert np.array_equal(end.pictures, drawn(state, "reestimated"))
-        assert not np.array_equal(end.pictures, drawn(state, "running"))
-        assert np.array_equal(trainer.draw(), end.pictures), "drawing changes nothing"
+        assert np.array_equal(end.images, drawn(state, "reestimated"))
+        assert not np.array_equal(end.images, drawn(state, "running"))
+        assert np.array_equal(trainer.draw(), end.images), "drawing changes nothing"
 
 
 def test_last_is_saved_as_often_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "REPORT_SECONDS", 0.0)
-    pictures = tiny.Noise(400)
+    images = tiny.Noise(400)
 
     def saved(minutes: float) -> list[int]:
         steps: list[int] = []
-        with tiny.trainer(
-            tmp_path / str(minutes), pictures=pictures, save_minutes=minutes
-        ) as trainer:
+        with tiny.trainer(tmp_path / str(minutes), images=images, save_minutes=minutes) as trainer:
             steps += [
                 load(trainer.folder.last).progress["step"] for _ in trainer.run(Length(steps=5))
             ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dcgan_cli.analysis.probe_svm.contenders import LABELS
+from dcgan_cli.analysis.probe_svm.baselines import LABELS
 from dcgan_cli.choices import CONTROLS, LOSS_NAMES
 from dcgan_cli.training.losses import LOSSES
 
@@ -22,7 +22,7 @@ for number, line in enumerate(open(sys.argv[1], encoding="utf-8").read().split("
 WRONG = {
     "train": "missing SOURCE",
     "train nowhere": "no such file or folder",
-    "train demo:horses": "no such drawn data set",
+    "train demo:horses": "no such synthetic data set",
     "train photos --loss nice": "--loss nice",
     "train photos --preset huge": "--preset huge",
     "train photos --size 65": "--size 65",
@@ -72,7 +72,7 @@ WRONG = {
     "arithmetic": "expected one of",
     "arithmetic --expr +": "--expr",
     "arithmetic --pos a --noise nan": "--noise",
-    "arithmetic --pos a --seeds 2": "needs --judge",
+    "arithmetic --pos a --seeds 2": "needs --classifier",
     "guided-backprop --rule golden": "--rule golden",
     "guided-backprop nothing": "nothing: neither",
     "probe-svm --controls all,none": "--controls",

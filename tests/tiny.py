@@ -1,4 +1,4 @@
-"""Makers of tiny networks, pictures and trainers, shared by the tests of training."""
+"""Makers of tiny networks, images and trainers, shared by the tests of training."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -14,10 +14,10 @@ from torch import Tensor
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.data.batches import Batches
 from dcgan_cli.model.config import ModelConfig, Recipe
-from dcgan_cli.report import Pictures
+from dcgan_cli.report import Images
 from dcgan_cli.training.events import Event, Finished, Length, Policy
 from dcgan_cli.training.losses import LOSSES
-from dcgan_cli.training.run import RunFolder
+from dcgan_cli.training.run_folder import RunFolder
 from dcgan_cli.training.step import StepSettings
 from dcgan_cli.training.trainer import Trainer
 
@@ -26,26 +26,26 @@ MODEL = ModelConfig(
 )
 """Two levels: the smallest networks with a batch norm in both, of some 200 weights each."""
 
-PER_PICTURE = replace(MODEL, d_norm="layer")
-"""For wgan-gp, whose penalty is defined picture by picture."""
+PER_IMAGE = replace(MODEL, d_norm="layer")
+"""For wgan-gp, whose penalty is defined image by image."""
 
 RECIPE = Recipe(batch_size=4)
 
 
 class Noise:
-    """`count` pictures of random pixels, each with a brightness of its own."""
+    """`count` images of random pixels, each with a brightness of its own."""
 
     def __init__(self, count: int = 16, side: int = 16, channels: int = 1, seed: int = 0) -> None:
         stream = np.random.default_rng(seed)
         level = stream.integers(60, 196, (count, 1, 1, 1))
         spread = stream.integers(-60, 60, (count, side, side, channels))
-        self.pictures: Pictures = (level + spread).astype(np.uint8)
+        self.images: Images = (level + spread).astype(np.uint8)
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
-    def take(self, indices: NDArray[np.int64]) -> Pictures:
-        return self.pictures[indices]
+    def take(self, indices: NDArray[np.int64]) -> Images:
+        return self.images[indices]
 
 
 def settings(loss: str = "non-saturating", **changes: Any) -> StepSettings:
@@ -62,7 +62,7 @@ def trainer(
     loss: str = "non-saturating",
     *,
     recipe: Recipe = RECIPE,
-    pictures: Noise | None = None,
+    images: Noise | None = None,
     policy: Policy = "warn",
     keep: int | None = 2,
     save_minutes: float = 10.0,
@@ -70,9 +70,9 @@ def trainer(
 ) -> Generator[Trainer]:
     """A trainer of tiny networks that writes to `path`, locked and unlocked with the block."""
     step = settings(loss, **changes)
-    model = PER_PICTURE if loss == "wgan-gp" else MODEL
+    model = PER_IMAGE if loss == "wgan-gp" else MODEL
     batches = Batches(
-        pictures or Noise(),
+        images or Noise(),
         size=model.size,
         batch_size=recipe.batch_size,
         seed=step.seed,
@@ -121,7 +121,7 @@ def flat(checkpoint: Checkpoint) -> dict[str, Any]:
     add("generator", checkpoint.generator)
     add("discriminator", checkpoint.discriminator)
     add("average", checkpoint.average)
-    add("optimisers", checkpoint.optimisers)
+    add("optimizers", checkpoint.optimizers)
     add("progress", progress)
     return found
 

@@ -1,6 +1,6 @@
 """Features in two dimensions, to be looked at: UMAP (McInnes, Healy, Melville 2018, arXiv 1802.03426).
 
-Neighbours on the map are neighbours in feature space; distances between far groups mean little.
+Neighbors on the map are neighbors in feature space; distances between far groups mean little.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from dcgan_cli.wording import counted
 COMPONENTS = 50
 """Principal components that UMAP is given: what is beyond them is mostly noise, and slow."""
 
-NEIGHBOURS = 15
+NEIGHBORS = 15
 
 
 def embed(features: Tensor, seed: int = 0) -> NDArray[np.float32]:
@@ -35,6 +35,6 @@ def embed(features: Tensor, seed: int = 0) -> NDArray[np.float32]:
     keep = min(COMPONENTS, *rows.shape)
     solver = "randomized" if keep < min(rows.shape) else "full"
     reduced = PCA(keep, svd_solver=solver, random_state=seed % 2**32).fit_transform(rows)
-    neighbours = min(NEIGHBOURS, len(rows) - 1)
-    mapper: Any = UMAP(n_neighbors=neighbours, random_state=seed % 2**32, n_jobs=1)
+    neighbors = min(NEIGHBORS, len(rows) - 1)
+    mapper: Any = UMAP(n_neighbors=neighbors, random_state=seed % 2**32, n_jobs=1)
     return np.asarray(mapper.fit_transform(reduced), np.float32)

@@ -1,9 +1,9 @@
-"""What the discriminator sees in a picture, as one vector (paper §5.1).
+"""What the discriminator sees in an image, as one vector (paper §5.1).
 
 Every convolution layer after its activation, max-pooled to a grid × grid, flattened, concatenated.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -12,32 +12,31 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dcgan_cli.data.batches import Gathers
-from dcgan_cli.data.pixels import to_signed
+from dcgan_cli.data.batches import ImageDataset
+from dcgan_cli.data.pixels import normalize
 from dcgan_cli.errors import CheckpointError, UsageError
+from dcgan_cli.model.batch_norm_statistics import reestimate
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
-from dcgan_cli.model.statistics import reestimate
-from dcgan_cli.model.taps import captured, evaluating
-from dcgan_cli.report import Pictures
+from dcgan_cli.model.hooks import captured, evaluating
+from dcgan_cli.progress import ProgressCallback
+from dcgan_cli.report import Images
 
 GRID = 4
 """Side of the grid that feature maps are pooled to (paper §5.1)."""
 
-CHUNK = 128
-"""Pictures that pass the network at a time, and a batch of re-estimated statistics (paper §5.2)."""
-
-Progress = Callable[[int, int], None]
+IMAGES_PER_BATCH = 128
+"""Images that pass the network at a time, and a batch of re-estimated statistics (paper §5.2)."""
 
 
 @torch.no_grad()
 def features(
     discriminator: Discriminator,
-    signed: Tensor,
+    normalized: Tensor,
     grid: int = GRID,
     layers: Sequence[int] | None = None,
 ) -> Tensor:
-    """Features of pictures [N, C, S, S] in [−1, 1]: float32 [N, F], on the CPU.
+    """Features of images [N, C, S, S] in [−1, 1]: float32 [N, F], on the CPU.
 
     F is grid² times the feature maps of `layers` (numbered from 0, ascending; None for all); maps
     smaller than the grid are kept as they are. Batch norm uses the running statistics the network
@@ -47,7 +46,7 @@ def features(
     taps = range(len(discriminator.layers)) if layers is None else layers
     rows: list[Tensor] = []
     with evaluating(discriminator), captured([discriminator.layers[i] for i in taps]) as maps:
-        for chunk in signed.split(CHUNK):
+        for chunk in normalized.split(IMAGES_PER_BATCH):
             maps.clear()
             discriminator(chunk.to(device))
             pooled = [F.adaptive_max_pool2d(m.float(), min(grid, m.shape[-1])) for m in maps]
@@ -61,29 +60,29 @@ def features(
     return found
 
 
-def picture_features(
-    discriminator: Discriminator, pictures: Pictures, grid: int = GRID
+def image_features(
+    discriminator: Discriminator, images: Images, grid: int = GRID
 ) -> NDArray[np.float32]:
-    """As `features`, for stored pictures uint8 [N, S, S, C]; a numpy array float32 [N, F]."""
-    return features(discriminator, to_signed(torch.from_numpy(pictures)), grid).numpy()
+    """As `features`, for stored images uint8 [N, S, S, C]; a numpy array float32 [N, F]."""
+    return features(discriminator, normalize(torch.from_numpy(images)), grid).numpy()
 
 
 def feature_table(
     discriminator: Discriminator,
-    pictures: Gathers,
+    images: ImageDataset,
     rows: NDArray[np.int64],
     *,
     grid: int = GRID,
     layers: Sequence[int] | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: ProgressCallback = lambda done, total: None,
 ) -> Tensor:
-    """As `features`, for the pictures `rows` of a prepared set: float32 [len(rows), F].
+    """As `features`, for the images `rows` of a prepared set: float32 [len(rows), F].
 
-    Filled block by block: beside the table itself only one block of pictures is in memory.
+    Filled block by block: beside the table itself only one block of images is in memory.
     """
     table = torch.empty(len(rows), layer_spans(discriminator.config, grid, layers)[-1].stop)
     done = 0
-    for block in feature_blocks(discriminator, pictures, rows, grid=grid, layers=layers):
+    for block in feature_blocks(discriminator, images, rows, grid=grid, layers=layers):
         table[done : done + len(block)] = block
         done += len(block)
         progress(done, len(rows))
@@ -92,16 +91,18 @@ def feature_table(
 
 def feature_blocks(
     discriminator: Discriminator,
-    pictures: Gathers,
+    images: ImageDataset,
     rows: NDArray[np.int64],
     *,
     grid: int = GRID,
     layers: Sequence[int] | None = None,
 ) -> Iterator[Tensor]:
     """The rows of `feature_table`, CHUNK at a time."""
-    for start in range(0, len(rows), CHUNK):
-        signed = to_signed(torch.from_numpy(pictures.take(rows[start : start + CHUNK])))
-        yield features(discriminator, signed, grid, layers)
+    for start in range(0, len(rows), IMAGES_PER_BATCH):
+        normalized = normalize(
+            torch.from_numpy(images.take(rows[start : start + IMAGES_PER_BATCH]))
+        )
+        yield features(discriminator, normalized, grid, layers)
 
 
 def layer_spans(
@@ -127,21 +128,21 @@ def layer_spans(
 
 def reestimate_on(
     discriminator: Discriminator,
-    pictures: Gathers,
+    images: ImageDataset,
     rows: NDArray[np.int64],
-    progress: Progress = lambda done, total: None,
+    progress: ProgressCallback = lambda done, total: None,
 ) -> None:
-    """Replace D's batch-norm statistics by those of the pictures `rows` (the authors' script).
+    """Replace D's batch-norm statistics by those of the images `rows` (the authors' script).
 
     One pass in batches of CHUNK, whose means and biased variances count alike. Shuffle `rows`:
-    batches of pictures that lie sorted by class would each have the statistics of one class.
+    batches of images that lie sorted by class would each have the statistics of one class.
     """
     device = next(discriminator.parameters()).device
 
     def batches() -> Iterator[Tensor]:
-        for start in range(0, len(rows), CHUNK):
-            block = pictures.take(rows[start : start + CHUNK])
-            yield to_signed(torch.from_numpy(block).to(device))
+        for start in range(0, len(rows), IMAGES_PER_BATCH):
+            block = images.take(rows[start : start + IMAGES_PER_BATCH])
+            yield normalize(torch.from_numpy(block).to(device))
             progress(start + len(block), len(rows))
 
     reestimate(discriminator, batches())

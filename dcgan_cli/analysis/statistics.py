@@ -3,8 +3,8 @@
 Every rule says what varies: `unit` names what was drawn independently (images, maps, seeds), and n
 counts those. `kind` of the Estimate puts both into words. Where values say nothing of their own
 spread (one value, or measurements that are all equal) there is no interval, and `kind` says so.
-The coverage of each rule at the n that the commands use is simulated in tests/test_coverage.py: 93 %
-or more of the intervals of nominal 95 % hold the truth.
+The coverage of each rule at the n that the commands use is simulated in tests/test_coverage.py: 93
+% or more of the intervals of nominal 95 % hold the truth.
 
     mean             measurements without bounds: Student's t
     mean_above       measurements that are 0 or more: t on the logarithm
@@ -99,9 +99,9 @@ def mean_within(
 def share(successes: int, n: int, unit: str = "images") -> Estimate:
     """The share `successes / n` of independent yes-or-no answers with Wilson's score interval.
 
-    Wilson 1927, widened to the exact bounds of TAIL a side where those are farther out: by itself it
-    holds a share near 0 or 1 in as little as 84 % (Brown, Cai and DasGupta 2001, Statistical Science
-    16). Never leaves [0, 1], and 120 of 120 is not called certain.
+    Wilson 1927, widened to the exact bounds of TAIL a side where those are farther out: by itself
+    it holds a share near 0 or 1 in as little as 84 % (Brown, Cai and DasGupta 2001, Statistical
+    Science 16). Never leaves [0, 1], and 120 of 120 is not called certain.
 
     Raises:
         ValueError: the counts are impossible.
@@ -133,7 +133,7 @@ def correlation(first: ArrayLike, second: ArrayLike, unit: str = "images") -> Es
     The interval is t on Fisher's z, whose spread is that of the data (the infinitesimal jackknife,
     Efron 1982), not the one of a normal distribution, which is too short where tails are long.
     """
-    x, y = (_standardised(_some(values)) for values in (first, second))
+    x, y = (_standardized(_some(values)) for values in (first, second))
     n, value = len(x), float(np.clip((x * y).mean(), -1, 1))
     if not (x.any() and y.any()):
         return _no_interval(0.0, n, unit)
@@ -166,7 +166,8 @@ def ratio(top: ArrayLike, bottom: ArrayLike, unit: str = "images") -> Estimate:
 def explained(said: Numbers, truth: Numbers, unit: str = "images") -> Estimate:
     """The share of the variance of `truth` [N, D] that `said` [N, D] explains (R²), below or at 1.
 
-    1 − the ratio of squared errors to squared distances from the mean, with the interval of `ratio`.
+    1 − the ratio of squared errors to squared distances from the mean, with the interval of
+    `ratio`.
     """
     errors = ((said - truth) ** 2).sum(1)
     total = ((truth - truth.mean(0)) ** 2).sum(1)
@@ -363,8 +364,8 @@ def over_splits(
 
     The splits share images, so that their spread alone is too small: the variance is that of
     Nadeau and Bengio's corrected resampled t-test (2003, Machine Learning 52), (1/K + test/train)
-    times the variance over splits; interval as in `mean_within`. A share is never surer than as many
-    answers as there are images.
+    times the variance over splits; interval as in `mean_within`. A share is never surer than as
+    many answers as there are images.
 
     Args:
         values: [K], each in [low, high]; no interval where K < 2.
@@ -453,12 +454,12 @@ def _careful(variance: float, value: float, n: int) -> float:
     return variance + value * (1 - value) / (n * (n + 1)) if variance > 0 else 0.0
 
 
-def _standardised(values: Numbers) -> Numbers:
+def _standardized(values: Numbers) -> Numbers:
     """Of mean 0 and spread 1; all 0 where nothing varies."""
-    centred = values - values.mean()
+    centered = values - values.mean()
     spread = float(values.std())
     return (
-        centred / spread if spread > 1e-12 * (abs(float(values.mean())) + 1e-300) else 0 * centred
+        centered / spread if spread > 1e-12 * (abs(float(values.mean())) + 1e-300) else 0 * centered
     )
 
 

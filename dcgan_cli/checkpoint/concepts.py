@@ -7,9 +7,10 @@
 
 A point means something to one set of weights alone, so what ties the file to a model is the hash in
 it, not its name: any `*.concepts.json` of the folder that has a checkpoint's hash is that
-checkpoint's. Files that came with the toolkit and folders that cannot be written stay as they are: what a
-user adds to such a model stands in the user's own folder, `<data>/concepts/HASH.concepts.json`, goes
-before what is beside the model, and names in "hidden" what was removed. When `last.pt` has been trained further, its old concepts stay usable with the
+checkpoint's. Files that came with the toolkit and folders that cannot be written stay as they are:
+what a user adds to such a model stands in the user's own folder,
+`<data>/concepts/HASH.concepts.json`, goes before what is beside the model, and names in "hidden"
+what was removed. When `last.pt` has been trained further, its old concepts stay usable with the
 `epoch-*.pt` of the same weights, and are set aside, not lost, when new ones are made.
 """
 
@@ -55,9 +56,11 @@ class Concept:
     """A name and the points it stands for.
 
     Attributes:
-        exemplars: float32 [K, z_dim], K ≥ 1; the most certain first where a judge chose them.
+        exemplars: float32 [K, z_dim], K ≥ 1; the most certain first where an attribute classifier
+            chose them.
         made: how they came to be, for people.
-        meaning: class by attribute, where a judge chose them; empty for hand-picked ones.
+        meaning: class by attribute, where an attribute classifier chose them; empty for hand-picked
+            ones.
     """
 
     name: str
@@ -203,7 +206,7 @@ def write_concepts(path: Path, checkpoint: Checkpoint, concepts: Concepts) -> Pa
     were none. Raises StorageError.
     """
     own = written_path(path, checkpoint)
-    aside = None
+    on_capture_stream = None
     if own != concepts_path(path):
         make_folder(own.parent)
         beside = _beside(path, checkpoint)
@@ -211,10 +214,10 @@ def write_concepts(path: Path, checkpoint: Checkpoint, concepts: Concepts) -> Pa
         write_text(own, to_text(checkpoint, new, beside.keys() - concepts.keys()))
         return None
     if own.is_file() and (found := _hash_of(own)) != checkpoint.hash:
-        aside = own.with_name(f"{path.stem}.{found}{SUFFIX}")
-        write_text(aside, own.read_text("utf-8"))
+        on_capture_stream = own.with_name(f"{path.stem}.{found}{SUFFIX}")
+        write_text(on_capture_stream, own.read_text("utf-8"))
     write_file(own, checkpoint, concepts)
-    return aside
+    return on_capture_stream
 
 
 def write_file(path: Path, checkpoint: Checkpoint, concepts: Concepts) -> None:

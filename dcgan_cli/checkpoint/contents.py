@@ -140,7 +140,7 @@ PROGRESS: Table = {
     "attempt": whole(0, 1000),
     "health": MAPPING,
 }
-HEALTH: Table = {
+DIAGNOSTICS: Table = {
     "window": listed(listed(FINITE, 100), 100_000),
     "first_gradient": maybe(FINITE),
     "best_diversity": maybe(FINITE),
@@ -151,14 +151,14 @@ TABLES: Mapping[str, Table] = {
     "training": TRAINING,
     "data": DATA,
     "progress": PROGRESS,
-    "progress.health": HEALTH,
+    "progress.health": DIAGNOSTICS,
 }
 
 NEEDED = {
     "recipe": tuple(key for key in RECIPE if key != "optimizer"),  # the first versions had one
     "training": ("loss", "d_steps", "ema", "seed", "precision"),
     "progress": ("step", "seconds", "attempt", "health"),
-    "progress.health": tuple(HEALTH),
+    "progress.health": tuple(DIAGNOSTICS),
 }
 """Keys that a run cannot go on without."""
 
@@ -171,7 +171,7 @@ GROUP: Table = {
         lambda value: listed(number(0, 1), 2).fits(value) and len(cast("list[object]", value)) == 2,
     ),
 }
-"""The settings of an optimiser that are known."""
+"""The settings of an optimizer that are known."""
 
 SETTING = maybe(
     Rule("a number, true or false", lambda value: isinstance(value, bool) or _is_number(value))
@@ -192,22 +192,22 @@ def check_parts(where: str, parts: Parts) -> None:
 
 
 def check_resumable(
-    where: str, parts: Parts, optimisers: Mapping[str, Any], networks: Mapping[str, nn.Module]
+    where: str, parts: Parts, optimizers: Mapping[str, Any], networks: Mapping[str, nn.Module]
 ) -> None:
     """What `check_parts` left open because only a run that goes on needs it.
 
     Args:
         where: the file, for the error.
         parts: as for `check_parts`, which they have passed.
-        optimisers: their states by network.
+        optimizers: their states by network.
         networks: of the same names; shapes alone are enough.
 
     Raises:
-        CheckpointError: a key is missing, or an optimiser's state is not of this network.
+        CheckpointError: a key is missing, or an optimizer's state is not of this network.
     """
-    if not optimisers:
+    if not optimizers:
         raise CheckpointError(
-            f"{where}: holds no optimiser state: it cannot be trained on; begin another run"
+            f"{where}: holds no optimizer state: it cannot be trained on; begin another run"
         )
     for name, keys in NEEDED.items():
         part = _part(parts, name)
@@ -222,10 +222,10 @@ def check_resumable(
             f"{where}: recipe.{min(unknown)[:40]} is unknown to this dcgan; upgrade it"
         )
     for name, network in networks.items():
-        if name not in optimisers:
-            raise CheckpointError(f"{where}: optimisers.{name} is missing")
+        if name not in optimizers:
+            raise CheckpointError(f"{where}: optimizers.{name} is missing")
         kind = str(parts["recipe"].get("optimizer", "adam"))
-        _check_optimiser(f"{where}: optimisers.{name}", optimisers[name], network, kind)
+        _check_optimizer(f"{where}: optimizers.{name}", optimizers[name], network, kind)
 
 
 def check_weights_finite(what: str, weights: Mapping[str, Tensor]) -> None:
@@ -246,7 +246,7 @@ def check_weights_finite(what: str, weights: Mapping[str, Tensor]) -> None:
 
 
 def _part(parts: Parts, name: str) -> Mapping[str, Any]:
-    """`progress.health` is the part health of the part progress; empty where it is not there."""
+    """`progress.diagnostics` is the part health of the part progress; empty where it is not there."""
     first, _, second = name.partition(".")
     return parts[first].get(second, {}) if second else parts[first]
 
@@ -260,7 +260,7 @@ def _check_recipe(where: str, recipe: Mapping[str, Any]) -> None:
         raise CheckpointError(f"{where}: recipe: {error}") from error
 
 
-def _check_optimiser(where: str, state: object, network: nn.Module, kind: str) -> None:
+def _check_optimizer(where: str, state: object, network: nn.Module, kind: str) -> None:
     parameters = list(network.parameters())
     match state:
         case {"state": dict() as moments, "param_groups": [dict() as group]}:

@@ -36,9 +36,9 @@ def find_checkpoint(argument: str | None, root: Path = ROOT) -> Path:
             return path
     for folder in (given, root / argument):
         if folder.is_dir():
-            from dcgan_cli.checkpoint.foreign import recognise  # which imports torch
+            from dcgan_cli.checkpoint.foreign import recognize  # which imports torch
 
-            if (found := recognise(folder)) is not None:
+            if (found := recognize(folder)) is not None:
                 return found
     if (found := bundled(argument)) is not None:
         return found

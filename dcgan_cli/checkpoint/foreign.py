@@ -10,8 +10,8 @@ the network here, and it is never opened. Theano convolves where PyTorch correla
 is flipped in both spatial axes, and a matrix stands the other way round.
 
 The files hold batch norm's scales and shifts, but no running statistics. `gather_statistics` makes
-some: G's over reference latents, D's over the pictures that G then draws, which is what D saw for
-half of its training. For other pictures they have to be re-estimated, as the authors' script does.
+some: G's over reference latents, D's over the images that G then draws, which is what D saw for
+half of its training. For other images they have to be re-estimated, as the authors' script does.
 """
 
 import re
@@ -28,17 +28,17 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 from dcgan_cli.checkpoint.npy import open_npy
 from dcgan_cli.checkpoint.untrusted import reason
 from dcgan_cli.errors import CheckpointError, UsageError
-from dcgan_cli.model.config import ModelConfig
-from dcgan_cli.model.discriminator import Discriminator
-from dcgan_cli.model.generator import Generator
-from dcgan_cli.model.latents import seeded_latents
-from dcgan_cli.model.statistics import (
+from dcgan_cli.model.batch_norm_statistics import (
     REFERENCE_BATCH,
     REFERENCE_BATCHES,
     REFERENCE_SEED,
     reestimate,
 )
-from dcgan_cli.model.taps import evaluating
+from dcgan_cli.model.config import ModelConfig
+from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.model.generator import Generator
+from dcgan_cli.model.hooks import evaluating
+from dcgan_cli.model.latents import seeded_latents
 
 BASE = 4
 """Side of the generator's first feature maps in all of the authors' networks."""
@@ -59,7 +59,7 @@ class ForeignNetworks(NamedTuple):
     epoch: int
 
 
-def recognise(folder: Path) -> Path | None:
+def recognize(folder: Path) -> Path | None:
     """The index file that stands for the last networks in `folder`; None where there are none."""
     if not folder.is_dir():
         return None
@@ -98,7 +98,7 @@ def read(path: Path) -> ForeignNetworks:
 
 @torch.no_grad()
 def gather_statistics(generator: Generator, discriminator: Discriminator | None = None) -> None:
-    """Give G the statistics of reference latents, and D those of the pictures that G then draws."""
+    """Give G the statistics of reference latents, and D those of the images that G then draws."""
     config = generator.config
     latents = [
         torch.from_numpy(
@@ -151,7 +151,7 @@ def _array(path: Path) -> NDArray[np.float32]:
 
 
 def _config(folder: Path, g_arrays: Arrays, d_arrays: Arrays, levels: int) -> ModelConfig:
-    """What the arrays that touch z and the pictures say of the networks."""
+    """What the arrays that touch z and the images say of the networks."""
     g_names, d_names = list(g_arrays), list(d_arrays)
     z_dim, _ = _shape(folder, g_names[0], g_arrays, "[z, units]")
     ngf, channels, kernel, _ = _shape(folder, g_names[-1], g_arrays, "[maps, channels, side, side]")

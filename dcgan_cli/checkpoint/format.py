@@ -4,10 +4,10 @@ A `.pt` file written by torch.save and read with `weights_only=True`: plain valu
 that reading one never runs code. Its keys:
 
     format         "dcgan"
-    version        1; newer versions are refused, older ones are brought up to date by `load`
+    version        2; newer versions are refused, older ones are brought up to date by `load`
     about          JSON text: model (ModelConfig), recipe, training, data, progress
     generator, discriminator, average    weights by name (average: the EMA generator, or absent)
-    optimisers     {"generator": …, "discriminator": …}: the optimizers' states, or absent
+    optimizers     {"generator": …, "discriminator": …}: the optimizers' states, or absent
     digest         SHA-256 over all of the above; a file that does not match it is damaged
 """
 
@@ -31,7 +31,10 @@ from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 
-VERSION = 1
+VERSION = 2
+
+RENAMED_PARAMETERS = {"paint.": "to_rgb.", "decide.": "head."}
+"""How the names of weights began in version 1, and how they begin now."""
 
 Weights = Mapping[str, Tensor]
 Network = TypeVar("Network", Generator, Discriminator)
@@ -45,7 +48,7 @@ class Checkpoint:
         model: rebuilds the networks.
         generator, discriminator: weights by name.
         average: weights of the EMA generator, where one was kept.
-        optimisers: the optimizers' states by network; empty in files that cannot be trained on.
+        optimizers: the optimizers' states by network; empty in files that cannot be trained on.
         recipe, training, data, progress: plain values that `dcgan train` wrote; `data` is the
             Reference to the training images. `training` says `statistics: none`
             where the weights came without batch-norm statistics.
@@ -55,7 +58,7 @@ class Checkpoint:
     generator: Weights
     discriminator: Weights
     average: Weights | None = None
-    optimisers: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    optimizers: Mapping[str, Any] = field(default_factory=dict[str, Any])
     recipe: Mapping[str, Any] = field(default_factory=dict[str, Any])
     training: Mapping[str, Any] = field(default_factory=dict[str, Any])
     data: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -64,7 +67,10 @@ class Checkpoint:
     @property
     def hash(self) -> str:
         """Twelve hex digits that name this model: they change when any weight of it changes."""
-        networks = [self.model.to_dict(), self.generator, self.discriminator, self.average]
+        networks = [
+            self.model.to_dict(),
+            *map(_version_1, (self.generator, self.discriminator, self.average)),
+        ]
         return _digest(networks)[:12]
 
     @property
@@ -74,7 +80,7 @@ class Checkpoint:
         1 also where `data` does not say how images are framed: it draws all the same.
         """
         try:
-            return self.reference.shown.framing.aspect
+            return self.reference.shown.image_spec.aspect
         except DcganError:
             return 1.0
 
@@ -133,8 +139,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     }
     if checkpoint.average is not None:
         content["average"] = dict(checkpoint.average)
-    if checkpoint.optimisers:
-        content["optimisers"] = dict(checkpoint.optimisers)
+    if checkpoint.optimizers:
+        content["optimisers"] = dict(checkpoint.optimizers)
     content = _to_cpu(content)
     content["digest"] = _digest(content)
     with atomic_write(path) as file:
@@ -182,6 +188,10 @@ def _interpret(path: Path, content: dict[str, Any]) -> Checkpoint:
     digest = content.pop("digest", None)
     if digest != _digest(content):
         raise CheckpointError(f"{path}: damaged: its content does not match its own digest")
+    if version < 2:
+        for part in ("generator", "discriminator", "average"):
+            if part in content:
+                content[part] = _with_prefixes(content[part], RENAMED_PARAMETERS)
     about: dict[str, dict[str, Any]] = json.loads(content["about"])
     model = ModelConfig.from_dict(about["model"])
     checkpoint = Checkpoint(
@@ -189,7 +199,7 @@ def _interpret(path: Path, content: dict[str, Any]) -> Checkpoint:
         generator=content["generator"],
         discriminator=content["discriminator"],
         average=content.get("average"),
-        optimisers=content.get("optimisers", {}),
+        optimizers=content.get("optimisers", {}),
         **{part: dict(about[part]) for part in ("recipe", "training", "data", "progress")},
     )
     check_parts(str(path), checkpoint.parts)
@@ -215,7 +225,7 @@ def load_resumable(path: Path) -> Checkpoint:
         "generator": _shapes(Generator, checkpoint.model),
         "discriminator": _shapes(Discriminator, checkpoint.model),
     }
-    check_resumable(str(path), checkpoint.parts, checkpoint.optimisers, networks)
+    check_resumable(str(path), checkpoint.parts, checkpoint.optimizers, networks)
     return checkpoint
 
 
@@ -247,6 +257,22 @@ def _check_weights(network: nn.Module, weights: Weights, what: str) -> None:
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise CheckpointError(f"{what}: {'; '.join(problems[:3])}{more}")
+
+
+def _with_prefixes(weights: Any, prefixes: Mapping[str, str]) -> Any:
+    """`weights` with each name that begins with a key of `prefixes` beginning with its value."""
+    if not isinstance(weights, Mapping):
+        return weights
+    renamed: dict[Any, Any] = {}
+    for name, value in weights.items():
+        old = next((p for p in prefixes if str(name).startswith(p)), "")
+        renamed[prefixes[old] + name[len(old) :] if old else name] = value
+    return renamed
+
+
+def _version_1(weights: Weights | None) -> Weights | None:
+    """`weights` under the names of version 1, by which models are hashed, so that hashes last."""
+    return _with_prefixes(weights, {new: old for old, new in RENAMED_PARAMETERS.items()})
 
 
 def _to_cpu(value: Any) -> Any:

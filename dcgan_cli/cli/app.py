@@ -10,18 +10,18 @@ from typing import Annotated
 import typer
 
 from dcgan_cli import __version__
-from dcgan_cli.cli.arithmetic import arithmetic
+from dcgan_cli.cli.arithmetic.command import arithmetic
 from dcgan_cli.cli.boundary import ends_on_signals, report_losses, run_guarded
 from dcgan_cli.cli.commands import command
-from dcgan_cli.cli.concepts import concepts
-from dcgan_cli.cli.drop_filters import drop_filters
+from dcgan_cli.cli.concepts.command import concepts
+from dcgan_cli.cli.drop_filters.command import drop_filters
 from dcgan_cli.cli.guided_backprop import guided_backprop
 from dcgan_cli.cli.interpolate import interpolate
-from dcgan_cli.cli.nearest_neighbors import nearest_neighbors
-from dcgan_cli.cli.probe_svm import probe_svm
+from dcgan_cli.cli.nearest_neighbors.command import nearest_neighbors
+from dcgan_cli.cli.probe_svm.command import probe_svm
 from dcgan_cli.cli.sample import sample
 from dcgan_cli.cli.streams import secure_streams
-from dcgan_cli.cli.train import train
+from dcgan_cli.cli.train.command import train
 from dcgan_cli.cores import calm_openmp
 
 COMMANDS = (
@@ -65,7 +65,7 @@ def _dcgan(
         ),
     ] = False,
 ) -> None:
-    """The DCGAN paper as a toolkit: train on your pictures, draw, calculate in Z, look inside.
+    """The DCGAN paper as a toolkit: train on your images, draw, calculate in Z, look inside.
 
     Radford, Metz, Chintala: Unsupervised Representation Learning with Deep Convolutional Generative
     Adversarial Networks (arXiv 1511.06434).

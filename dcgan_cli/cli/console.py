@@ -2,20 +2,17 @@
 
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcgan_cli.files import atomic_write, is_stdout
+from dcgan_cli.progress import ProgressCallback
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
     from rich.console import RenderableType
-
-
-Bar = Callable[[int, int], None]
-"""Told how many of how many are done."""
 
 
 class Console:
@@ -66,7 +63,7 @@ class Console:
             file.write(data)
 
     @contextmanager
-    def progress(self, doing: str) -> Generator[Bar]:
+    def progress(self, doing: str) -> Generator[ProgressCallback]:
         """A progress bar on a terminal; elsewhere a line every few seconds."""
         if self.lively:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -80,7 +77,7 @@ class Console:
             yield _lines(self, doing)
 
 
-def _lines(console: Console, doing: str, every: float = 5.0) -> Bar:
+def _lines(console: Console, doing: str, every: float = 5.0) -> ProgressCallback:
     from time import monotonic
 
     told = monotonic()

@@ -17,7 +17,7 @@ from dcgan_cli.cli.outputs import (
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
 LIMIT = 4000
-"""Pictures among which maximal responses are looked for, where nothing else is said."""
+"""Images among which maximal responses are looked for, where nothing else is said."""
 
 
 def guided_backprop(
@@ -25,7 +25,7 @@ def guided_backprop(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Look at these pictures, as in dcgan train. Default: those it was trained on.",
+            help="Look at these images, as in dcgan train. Default: those it was trained on.",
             show_default=False,
         ),
     ] = None,
@@ -36,7 +36,7 @@ def guided_backprop(
         ),
     ] = None,
     limit: Annotated[
-        int, typer.Option(help="Look at so many pictures at most, evenly spread.", min=1)
+        int, typer.Option(help="Look at so many images at most, evenly spread.", min=1)
     ] = LIMIT,
     layer: Annotated[
         int | None,
@@ -47,7 +47,7 @@ def guided_backprop(
     features: Annotated[
         int, typer.Option(help="Maps to draw, the first of the layer (paper: 6).", min=1)
     ] = 6,
-    top: Annotated[int, typer.Option(help="Pictures of each map (paper: 5).", min=1)] = 5,
+    top: Annotated[int, typer.Option(help="Images of each map (paper: 5).", min=1)] = 5,
     measured: Annotated[
         int,
         typer.Option(
@@ -78,17 +78,18 @@ def guided_backprop(
 ) -> None:
     """Draw what the discriminator's features look at, beside random filters (paper Fig. 5).
 
-    For each of the first maps of its last convolution layer: the pictures to which it responds most,
-    and what the largest response owes to every pixel, left for random filters, right for the trained
-    ones. Guided backpropagation is defined for ReLU, this network has LeakyReLU: --rule says how it
-    is read. Each visualisation is scaled by itself, grey is zero. Batch norm uses statistics that
-    are re-estimated on the pictures. The figures: the share of the receptive field that is filled,
-    how the rules agree, how much lies on known objects (where boxes are known: demo:rooms, or
-    --labels), and what is left of it all when layers are randomised from the top down.
+    For each of the first maps of its last convolution layer: the images to which it responds most,
+    and what the largest response owes to every pixel, left for random filters, right for the
+    trained ones. Guided backpropagation is defined for ReLU, this network has LeakyReLU: --rule
+    says how it is read. Each visualization is scaled by itself, gray is zero. Batch norm uses
+    statistics that are re-estimated on the images. The values: the share of the receptive field
+    that is filled, how the rules agree, how much lies on known objects (where boxes are known:
+    demo:rooms, or --labels), and what is left of it all when layers are randomized from the top
+    down.
 
     [bold]Examples[/bold]
 
-      dcgan guided-backprop                                the newest run, its own pictures
+      dcgan guided-backprop                                the newest run, its own images
 
       dcgan guided-backprop rooms --features 12 --layer 3
 
@@ -104,8 +105,8 @@ def guided_backprop(
     from dcgan_cli.analysis.guided_backprop import guided
     from dcgan_cli.checkpoint.find import find_checkpoint
     from dcgan_cli.checkpoint.format import load
-    from dcgan_cli.cli.pictures import look, prepare_shown, training_images
-    from dcgan_cli.render.png import encode_sheet
+    from dcgan_cli.cli.image_source import inspect_source, prepare_shown, training_images
+    from dcgan_cli.render.png import encode_grid
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = Console(quiet)
@@ -119,15 +120,15 @@ def guided_backprop(
     source, request = training_images(
         console, model, "--data", location=data, labels=labels, limit=limit
     )
-    source, seen = look(console, request, source)
+    source, seen = inspect_source(console, request, source)
     if seen.channels != model.model.channels:
-        colours = "grey" if model.model.channels == 1 else "in colour"
-        console.note(f"the model is {colours}, and so it sees them")
-    pictures = prepare_shown(console, source, request, model)
+        colors = "gray" if model.model.channels == 1 else "in color"
+        console.note(f"the model is {colors}, and so it sees them")
+    images = prepare_shown(console, source, request, model)
     with console.progress("looking") as bar:
         report = guided.guided_backprop(
             model.build_discriminator(),
-            pictures,
+            images,
             choice,
             checkpoint=model.hash,
             boxes=None if source.labels is None else source.labels.boxes,
@@ -135,6 +136,6 @@ def guided_backprop(
             device=machine,
             progress=bar,
         )
-    pictures.close()
-    console.write_result(out, encode_sheet(report.sheets[0].shaped(model.aspect)))
+    images.close()
+    console.write_result(out, encode_grid(report.grids[0].shaped(model.aspect)))
     conclude(console, report, out=out, json=json, data=source.location)

@@ -14,15 +14,15 @@ from dcgan_cli.cli.results import conclude, refuse_two_results
 from dcgan_cli.files import is_special
 
 if TYPE_CHECKING:
-    from dcgan_cli.analysis.drawing import Drawing
+    from dcgan_cli.analysis.sampling import Sampler
     from dcgan_cli.checkpoint.format import Checkpoint
     from dcgan_cli.model.latents import Latents
-    from dcgan_cli.report import Pictures
+    from dcgan_cli.report import Images
 
-POINTS, SHEET_STEPS, FILM_STEPS = 9, 10, 30
+POINTS, GRID_STEPS, FILM_STEPS = 9, 10, 30
 
 HOLD = 1.0
-"""Seconds that a film which does not loop rests on its last picture."""
+"""Seconds that a film which does not loop rests on its last image."""
 
 
 def interpolate(
@@ -41,8 +41,8 @@ def interpolate(
     steps: Annotated[
         int | None,
         typer.Option(
-            help="Pictures from one point to the next, both included. "
-            f"Default: {SHEET_STEPS} on a sheet, {FILM_STEPS} in an animation.",
+            help="Images from one point to the next, both included. "
+            f"Default: {GRID_STEPS} on an image grid, {FILM_STEPS} in an animation.",
             min=2,
         ),
     ] = None,
@@ -70,27 +70,27 @@ def interpolate(
         typer.Option(
             "-o",
             "--out",
-            help="What to write, by its ending: .png (a sheet, one row from point to point), .gif, "
-            ".webp or .mp4; - writes the sheet to stdout.",
+            help="What to write, by its ending: .png (an image grid, one row from point to point), .gif, "
+            ".webp or .mp4; - writes the image grid to stdout.",
         ),
     ] = Path("walk.png"),
     fps: Annotated[
-        float, typer.Option(help="Pictures a second of an animation.", min=1, max=50)
+        float, typer.Option(help="Images a second of an animation.", min=1, max=50)
     ] = 20,
     bn: options.BatchNorm = options.BATCH_NORM,
-    no_ema: options.NoAverage = False,
+    no_ema: options.NoEma = False,
     json: options.Json = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Walk through Z between points, and measure how evenly the pictures change (paper Fig. 4).
+    """Walk through Z between points, and measure how evenly the images change (paper Fig. 4).
 
-    A generator that has learned changes its pictures steadily; one that has memorised them stands
-    still and jumps. The figures say which, beside controls: an untrained generator on the same
-    walk, and cross-fades between the walk's own end pictures and between training pictures. The
-    tiles of a sheet are latent arguments: walk.png#14.
+    A generator that has learned changes its images steadily; one that has memorized them stands
+    still and jumps. The values say which, beside controls: an untrained generator on the same
+    walk, and cross-fades between the walk's own end images and between training images. The
+    tiles of an image grid are latent arguments: walk.png#14.
 
     [bold]Examples[/bold]
 
@@ -116,14 +116,14 @@ def interpolate(
     if ending == ".mp4":
         require_video()
 
-    from dcgan_cli.analysis.drawing import Drawing
     from dcgan_cli.analysis.interpolate import interpolation
     from dcgan_cli.analysis.interpolate.paths import LatentPath
+    from dcgan_cli.analysis.sampling import Sampler
     from dcgan_cli.checkpoint.concepts import find_knowing
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.model.latents import seeded_latents
     from dcgan_cli.render.animation import film_frames
-    from dcgan_cli.render.png import encode_sheet
+    from dcgan_cli.render.png import encode_grid
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = Console(quiet)
@@ -132,36 +132,36 @@ def interpolate(
     file = find_knowing(checkpoint, between or ())
     console.note(f"walking with {file}")
     model = load(file)
-    drawing = Drawing.of(model, bn, machine, average=not no_ema)
+    sampler = Sampler.of(model, bn, machine, average=not no_ema)
     if between:
-        visited = _named_points(console, between, model, file, drawing)
+        visited = _named_points(console, between, model, file, sampler)
     else:
         visited = seeded_latents(seed, points or POINTS, model.model.z_dim, model.model.z_dist)
     refuse_inputs(outputs, file, *(between or ()))
     way = LatentPath.of(visited, path, loop)
     with console.progress("measuring") as bar:
         report = interpolation.interpolate(
-            drawing,
+            sampler,
             model.build_discriminator().to(machine),
             way,
-            steps=steps or (FILM_STEPS if ending in FILMS else SHEET_STEPS),
+            steps=steps or (FILM_STEPS if ending in FILMS else GRID_STEPS),
             seed=seed,
             drawn_from_seed=not between,
             training=_training_images(console, model, data, way.segments + 1, seed),
             progress=bar,
         )
-    sheet = report.sheets[0].shaped(model.aspect)
+    grid = report.grids[0].shaped(model.aspect)
     if ending in FILMS:
-        film = film_frames(interpolation.frames(sheet, loop), model.aspect)
+        film = film_frames(interpolation.frames(grid, loop), model.aspect)
         encoded = FILMS[ending](film, 1 / fps, 1 / fps if loop else HOLD)
     else:
-        encoded = encode_sheet(sheet)
+        encoded = encode_grid(grid)
     console.write_result(out, encoded)
     conclude(console, report, out=out, json=json)
 
 
 def _named_points(
-    console: Console, arguments: list[str], model: "Checkpoint", file: Path, drawing: "Drawing"
+    console: Console, arguments: list[str], model: "Checkpoint", file: Path, sampler: "Sampler"
 ) -> "Latents":
     """The points of all `arguments`, one after the other, [P, z_dim]."""
     import numpy as np
@@ -170,7 +170,7 @@ def _named_points(
 
     rows: list[Latents] = []
     for argument in arguments:
-        named = read_points(console, argument, model, file, drawing)
+        named = read_points(console, argument, model, file, sampler)
         whole = named.concept is not None and "#" not in argument
         rows.append(named.mean if whole else named.latents)
     return np.concatenate(rows)
@@ -178,14 +178,14 @@ def _named_points(
 
 def _training_images(
     console: Console, model: "Checkpoint", data: str | None, count: int, seed: int
-) -> "Pictures | None":
+) -> "Images | None":
     """`count` random images of the set the model was trained on; None, and why, without them.
 
     Raises DcganError where images were named, by `data`, that cannot be read.
     """
     import numpy as np
 
-    from dcgan_cli.cli.pictures import training_images
+    from dcgan_cli.cli.image_source import training_images
     from dcgan_cli.data.decode import Unreadable
     from dcgan_cli.errors import DcganError
     from dcgan_cli.runtime import numpy_stream
@@ -199,7 +199,7 @@ def _training_images(
             raise
         console.note(f"{left_out} {error}")
         return None
-    found: list[Pictures] = []
+    found: list[Images] = []
     # a few more than needed, for some may be unreadable
     candidates = numpy_stream(seed, "training pictures").permutation(len(source))[: 2 * count + 8]
     for number in candidates.tolist():

@@ -38,12 +38,12 @@ BatchNorm = Annotated[
     ),
 ]
 BATCH_NORM = "reestimated"
-"""The default of --bn: the pictures nearest to the real ones (README, "Draw")."""
+"""The default of --bn: the images nearest to the real ones (README, "Draw")."""
 
-NoAverage = Annotated[
+NoEma = Annotated[
     bool, typer.Option("--no-ema", help="Draw with the last weights, not with their average.")
 ]
-Show = Annotated[bool, typer.Option("--show", help="Show the pictures in the terminal.")]
+Show = Annotated[bool, typer.Option("--show", help="Show the images in the terminal.")]
 SaveLatents = Annotated[
     Path | None, typer.Option(help="Write the points drawn as float32 [N, z_dim] .npy.")
 ]

@@ -71,8 +71,8 @@ def check_folder(option: str, path: Path | None) -> None:
 def refuse_inputs(outputs: Sequence[Output], *inputs: str | Path | None) -> None:
     """Raise UsageError where one of `outputs` is a file that the command reads.
 
-    An input is a path, with or without `#part`, or a folder, of which all files are read; words that
-    are no path do not count.
+    An input is a path, with or without `#part`, or a folder, of which all files are read; words
+    that are no path do not count.
     """
     read = [path for given in inputs if given is not None for path in _paths(given)]
     for output in outputs:

@@ -22,7 +22,7 @@ def run_path(out: Path, run: str | None, location: str) -> Path:
     Raises UsageError where it is no name, or there is neither a name nor a source.
     """
     if run is None and not location:
-        raise UsageError("missing SOURCE: a folder of pictures, an archive, or demo:faces")
+        raise UsageError("missing SOURCE: a folder of images, an archive, or demo:faces")
     name = _name_of(location) if run is None else run
     if not name or Path(name).name != name or name.startswith("."):
         wrong = f"--run {run}" if run is not None else f"{location}: names no run; type --run NAME"

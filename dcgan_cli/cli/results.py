@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def refuse_two_results(out: Path | None, json: bool) -> None:
-    """Raise UsageError where a picture and a document would both be written to stdout."""
+    """Raise UsageError where an image and a document would both be written to stdout."""
     from dcgan_cli.errors import UsageError
 
     if json and is_stdout(out):
@@ -31,16 +31,16 @@ def say_kinds(console: Console, report: "Report") -> None:
 def conclude(
     console: Console, report: "Report", *, out: Path | None, json: bool, **facts: Any
 ) -> None:
-    """Say what `report` found: its notes on stderr, its figures and tables on stdout.
+    """Say what `report` found: its notes on stderr, its values and tables on stdout.
 
-    `out` is the file that was written, whose name is the last line; where it is `-`, the picture has
-    stdout to itself and the figures go to stderr. With `json` one document stands for all of this;
+    `out` is the file that was written, whose name is the last line; where it is `-`, the image has
+    stdout to itself and the values go to stderr. With `json` one document stands for all of this;
     `facts` are more of its keys.
     """
     for note in report.notes:
         console.note(note)
     if json:
-        from dcgan_cli.render.document import to_json
+        from dcgan_cli.render.json_report import to_json
 
         files: Mapping[str, Any] = {} if out is None else {"file": str(out)}
         console.result(to_json(replace(report, facts={**report.facts, **facts, **files})))

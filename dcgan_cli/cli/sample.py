@@ -1,4 +1,4 @@
-"""`dcgan sample`: draw pictures from a trained generator."""
+"""`dcgan sample`: draw images from a trained generator."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,7 +36,7 @@ def sample(
         bool, typer.Option("--numbers", help="Write its number onto each tile.")
     ] = False,
     split: Annotated[
-        Path | None, typer.Option(help="Write one PNG a picture into this folder instead.")
+        Path | None, typer.Option(help="Write one PNG an image into this folder instead.")
     ] = None,
     latents: Annotated[
         str | None,
@@ -44,7 +44,7 @@ def sample(
     ] = None,
     save_latents: options.SaveLatents = None,
     bn: options.BatchNorm = options.BATCH_NORM,
-    no_ema: options.NoAverage = False,
+    no_ema: options.NoEma = False,
     show: options.Show = False,
     json: options.Json = False,
     device: options.Device = "auto",
@@ -52,14 +52,14 @@ def sample(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Draw pictures from a checkpoint.
+    """Draw images from a checkpoint.
 
-    Sample i of a seed is always the same picture, however many are drawn. The PNG remembers the z
+    Sample i of a seed is always the same image, however many are drawn. The PNG remembers the z
     of every tile: samples.png#3,17 is a latent argument of every other command.
 
     [bold]Examples[/bold]
 
-      dcgan sample                                 the newest run, 64 pictures, samples.png
+      dcgan sample                                 the newest run, 64 images, samples.png
 
       dcgan sample faces -n 16 --seed 7 --numbers
 
@@ -77,12 +77,12 @@ def sample(
     check_outputs(outputs, (latents,))
     check_folder("--split", split)
 
-    from dcgan_cli.analysis.drawing import Drawing, draw_latents, draw_samples
+    from dcgan_cli.analysis.sampling import Sampler, draw_latents, draw_samples
     from dcgan_cli.checkpoint.find import find_checkpoint
     from dcgan_cli.checkpoint.format import load
-    from dcgan_cli.checkpoint.latents import to_npy
+    from dcgan_cli.checkpoint.latent_arguments import to_npy
     from dcgan_cli.cli.tiles import read_points
-    from dcgan_cli.render.png import encode_picture, encode_sheet
+    from dcgan_cli.render.png import encode_grid, encode_image
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = Console(quiet)
@@ -91,32 +91,32 @@ def sample(
     refuse_inputs(outputs, path)
     console.note(f"drawing with {path}")
     model = load(path)
-    drawing = Drawing.of(model, bn, choose_device(device), average=not no_ema)
+    sampler = Sampler.of(model, bn, choose_device(device), average=not no_ema)
     if latents is None:
-        report = draw_samples(drawing, seed=seed, count=count or 64, columns=columns)
+        report = draw_samples(sampler, seed=seed, count=count or 64, columns=columns)
     else:
-        given = read_points(console, latents, model, path, drawing).latents[:count]
-        report = draw_latents(drawing, given, columns=columns)
-    sheet = report.sheets[0].shaped(model.aspect)
+        given = read_points(console, latents, model, path, sampler).latents[:count]
+        report = draw_latents(sampler, given, columns=columns)
+    image_grid = report.grids[0].shaped(model.aspect)
     facts: dict[str, Any] = {}
     if save_latents is not None:
-        assert sheet.provenance is not None
-        console.write_result(save_latents, to_npy(sheet.provenance.latents))
+        assert image_grid.provenance is not None
+        console.write_result(save_latents, to_npy(image_grid.provenance.latents))
         facts["latents"] = str(save_latents)
     if split is not None:
         from dcgan_cli.data.sample_files import SampleFiles
         from dcgan_cli.files import make_folder
 
         make_folder(split)
-        files = SampleFiles(len(sheet.pictures))
-        names = [split / files.name(number) for number in range(len(sheet.pictures))]
-        for name, picture in zip(names, sheet.pictures, strict=True):
-            console.write_result(name, encode_picture(picture, model.aspect))
+        files = SampleFiles(len(image_grid.images))
+        names = [split / files.name(number) for number in range(len(image_grid.images))]
+        for name, image in zip(names, image_grid.images, strict=True):
+            console.write_result(name, encode_image(image, model.aspect))
         facts["files"] = [str(name) for name in names]
     else:
-        console.write_result(out, encode_sheet(sheet, numbers))
+        console.write_result(out, encode_grid(image_grid, numbers))
     if show:
         from dcgan_cli.render.terminal import HalfBlocks
 
-        console.result_table(HalfBlocks(sheet))
+        console.result_table(HalfBlocks(image_grid))
     conclude(console, report, out=split or out, json=json, **facts)

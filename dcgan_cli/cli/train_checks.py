@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from dcgan_cli.choices import LOSS_NAMES, POLICIES, Policy, one_of
-from dcgan_cli.cli.pictures import Request
+from dcgan_cli.cli.image_source import Request
 from dcgan_cli.cli.places import refuse_overlap
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.config import PRESETS, with_options
-from dcgan_cli.training.run import KEEP, check_folder, parse_keep
+from dcgan_cli.training.run_folder import KEEP, check_folder, parse_keep
 
 
 def check_line(
@@ -33,7 +33,7 @@ def check_line(
     one_of("--preset", preset or "small", tuple(PRESETS))
     one_of("--loss", loss or LOSS_NAMES[0], LOSS_NAMES)
     with_options(PRESETS[preset or "small"], overrides)
-    request.framing(1, 1)
+    request.image_spec(1, 1)
     if request.labels is not None and not request.labels.is_file():
         raise UsageError(f"--labels {request.labels}: no such file; name a CSV file")
     _check_place(request.location)

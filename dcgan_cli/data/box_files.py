@@ -1,4 +1,4 @@
-"""Files of boxes on samples: what an object's places are learnt from (paper §6.3.1, 52 windows).
+"""Files of boxes on samples: what an object's places are trained on (paper §6.3.1, 52 windows).
 
 Our own JSON, which the annotation page saves, remembers which samples it is about:
 
@@ -10,7 +10,7 @@ Our own JSON, which the annotation page saves, remembers which samples it is abo
 `seen` are the samples that were looked at, those without the object too; corners are x0, y0, x1, y1
 as fractions of width and height. Other programs' files name samples as `dcgan sample --split` does,
 0017.png: COCO, LabelMe and Pascal VOC (a file or a folder of them), and the CSV of --labels
-(file, kind, x0, y0, x1, y1). There, every picture that is listed counts as looked at.
+(file, kind, x0, y0, x1, y1). There, every image that is listed counts as looked at.
 """
 
 import json
@@ -54,7 +54,7 @@ class SampleBoxes:
     """Boxes on the samples of a model, and which samples those are, as far as the file says.
 
     Attributes:
-        boxes: `picture` is the number of the sample, `seen` has one entry a sample.
+        boxes: `image` is the number of the sample, `seen` has one entry a sample.
         checkpoint: hash of the model; None, like the rest, in other programs' files.
         seed: of the samples.
         bn: batch-norm statistics they were drawn with.
@@ -71,11 +71,11 @@ class SampleBoxes:
 def read_boxes(path: Path, count: int) -> SampleBoxes:
     """The boxes in the file or folder at `path`, on the samples 0 … `count` − 1.
 
-    What a file is, its content says. A file without any box is an answer too: `picture` is empty.
+    What a file is, its content says. A file without any box is an answer too: `image` is empty.
 
     Raises:
-        SourceError: missing, too large, damaged, of no known format, about pictures that are no
-            samples, or with a box that is empty, reversed or outside its picture.
+        SourceError: missing, too large, damaged, of no known format, about images that are no
+            samples, or with a box that is empty, reversed or outside its image.
     """
     samples = SampleFiles(count)
     if path.is_dir():
@@ -100,7 +100,7 @@ def write_boxes(saved: SampleBoxes) -> bytes:
     """Our own JSON, one line a box; `read_boxes` gives every number back as the same bits."""
     boxes = saved.boxes
     seen = boxes.seen.copy()
-    seen[boxes.picture] = True
+    seen[boxes.image] = True
     samples = {
         "checkpoint": saved.checkpoint,
         "seed": saved.seed,
@@ -112,7 +112,7 @@ def write_boxes(saved: SampleBoxes) -> bytes:
     rows = ",\n  ".join(
         json.dumps({"sample": sample, "kind": kind, "corners": corners}, ensure_ascii=False)
         for sample, kind, corners in zip(
-            boxes.picture.tolist(), boxes.kind.tolist(), boxes.corners.tolist(), strict=True
+            boxes.image.tolist(), boxes.kind.tolist(), boxes.corners.tolist(), strict=True
         )
     )
     text = (
@@ -179,7 +179,7 @@ def _read_folder(path: Path) -> list[Looked]:
     if not files:
         raise SourceError(
             f"{path}: a folder without .json or .xml; expected files of LabelMe or Pascal VOC, one "
-            "a picture"
+            "an image"
         )
     looked: list[Looked] = []
     left = LARGEST
@@ -226,13 +226,13 @@ def _read_csv(path: Path, data: bytes, samples: SampleFiles) -> Boxes:
 
 
 def _by_name(looked: Iterable[Looked], samples: SampleFiles) -> Boxes:
-    """Boxes by the name of their picture as boxes by sample."""
+    """Boxes by the name of their image as boxes by sample."""
     seen: list[int] = []
     rows: list[Row] = []
-    for picture in looked:
-        sample = samples.find(picture.where, picture.picture)
+    for image in looked:
+        sample = samples.find(image.where, image.image)
         seen.append(sample)
-        rows += ((sample, kind, corners) for kind, corners in picture.boxes)
+        rows += ((sample, kind, corners) for kind, corners in image.boxes)
     return _boxes(seen, rows, samples)
 
 

@@ -16,7 +16,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple
 from importlib.util import find_spec
 from itertools import islice
@@ -26,15 +26,16 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.decode import Framing, Unreadable, read_picture
+from dcgan_cli.data.decode import ImageSpec, Unreadable, read_image
 from dcgan_cli.data.eviction import alone, claim, make_room
-from dcgan_cli.data.pictures import PictureSet, Pixels, log_line, refusal
+from dcgan_cli.data.image_set import DecodedImages, Pixels, log_line, refusal
 from dcgan_cli.data.shards import Layout, Shard, open_shard
 from dcgan_cli.data.sources import Source
-from dcgan_cli.data.streaming import StreamedPictures
+from dcgan_cli.data.streaming import StreamedImages
 from dcgan_cli.data.workers import available_cpus, build_shards
 from dcgan_cli.errors import SourceError, StorageError
 from dcgan_cli.files import atomic_write, cache_folder
+from dcgan_cli.progress import ProgressCallback
 
 FORMAT = 1
 """Raise it when the same source would be decoded into other bytes, or kept in another form."""
@@ -49,10 +50,8 @@ _WORTH_WORKERS = 3.0
 
 _PROBES = 16
 
-Progress = Callable[[int, int], None]
 
-
-class CachedPictures(PictureSet):
+class CachedImages(DecodedImages):
     """Images in shards: nothing is decoded, and only what is taken is read."""
 
     def __init__(
@@ -64,7 +63,7 @@ class CachedPictures(PictureSet):
         in_use: IO[bytes],
     ) -> None:
         sizes = np.concatenate([shard.sizes for shard in shards])
-        self.framing = layout.framing
+        self.image_spec = layout.image_spec
         self.origin = np.flatnonzero(sizes[:, 0]).astype(np.int64)
         self.original_size = sizes[self.origin].astype(np.uint32)
         self.skipped = layout.count - len(self.origin)
@@ -80,13 +79,13 @@ class CachedPictures(PictureSet):
         Raises SourceError where the cache was cut short or cannot be read.
         """
         shards, rows = np.divmod(self.origin[indices], self._records)
-        pictures = np.empty((len(indices), *self.framing.shape), np.uint8)
+        images = np.empty((len(indices), *self.image_spec.shape), np.uint8)
         for place, (shard, row) in enumerate(zip(shards.tolist(), rows.tolist(), strict=True)):
             try:
-                self._shards[shard].read_into(row, pictures[place])
+                self._shards[shard].read_into(row, images[place])
             except (OSError, ValueError) as error:
                 raise self._damaged(shard, error) from error
-        return pictures
+        return images
 
     def close(self) -> None:
         """Close the files, and allow others to evict the cache."""
@@ -105,23 +104,23 @@ class CachedPictures(PictureSet):
 
 def prepare(
     source: Source,
-    framing: Framing,
+    image_spec: ImageSpec,
     *,
     workers: int | None = None,
     cache_limit: int = 20 * GIB,
     max_unreadable: float = 0.05,
     use_cache: bool = True,
-    progress: Progress | None = None,
-) -> PictureSet:
-    """Make the pictures of `source` ready: from the cache, into the cache, or on the fly.
+    progress: ProgressCallback | None = None,
+) -> DecodedImages:
+    """Make the images of `source` ready: from the cache, into the cache, or on the fly.
 
     Args:
-        source: where the pictures are.
-        framing: what they become.
+        source: where the images are.
+        image_spec: what they become.
         workers: how many processes decode (threads, on the fly); 0 decodes in this one; None takes
             one a CPU, and none where there is little to do.
-        cache_limit: bytes that all picture caches together may take. The longest unused ones make
-            room; where that is not enough, the pictures are decoded on the fly and a note says so.
+        cache_limit: bytes that all image caches together may take. The longest unused ones make
+            room; where that is not enough, the images are decoded on the fly and a note says so.
         max_unreadable: the share of records, 0 to 1, that may be unreadable and skipped.
         use_cache: False to decode on the fly and write nothing but the log.
         progress: called now and then, while decoding, with (records done, records in all).
@@ -131,26 +130,26 @@ def prepare(
         StorageError: the cache cannot be written.
     """
     if len(source) == 0:
-        raise SourceError(f"{source.location}: this {source.kind} holds no pictures")
-    layout = Layout(cache_folder() / "pictures" / _key(source, framing), len(source), framing)
+        raise SourceError(f"{source.location}: this {source.kind} holds no images")
+    layout = Layout(cache_folder() / "pictures" / _key(source, image_spec), len(source), image_spec)
     notes: list[str] = []
     if use_cache:
-        needed = layout.count * framing.picture_bytes
+        needed = layout.count * image_spec.image_bytes
         try:
             if make_room(layout.folder, needed, cache_limit):
                 return _open_cache(layout, source, workers, max_unreadable, progress)
         except StorageError as error:
             raise StorageError(f"{error}; or pass --no-cache to decode on the fly") from error
         notes.append(
-            f"the pictures take {needed / GIB:.3g} GiB, for which --cache-limit "
+            f"the images take {needed / GIB:.3g} GiB, for which --cache-limit "
             f"{cache_limit / GIB:.3g} GiB leaves no room: decoding on the fly, which is slower"
         )
-    return StreamedPictures(source, framing, workers, max_unreadable, layout.folder, notes)
+    return StreamedImages(source, image_spec, workers, max_unreadable, layout.folder, notes)
 
 
-def _key(source: Source, framing: Framing) -> str:
+def _key(source: Source, image_spec: ImageSpec) -> str:
     decoders = find_spec("pillow_heif") is not None  # what could not be read may be read now
-    parts = [FORMAT, source.fingerprint(), len(source), *astuple(framing), decoders]
+    parts = [FORMAT, source.fingerprint(), len(source), *astuple(image_spec), decoders]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
@@ -159,8 +158,8 @@ def _open_cache(
     source: Source,
     workers: int | None,
     max_unreadable: float,
-    progress: Progress | None,
-) -> CachedPictures:
+    progress: ProgressCallback | None,
+) -> CachedImages:
     in_use = claim(layout.folder)
     try:
         with alone(layout.folder / "building", lambda: _follow_builder(layout, progress)):
@@ -169,7 +168,7 @@ def _open_cache(
             log = _account(layout, source, shards, max_unreadable)
         if len(shards) < layout.shards:
             raise StorageError(f"{layout.folder}: what was written there cannot be read back")
-        return CachedPictures(layout, shards, log, notes, in_use)
+        return CachedImages(layout, shards, log, notes, in_use)
     except BaseException:
         in_use.close()
         raise
@@ -180,11 +179,11 @@ def _build(
     source: Source,
     workers: int | None,
     max_unreadable: float,
-    progress: Progress | None,
+    progress: ProgressCallback | None,
 ) -> list[str]:
     """Build what is missing or damaged, until all is there or too much is unreadable; notes."""
     found = _open_all(layout)
-    sample = math.ceil(layout.count * layout.framing.picture_bytes / _CHECKED_BYTES)
+    sample = math.ceil(layout.count * layout.image_spec.image_bytes / _CHECKED_BYTES)
     missing = [
         number
         for number, shard in enumerate(found)
@@ -238,19 +237,19 @@ def _account(
 
 
 def _worth_workers(layout: Layout, source: Source, missing: Sequence[int]) -> bool:
-    """Whether decoding `missing` here would take long, judged by a few records."""
+    """Whether decoding `missing` here would take long, classified by a few records."""
     records = np.concatenate([np.asarray(layout.span(number)) for number in missing])
     seconds: list[float] = []
     for number in records[:: math.ceil(len(records) / _PROBES)].tolist():
         start = time.perf_counter()
         with contextlib.suppress(Unreadable):
-            read_picture(source, number, layout.framing)
+            read_image(source, number, layout.image_spec)
         seconds.append(time.perf_counter() - start)
     # The median: the first record pays for opening the source.
     return float(np.median(seconds)) * len(records) > _WORTH_WORKERS
 
 
-def _follow_builder(layout: Layout, progress: Progress | None) -> None:
+def _follow_builder(layout: Layout, progress: ProgressCallback | None) -> None:
     """Report how far another process is that builds the same cache."""
     if progress:
         finished = [n for n in range(layout.shards) if layout.facts(n).exists()]

@@ -5,22 +5,22 @@ What is done on purpose, file by file:
 - *Formats*: those of `image_files.py`, told by content; no other reader is tried.
 - *Orientation*: EXIF and XMP orientation is applied, so photographs stand upright.
 - *Transparency* (RGBA, LA, palette or single transparent color, premultiplied or not) is laid
-  over `Framing.background` before anything is resized; colors hidden under alpha 0 never show.
+  over `ImageSpec.background` before anything is resized; colors hidden under alpha 0 never show.
 - *Animations*: the first frame.
 - *CMYK and YCCK*, Adobe's inverted files too, become RGB by the plain formula; ICC profiles are not
   applied. CIE LAB is refused.
-- *Wide values* (16 and 32 bits a channel, floating point) are scaled from `Framing.levels`, which
+- *Wide values* (16 and 32 bits a channel, floating point) are scaled from `ImageSpec.levels`, which
   `survey` finds for a source as a whole; what lies outside is black or white. Without levels each
   image has its own: the smallest customary full scale that holds its brightest pixel, 1 (floating
   point alone), 255 or 65535. A NaN is refused.
-- *Color to grey* is ITU-R 601 luma (0.299 R + 0.587 G + 0.114 B); grey to color repeats.
-- *Framing*: `Framing.fit` says which part of the image fills the square, and one antialiased bicubic
-  resize takes it there. Bicubic rather than Lanczos: nearly as sharp, rings less around hard edges
-  (sprites, digits), enlarges small images well, and is what Parmar et al. (2022,
+- *Color to gray* is ITU-R 601 luma (0.299 R + 0.587 G + 0.114 B); gray to color repeats.
+- *Framing*: `ImageSpec.fit` says which part of the image fills the square, and one antialiased
+  bicubic resize takes it there. Bicubic rather than Lanczos: nearly as sharp, rings less around
+  hard edges (sprites, digits), enlarges small images well, and is what Parmar et al. (2022,
   arXiv:2104.11222) ask for when generated images are to be compared with these.
 - *Bombs*: more than MOST_PIXELS pixels to be held, by the header, or more than MOST_SCANS scans in
   a JPEG, is refused before decoding. A larger JPEG is shrunk while it is decoded.
-- *Truncated* files are refused, never half grey.
+- *Truncated* files are refused, never half gray.
 """
 
 import math
@@ -57,8 +57,8 @@ MOST_ASPECT = 20
 
 
 @dataclass(frozen=True)
-class Framing:
-    """How an image becomes a square of pixels: `side` pixels a side, 1 (grey) or 3 (RGB) channels.
+class ImageSpec:
+    """How an image becomes a square of pixels: `side` pixels a side, 1 (gray) or 3 (RGB) channels.
 
     `background`, RGB in 0..255, shows where an image is transparent and where `fit` is "pad".
     `levels` are those of wide values, None where each image has its own. `aspect` is the width /
@@ -86,20 +86,20 @@ class Framing:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(side, side, channels), the shape of one picture."""
+        """(side, side, channels), the shape of one image."""
         return self.side, self.side, self.channels
 
     @property
-    def picture_bytes(self) -> int:
-        """Bytes of one picture."""
+    def image_bytes(self) -> int:
+        """Bytes of one image."""
         return self.side * self.side * self.channels
 
 
-def read_picture(
-    source: Source, index: int, framing: Framing
+def read_image(
+    source: Source, index: int, image_spec: ImageSpec
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """Read and decode record `index`: as `decode`. Raises Unreadable, also where reading failed."""
-    return decode(fetch(source, index), framing)
+    return decode(fetch(source, index), image_spec)
 
 
 def fetch(source: Source, index: int) -> Record:
@@ -110,25 +110,25 @@ def fetch(source: Source, index: int) -> Record:
         raise Unreadable(_reason(error)) from error
 
 
-def decode(record: Record, framing: Framing) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """The picture as uint8 [side, side, channels], and its upright (width, height) before framing.
+def decode(record: Record, image_spec: ImageSpec) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """The image as uint8 [side, side, channels], and its upright (width, height) before framing.
 
     `record` is an encoded file, or pixels uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (RGBA).
     Raises Unreadable, and nothing else, whatever the bytes.
     """
     try:
-        picture = (
+        decoded = (
             _from_array(record)
             if isinstance(record, np.ndarray)
-            else load_file(record, framing.side, framing.levels)
+            else load_file(record, image_spec.side, image_spec.levels)
         )
-        image = _flatten(picture.image, framing)
-        if framing.channels == 1:
+        image = _flatten(decoded.image, image_spec)
+        if image_spec.channels == 1:
             image = image.convert("L")
-        image = _fill(image, picture, framing)
-        pixels = np.empty(framing.shape, np.uint8)
-        pixels[:] = np.asarray(image).reshape(framing.side, framing.side, -1)
-        return pixels, picture.size
+        image = _fill(image, decoded, image_spec)
+        pixels = np.empty(image_spec.shape, np.uint8)
+        pixels[:] = np.asarray(image).reshape(image_spec.side, image_spec.side, -1)
+        return pixels, decoded.size
     except Unreadable:
         raise
     # Readers fed with hostile bytes have raised every kind of error there is, from struct.error
@@ -137,8 +137,8 @@ def decode(record: Record, framing: Framing) -> tuple[NDArray[np.uint8], tuple[i
         raise Unreadable(_reason(error)) from error
 
 
-def centred_square(width: int, height: int) -> tuple[int, int, int]:
-    """(left, top, side) in pixels of the largest centred square; an odd pixel is cut at the end."""
+def centered_square(width: int, height: int) -> tuple[int, int, int]:
+    """(left, top, side) in pixels of the largest centered square; an odd pixel is cut at the end."""
     side = min(width, height)
     return (width - side) // 2, (height - side) // 2, side
 
@@ -153,7 +153,7 @@ def frame_box(width: int, height: int, fit: Fit) -> tuple[float, float, float, f
     if fit == "pad":
         side = max(width, height)
         return (width - side) / 2, (height - side) / 2, side, side
-    left, top, side = centred_square(width, height)
+    left, top, side = centered_square(width, height)
     return left, top, side, side
 
 
@@ -212,49 +212,49 @@ def _from_array(pixels: NDArray[np.uint8]) -> Opened:
         pixels = pixels[..., 0]
     known = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
     if pixels.dtype != np.uint8 or not known:
-        raise Unreadable(f"an array of {pixels.dtype} {list(pixels.shape)} is no picture")
+        raise Unreadable(f"an array of {pixels.dtype} {list(pixels.shape)} is no image")
     limit(pixels.shape[1], pixels.shape[0])
     image = Image.fromarray(np.ascontiguousarray(pixels))
     return Opened(image, image.size)
 
 
-def _fill(image: Image.Image, opened: Opened, framing: Framing) -> Image.Image:
+def _fill(image: Image.Image, opened: Opened, image_spec: ImageSpec) -> Image.Image:
     """`image`, in mode L or RGB, as the square that the framing asks for."""
-    square = (framing.side, framing.side)
-    if framing.fit == "pad":
-        mode = "RGB" if framing.channels == 3 else "L"
-        canvas = Image.new("RGB", square, framing.background).convert(mode)
-        factor = framing.side / max(opened.size)
+    square = (image_spec.side, image_spec.side)
+    if image_spec.fit == "pad":
+        mode = "RGB" if image_spec.channels == 3 else "L"
+        canvas = Image.new("RGB", square, image_spec.background).convert(mode)
+        factor = image_spec.side / max(opened.size)
         width, height = (max(1, round(edge * factor)) for edge in opened.size)
-        place = ((framing.side - width) // 2, (framing.side - height) // 2)
+        place = ((image_spec.side - width) // 2, (image_spec.side - height) // 2)
         inner = image.resize((width, height), Image.Resampling.BICUBIC)
         canvas.paste(inner.convert(mode), place)
         return canvas
-    if framing.fit == "stretch":
+    if image_spec.fit == "stretch":
         return image.resize(square, Image.Resampling.BICUBIC)
-    left, top, side = (edge / opened.shrunk for edge in centred_square(*opened.size))
+    left, top, side = (edge / opened.shrunk for edge in centered_square(*opened.size))
     box = (left, top, left + side, top + side)
     return image.resize(square, Image.Resampling.BICUBIC, box=box)
 
 
-def _flatten(image: Image.Image, framing: Framing) -> Image.Image:
+def _flatten(image: Image.Image, image_spec: ImageSpec) -> Image.Image:
     """The same image in mode L or RGB."""
     if image.mode[0] in "IF":
-        return _narrow(image, framing.levels)
+        return _narrow(image, image_spec.levels)
     if image.mode == "La":
         image = image.convert("LA")
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        canvas = Image.new("RGB", image.size, framing.background)
+        canvas = Image.new("RGB", image.size, image_spec.background)
         canvas.paste(image, mask=image)
         return canvas
     if image.mode == "LAB":
-        raise Unreadable("CIE LAB colours are not supported")
+        raise Unreadable("CIE LAB colors are not supported")
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
 def _narrow(image: Image.Image, levels: Levels | None) -> Image.Image:
-    """A grey image of 16 or 32 bits, or floating point, as 8 bits."""
+    """A gray image of 16 or 32 bits, or floating point, as 8 bits."""
     values = np.asarray(image)
     black, white = levels or (0.0, _own_scale(values, image.mode))
     if np.isnan(values.max()):
@@ -272,13 +272,13 @@ def _own_scale(values: NDArray[np.generic], mode: str) -> float:
     # A NaN compares as no larger than nothing, so it ends here too.
     scale = next((full for full in scales if brightest <= full), None)
     if scale is None:
-        raise Unreadable(f"grey levels up to {brightest:g} fit no known scale")
+        raise Unreadable(f"gray levels up to {brightest:g} fit no known scale")
     return scale
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "not a picture in JPEG, PNG, WebP, BMP, GIF, TIFF, PPM, AVIF or JPEG 2000"
+        return "not an image in JPEG, PNG, WebP, BMP, GIF, TIFF, PPM, AVIF or JPEG 2000"
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {MOST_PIXELS // 1_000_000} megapixels; shrink it first"
     if isinstance(error, MemoryError):

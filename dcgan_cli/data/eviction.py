@@ -81,8 +81,9 @@ def alone(path: Path, while_waiting: Callable[[], None]) -> Generator[None]:
 def make_room(folder: Path, needed: int, limit: int) -> bool:
     """Evict other caches, the longest unused first, until `folder` may grow to `needed` bytes.
 
-    Caches in use stay, and so does every folder that holds anything but a cache. Returns whether all caches together then stay within `limit` bytes. Nothing
-    is evicted for a cache that is larger than the limit by itself. Raises StorageError.
+    Caches in use stay, and so does every folder that holds anything but a cache. Returns whether
+    all caches together then stay within `limit` bytes. Nothing is evicted for a cache that is
+    larger than the limit by itself. Raises StorageError.
     """
     if needed > limit:
         return False

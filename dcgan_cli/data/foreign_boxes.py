@@ -1,4 +1,4 @@
-"""Boxes that other programs drew, in pixels of pictures with names: COCO, LabelMe, Pascal VOC.
+"""Boxes that other programs drew, in pixels of images with names: COCO, LabelMe, Pascal VOC.
 
 Nothing in such a file is trusted: its numbers are checked one by one, and an XML file that declares
 anything (a DTD, and so entities that grow or name files) is refused before it is read.
@@ -23,10 +23,10 @@ LONGEST_KIND = 80
 """Characters that the name of an object may have."""
 
 LARGEST_XML = 1 << 20
-"""Bytes of one picture's XML: parsed it takes sixty times as much memory."""
+"""Bytes of one image's XML: parsed it takes sixty times as much memory."""
 
 OVERHANG = 1.0
-"""Pixels that a box may reach out of its picture: tools round, and let one draw over the edge."""
+"""Pixels that a box may reach out of its image: tools round, and let one draw over the edge."""
 
 _UNPRINTED = ("Cc", "Cs", "Zl", "Zp")
 """Control characters, halves of characters, and ends of lines."""
@@ -36,13 +36,13 @@ _SHAPES = ("rectangle", "polygon")
 
 @dataclass(frozen=True)
 class Looked:
-    """One picture that was looked at: what it is called, and each box with its kind, as fractions.
+    """One image that was looked at: what it is called, and each box with its kind, as fractions.
 
-    `where` names the place in the file, for errors about the picture.
+    `where` names the place in the file, for errors about the image.
     """
 
     where: str
-    picture: str
+    image: str
     boxes: list[tuple[str, Corners]] = field(default_factory=list[tuple[str, Corners]])
 
 
@@ -70,7 +70,7 @@ def read_coco(path: Path, document: Mapping[str, Any]) -> list[Looked]:
 
 
 def read_labelme(path: Path, document: Mapping[str, Any]) -> Looked:
-    """The picture of a LabelMe file; a polygon counts as its bounding box. Raises SourceError."""
+    """The image of a LabelMe file; a polygon counts as its bounding box. Raises SourceError."""
     size = _size(str(path), document, "imageWidth", "imageHeight")
     looked = Looked(str(path), str(document.get("imagePath") or path.name))
     for place, shape in enumerate(entries(str(path), document, "shapes")):
@@ -88,7 +88,7 @@ def read_labelme(path: Path, document: Mapping[str, Any]) -> Looked:
 
 
 def read_voc(path: Path, data: bytes) -> Looked:
-    """The picture of a Pascal VOC file, whose pixels count from 1, the last one included.
+    """The image of a Pascal VOC file, whose pixels count from 1, the last one included.
 
     Raises SourceError.
     """
@@ -111,7 +111,7 @@ def read_voc(path: Path, data: bytes) -> Looked:
 
 
 def fractions(where: str, box: Corners, size: tuple[float, float]) -> Corners:
-    """`box` in pixels as fractions of a picture of `size` (width, height), cut off at its edges.
+    """`box` in pixels as fractions of an image of `size` (width, height), cut off at its edges.
 
     Raises SourceError where it is empty, reversed, or outside by more than OVERHANG.
     """
@@ -123,7 +123,7 @@ def fractions(where: str, box: Corners, size: tuple[float, float]) -> Corners:
     if not (inside and left < right and top < bottom):
         raise SourceError(
             f"{where}: found a box from {x0:g}, {y0:g} to {x1:g}, {y1:g}; expected its upper left "
-            f"and its lower right corner within the picture of {width:g} × {height:g} pixels"
+            f"and its lower right corner within the image of {width:g} × {height:g} pixels"
         )
     return left, top, right, bottom
 
@@ -190,7 +190,7 @@ def _known(
 
 
 def _size(where: str, entry: Mapping[str, Any], *names: str) -> tuple[float, float]:
-    """The width and height of a picture, in pixels."""
+    """The width and height of an image, in pixels."""
     width, height = (_positive(where, name, entry.get(name)) for name in names)
     return width, height
 
@@ -227,7 +227,7 @@ def _parse_xml(path: Path, data: bytes) -> ElementTree.Element:
         )
 
     if len(data) > LARGEST_XML:
-        raise SourceError(f"{path}: larger than {LARGEST_XML >> 20} MiB; no picture's boxes are")
+        raise SourceError(f"{path}: larger than {LARGEST_XML >> 20} MiB; no image's boxes are")
     guard = expat.ParserCreate()
     guard.StartDoctypeDeclHandler = refuse
     try:
@@ -235,5 +235,5 @@ def _parse_xml(path: Path, data: bytes) -> ElementTree.Element:
         return ElementTree.fromstring(data)
     except (expat.ExpatError, ElementTree.ParseError, ValueError, LookupError) as error:
         raise SourceError(
-            f"{path}: damaged XML ({error}); expected Pascal VOC, one file a picture"
+            f"{path}: damaged XML ({error}); expected Pascal VOC, one file an image"
         ) from error

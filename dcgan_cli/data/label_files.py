@@ -141,16 +141,16 @@ def _numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:
 
 
 def _spread(
-    column: Words | NDArray[np.float64], picture: NDArray[np.int64], count: int
+    column: Words | NDArray[np.float64], image: NDArray[np.int64], count: int
 ) -> Words | Column:
-    """A column of the table's files as a column of the `count` pictures, unknown where unlisted."""
-    kept = picture >= 0
+    """A column of the table's files as a column of the `count` images, unknown where unlisted."""
+    kept = image >= 0
     if isinstance(column, Words):
         codes = np.full(count, len(column.vocabulary), np.int64)
-        codes[picture[kept]] = column.codes[kept]
+        codes[image[kept]] = column.codes[kept]
         return Words(np.append(column.vocabulary, ""), codes)
     spread = np.full(count, np.nan)
-    spread[picture[kept]] = column[kept]
+    spread[image[kept]] = column[kept]
     return spread
 
 
@@ -161,7 +161,7 @@ def _boxes(match: Match, listed: NDArray[np.bool_]) -> Boxes:
         raise SourceError(f"{table.path}: boxes need a column kind; add it after the file")
     places = [table.header.index(name) for name in _CORNERS]
     kind_place = table.header.index("kind")
-    picture: list[int] = []
+    image: list[int] = []
     kinds: list[str] = []
     corners: list[list[float]] = []
     for row, line, index in zip(table.rows, table.lines, match.image.tolist(), strict=True):
@@ -175,11 +175,11 @@ def _boxes(match: Match, listed: NDArray[np.bool_]) -> Boxes:
                 "x0 < x1 and y0 < y1 as fractions of width and height, from 0 to 1"
             )
         if index >= 0:
-            picture.append(index)
+            image.append(index)
             kinds.append(row[kind_place].strip())
             corners.append(box)
     return Boxes(
-        np.array(picture, np.int64),
+        np.array(image, np.int64),
         vocabulary(kinds),
         np.array(corners, np.float64).reshape(-1, 4),
         listed,

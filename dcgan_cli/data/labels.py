@@ -1,4 +1,4 @@
-"""What is known about the pictures of a source: classes, attributes and boxes, by column."""
+"""What is known about the images of a source: classes, attributes and boxes, by column."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dcgan_cli.errors import SourceError
 
 Column = NDArray[np.str_] | NDArray[np.float64]
-"""One entry a picture: words ('' where unknown) or numbers (NaN where unknown)."""
+"""One entry an image: words ('' where unknown) or numbers (NaN where unknown)."""
 
 
 MOST_TEXT = 64 << 20
@@ -83,7 +83,7 @@ class Columns(Mapping[str, Column]):
         return len(self._held)
 
     def take(self, rows: NDArray[np.int64]) -> "Columns":
-        """The columns of the pictures `rows` (int64 [M]) alone, in that order."""
+        """The columns of the images `rows` (int64 [M]) alone, in that order."""
         return Columns({name: column[rows] for name, column in self._held.items()})
 
     def updated(self, other: Mapping[str, Column]) -> "Columns":
@@ -93,34 +93,34 @@ class Columns(Mapping[str, Column]):
 
 @dataclass(frozen=True)
 class Boxes:
-    """Boxes drawn on pictures of a source, one row a box.
+    """Boxes drawn on images of a source, one row a box.
 
-    `corners` is float64 [M, 4]: x0, y0, x1, y1 as fractions of the whole picture's width and
-    height, in [0, 1]. `seen` is bool [N]: which pictures were looked at at all (a picture without
-    boxes that was looked at is a picture without the object).
+    `corners` is float64 [M, 4]: x0, y0, x1, y1 as fractions of the whole image's width and
+    height, in [0, 1]. `seen` is bool [N]: which images were looked at at all (an image without
+    boxes that was looked at is an image without the object).
     """
 
-    picture: NDArray[np.int64]
+    image: NDArray[np.int64]
     kind: NDArray[np.str_]
     corners: NDArray[np.float64]
     seen: NDArray[np.bool_]
 
     def take(self, rows: NDArray[np.int64]) -> "Boxes":
-        """The boxes of the pictures `rows` (int64 [M], no number twice), renumbered to 0..M−1."""
+        """The boxes of the images `rows` (int64 [M], no number twice), renumbered to 0..M−1."""
         renumbered = np.full(len(self.seen), -1, np.int64)
         renumbered[rows] = np.arange(len(rows))
-        picture = renumbered[self.picture]
-        kept = picture >= 0
-        return Boxes(picture[kept], self.kind[kept], self.corners[kept], self.seen[rows])
+        image = renumbered[self.image]
+        kept = image >= 0
+        return Boxes(image[kept], self.kind[kept], self.corners[kept], self.seen[rows])
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Columns of labels, each with one entry a picture of the source.
+    """Columns of labels, each with one entry an image of the source.
 
     A column of words is an array of str, '' where unknown; a column of numbers is float64, NaN
-    where unknown. `listed` is bool [N], which pictures have a row in the file of labels that was
-    given; None where the labels came with the pictures. `notes` say how the rows of that file and
+    where unknown. `listed` is bool [N], which images have a row in the file of labels that was
+    given; None where the labels came with the images. `notes` say how the rows of that file and
     the images were matched, one sentence each.
     """
 
@@ -132,7 +132,7 @@ class Labels:
     notes: tuple[str, ...] = ()
 
     def take(self, rows: NDArray[np.int64]) -> "Labels":
-        """The labels of the pictures `rows` (int64 [M], no number twice) alone, in that order."""
+        """The labels of the images `rows` (int64 [M], no number twice) alone, in that order."""
         return Labels(
             Columns({}).updated(self.columns).take(rows),
             None if self.boxes is None else self.boxes.take(rows),
@@ -141,7 +141,7 @@ class Labels:
         )
 
     def updated(self, other: "Labels") -> "Labels":
-        """These labels and `other`, about the same pictures; `other` wins where both speak."""
+        """These labels and `other`, about the same images; `other` wins where both speak."""
         return Labels(
             Columns({}).updated(self.columns).updated(other.columns),
             self.boxes if other.boxes is None else other.boxes,

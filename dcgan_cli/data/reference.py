@@ -9,7 +9,7 @@ A checkpoint keeps a Reference as plain values under `data`:
     framing            the fields of Framing
 
 Checkpoints of earlier versions have no `content` but a digest of names, sizes and times, under
-`fingerprint`; they call the images `pictures`, and keep `side` and `background` beside these.
+`fingerprint`; they call the images `images`, and keep `side` and `background` beside these.
 Resuming and every analysis open the images through here: they are told by content, so that a
 copied, touched or moved folder is the same, and other images under the same names are not.
 """
@@ -22,9 +22,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dcgan_cli.data.decode import Framing, crop_corners, decode, fetch
+from dcgan_cli.data.decode import ImageSpec, crop_corners, decode, fetch
+from dcgan_cli.data.image_set import DecodedImages, Pixels
 from dcgan_cli.data.kinds import tars
-from dcgan_cli.data.pictures import PictureSet, Pixels
 from dcgan_cli.data.sources import Record, Source, open_source
 from dcgan_cli.errors import CheckpointError, SourceError, UsageError
 from dcgan_cli.wording import counted
@@ -35,27 +35,28 @@ LARGEST_MARGIN = 4
 
 @dataclass(frozen=True)
 class Shown:
-    """How a network sees an image: framed as `framing` says, then the middle `size` pixels of that.
+    """How a network sees an image: framed as `image_spec` says, then the middle `size` pixels of that.
 
-    Networks of random crops (`--crop random`) are trained on windows of `size` out of larger frames:
-    they have never seen a whole frame, and the middle is what their windows have most in common.
+    Networks of random crops (`--crop random`) are trained on windows of `size` out of larger
+    frames: they have never seen a whole frame, and the middle is what their windows have most in
+        common.
     """
 
-    framing: Framing
+    image_spec: ImageSpec
     size: int
 
     def decode(self, record: Record) -> tuple[Pixels, tuple[int, int]]:
         """As data.decode.decode: uint8 [size, size, C] and the original (width, height)."""
-        pixels, original = decode(record, self.framing)
+        pixels, original = decode(record, self.image_spec)
         return self.middle(pixels), original
 
     def read(self, source: Source, index: int) -> tuple[Pixels, tuple[int, int]]:
         """The same of record `index`. Raises Unreadable."""
         return self.decode(fetch(source, index))
 
-    def of(self, pictures: PictureSet) -> PictureSet:
-        """The same of `pictures`, which are framed as `framing` says."""
-        return pictures if self.framing.side == self.size else Middle(pictures, self)
+    def of(self, images: DecodedImages) -> DecodedImages:
+        """The same of `images`, which are framed as `image_spec` says."""
+        return images if self.image_spec.side == self.size else Middle(images, self)
 
     def middle(self, pixels: Pixels) -> Pixels:
         """uint8 [..., side, side, C] → uint8 [..., size, size, C]."""
@@ -66,44 +67,44 @@ class Shown:
         self, corners: ArrayLike, width: ArrayLike, height: ArrayLike
     ) -> NDArray[np.float64]:
         """As crop_corners, in fractions of what is shown: float64 [M, 4], NaN for what is not."""
-        return self.within(crop_corners(corners, width, height, self.framing.fit))
+        return self.within(crop_corners(corners, width, height, self.image_spec.fit))
 
     def within(self, corners: NDArray[np.float64]) -> NDArray[np.float64]:
         """Boxes [M, 4] in fractions of the frame, in fractions of its middle; NaN outside it."""
-        boxes = np.clip((corners * self.framing.side - self._margin) / self.size, 0.0, 1.0)
+        boxes = np.clip((corners * self.image_spec.side - self._margin) / self.size, 0.0, 1.0)
         outside = (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])
         boxes[outside] = np.nan
         return boxes
 
     @property
     def _margin(self) -> int:
-        return (self.framing.side - self.size) // 2
+        return (self.image_spec.side - self.size) // 2
 
 
-class Middle(PictureSet):
+class Middle(DecodedImages):
     """The middle of framed images, as `shown` says."""
 
-    def __init__(self, pictures: PictureSet, shown: Shown) -> None:
-        self.framing = replace(shown.framing, side=shown.size)
-        self.origin = pictures.origin
-        self.original_size = pictures.original_size
-        self.skipped = pictures.skipped
-        self.log = pictures.log
-        self.notes = pictures.notes
-        self._pictures = pictures
+    def __init__(self, images: DecodedImages, shown: Shown) -> None:
+        self.image_spec = replace(shown.image_spec, side=shown.size)
+        self.origin = images.origin
+        self.original_size = images.original_size
+        self.skipped = images.skipped
+        self.log = images.log
+        self.notes = images.notes
+        self._images = images
         self._shown = shown
 
     def take(self, indices: NDArray[np.int64]) -> Pixels:
         """As PictureSet.take."""
-        return self._shown.middle(self._pictures.take(indices))
+        return self._shown.middle(self._images.take(indices))
 
-    def corners(self, corners: ArrayLike, pictures: NDArray[np.int64]) -> NDArray[np.float64]:
+    def corners(self, corners: ArrayLike, images: NDArray[np.int64]) -> NDArray[np.float64]:
         """As PictureSet.corners."""
-        return self._shown.within(self._pictures.corners(corners, pictures))
+        return self._shown.within(self._images.corners(corners, images))
 
     def close(self) -> None:
         """As PictureSet.close."""
-        self._pictures.close()
+        self._images.close()
 
 
 @dataclass(frozen=True)
@@ -136,21 +137,21 @@ class Reference:
     def of(
         cls,
         source: Source,
-        pictures: PictureSet,
+        images: DecodedImages,
         size: int,
         *,
         labels: Path | None = None,
         limit: int | None = None,
     ) -> Self:
-        """The reference to `pictures`, prepared from `source`, for networks of `size` pixels."""
+        """The reference to `images`, prepared from `source`, for networks of `size` pixels."""
         return cls(
-            Shown(pictures.framing, size),
+            Shown(images.image_spec, size),
             absolute(source.location),
             source.kind,
             None if labels is None else labels.resolve(),
             limit,
             len(source),
-            len(pictures),
+            len(images),
             source.content(),
         )
 
@@ -162,14 +163,14 @@ class Reference:
             CheckpointError: what stands there cannot be.
             UsageError: it names a background that is no color.
         """
-        framing = data.get("framing")
-        if framing is None:
+        image_spec = data.get("framing")
+        if image_spec is None:
             background = color(str(data.get("background", "white")))
-            framing = {"side": data.get("side", size), "channels": channels}
-            framing["background"] = background
+            image_spec = {"side": data.get("side", size), "channels": channels}
+            image_spec["background"] = background
         labels = _optional(data, "labels", str)
         return cls(
-            Shown(_framing(framing, size, channels), size),
+            Shown(_framing(image_spec, size, channels), size),
             _optional(data, "location", str),
             _optional(data, "kind", str),
             None if labels is None else Path(labels),
@@ -190,7 +191,7 @@ class Reference:
             "records": self.records,
             "images": self.images,
             "content": self.content,
-            "framing": asdict(self.shown.framing),
+            "framing": asdict(self.shown.image_spec),
         }
 
     def open(self, mend: str, location: str | None = None) -> Source:
@@ -293,19 +294,23 @@ def _is_there(location: str) -> bool:
     return word or Path(location).exists() or (bool(mark) and Path(path).exists())
 
 
-def _framing(fields: Any, size: int, channels: int) -> Framing:
+def _framing(fields: Any, size: int, channels: int) -> ImageSpec:
     """A Framing of stored `fields`. Raises CheckpointError."""
     try:
         red, green, blue = (int(value) for value in fields["background"])
         values: dict[str, Any] = {**fields, "background": (red, green, blue)}
-        framing = Framing(**values)
+        image_spec = ImageSpec(**values)
         whole = type(values["side"]) is int
-        if whole and size <= framing.side <= LARGEST_MARGIN * size and framing.channels == channels:
-            return framing
+        if (
+            whole
+            and size <= image_spec.side <= LARGEST_MARGIN * size
+            and image_spec.channels == channels
+        ):
+            return image_spec
     except (TypeError, ValueError, KeyError) as error:
         raise CheckpointError(f"the checkpoint's data: no framing of images: {error}") from error
     raise CheckpointError(
-        f"the checkpoint's data: images of {framing.side} pixels and {framing.channels} channels, "
+        f"the checkpoint's data: images of {image_spec.side} pixels and {image_spec.channels} channels, "
         f"its networks are of {size} and {channels}"
     )
 

@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.decode import Framing, Unreadable, read_picture
+from dcgan_cli.data.decode import ImageSpec, Unreadable, read_image
+from dcgan_cli.data.image_set import Pixels
 from dcgan_cli.data.kinds.reading import FileReader
-from dcgan_cli.data.pictures import Pixels
 from dcgan_cli.data.sources import Source
 from dcgan_cli.files import atomic_write, write_text
 
@@ -41,7 +41,7 @@ class Layout:
 
     folder: Path
     count: int
-    framing: Framing
+    image_spec: ImageSpec
 
     @property
     def records(self) -> int:
@@ -82,15 +82,15 @@ class Shard:
     sizes: NDArray[np.uint32]
     unreadable: Mapping[int, str]
     crc32: int
-    picture_bytes: int
+    image_bytes: int
 
-    def read_into(self, row: int, picture: Pixels) -> None:
-        """Fill `picture` with the pixels of `row`. Raises OSError, or ValueError where cut short."""
-        self.pixels.read_into(row * self.picture_bytes, picture.reshape(-1).data)
+    def read_into(self, row: int, image: Pixels) -> None:
+        """Fill `image` with the pixels of `row`. Raises OSError, or ValueError where cut short."""
+        self.pixels.read_into(row * self.image_bytes, image.reshape(-1).data)
 
     def intact(self) -> bool:
         """Whether the bytes on disk are those that were written; reads all of them."""
-        crc, total = 0, len(self.sizes) * self.picture_bytes
+        crc, total = 0, len(self.sizes) * self.image_bytes
         try:
             for start in range(0, total, _CHECKED_AT_ONCE):
                 size = min(_CHECKED_AT_ONCE, total - start)
@@ -115,7 +115,7 @@ def build_shard(
     span = layout.span(shard)
     sizes = np.zeros((len(span), 2), "<u4")
     unreadable: dict[int, str] = {}
-    nothing = np.zeros(layout.framing.shape, np.uint8)
+    nothing = np.zeros(layout.image_spec.shape, np.uint8)
     crc = 0
     with atomic_write(layout.pixels(shard)) as file:
         for row, number in enumerate(span):
@@ -123,7 +123,7 @@ def build_shard(
             try:
                 if number in crashers:
                     raise Unreadable(crashers[number])
-                pixels, sizes[row] = read_picture(source, number, layout.framing)
+                pixels, sizes[row] = read_image(source, number, layout.image_spec)
             except Unreadable as error:
                 unreadable[number] = str(error)
                 pixels = nothing
@@ -146,14 +146,14 @@ def open_shard(layout: Layout, shard: int) -> Shard | None:
         sizes = np.array(facts["sizes"], "<u4").reshape(rows, 2)
         unreadable = {int(number): str(reason) for number, reason in facts["unreadable"].items()}
         crc32 = int(facts["crc32"])
-        if layout.pixels(shard).stat().st_size != rows * layout.framing.picture_bytes:
+        if layout.pixels(shard).stat().st_size != rows * layout.image_spec.image_bytes:
             return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
         return None
     except (RecursionError, MemoryError):  # brackets in brackets
         return None
     pixels = FileReader(layout.pixels(shard))
-    return Shard(pixels, sizes, unreadable, crc32, layout.framing.picture_bytes)
+    return Shard(pixels, sizes, unreadable, crc32, layout.image_spec.image_bytes)
 
 
 def _checksum(sizes: NDArray[np.uint32], crc_of_pixels: int) -> int:

@@ -1,4 +1,4 @@
-"""A path becomes a Source: pictures by number, wherever they come from."""
+"""A path becomes a Source: images by number, wherever they come from."""
 
 import hashlib
 import itertools
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.kinds import celeba, cifar, digits, folder, idx, lsun, rows, svhn, tars, zips
-from dcgan_cli.data.kinds.names import is_picture_name
+from dcgan_cli.data.kinds.names import is_image_name
 from dcgan_cli.data.kinds.reading import first_bytes, unreadable
 from dcgan_cli.data.label_files import join_labels
 from dcgan_cli.data.labels import Labels
@@ -18,18 +18,18 @@ from dcgan_cli.errors import SourceError, UsageError
 DEMOS = ("faces", "rooms")
 
 Record = bytes | NDArray[np.uint8]
-"""One picture as its source holds it: an encoded file, or pixels uint8 [H, W] or [H, W, 3 or 4]."""
+"""One image as its source holds it: an encoded file, or pixels uint8 [H, W] or [H, W, 3 or 4]."""
 
 
 class Source(Protocol):
-    """Pictures that can be read by number, in any order, from any process.
+    """Images that can be read by number, in any order, from any process.
 
     A Source can be pickled: handles are opened by the process that reads, on its first read.
     """
 
     @property
     def kind(self) -> str:
-        """What was recognised, in words a person knows: "folder of pictures", "LSUN database"."""
+        """What was recognized, in words a person knows: "folder of images", "LSUN database"."""
         ...
 
     @property
@@ -39,7 +39,7 @@ class Source(Protocol):
 
     @property
     def labels(self) -> Labels | None:
-        """Labels that came with the pictures; None where there are none."""
+        """Labels that came with the images; None where there are none."""
         ...
 
     @property
@@ -72,21 +72,21 @@ class Source(Protocol):
 
 
 def open_source(location: str, *, labels: Path | None = None, limit: int | None = None) -> Source:
-    """The pictures at `location`: a path, `path#part`, `digits`, `demo:faces[:count]`, or shards.
+    """The images at `location`: a path, `path#part`, `digits`, `demo:faces[:count]`, or shards.
 
-    A path is recognised by what it holds, not by its name; a path called `digits` goes before
+    A path is recognized by what it holds, not by its name; a path called `digits` goes before
     scikit-learn's digits. `path#test` chooses a part of a data set that has parts.
 
     Args:
         location: what was typed.
-        labels: a CSV file whose columns join those that come with the pictures.
-        limit: keep so many pictures, evenly spaced, so that a source sorted by class keeps all its
-            classes. For drawn data sets it is how many are drawn.
+        labels: a CSV file whose columns join those that come with the images.
+        limit: keep so many images, evenly spaced, so that a source sorted by class keeps all its
+            classes. For synthetic data sets it is how many are drawn.
 
     Raises:
         SourceError: nothing there, nothing that is understood, damaged, empty, or labels that
             match nothing.
-        UsageError: `limit` is below 1, or a drawn data set that does not exist.
+        UsageError: `limit` is below 1, or a synthetic data set that does not exist.
     """
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: expected at least 1")
@@ -94,18 +94,18 @@ def open_source(location: str, *, labels: Path | None = None, limit: int | None 
     if labels is not None:
         source = with_labels(source, labels)
     count = len(source) if limit is None else min(limit, len(source))
-    return source if count == len(source) else _View(source, count, source.labels)
+    return source if count == len(source) else _Subset(source, count, source.labels)
 
 
 def with_labels(source: Source, labels: Path) -> Source:
     """`source`, joined by the columns of the CSV file `labels`. Raises SourceError as join_labels."""
     joined = join_labels(labels, source)
     known = source.labels
-    return _View(source, len(source), joined if known is None else known.updated(joined))
+    return _Subset(source, len(source), joined if known is None else known.updated(joined))
 
 
-class _View:
-    """`count` evenly spaced pictures of a source, with other labels."""
+class _Subset:
+    """`count` evenly spaced images of a source, with other labels."""
 
     def __init__(self, source: Source, count: int, labels: Labels | None) -> None:
         self.kind = source.kind
@@ -140,7 +140,7 @@ class _View:
 
     def _place(self, index: int) -> int:
         if not 0 <= index < self._count:
-            raise IndexError(f"picture {index} of {self._count}")
+            raise IndexError(f"image {index} of {self._count}")
         return index * len(self._source) // self._count
 
 
@@ -213,7 +213,7 @@ def _open(location: str, limit: int | None) -> Source:
         for kind in _KINDS:
             if kind.matches(path):
                 return kind.open_path(path, location, part)
-    except folder.NoPicturesError as error:
+    except folder.NoImagesError as error:
         raise SourceError(f"{error}; {_further_down(path)}") from error
     except OSError as error:
         raise unreadable(path, error) from error
@@ -239,7 +239,7 @@ def source_files(location: str) -> list[Path]:
 
 
 def _open_word(location: str, limit: int | None) -> Source:
-    """A location that is no path: a drawn data set, scikit-learn's digits, or a pattern."""
+    """A location that is no path: a synthetic data set, scikit-learn's digits, or a pattern."""
     if location.startswith("demo:"):
         return _open_demo(location, limit)
     if location == "digits":
@@ -256,9 +256,9 @@ def _open_demo(location: str, limit: int | None) -> Source:
     name, _, typed = location.removeprefix("demo:").partition(":")
     if name not in DEMOS or (typed and not (typed.isdecimal() and int(typed))):
         raise UsageError(
-            f"{location}: no such drawn data set; expected "
+            f"{location}: no such synthetic data set; expected "
             + " or ".join(f"demo:{name}" for name in DEMOS)
-            + ", with a number of pictures if you like: demo:faces:5000"
+            + ", with a number of images if you like: demo:faces:5000"
         )
     from dcgan_cli.data.demo.source import DEFAULT_COUNT, DemoSource
 
@@ -267,7 +267,7 @@ def _open_demo(location: str, limit: int | None) -> Source:
 
 
 def _further_down(path: Path) -> str:
-    """What to give instead of a folder without pictures: what is understood right inside it."""
+    """What to give instead of a folder without images: what is understood right inside it."""
     for child in itertools.islice(sorted(path.iterdir()), 1000):
         if child.name.endswith("_lmdb.zip"):
             return f"an LSUN database comes zipped: unzip {child.name} there first"
@@ -285,21 +285,21 @@ def _not_understood(path: Path) -> SourceError:
         if path.name.endswith(".gz") and idx.unzipped_head(path, 512)[257:262] != b"ustar":
             return SourceError(f"{path}: a gzip file of something else; expected {_UNDERSTOOD}")
         return tars.refuse_compressed(path)
-    if is_picture_name(path.name):
-        return SourceError(f"{path}: one picture is not enough; give its folder, {path.parent}")
+    if is_image_name(path.name):
+        return SourceError(f"{path}: one image is not enough; give its folder, {path.parent}")
     if path.suffix == ".bin" and rows.matches(path.parent):
         return SourceError(f"{path}: one file of a data set; give its folder, {path.parent}")
     if not head:
         return SourceError(f"{path}: the file is empty; download or copy it again")
     found = next(
         (name for magic, name in _FOREIGN if head.startswith(magic)),
-        "neither pictures nor an archive of them",
+        "neither images nor an archive of them",
     )
     return SourceError(f"{path}: {found}; expected {_UNDERSTOOD}")
 
 
 _UNDERSTOOD = (
-    "a folder of pictures, a .zip or .tar, an LSUN folder (LMDB), or the files of MNIST, EMNIST, "
+    "a folder of images, a .zip or .tar, an LSUN folder (LMDB), or the files of MNIST, EMNIST, "
     "CIFAR, STL-10, SVHN or CelebA"
 )
 

@@ -1,4 +1,4 @@
-"""Pictures decoded as they are asked for: no cache, but all cores."""
+"""Images decoded as they are asked for: no cache, but all cores."""
 
 import itertools
 import math
@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.decode import Framing, Unreadable, decode, fetch
-from dcgan_cli.data.pictures import PictureSet, Pixels, log_line, refusal
+from dcgan_cli.data.decode import ImageSpec, Unreadable, decode, fetch
+from dcgan_cli.data.image_set import DecodedImages, Pixels, log_line, refusal
 from dcgan_cli.data.sources import Source
 from dcgan_cli.data.workers import available_cpus
 from dcgan_cli.errors import SourceError, StorageError
@@ -20,25 +20,25 @@ _FIRST_LOOK = 256
 """Records decoded before anything is trained, to refuse a source that is mostly unreadable."""
 
 
-class StreamedPictures(PictureSet):
-    """One picture a record, decoded by threads: Pillow works outside Python's lock.
+class StreamedImages(DecodedImages):
+    """One image a record, decoded by threads: Pillow works outside Python's lock.
 
     An unreadable record is shown as the next readable one, from when it is first met: then it is
     counted in `skipped`, listed in the log, and `origin` says which record stands in. A row of
-    `original_size` is 0, 0 until its picture was first decoded.
+    `original_size` is 0, 0 until its image was first decoded.
     """
 
     def __init__(
         self,
         source: Source,
-        framing: Framing,
+        image_spec: ImageSpec,
         workers: int | None,
         max_unreadable: float,
         folder: Path,
         notes: list[str],
     ) -> None:
         count = len(source)
-        self.framing = framing
+        self.image_spec = image_spec
         self.origin = np.arange(count, dtype=np.int64)
         self.original_size = np.zeros((count, 2), np.uint32)
         self.skipped = 0
@@ -60,25 +60,25 @@ class StreamedPictures(PictureSet):
 
     def take(self, indices: NDArray[np.int64]) -> Pixels:
         """As PictureSet.take. Raises SourceError where too many records proved unreadable."""
-        pictures = np.empty((len(indices), *self.framing.shape), np.uint8)
+        images = np.empty((len(indices), *self.image_spec.shape), np.uint8)
         numbers = np.arange(len(self))[indices].tolist()
-        for place, picture in enumerate(self._pool.map(self._picture, numbers)):
-            pictures[place] = picture
-        return pictures
+        for place, image in enumerate(self._pool.map(self._image, numbers)):
+            images[place] = image
+        return images
 
     def close(self) -> None:
         """End the threads; what they had not begun is dropped."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _picture(self, index: int) -> Pixels:
-        """The picture of record `index`, or of the next readable one."""
+    def _image(self, index: int) -> Pixels:
+        """The image of record `index`, or of the next readable one."""
         for number in itertools.chain(range(index, len(self)), range(index)):
             if self._bad[number]:
                 continue
             try:
                 with self._reading:  # a Source promises nothing about threads
                     record = fetch(self._source, number)
-                pixels, size = decode(record, self.framing)
+                pixels, size = decode(record, self.image_spec)
             except Unreadable as error:
                 self._refuse(number, str(error))
                 continue
@@ -112,7 +112,7 @@ class StreamedPictures(PictureSet):
             self.log = log
         except (OSError, StorageError):  # the disk may be why there is no cache; train all the same
             self.log = None
-            self.notes.append(f"unreadable pictures are not listed: {log} cannot be written")
+            self.notes.append(f"unreadable images are not listed: {log} cannot be written")
 
     def _look(self) -> None:
         """Decode some records, evenly spaced; raises SourceError if too many are unreadable.
@@ -120,7 +120,7 @@ class StreamedPictures(PictureSet):
         A sample may hold more than the whole does: four standard deviations are forgiven.
         """
         numbers = np.unique(np.linspace(0, len(self) - 1, _FIRST_LOOK).astype(np.int64))
-        list(self._pool.map(self._picture, numbers.tolist()))
+        list(self._pool.map(self._image, numbers.tolist()))
         bad = int(self._bad[numbers].sum())
         expected = self._max_unreadable * len(numbers)
         if bad > expected + 4 * math.sqrt(expected * (1 - self._max_unreadable)):

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dcgan_cli.data.decode import Extremes, Framing, Levels, Unreadable, decode, extremes, fetch
+from dcgan_cli.data.decode import Extremes, ImageSpec, Levels, Unreadable, decode, extremes, fetch
 from dcgan_cli.data.kinds.names import printable
 from dcgan_cli.data.sources import Source
 from dcgan_cli.errors import SourceError
 from dcgan_cli.wording import counted
 
-# Enough to tell color from grey; large JPEGs are shrunk while decoding, so the look stays short.
-_LOOK = Framing(side=128, channels=3)
+# Enough to tell color from gray; large JPEGs are shrunk while decoding, so the look stays short.
+_LOOK = ImageSpec(side=128, channels=3)
 
 _BITS = (8, 10, 12, 14, 16)
 """Bits that cameras, scanners and medical devices fill of the 16 that a file has room for."""
@@ -25,7 +25,7 @@ _LEAST_USED = 0.25
 class Survey:
     """What a look at `looked` of `count` records found.
 
-    `channels` is 1 where every image was grey (R = G = B in each pixel of the centered square),
+    `channels` is 1 where every image was gray (R = G = B in each pixel of the centered square),
     else 3. `short_side` is the median of the shorter sides in pixels, `aspect` that of width /
     height; `width_cut` and `height_cut` are the mean shares, 0 to 1, that the centered square
     leaves out. `levels` are the values that become black and white where there are images of more
@@ -55,12 +55,12 @@ def survey(source: Source, most: int = 256) -> Survey:
     """
     count = len(source)
     if count == 0:
-        raise SourceError(f"{source.location}: this {source.kind} holds no pictures")
+        raise SourceError(f"{source.location}: this {source.kind} holds no images")
     numbers = np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.int64))
     sizes: list[tuple[int, int]] = []
     ranges: list[Extremes] = []
     unreadable: list[str] = []
-    grey = True
+    gray = True
     for number in numbers.tolist():
         try:
             record = fetch(source, number)
@@ -74,7 +74,7 @@ def survey(source: Source, most: int = 256) -> Survey:
         if found:
             ranges.append(found)
         sizes.append(size)
-        grey = grey and bool((pixels == pixels[..., :1]).all())
+        gray = gray and bool((pixels == pixels[..., :1]).all())
     if not sizes:
         raise SourceError(
             f"{source.location}: none of {counted(len(unreadable), 'picture')} could be read: "
@@ -87,7 +87,7 @@ def survey(source: Source, most: int = 256) -> Survey:
         count=count,
         looked=len(numbers),
         readable=len(sizes),
-        channels=1 if grey else 3,
+        channels=1 if gray else 3,
         short_side=int(np.median(short)),
         examples=tuple(unreadable[:3]),
         aspect=float(np.median(width / height)),

@@ -69,7 +69,7 @@ def match_rows(table: Table, source: Named) -> Match:
     if not found.image:
         raise SourceError(
             f"{table.path}: none of its {counted(len(distinct), 'file')} is in {source.location}; the "
-            f"table says {_shown(files[0])}, the pictures are called {_shown(known.names[0])}"
+            f"table says {_shown(files[0])}, the images are called {_shown(known.names[0])}"
         )
     image = np.array([found.image.get(file, -1) for file in files], np.int64)
     return Match(table, image, (*table.notes, *_notes(table, files, found)))

@@ -1,9 +1,9 @@
-"""Decoding in other processes: a crash costs one picture, and none outlives its parent.
+"""Decoding in other processes: a crash costs one image, and none outlives its parent.
 
 Each worker has a pipe of its own, gets one shard at a time and says which record it touches. So
 when a decoder takes its process down, the record to blame is known; a second crash on the same
-record, in a fresh process, makes it unreadable. A worker whose parent is gone, even killed, leaves at
-once, in the middle of its shard.
+record, in a fresh process, makes it unreadable. A worker whose parent is gone, even killed, leaves
+at once, in the middle of its shard.
 """
 
 import contextlib
@@ -66,7 +66,7 @@ class _Worker:
         self.process.join()
         self.connection.close()
 
-    def obituary(self) -> DcganError:
+    def error_message(self) -> DcganError:
         what = (
             "worker processes keep ending" if self.started else "a worker process could not start"
         )
@@ -104,21 +104,21 @@ def build_shards(
         return
 
     pending = deque(_Task(shard) for shard in shards)
-    crew = [_Worker(layout, source) for _ in range(min(workers, len(pending)))]
+    workers_alive = [_Worker(layout, source) for _ in range(min(workers, len(pending)))]
     deaths = 0
     try:
-        while pending or any(worker.task for worker in crew):
-            ready = wait([worker.connection for worker in crew], _TICK)
-            for place, worker in enumerate(crew):
+        while pending or any(worker.task for worker in workers_alive):
+            ready = wait([worker.connection for worker in workers_alive], _TICK)
+            for place, worker in enumerate(workers_alive):
                 if worker.connection not in ready:
                     continue
                 try:
                     reply = worker.connection.recv()
                 except (EOFError, OSError):
-                    deaths += _bury(worker, pending)
+                    deaths += _requeue(worker, pending)
                     if deaths > _MOST_DEATHS or not worker.started:
-                        raise worker.obituary() from None
-                    crew[place] = _Worker(layout, source)
+                        raise worker.error_message() from None
+                    workers_alive[place] = _Worker(layout, source)
                     continue
                 if isinstance(reply, Exception):
                     raise reply
@@ -126,16 +126,16 @@ def build_shards(
                     done += len(layout.span(worker.task.shard))
                     unreadable += reply
                 worker.started, worker.task = True, None
-            for worker in crew:
+            for worker in workers_alive:
                 if pending and worker.started and not worker.task:
                     worker.give(pending.popleft())
-            yield done + sum(_in_hand(layout, worker) for worker in crew), unreadable
+            yield done + sum(_in_hand(layout, worker) for worker in workers_alive), unreadable
     finally:
-        for worker in crew:
+        for worker in workers_alive:
             worker.stop()
 
 
-def _bury(worker: _Worker, pending: deque[_Task]) -> int:
+def _requeue(worker: _Worker, pending: deque[_Task]) -> int:
     """Put the task of a dead worker back; returns 1 where no record is to blame, else 0."""
     cause = worker.cause_of_death()
     worker.connection.close()

@@ -43,8 +43,8 @@ class ModelConfig:
     """All that is needed to build both networks; stored in every checkpoint.
 
     Attributes:
-        size: side of the square pictures in pixels, base · 2^k with base in 4..7 and k ≥ 1.
-        channels: 1 (grey) or 3 (RGB).
+        size: side of the square images in pixels, base · 2^k with base in 4..7 and k ≥ 1.
+        channels: 1 (gray) or 3 (RGB).
         z_dim: length of z.
         z_dist: "uniform" draws z from U(−1, 1), "normal" from N(0, 1).
         ngf: feature maps of the generator's last hidden layer; doubled per level towards z.
@@ -53,9 +53,9 @@ class ModelConfig:
         projection: batch norm of the first generator layer, per "unit" (one scale for each of its
             base·base·width outputs: the paper) or per "channel" (as after a deconvolution).
         bn_eps: ε of batch norm.
-        g_norm: normalisation of the generator's hidden layers.
-        d_norm: normalisation of the discriminator's layers after the first. "layer" is for wgan-gp,
-            whose penalty is defined per picture (Gulrajani et al. 2017, §4).
+        g_norm: normalization of the generator's hidden layers.
+        d_norm: normalization of the discriminator's layers after the first. "layer" is for wgan-gp,
+            whose penalty is defined per image (Gulrajani et al. 2017, §4).
     """
 
     size: int = 64
@@ -97,12 +97,12 @@ class ModelConfig:
 
     @property
     def generator_widths(self) -> tuple[int, ...]:
-        """Feature maps after the projection and after every hidden layer, from z to the picture."""
+        """Feature maps after the projection and after every hidden layer, from z to the image."""
         return tuple(self.ngf * min(WIDEST, 2**i) for i in reversed(range(self.levels)))
 
     @property
     def discriminator_widths(self) -> tuple[int, ...]:
-        """Feature maps after every convolution, from the picture to the decision."""
+        """Feature maps after every convolution, from the image to the decision."""
         return tuple(self.ndf * min(WIDEST, 2**i) for i in range(self.levels))
 
     def to_dict(self) -> dict[str, Any]:
@@ -120,16 +120,16 @@ class Recipe:
     """How the networks are trained, beside the networks themselves.
 
     Attributes:
-        batch_size: pictures a minibatch.
+        batch_size: images a batch.
         optimizer: "adam", or "rmsprop" with PyTorch's decay of 0.99 (the WGAN authors' code).
         lr: its learning rate, for both networks.
         beta1, beta2: of Adam; RMSProp has none.
         weight_decay: coupled (L2) decay on all parameters, as in the authors' code.
-        updates: "together" trains D, then G, on every minibatch; "alternate" gives each minibatch
+        updates: "together" trains D, then G, on every batch; "alternate" gives each batch
             to one of them, as the authors' code does.
-        crop: "center" takes the largest centred square; "random" takes a random window of
+        crop: "center" takes the largest centered square; "random" takes a random window of
             `size` out of a square of 1.5 · `size` at every visit.
-        flip: mirror pictures left-right with probability 0.5 at every visit.
+        flip: mirror images left-right with probability 0.5 at every visit.
         epochs: passes over the data where nothing else says how long.
     """
 
@@ -148,7 +148,7 @@ class Recipe:
         """Raise UsageError for a value that nothing can be trained with."""
         if self.batch_size < 2:
             raise UsageError(
-                f"--batch-size {self.batch_size}: batch norm needs at least 2 pictures a batch"
+                f"--batch-size {self.batch_size}: batch norm needs at least 2 images a batch"
             )
         _one_of("--optimizer", self.optimizer, get_args(Optimizer))
         _positive("--lr", self.lr)

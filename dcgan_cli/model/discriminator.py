@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from dcgan_cli.model.config import ModelConfig
-from dcgan_cli.model.layers import down, norm
+from dcgan_cli.model.layers import conv, norm
 
 SLOPE = 0.2
 """Slope of LeakyReLU below zero (paper §4)."""
@@ -15,7 +15,7 @@ SLOPE = 0.2
 class Discriminator(nn.Module):
     """D: [N, channels, size, size] in [−1, 1] → [N] logits; above 0 says "real".
 
-    `layers[i]` is a sequence of convolution, normalisation (none on the first) and LeakyReLU. The
+    `layers[i]` is a sequence of convolution, normalization (none on the first) and LeakyReLU. The
     decision is a linear unit on the flattened last maps: the 4×4 convolution to one map that the
     torch dialects write. Its sigmoid is part of the loss.
     """
@@ -26,23 +26,23 @@ class Discriminator(nn.Module):
         widths = config.discriminator_widths
         layers = [
             nn.Sequential(
-                down(config.channels, widths[0], config.kernel), nn.LeakyReLU(SLOPE, inplace=True)
+                conv(config.channels, widths[0], config.kernel), nn.LeakyReLU(SLOPE, inplace=True)
             )
         ]
         layers += [
             nn.Sequential(
-                down(inputs, outputs, config.kernel),
+                conv(inputs, outputs, config.kernel),
                 norm(config.d_norm, outputs, config.bn_eps),
                 nn.LeakyReLU(SLOPE, inplace=True),
             )
             for inputs, outputs in pairwise(widths)
         ]
         self.layers = nn.ModuleList(layers)
-        self.decide = nn.Linear(widths[-1] * config.base**2, 1, bias=False)
+        self.head = nn.Linear(widths[-1] * config.base**2, 1, bias=False)
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Logits for `pictures` [N, channels, size, size]."""
-        maps = pictures
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits for `images` [N, channels, size, size]."""
+        maps = images
         for layer in self.layers:
             maps = layer(maps)
-        return self.decide(maps.flatten(1)).squeeze(1)
+        return self.head(maps.flatten(1)).squeeze(1)

@@ -1,4 +1,4 @@
-"""The generator (paper §3, Fig. 1): z becomes a picture by fractionally-strided convolutions."""
+"""The generator (paper §3, Fig. 1): z becomes an image by fractionally-strided convolutions."""
 
 from itertools import pairwise
 
@@ -6,14 +6,14 @@ import torch
 from torch import nn
 
 from dcgan_cli.model.config import ModelConfig
-from dcgan_cli.model.layers import Project, norm, up
+from dcgan_cli.model.layers import Project, conv_transpose, norm
 
 
 class Generator(nn.Module):
     """G: [N, z_dim] → [N, channels, size, size] in [−1, 1].
 
-    `hidden[i]` is a sequence of convolution, normalisation and ReLU; `hidden[-1]` is the paper's
-    second-highest convolution layer. The last convolution has Tanh and no normalisation.
+    `hidden[i]` is a sequence of convolution, normalization and ReLU; `hidden[-1]` is the paper's
+    second-highest convolution layer. The last convolution has Tanh and no normalization.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -23,17 +23,17 @@ class Generator(nn.Module):
         self.project = Project(config)
         self.hidden = nn.ModuleList(
             nn.Sequential(
-                up(inputs, outputs, config.kernel),
+                conv_transpose(inputs, outputs, config.kernel),
                 norm(config.g_norm, outputs, config.bn_eps),
                 nn.ReLU(inplace=True),
             )
             for inputs, outputs in pairwise(widths)
         )
-        self.paint = up(widths[-1], config.channels, config.kernel)
+        self.to_rgb = conv_transpose(widths[-1], config.channels, config.kernel)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Pictures for latents `z` [N, z_dim]."""
+        """Images for latents `z` [N, z_dim]."""
         maps = torch.relu_(self.project(z))
         for layer in self.hidden:
             maps = layer(maps)
-        return torch.tanh(self.paint(maps))
+        return torch.tanh(self.to_rgb(maps))

@@ -1,4 +1,4 @@
-"""Points of Z: how they are drawn, and why sample i of a seed is always the same point."""
+"""Latent vectors: how they are drawn, and why sample i of a seed is always the same point."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ from dcgan_cli.model.config import ZDistribution
 from dcgan_cli.runtime import numpy_stream
 
 Latents = NDArray[np.float32]
-"""Points of Z: float32 [N, z_dim]."""
+"""Latent vectors: float32 [N, z_dim]."""
 
 
 def draw(

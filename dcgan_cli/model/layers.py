@@ -1,4 +1,4 @@
-"""The convolutions and normalisations that both networks are made of (paper §3).
+"""The convolutions and normalizations that both networks are made of (paper §3).
 
 No layer has a bias: batch norm's shift does that work, and the authors use none elsewhere either.
 """
@@ -11,12 +11,12 @@ from torch import nn
 from dcgan_cli.model.config import ModelConfig, Norm
 
 
-def down(inputs: int, outputs: int, kernel: int) -> nn.Conv2d:
+def conv(inputs: int, outputs: int, kernel: int) -> nn.Conv2d:
     """Strided convolution that halves the side: [N, inputs, S, S] → [N, outputs, S/2, S/2]."""
     return nn.Conv2d(inputs, outputs, kernel, stride=2, padding=(kernel - 1) // 2, bias=False)
 
 
-def up(inputs: int, outputs: int, kernel: int) -> nn.ConvTranspose2d:
+def conv_transpose(inputs: int, outputs: int, kernel: int) -> nn.ConvTranspose2d:
     """Fractionally-strided convolution that doubles the side: [N, inputs, S, S] → [N, outputs, 2S, 2S]."""
     padding = (kernel - 1) // 2
     return nn.ConvTranspose2d(
@@ -31,7 +31,7 @@ def up(inputs: int, outputs: int, kernel: int) -> nn.ConvTranspose2d:
 
 
 def norm(kind: Norm, width: int, eps: float) -> nn.Module:
-    """Normalisation of `width` feature maps [N, width, S, S]."""
+    """Normalization of `width` feature maps [N, width, S, S]."""
     if kind == "batch":
         return nn.BatchNorm2d(width, eps=eps)
     if kind == "layer":
@@ -40,7 +40,7 @@ def norm(kind: Norm, width: int, eps: float) -> nn.Module:
 
 
 class Project(nn.Module):
-    """z as the first feature maps: a matrix product, normalised, reshaped (paper Fig. 1).
+    """z as the first feature maps: a matrix product, normalized, reshaped (paper Fig. 1).
 
     [N, z_dim] → [N, width, base, base]. With `projection="channel"` this is the 4×4 deconvolution
     of a 1×1 input that the torch dialects write, which is the same matrix product.
@@ -74,8 +74,8 @@ def tensors_of(network: nn.Module) -> Iterator[torch.Tensor]:
 
 
 @torch.no_grad()
-def initialise(network: nn.Module, generator: torch.Generator) -> None:
-    """Weights N(0, 0.02) (paper §4), normalisation scales N(1, 0.02) and shifts 0 (authors' code)."""
+def initialize(network: nn.Module, generator: torch.Generator) -> None:
+    """Weights N(0, 0.02) (paper §4), normalization scales N(1, 0.02) and shifts 0 (authors' code)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             module.weight.normal_(0.0, 0.02, generator=generator)

@@ -1,4 +1,4 @@
-"""Which picture sizes the networks can have: base · 2^k pixels, base 4, 5, 6 or 7.
+"""Which image sizes the networks can have: base · 2^k pixels, base 4, 5, 6 or 7.
 
 Those are the whole numbers of which only the three leading binary digits may differ from zero: the
 base is those three digits, k the number of zeros behind them.
@@ -21,7 +21,7 @@ def split_size(size: int) -> tuple[int, int]:
     if size != below:
         near = f"{below} or {(base + 1) << levels}" if size > below else str(below)
         raise UsageError(
-            f"--size {size}: pictures are 4, 5, 6 or 7 times a power of two; nearest: {near}"
+            f"--size {size}: images are 4, 5, 6 or 7 times a power of two; nearest: {near}"
         )
     return base, levels
 

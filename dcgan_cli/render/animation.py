@@ -1,4 +1,4 @@
-"""Pictures in a row as an animation: GIF, WebP or MP4."""
+"""Images in a row as an animation: GIF, WebP or MP4."""
 
 import io
 import math
@@ -11,17 +11,17 @@ from PIL import Image
 
 from dcgan_cli.errors import UsageError
 from dcgan_cli.render.png import shown, shown_size
-from dcgan_cli.report import Pictures
+from dcgan_cli.report import Images
 
 Frame = TypeVar("Frame")
 
 MOST_FRAMES = 100
 
 COMFORTABLE = 128
-"""Smaller pictures are enlarged by a whole factor until they are at least this wide."""
+"""Smaller images are enlarged by a whole factor until they are at least this wide."""
 
 PALETTE_FRAMES = 16
-"""Frames from which the colours of a GIF are chosen."""
+"""Frames from which the colors of a GIF are chosen."""
 
 
 def thinned(frames: Sequence[Frame], most: int) -> list[Frame]:
@@ -41,17 +41,17 @@ def encode_gif(
 ) -> bytes:
     """An endless GIF of `images`, `seconds` each, the last one held; evenly thinned to `most`.
 
-    `palette` is a picture of all colours to use; the last of `images` where there is none.
+    `palette` is an image of all colors to use; the last of `images` where there is none.
     """
     chosen = thinned(images, most)
     # one palette for all frames: with their own they would flicker
-    colours = (palette or chosen[-1]).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT)
-    frames = [image.convert("RGB").quantize(palette=colours) for image in chosen]
+    colors = (palette or chosen[-1]).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT)
+    frames = [image.convert("RGB").quantize(palette=colors) for image in chosen]
     return _save_all(frames, "GIF", duration=_durations(len(frames), seconds, hold))
 
 
 def encode_film_gif(images: Sequence[Image.Image], seconds: float, hold: float) -> bytes:
-    """An endless GIF of all of `images`, in colours chosen from frames along the way."""
+    """An endless GIF of all of `images`, in colors chosen from frames along the way."""
     sample = images[:: max(1, len(images) // PALETTE_FRAMES)]
     width, height = sample[0].size
     strip = Image.new("RGB", (width * len(sample), height))
@@ -85,7 +85,7 @@ def encode_mp4(images: Sequence[Image.Image], seconds: float, hold: float) -> by
         codec="libx264",
         quality=8,
         pixelformat="yuv420p",
-        macro_block_size=2,  # what 4:2:0 needs; imageio's own 16 would scale the pictures
+        macro_block_size=2,  # what 4:2:0 needs; imageio's own 16 would scale the images
         output_params=["-movflags", "+faststart"],
         ffmpeg_log_level="error",
     )
@@ -108,15 +108,15 @@ def require_video() -> None:
         )
 
 
-def film_frames(pictures: Pictures, aspect: float = 1.0) -> list[Image.Image]:
+def film_frames(images: Images, aspect: float = 1.0) -> list[Image.Image]:
     """Images uint8 [N, H, W, C] as frames, enlarged by a whole factor until COMFORTABLE.
 
     They are shown in `aspect`, width / height.
     """
-    _, height, width, _ = pictures.shape
+    _, height, width, _ = images.shape
     scale = max(1, math.ceil(COMFORTABLE / width))
     size = shown_size(width * scale, height * scale, aspect)
-    return [shown(picture, size) for picture in pictures]
+    return [shown(image, size) for image in images]
 
 
 def _durations(count: int, seconds: float, hold: float) -> list[int]:

@@ -5,8 +5,8 @@ import json
 import re
 from importlib.resources import files
 
-from dcgan_cli.render.png import encode_picture
-from dcgan_cli.report import Pictures
+from dcgan_cli.render.png import encode_image
+from dcgan_cli.report import Images
 
 _PARTS = files("dcgan_cli.render") / "annotation_page"
 _STYLE = re.compile(r'<link rel="stylesheet" href="([a-z]+\.css)">')
@@ -15,7 +15,7 @@ _DATA = '<script id="data" type="application/json">null</script>'
 
 
 def annotation_page(
-    pictures: Pictures,
+    images: Images,
     *,
     checkpoint: str,
     seed: int,
@@ -27,7 +27,7 @@ def annotation_page(
     """One HTML file that needs nothing else, neither a server nor the network.
 
     Args:
-        pictures: samples 0 … N − 1, uint8 [N, H, W, C].
+        images: samples 0 … N − 1, uint8 [N, H, W, C].
         checkpoint: hash of the model that drew them; what the page saves says so, like the rest.
         seed: of the samples.
         bn: batch-norm statistics they were drawn with.
@@ -35,7 +35,7 @@ def annotation_page(
         kind: what boxes are drawn around; may be empty, and the person may change it.
         boxes: what the page begins with, in the form that it saves (data.box_files.write_boxes).
     """
-    count, height, width, _ = pictures.shape
+    count, height, width, _ = images.shape
     samples = {
         "checkpoint": checkpoint,
         "seed": seed,
@@ -47,7 +47,7 @@ def annotation_page(
         "samples": json.dumps(samples),
         "kind": kind,
         "size": [width, height],
-        "pictures": [_data_uri(encode_picture(picture)) for picture in pictures],
+        "pictures": [_data_uri(encode_image(image)) for image in images],
         "boxes": None if boxes is None else boxes.decode(),
     }
     page = _part("page.html")

@@ -1,4 +1,4 @@
-"""A Sheet as a PNG: tiles in rows on white, captions, and the record of what made them inside."""
+"""A Image grid as a PNG: tiles in rows on white, captions, and the record of what made them inside."""
 
 import io
 import math
@@ -6,12 +6,12 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
-from dcgan_cli.report import RECORD, Pictures, Provenance, Sheet
+from dcgan_cli.report import RECORD, ImageGrid, Images, Provenance
 
 GAP = 2
 MARGIN = 8
 CAPTION = 14
-"""Pixels between tiles, around the sheet, and for a line of text."""
+"""Pixels between tiles, around the image grid, and for a line of text."""
 
 COMFORTABLE = 48
 """Smaller tiles are enlarged by a whole factor until they are at least this wide."""
@@ -21,19 +21,19 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 PAPER, INK = (255, 255, 255), (70, 70, 70)
 
 PIECE = 500_000
-"""Characters of the sheet's record in one PNG text chunk."""
+"""Characters of the image grid's record in one PNG text chunk."""
 
 
-def draw_sheet(sheet: Sheet, numbers: bool = False) -> Image.Image:
-    """The sheet as an RGB picture; `numbers` writes its number onto each tile."""
-    count, height, width, _ = sheet.pictures.shape
+def draw_grid(grid: ImageGrid, numbers: bool = False) -> Image.Image:
+    """The image grid as an RGB image; `numbers` writes its number onto each tile."""
+    count, height, width, _ = grid.images.shape
     scale = max(1, math.ceil(COMFORTABLE / width))
-    tile_w, tile_h = shown_size(width * scale, height * scale, sheet.aspect)
-    columns = min(sheet.columns, count)
+    tile_w, tile_h = shown_size(width * scale, height * scale, grid.aspect)
+    columns = min(grid.columns, count)
     rows = math.ceil(count / columns)
-    caption = CAPTION if sheet.captions else 0
+    caption = CAPTION if grid.captions else 0
     font = ImageFont.load_default(11)
-    label_w = max((int(font.getlength(text)) + GAP * 3 for text in sheet.row_labels), default=0)
+    label_w = max((int(font.getlength(text)) + GAP * 3 for text in grid.row_labels), default=0)
     paper = Image.new(
         "RGB",
         (
@@ -43,35 +43,35 @@ def draw_sheet(sheet: Sheet, numbers: bool = False) -> Image.Image:
         PAPER,
     )
     brush = ImageDraw.Draw(paper)
-    for i, picture in enumerate(sheet.pictures):
+    for i, image in enumerate(grid.images):
         row, column = divmod(i, columns)
         x = MARGIN + label_w + column * (tile_w + GAP)
         y = MARGIN + row * (tile_h + caption + GAP)
-        tile = shown(picture, (tile_w, tile_h))
+        tile = shown(image, (tile_w, tile_h))
         paper.paste(tile, (x, y))
         if numbers:
             brush.text((x + 3, y + 1), str(i), "white", font, stroke_width=2, stroke_fill="black")
         if caption:
-            text = _fitted(sheet.captions[i], tile_w + GAP, font)
+            text = _fitted(grid.captions[i], tile_w + GAP, font)
             brush.text((x + tile_w / 2, y + tile_h + 1), text, INK, font, anchor="ma")
-    for row, text in enumerate(sheet.row_labels):
+    for row, text in enumerate(grid.row_labels):
         y = MARGIN + row * (tile_h + caption + GAP) + tile_h / 2
         brush.text((MARGIN, y), text, INK, font, anchor="lm")
     return paper
 
 
-def encode_sheet(sheet: Sheet, numbers: bool = False) -> bytes:
-    """The sheet as a PNG file; its Provenance is stored in text chunks."""
+def encode_grid(grid: ImageGrid, numbers: bool = False) -> bytes:
+    """The image grid as a PNG file; its Provenance is stored in text chunks."""
     buffer = io.BytesIO()
-    draw_sheet(sheet, numbers).save(buffer, "PNG", pnginfo=_record(sheet.provenance))
+    draw_grid(grid, numbers).save(buffer, "PNG", pnginfo=_record(grid.provenance))
     return buffer.getvalue()
 
 
-def encode_picture(picture: Pictures, aspect: float = 1.0) -> bytes:
+def encode_image(image: Images, aspect: float = 1.0) -> bytes:
     """One image uint8 [H, W, C] as a PNG file of its own size, shown in `aspect` (width / height)."""
     buffer = io.BytesIO()
-    height, width, _ = picture.shape
-    shown(picture, shown_size(width, height, aspect)).save(buffer, "PNG")
+    height, width, _ = image.shape
+    shown(image, shown_size(width, height, aspect)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -80,19 +80,17 @@ def shown_size(width: int, height: int, aspect: float) -> tuple[int, int]:
     return round(width * max(aspect, 1.0)), round(height * max(1 / aspect, 1.0))
 
 
-def shown(picture: Pictures, size: tuple[int, int]) -> Image.Image:
+def shown(image: Images, size: tuple[int, int]) -> Image.Image:
     """One image in (width, height): its pixels as they are, smooth where they change their shape."""
-    height, width, _ = picture.shape
+    height, width, _ = image.shape
     alike = size[0] * height == size[1] * width
     how = Image.Resampling.NEAREST if alike else Image.Resampling.BICUBIC
-    return to_image(picture).resize(size, how)
+    return to_image(image).resize(size, how)
 
 
-def to_image(picture: Pictures) -> Image.Image:
-    """One picture uint8 [H, W, C], C 1 or 3, for Pillow."""
-    return Image.fromarray(
-        picture[..., 0] if picture.shape[-1] == 1 else np.ascontiguousarray(picture)
-    )
+def to_image(image: Images) -> Image.Image:
+    """One image uint8 [H, W, C], C 1 or 3, for Pillow."""
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else np.ascontiguousarray(image))
 
 
 def _fitted(text: str, width: int, font: Font) -> str:

@@ -1,4 +1,4 @@
-"""Points in the plane, coloured by group, as a PNG that reads on light and on dark pages alike."""
+"""Points in the plane, colored by group, as a PNG that reads on light and on dark pages alike."""
 
 import io
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ PAPER, INK = "white", "#202020"
 def encode_scatter(
     points: NDArray[np.float32], groups: NDArray[np.int64], names: Sequence[str], title: str
 ) -> bytes:
-    """The PNG of `points` [N, 2], coloured by `groups` (int64 [N], numbers of `names`).
+    """The PNG of `points` [N, 2], colored by `groups` (int64 [N], numbers of `names`).
 
     Each group's name stands at the median of its points. The paper is white and opaque, whatever
     the page behind it.
@@ -28,9 +28,9 @@ def encode_scatter(
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_facecolor(PAPER)
-    colours = _colours(len(names))
+    colors = _colors(len(names))
     size = float(np.clip(20_000 / len(points), 3, 30))
-    axes.scatter(points[:, 0], points[:, 1], s=size, c=colours[groups], linewidths=0, alpha=0.8)
+    axes.scatter(points[:, 0], points[:, 1], s=size, c=colors[groups], linewidths=0, alpha=0.8)
     counts = np.bincount(groups, minlength=len(names))
     for group in np.argsort(-counts, kind="stable")[:MOST_NAMES].tolist():
         if counts[group]:
@@ -49,8 +49,8 @@ def encode_scatter(
     return buffer.getvalue()
 
 
-def _colours(count: int) -> NDArray[np.float64]:
-    """`count` colours that differ as much as so many can: RGBA [count, 4]."""
+def _colors(count: int) -> NDArray[np.float64]:
+    """`count` colors that differ as much as so many can: RGBA [count, 4]."""
     if count <= 10:
         return colormaps["tab10"](np.arange(count))
     if count <= 20:

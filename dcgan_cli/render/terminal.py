@@ -1,23 +1,23 @@
-"""Reports and pictures in a terminal: tables by rich, pictures by half blocks."""
+"""Reports and images in a terminal: tables by rich, images by half blocks."""
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
-from dcgan_cli.render.png import draw_sheet
+from dcgan_cli.render.png import draw_grid
 from dcgan_cli.render.tables import Cell, ValueTable
-from dcgan_cli.report import Estimate, Report, Sheet, Table
+from dcgan_cli.report import Estimate, ImageGrid, Report, Table
 
 
 class HalfBlocks:
-    """A sheet in 24-bit colours: every character cell shows two pixels, one above the other."""
+    """A grid in 24-bit colors: every character cell shows two pixels, one above the other."""
 
-    def __init__(self, sheet: Sheet) -> None:
-        self.sheet = sheet
+    def __init__(self, grid: ImageGrid) -> None:
+        self.grid = grid
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Scale the sheet to the terminal's width and yield its cells."""
-        image = draw_sheet(self.sheet)
+        """Scale the image grid to the terminal's width and yield its cells."""
+        image = draw_grid(self.grid)
         width = min(options.max_width, image.width)
         height = max(2, image.height * width // image.width // 2 * 2)
         small = image.resize((width, height))
@@ -44,7 +44,7 @@ def findings_table(report: Report) -> RenderableType:
         )
         for finding in report.findings
     ]
-    headings = ("figure", "value", "control", "published")
+    headings = ("metric", "value", "control", "published")
     told = [
         i for i in range(4) if i < 2 or any(row[i].value or row[i].label.strip() for row in rows)
     ]

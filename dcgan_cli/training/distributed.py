@@ -1,9 +1,9 @@
-"""Several processes that train one model: each takes its share of every minibatch.
+"""Several processes that train one model: each takes its share of every batch.
 
 The processes are started by torchrun, or by whatever else sets RANK, WORLD_SIZE, MASTER_ADDR and
 MASTER_PORT. They follow the same code in lockstep: what is summed, agreed or passed on here must be
-called by all of them, in the same order. A `World` of one does nothing at every such place, so that
-the code of training does not ask how many there are.
+called by all of them, in the same order. A `ProcessGroup` of one does nothing at every such place,
+so that the code of training does not ask how many there are.
 
 Decisions travel by gloo over TCP, tensors of a GPU by nccl. A process that ends, however it ends,
 closes its connections, and whoever waits for it then fails at once.
@@ -25,7 +25,7 @@ from dcgan_cli.errors import DcganError, UsageError
 from dcgan_cli.model.layers import tensors_of
 
 PREPARATION = timedelta(days=2)
-"""How long ranks wait for one that still decodes its pictures."""
+"""How long ranks wait for one that still decodes its images."""
 
 PATIENCE = timedelta(minutes=5)
 """How long they wait, in training, for one that lives and does not answer: rank 0 may be writing to
@@ -34,7 +34,7 @@ a slow disk."""
 T = TypeVar("T")
 
 
-class World:
+class ProcessGroup:
     """All processes of a run, as one of them sees them. This one is alone.
 
     Attributes:
@@ -50,12 +50,12 @@ class World:
     local_size: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process is the one that writes and speaks."""
         return self.rank == 0
 
     def share(self, batch_size: int) -> slice:
-        """The rows of a minibatch that are this rank's; all ranks have as many.
+        """The rows of a batch that are this rank's; all ranks have as many.
 
         Raises UsageError where that cannot be.
         """
@@ -65,7 +65,7 @@ class World:
         """Each of `numbers` at its highest among the ranks: what any of them wants, all do."""
         return numbers
 
-    def from_first(self, make: Callable[[], T]) -> T:
+    def broadcast_from_main(self, make: Callable[[], T]) -> T:
         """What `make()` gives on rank 0, on every rank; the others do not call it."""
         return make()
 
@@ -76,11 +76,11 @@ class World:
     def average_gradients(self, network: nn.Module) -> None:
         """Give every rank the mean of all ranks' gradients of `network`."""
 
-    def copy_first(self, network: nn.Module) -> None:
+    def broadcast_tensors(self, network: nn.Module) -> None:
         """Give every rank the weights of rank 0: other CPUs may round initial ones otherwise."""
 
     def begin(self, device: torch.device) -> None:
-        """Wait until every rank has its pictures, then be ready to work on `device`."""
+        """Wait until every rank has its images, then be ready to work on `device`."""
 
     @contextmanager
     def working(self) -> Generator[None]:
@@ -91,7 +91,7 @@ class World:
         yield
 
 
-class Ranks(World):
+class TorchProcessGroup(ProcessGroup):
     """One of several processes. Every method raises DcganError where another one is lost."""
 
     def __init__(self) -> None:
@@ -100,14 +100,14 @@ class Ranks(World):
         self.local_rank = int(os.environ.get("LOCAL_RANK", "0"))
         self.local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         with self._together():
-            store = self._meeting_place()
+            store = self._rendezvous_store()
             dist.init_process_group(
                 "gloo", store=store, rank=self.rank, world_size=self.size, timeout=PREPARATION
             )
         self._deciding: dist.ProcessGroup | None = None  # the one just made
         self._computing: dist.ProcessGroup | None = None
 
-    def _meeting_place(self) -> Store:
+    def _rendezvous_store(self) -> Store:
         """Where ranks tell each other their addresses.
 
         On one machine torchrun keeps it from one start of its processes to the next. Without a part
@@ -118,7 +118,7 @@ class Ranks(World):
         return PrefixStore(f"start {_starts()}", store) if alone else store
 
     def begin(self, device: torch.device) -> None:
-        """As World.begin."""
+        """As ProcessGroup.begin."""
         self.agree(0)
         with self._together():
             self._deciding = self._computing = _new_group("gloo")
@@ -127,38 +127,38 @@ class Ranks(World):
                 self._computing = _new_group("nccl")
 
     def share(self, batch_size: int) -> slice:
-        """As World.share."""
+        """As ProcessGroup.share."""
         each, left = divmod(batch_size, self.size)
         if left or not each:
             below, above = max(each, 1) * self.size, (each + 1) * self.size
             near = f"{below} or {above}" if below < above else str(above)
             raise UsageError(
-                f"--batch-size {batch_size}: a minibatch is shared out evenly among {self.size} "
+                f"--batch-size {batch_size}: a batch is shared out evenly among {self.size} "
                 f"processes; type {near}"
             )
         return slice(self.rank * each, (self.rank + 1) * each)
 
     def agree(self, *numbers: int) -> tuple[int, ...]:
-        """As World.agree."""
+        """As ProcessGroup.agree."""
         votes = torch.tensor(numbers, dtype=torch.int64)
         with self._together():
             dist.all_reduce(votes, dist.ReduceOp.MAX, group=self._deciding)
         return tuple(votes.tolist())
 
-    def from_first(self, make: Callable[[], T]) -> T:
-        """As World.from_first."""
-        parcel = [make() if self.leads else None]
+    def broadcast_from_main(self, make: Callable[[], T]) -> T:
+        """As ProcessGroup.from_first."""
+        parcel = [make() if self.is_main else None]
         with self._together():
             dist.broadcast_object_list(parcel, 0, group=self._deciding)
         return cast(T, parcel[0])
 
     def mean(self, tensor: Tensor) -> Tensor:
-        """As World.mean."""
+        """As ProcessGroup.mean."""
         return cast(Tensor, _Mean.apply(tensor, self))
 
     @torch.no_grad()
     def average_gradients(self, network: nn.Module) -> None:
-        """As World.average_gradients."""
+        """As ProcessGroup.average_gradients."""
         gradients = [p.grad for p in network.parameters() if p.grad is not None]
         whole = self.sum_(torch.cat([gradient.flatten() for gradient in gradients])) / self.size
         pieces = whole.split([gradient.numel() for gradient in gradients])
@@ -166,8 +166,8 @@ class Ranks(World):
             gradient.copy_(piece.view_as(gradient))
 
     @torch.no_grad()
-    def copy_first(self, network: nn.Module) -> None:
-        """As World.copy_first."""
+    def broadcast_tensors(self, network: nn.Module) -> None:
+        """As ProcessGroup.copy_first."""
         with self._together():
             for tensor in tensors_of(network):
                 dist.broadcast(tensor, 0, group=self._computing)
@@ -180,7 +180,7 @@ class Ranks(World):
 
     @contextmanager
     def working(self) -> Generator[None]:
-        """As World.working."""
+        """As ProcessGroup.working."""
         done = False
         try:
             yield
@@ -223,7 +223,9 @@ class _Mean(torch.autograd.Function):
     """The mean over ranks, which is its own adjoint."""
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, tensor: Tensor, ranks: Ranks) -> Tensor:
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx, tensor: Tensor, ranks: TorchProcessGroup
+    ) -> Tensor:
         ctx.ranks = ranks  # type: ignore[attr-defined]
         whole = tensor.detach().clone(memory_format=torch.contiguous_format)
         return ranks.sum_(whole) / ranks.size
@@ -232,7 +234,7 @@ class _Mean(torch.autograd.Function):
     def backward(
         ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor
     ) -> tuple[Tensor, None]:
-        ranks: Ranks = ctx.ranks  # type: ignore[attr-defined]
+        ranks: TorchProcessGroup = ctx.ranks  # type: ignore[attr-defined]
         return ranks.mean(gradients[0]), None
 
 
@@ -241,11 +243,11 @@ def _new_group(backend: str) -> "dist.ProcessGroup":
     return cast(dist.ProcessGroup, dist.new_group(backend=backend, timeout=PATIENCE))
 
 
-def join() -> World:
+def join() -> ProcessGroup:
     """The processes that the environment speaks of; a world of one where it speaks of none."""
     needed = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
     several = all(name in os.environ for name in needed) and int(os.environ["WORLD_SIZE"]) > 1
-    return Ranks() if several else World()
+    return TorchProcessGroup() if several else ProcessGroup()
 
 
 def was_restarted() -> bool:

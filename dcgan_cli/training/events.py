@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from dcgan_cli.choices import Policy as Policy
 from dcgan_cli.model.latents import Latents
-from dcgan_cli.report import Pictures
-from dcgan_cli.training.health import Ailment
+from dcgan_cli.report import Images
+from dcgan_cli.training.diagnostics import Diagnosis
 
 REPORT_SECONDS = 0.5
 """Progress is told about this often."""
@@ -22,37 +22,37 @@ class Length:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """After some steps: where the run is, and the figures of the last step."""
+class ProgressEvent:
+    """After some steps: where the run is, and the values of the last step."""
 
     step: int
     steps: int | None
     epoch: float
-    pictures_per_second: float
+    images_per_second: float
     seconds: float
     seconds_left: float | None
-    figures: dict[str, float]
+    metrics: dict[str, float]
 
 
 @dataclass(frozen=True)
 class EpochDone:
-    """An epoch is complete and saved; `pictures` are drawn from the fixed `latents`.
+    """An epoch is complete and saved; `images` are drawn from the fixed `latents`.
 
     They are None where a signal came while they were drawn.
     """
 
     epoch: int
     step: int
-    pictures: Pictures | None
+    images: Images | None
     latents: Latents
     checkpoint: str
 
 
 @dataclass(frozen=True)
-class Unwell:
+class DiagnosisEvent:
     """The health check found something; `action` is what was done about it."""
 
-    ailment: Ailment
+    diagnosis: Diagnosis
     step: int
     action: str
 
@@ -65,7 +65,7 @@ class NotRecorded:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class Sampler:
     """An image grid is going to be drawn, which takes about `seconds`; the state is saved."""
 
     step: int
@@ -76,20 +76,20 @@ class Drawing:
 class Finished:
     """The run has reached its length, or was asked to stop by signal number `signal`.
 
-    `pictures` as in EpochDone; `figures` are those of the last step, empty where none was made.
+    `images` as in EpochDone; `metrics` are those of the last step, empty where none was made.
     """
 
     step: int
     epoch: float
     seconds: float
-    pictures: Pictures | None
+    images: Images | None
     latents: Latents
     checkpoint: str
     signal: int | None
-    figures: dict[str, float]
+    metrics: dict[str, float]
 
 
-Event = Progress | EpochDone | Unwell | NotRecorded | Drawing | Finished
+Event = ProgressEvent | EpochDone | DiagnosisEvent | NotRecorded | Sampler | Finished
 
 
 class Clock:

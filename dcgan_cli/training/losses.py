@@ -1,6 +1,6 @@
-"""The games that G and D can play: what each minimises, given D's logits.
+"""The games that G and D can play: what each minimizes, given D's logits.
 
-The paper's loss is binary cross-entropy on real and generated minibatches apart, summed (§3, and
+The paper's loss is binary cross-entropy on real and generated batches apart, summed (§3, and
 the authors' code). WGAN with clipping (Arjovsky et al. 2017) and with a gradient penalty (Gulrajani
 et al. 2017) are the known answers to its known failure, mode collapse.
 """
@@ -22,8 +22,8 @@ class Loss:
 
     Attributes:
         about: its line in help texts.
-        discriminator: what D minimises, from logits of real and of generated pictures [N].
-        generator: what G minimises, from logits of generated pictures [N].
+        discriminator: what D minimizes, from logits of real and of generated images [N].
+        generator: what G minimizes, from logits of generated images [N].
         probabilities: D's logit is the logit of a probability, so D(x) means something.
         d_steps: updates of D per update of G, where `--d-steps` does not say.
         clip: D's weights are clipped to ± this after each update (wgan).
@@ -54,13 +54,13 @@ def _critic(real: Tensor, fake: Tensor) -> Tensor:
 
 LOSSES: dict[str, Loss] = {
     "non-saturating": Loss(
-        "G maximises log D(G(z)); the usual choice",
+        "G maximizes log D(G(z)); the usual choice",
         _cross_entropy,
         lambda fake: F.softplus(-fake).mean(),
         probabilities=True,
     ),
     "minimax": Loss(
-        "G minimises log(1 − D(G(z))); saturates when D wins",
+        "G minimizes log(1 − D(G(z))); saturates when D wins",
         _cross_entropy,
         lambda fake: -F.softplus(fake).mean(),
         probabilities=True,
@@ -102,11 +102,11 @@ def choose_loss(name: str) -> Loss:
     return LOSSES[name]
 
 
-def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
+def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, alpha: Tensor) -> Tensor:
     """E (‖∇D(x̂)‖₂ − 1)² at x̂ between real and fake (Gulrajani et al. 2017, eq. 3).
 
-    `mix` in [0, 1], [N, 1, 1, 1], says where between. Differentiable by D's parameters.
+    `alpha` in [0, 1], [N, 1, 1, 1], says where between. Differentiable by D's parameters.
     """
-    between = torch.lerp(real, fake, mix).requires_grad_(True)
+    between = torch.lerp(real, fake, alpha).requires_grad_(True)
     (slope,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
     return (slope.flatten(1).norm(2, dim=1) - 1).square().mean()

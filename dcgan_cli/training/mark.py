@@ -151,8 +151,8 @@ class Mark:
 def marked(path: Path) -> Mark | None:
     """The mark of the folder at `path`, which may not be there, be empty, or hold an earlier run.
 
-    None where nothing in it is ours yet: then it is empty. A run of a version that wrote no mark gets
-    one, which lists what is beyond doubt its own and keeps all epochs. Writes nothing.
+    None where nothing in it is ours yet: then it is empty. A run of a version that wrote no mark
+    gets one, which lists what is beyond doubt its own and keeps all epochs. Writes nothing.
 
     Raises UsageError where the folder holds anything else.
     """

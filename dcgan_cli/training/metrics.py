@@ -17,8 +17,8 @@ def encode_rows(rows: Iterable[Mapping[str, Any]]) -> bytes:
 def split_lines(data: bytes) -> tuple[list[tuple[bytes, dict[str, Any]]], list[bytes]]:
     """The lines of a metrics.jsonl that hold a step, each with what it says, and the damaged ones.
 
-    What follows the last line's end and is no step was cut off when the process was killed: it counts
-    for nothing.
+    What follows the last line's end and is no step was cut off when the process was killed: it
+    counts for nothing.
     """
     *lines, rest = data.split(b"\n")
     if _read(rest) is not None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
+from dcgan_cli.model.batch_norm_statistics import REFERENCE_BATCH, REFERENCE_BATCHES
 from dcgan_cli.model.config import ModelConfig, Recipe
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import draw
-from dcgan_cli.model.statistics import REFERENCE_BATCH, REFERENCE_BATCHES
 from dcgan_cli.report import Table
 from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.training import recording
@@ -28,16 +28,16 @@ WRITING = 4e-7
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """Measured and counted before training.
 
     Attributes:
         network: both networks layer by layer.
         parameters: trainable numbers of both.
-        seconds_per_step: median of a few steps on random pictures, on this machine now.
+        seconds_per_step: median of a few steps on random images, on this machine now.
         seconds_per_grid: an image grid of the fixed samples: statistics, drawing, writing.
-        pictures_per_second: real pictures that D sees.
-        memory: bytes that weights, optimiser and activations take in each process, estimated.
+        images_per_second: real images that D sees.
+        memory: bytes that weights, optimizer and activations take in each process, estimated.
         hints: what would make it faster, most effective first.
         fault: why steps cannot be recorded on this GPU; None where they can, or need not.
     """
@@ -46,7 +46,7 @@ class Plan:
     parameters: int
     seconds_per_step: float
     seconds_per_grid: float
-    pictures_per_second: float
+    images_per_second: float
     memory: int
     hints: tuple[str, ...]
     fault: str | None
@@ -54,13 +54,13 @@ class Plan:
 
 def make_plan(
     model: ModelConfig, recipe: Recipe, settings: StepSettings, *, recommend_bf16: bool = True
-) -> Plan:
+) -> TrainingPlan:
     """Count and measure, all ranks together; the networks of the run itself are not touched."""
     with torch.device("meta"):
         networks = (Generator(model), Discriminator(model))
     parameters = sum(p.numel() for network in networks for p in network.parameters())
     seconds, seconds_per_image, fault = _probe(model, recipe, settings)
-    return Plan(
+    return TrainingPlan(
         network_table(model),
         parameters,
         seconds,
@@ -73,7 +73,7 @@ def make_plan(
 
 
 def network_table(model: ModelConfig) -> Table:
-    """One row a layer: name, output [C, H, W], parameters (normalisation included)."""
+    """One row a layer: name, output [C, H, W], parameters (normalization included)."""
     with torch.device("meta"):
         generator, discriminator = Generator(model), Discriminator(model)
     base = model.base
@@ -87,11 +87,11 @@ def network_table(model: ModelConfig) -> Table:
     for i, layer in enumerate(generator.hidden, 1):
         side = base * 2**i
         add(f"G hidden {i}", (model.generator_widths[i], side, side), layer)
-    add("G paint", (model.channels, model.size, model.size), generator.paint)
+    add("G to_rgb", (model.channels, model.size, model.size), generator.to_rgb)
     for i, layer in enumerate(discriminator.layers):
         side = model.size // 2 ** (i + 1)
         add(f"D layer {i + 1}", (model.discriminator_widths[i], side, side), layer)
-    add("D decide", (1,), discriminator.decide)
+    add("D head", (1,), discriminator.head)
     return Table("Networks", ("layer", "output", "parameters"), rows)
 
 
@@ -106,22 +106,23 @@ def _probe(
 ) -> tuple[float, float, str | None]:
     """Of throwaway networks: seconds of a step, seconds in which G draws an image, a fault.
 
-    The first is a median, the last is what spoke against recording a step. At least one step is timed, after a warm-up, and as many as PROBE_SECONDS take.
+    The first is a median, the last is what spoke against recording a step. At least one step is
+    timed, after a warm-up, and as many as PROBE_SECONDS take.
     """
     updater = Updater(model, recipe, replace(settings, ema=None))
     share = updater.share.stop - updater.share.start
     shape = (share, model.channels, model.size, model.size)
     noise = draw(numpy_stream(0, "probe"), shape, "uniform")
-    pictures = torch.from_numpy(noise).to(settings.device)
+    images = torch.from_numpy(noise).to(settings.device)
     times: list[float] = []
     warm_up = 1 if updater.recorded is None else recording.WARM_UP + 1
     began = time.perf_counter()
     # Of all ranks the same number of steps: whoever wants another one, all make it.
     while len(times) <= warm_up or any(
-        updater.world.agree(time.perf_counter() - began < PROBE_SECONDS)
+        updater.process_group.agree(time.perf_counter() - began < PROBE_SECONDS)
     ):
         start = time.perf_counter()
-        updater.step(len(times), 0, lambda _: pictures).cpu()  # .cpu() waits for the device
+        updater.step(len(times), 0, lambda _: images).cpu()  # .cpu() waits for the device
         times.append(time.perf_counter() - start)
     timed = sorted(times[warm_up:])
     fault = None if updater.recorded is None else updater.recorded.fault
@@ -130,22 +131,22 @@ def _probe(
     with torch.no_grad():
         z = torch.zeros(share, model.z_dim, device=settings.device)
         updater.generator(z).cpu()
-    drawing = (time.perf_counter() - start) / share
-    return timed[len(timed) // 2], drawing, fault
+    sampler = (time.perf_counter() - start) / share
+    return timed[len(timed) // 2], sampler, fault
 
 
 def _memory(model: ModelConfig, recipe: Recipe, settings: StepSettings, parameters: int) -> int:
     """Bytes at the peak of a step: weights, gradients and two Adam moments; and activations.
 
     Every layer keeps about three copies of its maps for the backward pass (convolution,
-    normalisation, activation); G's step holds G and D at once, D's holds D twice.
+    normalization, activation); G's step holds G and D at once, D's holds D twice.
     """
     sides = [model.base * 2**i for i in range(model.levels)]
     g_maps = sum(w * s * s for w, s in zip(model.generator_widths, sides, strict=True))
     halves = [model.size // 2 ** (i + 1) for i in range(model.levels)]
     d_maps = sum(w * s * s for w, s in zip(model.discriminator_widths, halves, strict=True))
     width = 2 if settings.precision is torch.bfloat16 else 4
-    share = recipe.batch_size // settings.world.size
+    share = recipe.batch_size // settings.process_group.size
     return 16 * parameters + 3 * width * share * (g_maps + 2 * d_maps)
 
 

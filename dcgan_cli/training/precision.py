@@ -1,7 +1,7 @@
 """Whether bfloat16 can be trusted with these networks on this machine.
 
-Libraries have shipped convolutions in bfloat16 that were wrong for some shapes on some processors. So
-every layer is tried both ways before a run begins. How fast it is does not count: a timing would
+Libraries have shipped convolutions in bfloat16 that were wrong for some shapes on some processors.
+So every layer is tried both ways before a run begins. How fast it is does not count: a timing would
 decide the bits of a run.
 """
 
@@ -14,11 +14,11 @@ from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import seeded_latents
-from dcgan_cli.model.layers import initialise
+from dcgan_cli.model.layers import initialize
 from dcgan_cli.runtime import autocast, torch_stream
-from dcgan_cli.training.matrix_form import use_matrix_products
+from dcgan_cli.training.matmul_conv import use_matrix_products
 
-PICTURES = 16
+IMAGES = 16
 
 ERROR = 0.05
 """Relative error that is not rounding any more: of sums in bfloat16 it is below 0.01."""
@@ -34,7 +34,7 @@ def memory_format(device: torch.device, precision: torch.dtype) -> torch.memory_
     return torch.channels_last if last else torch.contiguous_format
 
 
-def fault_of_bfloat16(model: ModelConfig, device: torch.device) -> str | None:
+def check_bf16(model: ModelConfig, device: torch.device) -> str | None:
     """What is wrong with bfloat16 here, in words; None where nothing is.
 
     Every convolution and linear layer of both networks is computed in float32 and in bfloat16:
@@ -71,9 +71,9 @@ def _layers(model: ModelConfig, device: torch.device) -> list[tuple[str, nn.Modu
     """Name, layer, and what it is given, of every layer that multiplies."""
     with torch.random.fork_rng(devices=()):
         generator, discriminator = Generator(model), Discriminator(model)
-    z = torch.from_numpy(seeded_latents(0, PICTURES, model.z_dim, model.z_dist)).to(device)
-    in_g, pictures = _followed("G", generator, z)
-    in_d, _ = _followed("D", discriminator, pictures)
+    z = torch.from_numpy(seeded_latents(0, IMAGES, model.z_dim, model.z_dist)).to(device)
+    in_g, images = _followed("G", generator, z)
+    in_d, _ = _followed("D", discriminator, images)
     return [*in_g, *in_d]
 
 
@@ -82,7 +82,7 @@ def _followed(
     letter: str, network: nn.Module, given: Tensor
 ) -> tuple[list[tuple[str, nn.Module, Tensor]], Tensor]:
     """What reaches every multiplying layer of `network`, and what comes out of it."""
-    initialise(network, torch_stream(0, "bfloat16"))
+    initialize(network, torch_stream(0, "bfloat16"))
     use_matrix_products(network)
     network.to(given.device).to(memory_format=memory_format(given.device, torch.bfloat16))
     found: list[tuple[str, nn.Module, Tensor]] = []

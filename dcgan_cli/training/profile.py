@@ -15,7 +15,7 @@ from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, record_function
 from torch.utils.flop_counter import FlopCounterMode
 
-from dcgan_cli.products import times_transposed
+from dcgan_cli.matmul import matmul_nt
 from dcgan_cli.report import Report, Table
 from dcgan_cli.runtime import precision_name
 from dcgan_cli.training import recording
@@ -23,19 +23,19 @@ from dcgan_cli.training.trainer import Trainer
 
 WARM_UP, STEPS = recording.WARM_UP, 10
 
-DEAREST = 12
+SLOWEST = 12
 """Kinds of work, by operation and shapes, that are listed one by one."""
 
 MATRIX = {"cpu": 2048, "cuda": 8192}
 """Side of the square matrices whose product says what the machine can do."""
 
-_MINIBATCH = "minibatch"
+_BATCH = "batch"
 
 _WHOLE = {
-    "_Convolve": "convolution",
-    "_Spread": "convolution",
-    "_ConvolveBackward": "convolution, backward",
-    "_SpreadBackward": "convolution, backward",
+    "_ConvFunction": "convolution",
+    "_ConvTransposeFunction": "convolution",
+    "_ConvFunctionBackward": "convolution, backward",
+    "_ConvTransposeFunctionBackward": "convolution, backward",
 }
 """Kinds of all that is called by one of our own convolutions: copies and matrix products."""
 
@@ -63,7 +63,7 @@ class _Share:
 def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
     """Make `steps` steps of `trainer` and say where their time goes; nothing is written or kept.
 
-    Figures, of rank 0: milliseconds of a step, on the wall; pictures per second; the floating-point
+    Values, of rank 0: milliseconds of a step, on the wall; images per second; the floating-point
     operations that convolutions and matrix products of a step need, and how many a second were
     made, beside a large matrix product of the same precision on the same device, timed just after.
     On a GPU the shares are those of its own time, in steps that are not recorded: a recording does
@@ -92,39 +92,39 @@ def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
         kinds["Python and waiting"] = _Share(profiled - known, 0)
     operations = counter.get_total_flops()
     rate, possible = operations / seconds, _matrix_rate(device, trainer.settings.precision)
-    pictures = trainer.settings.d_steps * trainer.recipe.batch_size
+    images = trainer.settings.d_steps * trainer.recipe.batch_size
     facts: dict[str, Any] = {
         "device": str(device),
         "threads": torch.get_num_threads(),
         "precision": precision_name(trainer.settings.precision),
         "steps": steps,
         "milliseconds_per_step": 1000 * seconds,
-        "pictures_per_second": pictures / seconds,
+        "pictures_per_second": images / seconds,
         "gigaflop_per_step": operations / 1e9,
         "gigaflop_per_second": rate / 1e9,
         "matrix_product_gigaflop_per_second": possible / 1e9,
         "share_of_matrix_product": rate / possible,
     }
     note = (
-        f"{1000 * seconds:,.1f} ms a step, {pictures / seconds:,.0f} pictures/s, "
+        f"{1000 * seconds:,.1f} ms a step, {images / seconds:,.0f} images/s, "
         f"{operations / 1e9:,.1f} GFLOP a step at {rate / 1e9:,.0f} GFLOP/s: "
         f"{rate / possible:.0%} of what a large matrix product reaches here "
         f"({possible / 1e9:,.0f} GFLOP/s)"
     )
     notes = (note,) if fault is None else (note, recording.not_recorded(fault))
-    dearest = _operations(profiler.key_averages(True))
-    tables = (_kinds_table(kinds), _dearest_table(dearest, device, steps))
+    slowest = _operations(profiler.key_averages(True))
+    tables = (_kinds_table(kinds), _slowest_table(slowest, device, steps))
     return Report("Profile", facts, tables=tables, notes=notes)
 
 
 def _step(trainer: Trainer) -> Tensor:
-    def minibatch(j: int) -> Tensor:
-        with record_function(_MINIBATCH):
-            return trainer.minibatch(j)
+    def batch(j: int) -> Tensor:
+        with record_function(_BATCH):
+            return trainer.batch(j)
 
-    figures = trainer.updater.step(trainer.step, trainer.attempt, minibatch)
+    metrics = trainer.updater.step(trainer.step, trainer.attempt, batch)
     trainer.step += 1
-    return figures
+    return metrics
 
 
 @contextmanager
@@ -178,8 +178,8 @@ def _kind(event: FunctionEvent) -> str:
     parent: FunctionEvent | None = event
     own = None
     while parent is not None:
-        if parent.name == _MINIBATCH:
-            return _MINIBATCH
+        if parent.name == _BATCH:
+            return _BATCH
         if parent.name in _WHOLE:
             return _WHOLE[parent.name]
         own = own or _named(parent.name)
@@ -216,9 +216,9 @@ def _kinds_table(kinds: dict[str, _Share]) -> Table:
     return Table("Where a step's time goes", ("work", "ms", "share", "calls"), rows, "work", keys)
 
 
-def _dearest_table(events: Iterable[Any], device: torch.device, steps: int) -> Table:
+def _slowest_table(events: Iterable[Any], device: torch.device, steps: int) -> Table:
     """The operations, told apart by the shapes they are given, that take the longest."""
-    dearest = sorted(events, key=lambda event: -_own_time(event, device))[:DEAREST]
+    slowest = sorted(events, key=lambda event: -_own_time(event, device))[:SLOWEST]
     rows = [
         (
             event.key.removeprefix("aten::"),
@@ -226,7 +226,7 @@ def _dearest_table(events: Iterable[Any], device: torch.device, steps: int) -> T
             round(1000 * _own_time(event, device) / steps, 2),
             round(event.count / steps, 1),
         )
-        for event in dearest
+        for event in slowest
     ]
     columns = ("operation", "first inputs", "ms", "calls")
     keys = ("operation", "first_inputs", "milliseconds", "calls")
@@ -237,4 +237,4 @@ def _matrix_rate(device: torch.device, precision: torch.dtype) -> float:
     """Floating-point operations a second of a large matrix product, the best of six."""
     side = MATRIX.get(device.type, MATRIX["cpu"])
     ones = torch.ones(side, side, dtype=precision, device=device)
-    return 2 * side**3 / min(_timed(device, lambda: times_transposed(ones, ones)) for _ in range(6))
+    return 2 * side**3 / min(_timed(device, lambda: matmul_nt(ones, ones)) for _ in range(6))

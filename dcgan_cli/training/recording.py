@@ -1,8 +1,8 @@
 """An update recorded once on a GPU, as a CUDA graph, and replayed: one launch in place of hundreds.
 
-Small networks leave a GPU idle between launches: the update of a minibatch of 128 is hundreds of
+Small networks leave a GPU idle between launches: the update of a batch of 128 is hundreds of
 kernels of a few microseconds each. A recording holds their addresses, so whatever it reads lies in
-one place: minibatches and latents are copied there before each replay. It is tried before it is
+one place: batches and latents are copied there before each replay. It is tried before it is
 trusted, and where it cannot be made or leads elsewhere, updates are made one launch after another.
 """
 
@@ -18,7 +18,7 @@ WARM_UP = 3
 its state."""
 
 ERROR = 0.1
-"""How far a replay may lead from where the plain update leads, as a share of the way that figures
+"""How far a replay may lead from where the plain update leads, as a share of the way that values
 and weights have gone. Sums in another order come to less than a hundredth."""
 
 
@@ -27,18 +27,18 @@ class Given(NamedTuple):
 
     Attributes:
         z: latents, [N, z_dim].
-        real: pictures for D, [N, C, S, S] in [−1, 1]; None where only G is updated.
-        mix: where between real and generated pictures the gradient penalty asks, [N, 1, 1, 1] in
+        real: images for D, [N, C, S, S] in [−1, 1]; None where only G is updated.
+        alpha: where between real and generated images the gradient penalty asks, [N, 1, 1, 1] in
             [0, 1]; None where the loss has none.
     """
 
     z: Tensor
     real: Tensor | None = None
-    mix: Tensor | None = None
+    alpha: Tensor | None = None
 
 
 Update = Callable[[Iterable[Given]], Tensor]
-"""Makes a step of what it is given; returns its figures, and never waits for the device."""
+"""Makes a step of what it is given; returns its values, and never waits for the device."""
 
 
 def not_recorded(fault: str) -> str:
@@ -49,7 +49,7 @@ def not_recorded(fault: str) -> str:
 class Recorder(Protocol):
     """What records launches."""
 
-    def aside(self, work: Callable[[], Tensor]) -> Tensor:
+    def on_capture_stream(self, work: Callable[[], Tensor]) -> Tensor:
         """The result of `work`, done as it must be before it can be recorded."""
         ...
 
@@ -65,7 +65,7 @@ class CudaRecorder:
         self.device = device
         self.stream = torch.cuda.Stream(device)
 
-    def aside(self, work: Callable[[], Tensor]) -> Tensor:
+    def on_capture_stream(self, work: Callable[[], Tensor]) -> Tensor:
         """As Recorder.aside: autograd remembers the stream that it first saw a weight on."""
         with torch.cuda.device(self.device):
             present = torch.cuda.current_stream()
@@ -79,7 +79,7 @@ class CudaRecorder:
         """As Recorder.record. Raises RuntimeError where something in `work` cannot be recorded."""
         gc.collect()  # a graph that is freed meanwhile would spoil this one
         # PyTorch before 2.12 stays on the recording stream where recording fails: the second line
-        # goes back. The thread that prepares minibatches pins memory meanwhile, hence thread_local.
+        # goes back. The thread that prepares batches pins memory meanwhile, hence thread_local.
         with (
             torch.cuda.device(self.device),
             torch.cuda.stream(torch.cuda.current_stream(self.device)),
@@ -120,20 +120,20 @@ class RecordedUpdate:
         self._replay: Callable[[], Tensor] | None = None
 
     def __call__(self, given: Sequence[Given]) -> Tensor:
-        """Make a step; its figures are a tensor of their own, not waited for."""
+        """Make a step; its values are a tensor of their own, not waited for."""
         if self._replay is not None:
             return self._replayed(given, self._replay)
         self._plain += 1
         if self.fault is not None or self._plain <= WARM_UP:
-            return self._recorder.aside(lambda: self._update(given))
+            return self._recorder.on_capture_stream(lambda: self._update(given))
         return self._tried(given)
 
     def _tried(self, given: Sequence[Given]) -> Tensor:
         """Make a step both ways from one state; the recording is kept if they agree."""
         before = self._snapshot()
-        expected = self._recorder.aside(lambda: self._update(given))
+        expected = self._recorder.on_capture_stream(lambda: self._update(given))
         if not bool(expected.isfinite().all()):
-            self.forget()  # the run is unwell: no time to compare
+            self.forget()  # training is unhealthy: no time to compare
             return expected
         after = self._snapshot()
         self._put_back(before)

@@ -1,4 +1,4 @@
-"""One update of both networks: what happens between two minibatches (paper §4)."""
+"""One update of both networks: what happens between two batches (paper §4)."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
@@ -14,17 +14,17 @@ from dcgan_cli.model.config import ModelConfig, Recipe
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import draw
-from dcgan_cli.model.layers import initialise, tensors_of
+from dcgan_cli.model.layers import initialize, tensors_of
 from dcgan_cli.runtime import autocast, numpy_stream, send, torch_stream
-from dcgan_cli.training.batch_norm import synchronise
-from dcgan_cli.training.distributed import World
+from dcgan_cli.training.distributed import ProcessGroup
 from dcgan_cli.training.losses import Loss, gradient_penalty
-from dcgan_cli.training.matrix_form import use_matrix_products
+from dcgan_cli.training.matmul_conv import use_matrix_products
 from dcgan_cli.training.precision import memory_format
 from dcgan_cli.training.recording import CudaRecorder, Given, RecordedUpdate
+from dcgan_cli.training.sync_batch_norm import synchronize
 from dcgan_cli.wording import counted
 
-FIGURES: tuple[str, ...] = (
+METRICS: tuple[str, ...] = (
     "d_loss",
     "g_loss",
     "d_real",
@@ -42,8 +42,8 @@ raw output."""
 class StepSettings:
     """How one step is made, beside networks and recipe.
 
-    Where the `world` is of several, `sync_bn` says whether batch norm is over the whole minibatch,
-    as in one process, or over each rank's share.
+    Where the `process_group` is of several, `sync_bn` says whether batch norm is over the whole
+    batch, as in one process, or over each rank's share.
     """
 
     loss: Loss
@@ -52,12 +52,12 @@ class StepSettings:
     seed: int
     device: torch.device
     precision: torch.dtype
-    world: World = World()  # noqa: RUF009  # has no state
+    process_group: ProcessGroup = ProcessGroup()  # noqa: RUF009  # has no state
     sync_bn: bool = True
 
 
 class Updater:
-    """Both networks with their optimisers; `step` advances them by one G update and k D updates.
+    """Both networks with their optimizers; `step` advances them by one G update and k D updates.
 
     On a GPU that no other process shares the work with, steps are recorded once and replayed.
     """
@@ -65,41 +65,41 @@ class Updater:
     def __init__(self, model: ModelConfig, recipe: Recipe, settings: StepSettings) -> None:
         self.recipe = recipe
         self.settings = settings
-        self.world = settings.world
+        self.process_group = settings.process_group
         self.share = share_of(recipe, settings)
         # PyTorch's constructors draw weights, thrown away here, from the global generator.
         with torch.random.fork_rng(devices=()):
             self.generator = Generator(model)
             self.discriminator = Discriminator(model)
-        initialise(self.generator, torch_stream(settings.seed, "generator weights"))
-        initialise(self.discriminator, torch_stream(settings.seed, "discriminator weights"))
+        initialize(self.generator, torch_stream(settings.seed, "generator weights"))
+        initialize(self.discriminator, torch_stream(settings.seed, "discriminator weights"))
         for network in (self.generator, self.discriminator):
             order = memory_format(settings.device, settings.precision)
             network.to(settings.device).to(memory_format=order)
-            self.world.copy_first(network)
+            self.process_group.broadcast_tensors(network)
         self.average: Generator | None = None
         if settings.ema is not None:
             self.average = deepcopy(self.generator).requires_grad_(False)
-        if self.world.size > 1 and settings.sync_bn:
+        if self.process_group.size > 1 and settings.sync_bn:
             for network in (self.generator, self.discriminator):
-                synchronise(network, self.world)
+                synchronize(network, self.process_group)
         if settings.precision is torch.bfloat16:
             use_matrix_products(self.generator)
             use_matrix_products(self.discriminator)
-        self.g_optimiser = self._optimizer(self.generator)
-        self.d_optimiser = self._optimizer(self.discriminator)
+        self.g_optimizer = self._optimizer(self.generator)
+        self.d_optimizer = self._optimizer(self.discriminator)
         self.recorded: RecordedUpdate | None = None
-        if settings.device.type == "cuda" and self.world.size == 1:
+        if settings.device.type == "cuda" and self.process_group.size == 1:
             recorder = CudaRecorder(settings.device)
             self.recorded = RecordedUpdate(self.update, self._state, recorder)
 
-    def load_optimisers(self, generator: dict[str, Any], discriminator: dict[str, Any]) -> None:
+    def load_optimizers(self, generator: dict[str, Any], discriminator: dict[str, Any]) -> None:
         """Go on with the optimizers' state of another Updater of the same recipe, on whatever device."""
-        for optimiser, state in ((self.g_optimiser, generator), (self.d_optimiser, discriminator)):
+        for optimizer, state in ((self.g_optimizer, generator), (self.d_optimizer, discriminator)):
             groups = [{**group, **self._ways()} for group in state["param_groups"]]
-            optimiser.load_state_dict({**state, "param_groups": groups})
+            optimizer.load_state_dict({**state, "param_groups": groups})
             # A fused optimizer goes through a weight and its moments in the order of their memory.
-            for weight, moments in optimiser.state.items():
+            for weight, moments in optimizer.state.items():
                 for name, value in moments.items():
                     if value.shape == weight.shape:
                         moments[name] = torch.empty_like(weight).copy_(value)
@@ -111,26 +111,26 @@ class Updater:
             self.recorded.forget()
 
     @property
-    def minibatches(self) -> int:
-        """Minibatches one step takes: k, and one more where G has a minibatch of its own."""
-        return self.settings.d_steps + self.first_minibatch
+    def batches_per_step(self) -> int:
+        """Batches one step takes: k, and one more where G has a batch of its own."""
+        return self.settings.d_steps + self.first_batch_index
 
     @property
-    def first_minibatch(self) -> int:
+    def first_batch_index(self) -> int:
         """The first of them that D sees: under "alternate", G's own passes by."""
         return int(self.recipe.updates == "alternate")
 
     def step(self, number: int, attempt: int, batch: Callable[[int], Tensor]) -> Tensor:
-        """Make step `number`; `batch(j)` is this rank's share of its j-th minibatch of real pictures.
+        """Make step `number`; `batch(j)` is this rank's share of its j-th batch of real images.
 
         `attempt` counts rollbacks: a repeated step draws other latents. Returns FIGURES as a
         float32 vector on the device, not waited for.
         """
         given = self._given(number, attempt, batch)
-        figures = self.update(given) if self.recorded is None else self.recorded(list(given))
+        metrics = self.update(given) if self.recorded is None else self.recorded(list(given))
         if self.average is not None:
-            self._follow(self.average, number)
-        return figures
+            self._update_ema(self.average, number)
+        return metrics
 
     def _given(self, number: int, attempt: int, batch: Callable[[int], Tensor]) -> Iterator[Given]:
         """What the updates of a step are given, in their order; all that is random is drawn here.
@@ -139,17 +139,17 @@ class Updater:
         """
         config, device = self.generator.config, self.settings.device
         shape = (self.recipe.batch_size, config.z_dim)
-        for j in range(self.minibatches):
+        for j in range(self.batches_per_step):
             place = (number, j, attempt)
             z = draw(numpy_stream(self.settings.seed, "z", *place), shape, config.z_dist)
-            real = mix = None
-            if j >= self.first_minibatch:
+            real = alpha = None
+            if j >= self.first_batch_index:
                 real = batch(j)
                 if self.settings.loss.penalty is not None:
                     stream = numpy_stream(self.settings.seed, "mix", *place)
                     rows = stream.random((self.recipe.batch_size, 1, 1, 1), "float32")
-                    mix = send(rows[self.share], device)
-            yield Given(send(z[self.share], device), real, mix)
+                    alpha = send(rows[self.share], device)
+            yield Given(send(z[self.share], device), real, alpha)
 
     def update(self, given: Iterable[Given]) -> Tensor:
         """Make a step of what it is given; FIGURES, as `step` returns them.
@@ -160,27 +160,27 @@ class Updater:
         self.generator.train()
         self.discriminator.train()
         together = self.recipe.updates == "together"
-        figures = (self._together if together else self._alternate)(iter(given))
-        return self.world.mean(torch.stack([figure.detach().float() for figure in figures]))
+        metrics = (self._together if together else self._alternate)(iter(given))
+        return self.process_group.mean(torch.stack([figure.detach().float() for figure in metrics]))
 
     def _together(self, given: Iterator[Given]) -> Sequence[Tensor]:
-        """D on every minibatch, then G on the pictures D saw last (both torch dialects)."""
+        """D on every batch, then G on the images D saw last (both torch dialects)."""
         for _ in range(self.settings.d_steps - 1):
             self._update_on_fresh(next(given))
         last = next(given)
         fake = self._generate(last.z)
-        d_figures = self._update_discriminator(last, fake.detach())
-        return self._figures(d_figures, self._update_generator(fake))
+        d_metrics = self._update_discriminator(last, fake.detach())
+        return self._metrics(d_metrics, self._update_generator(fake))
 
     def _alternate(self, given: Iterator[Given]) -> Sequence[Tensor]:
-        """G first, while its minibatch of reals passes by; then D on other ones (authors' code)."""
-        g_figures = self._update_generator(self._generate(next(given).z))
+        """G first, while its batch of reals passes by; then D on other ones (authors' code)."""
+        g_metrics = self._update_generator(self._generate(next(given).z))
         for _ in range(self.settings.d_steps - 1):
             self._update_on_fresh(next(given))
-        return self._figures(self._update_on_fresh(next(given)), g_figures)
+        return self._metrics(self._update_on_fresh(next(given)), g_metrics)
 
     def _update_on_fresh(self, given: Given) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Update D on a minibatch and pictures that G is not trained on."""
+        """Update D on a batch and images that G is not trained on."""
         with torch.no_grad():
             fake = self._generate(given.z)
         return self._update_discriminator(given, fake)
@@ -190,28 +190,33 @@ class Updater:
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         loss, real = self.settings.loss, given.real
         assert real is not None
-        self.d_optimiser.zero_grad()
+        self.d_optimizer.zero_grad()
         with autocast(self.settings.device, self.settings.precision):
             real_logits = self.discriminator(real).float()
             fake_logits = self.discriminator(fake).float()
         value = loss.discriminator(real_logits, fake_logits)
         objective = value
         if loss.penalty is not None:
-            assert given.mix is not None
-            penalty = gradient_penalty(self.discriminator, real, fake, given.mix)
+            assert given.alpha is not None
+            penalty = gradient_penalty(self.discriminator, real, fake, given.alpha)
             objective = value + loss.penalty * penalty
         objective.backward()
-        self.world.average_gradients(self.discriminator)
+        self.process_group.average_gradients(self.discriminator)
         gradient = gradient_norm(self.discriminator)
-        self.d_optimiser.step()
+        self.d_optimizer.step()
         if loss.clip is not None:
             with torch.no_grad():
                 for parameter in self.discriminator.parameters():
                     parameter.clamp_(-loss.clip, loss.clip)
-        return value, self._opinion(real_logits), self._opinion(fake_logits), gradient
+        return (
+            value,
+            self._mean_probability(real_logits),
+            self._mean_probability(fake_logits),
+            gradient,
+        )
 
     def _update_generator(self, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        self.g_optimiser.zero_grad()
+        self.g_optimizer.zero_grad()
         # D's own gradients would be thrown away: without them a step costs 8 % less.
         self.discriminator.requires_grad_(False)
         try:
@@ -221,32 +226,32 @@ class Updater:
             value.backward()
         finally:
             self.discriminator.requires_grad_(True)
-        self.world.average_gradients(self.generator)
+        self.process_group.average_gradients(self.generator)
         gradient = gradient_norm(self.generator)
-        self.g_optimiser.step()
-        return value, self._opinion(logits), gradient
+        self.g_optimizer.step()
+        return value, self._mean_probability(logits), gradient
 
     @staticmethod
-    def _figures(
-        d_figures: tuple[Tensor, Tensor, Tensor, Tensor], g_figures: tuple[Tensor, Tensor, Tensor]
+    def _metrics(
+        d_metrics: tuple[Tensor, Tensor, Tensor, Tensor], g_metrics: tuple[Tensor, Tensor, Tensor]
     ) -> Sequence[Tensor]:
-        d_loss, d_real, d_fake, d_gradient = d_figures
-        g_loss, d_fake_after, g_gradient = g_figures
+        d_loss, d_real, d_fake, d_gradient = d_metrics
+        g_loss, d_fake_after, g_gradient = g_metrics
         return d_loss, g_loss, d_real, d_fake, d_fake_after, g_gradient, d_gradient
 
     def _generate(self, z: Tensor) -> Tensor:
         with autocast(self.settings.device, self.settings.precision):
             return self.generator(z).float()
 
-    def _opinion(self, logits: Tensor) -> Tensor:
+    def _mean_probability(self, logits: Tensor) -> Tensor:
         return (logits.sigmoid() if self.settings.loss.probabilities else logits).mean()
 
     @torch.no_grad()
-    def _follow(self, average: Generator, number: int) -> None:
+    def _update_ema(self, average: Generator, number: int) -> None:
         """Move the averaged G towards G; batch-norm statistics are averaged like weights.
 
         In its first steps the memory is as long as the run so far, or the average would be a
-        picture of the initial weights for thousands of steps.
+        image of the initial weights for thousands of steps.
         """
         decay = min(self.settings.ema or 0.0, (1 + number) / (10 + number))
         averaged, counters = _averaged_and_counted(average)
@@ -275,24 +280,24 @@ class Updater:
         """Every tensor that an update changes."""
         for network in (self.generator, self.discriminator):
             yield from tensors_of(network)
-        for optimiser in (self.g_optimiser, self.d_optimiser):
-            for moments in optimiser.state.values():
+        for optimizer in (self.g_optimizer, self.d_optimizer):
+            for moments in optimizer.state.values():
                 yield from moments.values()
 
 
 def share_of(recipe: Recipe, settings: StepSettings) -> slice:
-    """The rows of a minibatch that this rank works on. Raises UsageError where that cannot be."""
-    share = settings.world.share(recipe.batch_size)
+    """The rows of a batch that this rank works on. Raises UsageError where that cannot be."""
+    share = settings.process_group.share(recipe.batch_size)
     if share.stop - share.start < 2 and not settings.sync_bn:
         raise UsageError(
-            f"--batch-size {recipe.batch_size}: --no-sync-bn needs at least 2 pictures in each of "
-            f"{counted(settings.world.size, 'process')}; type {2 * settings.world.size}, or --sync-bn"
+            f"--batch-size {recipe.batch_size}: --no-sync-bn needs at least 2 images in each of "
+            f"{counted(settings.process_group.size, 'process')}; type {2 * settings.process_group.size}, or --sync-bn"
         )
     return share
 
 
 def _averaged_and_counted(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """Weights and statistics of `network`; and the counters of its minibatches."""
+    """Weights and statistics of `network`; and the counters of its batches."""
     averaged = [tensor for tensor in tensors_of(network) if tensor.is_floating_point()]
     counters = [tensor for tensor in tensors_of(network) if not tensor.is_floating_point()]
     return averaged, counters

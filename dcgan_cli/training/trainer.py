@@ -19,29 +19,29 @@ from torch import Tensor
 
 from dcgan_cli.checkpoint.format import Checkpoint, load
 from dcgan_cli.data.batches import Address, Batches
-from dcgan_cli.data.pixels import to_pictures
-from dcgan_cli.errors import CheckpointError, Interrupted, SourceError, UnhealthyError
+from dcgan_cli.data.pixels import to_uint8
+from dcgan_cli.errors import CheckpointError, DiagnosisError, Interrupted, SourceError
+from dcgan_cli.model.batch_norm_statistics import BatchNormMode, fix_statistics, way_of
 from dcgan_cli.model.config import ModelConfig, Recipe
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import seeded_latents
-from dcgan_cli.model.statistics import BatchNormMode, fix_statistics, way_of
-from dcgan_cli.report import Drawn, Pictures
+from dcgan_cli.report import Drawn, Images
+from dcgan_cli.training.diagnostics import Diagnosis, Diagnostics, diversity
 from dcgan_cli.training.events import (
     Clock,
-    Drawing,
+    DiagnosisEvent,
     EpochDone,
     Event,
     Finished,
     Length,
     NotRecorded,
     Policy,
-    Progress,
-    Unwell,
+    ProgressEvent,
+    Sampler,
 )
-from dcgan_cli.training.health import Ailment, Health, diversity
 from dcgan_cli.training.plan import SAMPLES
-from dcgan_cli.training.run import PAPERS_EPOCHS, RunFolder
-from dcgan_cli.training.step import FIGURES, StepSettings, Updater
+from dcgan_cli.training.run_folder import PAPERS_EPOCHS, RunFolder
+from dcgan_cli.training.step import METRICS, StepSettings, Updater
 from dcgan_cli.wording import counted, counted_are
 
 SAMPLES_BN: BatchNormMode = "reestimated"
@@ -51,7 +51,7 @@ DIVERSITY_EVERY = 200
 
 SHORT, FIRST_EPOCHS = 50, 10
 """Epochs of fewer steps than SHORT are, after the first ones, finished only every so many steps: of 50
-pictures, drawing and saving after each would take ten times as long as training."""
+images, drawing and saving after each would take ten times as long as training."""
 
 ROLLBACKS = 3
 
@@ -81,7 +81,7 @@ class Trainer:
         self.model = model
         self.recipe = recipe
         self.settings = settings
-        self.world = settings.world
+        self.process_group = settings.process_group
         self.batches = batches
         self.folder = folder
         self.about = about
@@ -89,16 +89,16 @@ class Trainer:
         self.keep = keep
         self.save_minutes = save_minutes
         self.updater = Updater(model, recipe, settings)
-        self.steps_per_epoch = batches.per_epoch // self.updater.minibatches
+        self.steps_per_epoch = batches.per_epoch // self.updater.batches_per_step
         if self.steps_per_epoch == 0:
-            needed = self.updater.minibatches * recipe.batch_size
+            needed = self.updater.batches_per_step * recipe.batch_size
             raise SourceError(
-                f"{counted_are(len(batches.pictures), 'picture')} too few: one step takes {needed} "
-                f"({counted(self.updater.minibatches, 'minibatch')} of {recipe.batch_size}); "
+                f"{counted_are(len(batches.images), 'picture')} too few: one step takes {needed} "
+                f"({counted(self.updater.batches_per_step, 'minibatch')} of {recipe.batch_size}); "
                 "lower --batch-size or --d-steps, or type --updates together"
             )
         self.latents = seeded_latents(settings.seed, SAMPLES, model.z_dim, model.z_dist)
-        self.health = Health(settings.loss.probabilities)
+        self.diagnostics = Diagnostics(settings.loss.probabilities)
         self.step = 0
         self.seconds = 0.0
         self.attempt = 0
@@ -108,13 +108,13 @@ class Trainer:
         self.grid_seconds = 0.0
         """How long an image grid takes, drawn, written and saved: estimated, then measured."""
         self._grids_took = 0.0
-        self._drawn: tuple[int, Pictures | None] | None = None
-        self.told: list[Unwell] = []
+        self._drawn: tuple[int, Images | None] | None = None
+        self.told: list[DiagnosisEvent] = []
         """What the diagnostics found in this invocation."""
         self._real_diversity: float | None = None
         self._pending: list[Tensor] = []
         self._between_steps = True
-        self._figures: dict[str, float] = {}
+        self._metrics: dict[str, float] = {}
 
     @property
     def epoch(self) -> float:
@@ -132,21 +132,21 @@ class Trainer:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from `checkpoint`. Raises CheckpointError where it holds no training state."""
-        if not checkpoint.optimisers:
+        if not checkpoint.optimizers:
             raise CheckpointError(
-                "the checkpoint holds no optimiser state: it cannot be trained on"
+                "the checkpoint holds no optimizer state: it cannot be trained on"
             )
         updater = self.updater
         updater.generator.load_state_dict(checkpoint.generator)
         updater.discriminator.load_state_dict(checkpoint.discriminator)
         if updater.average is not None:
             updater.average.load_state_dict(checkpoint.average or checkpoint.generator)
-        updater.load_optimisers(**checkpoint.optimisers)
+        updater.load_optimizers(**checkpoint.optimizers)
         progress = checkpoint.progress
         self.step = progress["step"]
         self.seconds = progress["seconds"]
         self.attempt = progress["attempt"]
-        self.health.restore(progress["health"])
+        self.diagnostics.restore(progress["health"])
         self.folder.rewind_metrics(self.step)
 
     def checkpoint(self) -> Checkpoint:
@@ -158,9 +158,9 @@ class Trainer:
             generator=updater.generator.state_dict(),
             discriminator=updater.discriminator.state_dict(),
             average=None if average is None else average.state_dict(),
-            optimisers={
-                "generator": updater.g_optimiser.state_dict(),
-                "discriminator": updater.d_optimiser.state_dict(),
+            optimizers={
+                "generator": updater.g_optimizer.state_dict(),
+                "discriminator": updater.d_optimizer.state_dict(),
             },
             recipe=self.recipe.to_dict(),
             training=self.about["training"],
@@ -170,7 +170,7 @@ class Trainer:
                 "epoch": self.epoch,
                 "seconds": self.seconds,
                 "attempt": self.attempt,
-                "health": self.health.state(),
+                "health": self.diagnostics.state(),
             },
         )
 
@@ -190,7 +190,7 @@ class Trainer:
             if not self._between_steps:
                 raise
             if self._pending:
-                self._examine(False)
+                self._diagnose(False)
             self._save(self.folder.last)
             raise SourceError(f"{error}; step {self.step:,} is saved, --resume goes on") from error
 
@@ -204,61 +204,61 @@ class Trainer:
             yield EpochDone(
                 self._passes, self.step, self._grid(), self.latents, self.checkpoint().hash
             )
-        (over,) = self.world.agree(self._is_over(last_step, length.minutes, clock))
+        (over,) = self.process_group.agree(self._is_over(last_step, length.minutes, clock))
         while not over:
             if (fault := self._advance()) is not None:
                 yield NotRecorded(fault)
             self.seconds = clock.seconds()
             epoch_done = self._is_finished(self.step)
-            look = epoch_done or self.step % DIVERSITY_EVERY == 0
-            # Asked once a step: a signal later on must not leave figures behind unexamined.
-            over, due = self.world.agree(
+            with_diversity = epoch_done or self.step % DIVERSITY_EVERY == 0
+            # Asked once a step: a signal later on must not leave values behind unexamined.
+            over, due = self.process_group.agree(
                 self._is_over(last_step, length.minutes, clock),
-                look or (self.world.leads and clock.report_is_due()),
+                with_diversity or (self.process_group.is_main and clock.report_is_due()),
             )
             if not (over or due):
                 continue
             reached = self.step
-            ailments = self._examine(look)
+            diagnoses = self._diagnose(with_diversity)
             yield self._progress(last_step, length.minutes, clock)
-            for ailment in ailments:
-                self.told.append(self._treat(ailment))
+            for diagnosis in diagnoses:
+                self.told.append(self._apply_policy(diagnosis))
                 yield self.told[-1]
                 if self.step < reached:
                     break  # rolled back: whatever else was wrong is undone with it
             if self.step < reached:
-                (over,) = self.world.agree(self._is_over(last_step, length.minutes, clock))
+                (over,) = self.process_group.agree(self._is_over(last_step, length.minutes, clock))
             elif epoch_done:
                 yield from self._finish_epoch()
                 clock.saved = time.monotonic()
                 # All of this was saved: a signal that came meanwhile needs no further step.
-                over = over or any(self.world.agree(self.signal is not None))
+                over = over or any(self.process_group.agree(self.signal is not None))
             elif clock.save_is_due(self.save_minutes):
                 self._save(self.folder.last)
         final = self._save(self.folder.last)
         yield from self._announce()
-        pictures = self._grid()
-        (signal,) = self.world.agree(self.signal or 0)
+        images = self._grid()
+        (signal,) = self.process_group.agree(self.signal or 0)
         yield Finished(
             self.step,
             self.epoch,
             self.seconds,
-            pictures,
+            images,
             self.latents,
             final.hash,
             signal or None,
-            dict(self._figures),
+            dict(self._metrics),
         )
 
-    def draw(self) -> Pictures:
-        """Pictures of the fixed latents, by the averaged generator where there is one.
+    def draw(self) -> Images:
+        """Images of the fixed latents, by the EMA generator where there is one.
 
         A copy is drawn with, its batch-norm statistics re-estimated: as `dcgan sample` draws, and
         without touching the state of the run or asking other ranks.
         """
         network = self.checkpoint().build_generator().to(self.settings.device)
         fix_statistics(network, SAMPLES_BN)
-        return self._paint(network)
+        return self._sample_images(network)
 
     @property
     def way(self) -> Drawn:
@@ -286,7 +286,7 @@ class Trainer:
         return None if math.isinf(left) else left
 
     def _grids_until(self, last_step: int) -> int:
-        """How many image grids are drawn after this step and until `last_step`, its own included."""
+        """How many grids are drawn after this step and until `last_step`, its own included."""
 
         def finished(step: int) -> int:
             number, together = step // self.steps_per_epoch, math.ceil(SHORT / self.steps_per_epoch)
@@ -313,76 +313,78 @@ class Trainer:
         """Make one step. Returns why steps cannot be recorded, where this one showed it."""
         recorded = self.updater.recorded
         before = recorded and recorded.fault
-        figures = self.updater.step(self.step, self.attempt, self.minibatch)
-        self._pending.append(figures)
+        metrics = self.updater.step(self.step, self.attempt, self.batch)
+        self._pending.append(metrics)
         self.step += 1
         self._between_steps = True
         return recorded.fault if recorded is not None and before is None else None
 
-    def minibatch(self, j: int) -> Tensor:
-        """Minibatch `j` of this step; the one after it is being prepared meanwhile."""
-        if j + 1 < self.updater.minibatches:
+    def batch(self, j: int) -> Tensor:
+        """Batch `j` of this step; the one after it is being prepared meanwhile."""
+        if j + 1 < self.updater.batches_per_step:
             following = self._address(self.step, j + 1)
         else:
-            following = self._address(self.step + 1, self.updater.first_minibatch)
+            following = self._address(self.step + 1, self.updater.first_batch_index)
         images = self.batches.get(self._address(self.step, j), following)
         self._between_steps = False  # the networks may change from here on
         return images
 
     def _address(self, step: int, j: int) -> Address:
-        """Where minibatch `j` of `step` lies in the data."""
+        """Where batch `j` of `step` lies in the data."""
         epoch, position = divmod(step, self.steps_per_epoch)
-        return epoch, position * self.updater.minibatches + j
+        return epoch, position * self.updater.batches_per_step + j
 
-    def _examine(self, look: bool) -> list[Ailment]:
-        """Fetch and log the figures of the steps since the last time; what is newly wrong.
+    def _diagnose(self, with_diversity: bool) -> list[Diagnosis]:
+        """Fetch and log the values of the steps since the last time; what is newly wrong.
 
-        With `look`, the fixed samples are drawn and their diversity is examined as well.
+        With `with_diversity`, the fixed samples are drawn and their diversity is evaluated as well.
         """
         rows = torch.stack(self._pending).cpu().numpy().astype(np.float64)
         self._pending.clear()
         self._log(rows)
-        ailments = self.health.see_steps(rows)
-        if look and np.isfinite(rows).all():
-            ratio = self.world.from_first(self._diversity)
-            ailments += self.health.see_diversity(self.step, ratio)
-        return ailments
+        diagnoses = self.diagnostics.observe_steps(rows)
+        if with_diversity and np.isfinite(rows).all():
+            ratio = self.process_group.broadcast_from_main(self._diversity)
+            diagnoses += self.diagnostics.observe_diversity(self.step, ratio)
+        return diagnoses
 
     def _log(self, rows: NDArray[np.float64]) -> None:
         first = self.step - len(rows) + 1
-        named = [dict(zip(FIGURES, row, strict=True)) for row in rows.tolist()]
-        self._figures = named[-1]
+        named = [dict(zip(METRICS, row, strict=True)) for row in rows.tolist()]
+        self._metrics = named[-1]
         self.folder.append_metrics(
-            {"step": first + i, "epoch": (first + i) / self.steps_per_epoch, **figures}
-            for i, figures in enumerate(named)
+            {"step": first + i, "epoch": (first + i) / self.steps_per_epoch, **metrics}
+            for i, metrics in enumerate(named)
         )
 
     def _diversity(self) -> float:
-        """How much the fixed samples vary, as a share of what as many real pictures do.
+        """How much the fixed samples vary, as a share of what as many real images do.
 
-        G's own samples: an average with a long memory still draws the grey of the first steps.
+        G's own samples: an average with a long memory still draws the gray of the first steps.
         """
         if self._real_diversity is None:
-            real = self.batches.pictures.take(
-                np.linspace(0, len(self.batches.pictures) - 1, SAMPLES).astype(np.int64)
+            real = self.batches.images.take(
+                np.linspace(0, len(self.batches.images) - 1, SAMPLES).astype(np.int64)
             )
             self._real_diversity = max(diversity(real), 1.0)
-        return diversity(self._paint(self.updater.generator)) / self._real_diversity
+        return diversity(self._sample_images(self.updater.generator)) / self._real_diversity
 
     @torch.no_grad()
-    def _paint(self, network: Generator) -> Pictures:
-        """Pictures of the fixed latents with the statistics that `network` holds."""
+    def _sample_images(self, network: Generator) -> Images:
+        """Images of the fixed latents with the statistics that `network` holds."""
         network.eval()
         z = torch.from_numpy(self.latents).to(self.settings.device)
-        return to_pictures(network(z))
+        return to_uint8(network(z))
 
-    def _progress(self, last_step: int | None, minutes: float | None, clock: Clock) -> Progress:
+    def _progress(
+        self, last_step: int | None, minutes: float | None, clock: Clock
+    ) -> ProgressEvent:
         made = self.step - clock.first_step
         each = (clock.elapsed() - self._grids_took) / max(made, 1)
         left = self.seconds_left(each, last_step, minutes, clock.elapsed())
-        pictures = self.settings.d_steps * self.recipe.batch_size
-        return Progress(
-            self.step, last_step, self.epoch, pictures / each, self.seconds, left, self._figures
+        images = self.settings.d_steps * self.recipe.batch_size
+        return ProgressEvent(
+            self.step, last_step, self.epoch, images / each, self.seconds, left, self._metrics
         )
 
     def _finish_epoch(self) -> Iterator[Event]:
@@ -402,9 +404,9 @@ class Trainer:
         """Say that an image grid is going to be drawn, where that takes a while."""
         is_there = self._drawn is not None and self._drawn[0] == self.step
         if self.grid_seconds > WORTH_SAYING and not is_there and self.signal is None:
-            yield Drawing(self.step, self.grid_seconds)
+            yield Sampler(self.step, self.grid_seconds)
 
-    def _grid(self) -> Pictures | None:
+    def _grid(self) -> Images | None:
         """What `draw` gives, drawn once a step; None where a signal cut it short."""
         if self._drawn is None or self._drawn[0] != self.step:
             try:
@@ -418,40 +420,40 @@ class Trainer:
         state = self.checkpoint()
         weights = [*state.generator.values(), *state.discriminator.values()]
         if not all(bool(tensor.isfinite().all()) for tensor in weights):
-            raise UnhealthyError(
+            raise DiagnosisError(
                 f"the weights of step {self.step} are no longer finite; "
                 f"{self.folder.last} is the last good state; try a lower --lr"
             )
         self.folder.save(path, state)
         return state
 
-    def _treat(self, ailment: Ailment) -> Unwell:
-        """Do what the policy says about `ailment`."""
+    def _apply_policy(self, diagnosis: Diagnosis) -> DiagnosisEvent:
+        """Do what the policy says about `diagnosis`."""
         step = self.step
         if self.policy == "rollback":
-            return Unwell(ailment, step, self._roll_back(ailment))
-        if self.policy == "stop" or ailment.name == "not finite":
-            if ailment.name != "not finite":
+            return DiagnosisEvent(diagnosis, step, self._roll_back(diagnosis))
+        if self.policy == "stop" or diagnosis.name == "not finite":
+            if diagnosis.name != "not finite":
                 self._save(self.folder.last)
-            raise UnhealthyError(
-                f"step {step}: {ailment.name} ({ailment.sign}); {self.folder.last} is the last "
+            raise DiagnosisError(
+                f"step {step}: {diagnosis.name} ({diagnosis.sign}); {self.folder.last} is the last "
                 "good state; try a lower --lr, another --loss, or --on-unhealthy rollback"
             )
-        return Unwell(ailment, step, "going on")
+        return DiagnosisEvent(diagnosis, step, "going on")
 
-    def _roll_back(self, ailment: Ailment) -> str:
+    def _roll_back(self, diagnosis: Diagnosis) -> str:
         """Return to last.pt with other latents and, each time, half the learning rate."""
         if self.attempt >= ROLLBACKS:
-            raise UnhealthyError(
-                f"step {self.step}: {ailment.name} ({ailment.sign}) after {ROLLBACKS} rollbacks; "
+            raise DiagnosisError(
+                f"step {self.step}: {diagnosis.name} ({diagnosis.sign}) after {ROLLBACKS} rollbacks; "
                 "try another --loss, --lr or --preset"
             )
         attempt = self.attempt + 1
-        self.restore(self.world.from_first(lambda: load(self.folder.last)))
+        self.restore(self.process_group.broadcast_from_main(lambda: load(self.folder.last)))
         self.attempt = attempt
         rate = self.recipe.lr * 0.5**attempt
-        for optimiser in (self.updater.g_optimiser, self.updater.d_optimiser):
-            for group in optimiser.param_groups:
+        for optimizer in (self.updater.g_optimizer, self.updater.d_optimizer):
+            for group in optimizer.param_groups:
                 group["lr"] = rate
         self.updater.rates_changed()
         return f"back to step {self.step}, learning rate {rate:.3g}"

@@ -20,15 +20,15 @@ from PIL import Image
 from timing import compare
 
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import Framing, read_picture
+from dcgan_cli.data.decode import ImageSpec, read_image
 from dcgan_cli.data.demo import faces
 from dcgan_cli.data.sources import open_source
 
-FRAMING = Framing(64, 3)
+IMAGE_SPEC = ImageSpec(64, 3)
 
 
 def write_database(folder: Path, count: int, side: int) -> None:
-    """`count` records that repeat 64 drawn faces, as JPEG."""
+    """`count` records that repeat 64 synthetic faces, as JPEG."""
     encoded: list[bytes] = []
     for number in range(64):
         file = io.BytesIO()
@@ -44,7 +44,7 @@ def decode_part(location: str, first: int, step: int) -> int:
     """Decode every `step`-th record; a sum, so that the work is done."""
     source = open_source(location)
     return sum(
-        int(read_picture(source, n, FRAMING)[0][0, 0, 0]) for n in range(first, len(source), step)
+        int(read_image(source, n, IMAGE_SPEC)[0][0, 0, 0]) for n in range(first, len(source), step)
     )
 
 
@@ -60,19 +60,19 @@ def main() -> None:
         folder = Path(temporary)
         os.environ["DCGAN_CACHE"] = str(folder / "cache")
         database = folder / "faces_lmdb"
-        write_database(database, arguments.pictures, arguments.side)
+        write_database(database, arguments.images, arguments.side)
 
         def ours() -> None:
             shutil.rmtree(folder / "cache", ignore_errors=True)
-            pictures = prepare(open_source(str(database)), FRAMING, workers=workers)
-            assert np.all(pictures.take(np.array([0])) >= 0)
+            images = prepare(open_source(str(database)), IMAGE_SPEC, workers=workers)
+            assert np.all(images.take(np.array([0])) >= 0)
 
         def theirs() -> None:
             with multiprocessing.get_context("spawn").Pool(workers) as pool:
                 pool.starmap(decode_part, [(str(database), n, workers) for n in range(workers)])
 
         ratio = compare(ours, theirs, arguments.rounds)
-        print(ratio.line("building the cache", "pictures", arguments.pictures))
+        print(ratio.line("building the cache", "pictures", arguments.images))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Pictures per second of the second epoch against torchvision's ImageFolder and a DataLoader.
+"""Images per second of the second epoch against torchvision's ImageFolder and a DataLoader.
 
     python tests/benchmarks/loader.py [--pictures 4000] [--side 96] [--workers 2]
 
-Both deliver normalised float minibatches of 128 pictures of 64×64, made from the same JPEG files.
+Both deliver normalized float batches of 128 images of 64×64, made from the same JPEG files.
 """
 
 import argparse
@@ -18,23 +18,23 @@ from torchvision import datasets, transforms
 
 from dcgan_cli.data.batches import Batches
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import Framing
+from dcgan_cli.data.decode import ImageSpec
 from dcgan_cli.data.demo import faces
 from dcgan_cli.data.sources import open_source
 
 BATCH, SIZE = 128, 64
 
 
-def write_pictures(folder: Path, count: int, side: int) -> None:
-    """JPEGs as a camera's pictures scaled down would be: drawn faces with noise."""
+def write_images(folder: Path, count: int, side: int) -> None:
+    """JPEGs as a camera's images scaled down would be: synthetic faces with noise."""
     stream = np.random.default_rng(0)
     target = folder / "all"
     target.mkdir()
     drawn = [faces.draw(i, side) for i in range(min(count, 64))]
     for i in range(count):
         noise = stream.normal(0, 4, (side, side, 3))
-        picture = np.clip(drawn[i % len(drawn)] + noise, 0, 255).astype(np.uint8)
-        Image.fromarray(picture).save(target / f"{i:06d}.jpg", quality=92)
+        image = np.clip(drawn[i % len(drawn)] + noise, 0, 255).astype(np.uint8)
+        Image.fromarray(image).save(target / f"{i:06d}.jpg", quality=92)
 
 
 def main() -> None:
@@ -48,10 +48,10 @@ def main() -> None:
         folder = Path(temporary)
         os.environ["DCGAN_CACHE"] = str(folder / "cache")
         (folder / "pictures").mkdir()
-        write_pictures(folder / "pictures", arguments.pictures, arguments.side)
+        write_images(folder / "pictures", arguments.images, arguments.side)
 
-        pictures = prepare(open_source(str(folder / "pictures")), Framing(SIZE, 3))
-        batches = Batches(pictures, size=SIZE, batch_size=BATCH, seed=0, look_ahead=False)
+        images = prepare(open_source(str(folder / "pictures")), ImageSpec(SIZE, 3))
+        batches = Batches(images, size=SIZE, batch_size=BATCH, seed=0, look_ahead=False)
         epochs = iter(range(10**6))
 
         def ours() -> None:

@@ -1,9 +1,9 @@
-"""Whether pictures suffer from bfloat16: the same data and seeds, trained both ways.
+"""Whether images suffer from bfloat16: the same data and seeds, trained both ways.
 
     python tests/benchmarks/precision.py [--source demo:faces] [--steps 1000] [--seeds 4]
 
-Two statistics of samples against as many real pictures, both of 12×12 pixels: the Fréchet distance
-(less is better), and how often the nearest neighbour of a picture is of its own kind, real or drawn
+Two statistics of samples against as many real images, both of 12×12 pixels: the Fréchet distance
+(less is better), and how often the nearest neighbor of an image is of its own kind, real or drawn
 (Lopez-Paz and Oquab 2017; 50 % where nobody can tell them apart). What bfloat16 changes is shown
 beside what another seed changes.
 """
@@ -21,26 +21,26 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
-from dcgan_cli.analysis.drawing import Drawing
+from dcgan_cli.analysis.sampling import Sampler
 from dcgan_cli.checkpoint.format import load
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import Framing
+from dcgan_cli.data.decode import ImageSpec
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.model.latents import seeded_latents
-from dcgan_cli.report import Pictures
+from dcgan_cli.report import Images
 
 SIDE, COUNT = 12, 2000
 PRECISIONS = ("fp32", "bf16")
 
 
-def small(pictures: Pictures) -> NDArray[np.float64]:
+def small(images: Images) -> NDArray[np.float64]:
     """uint8 [N, S, S, C] → [N, SIDE · SIDE · C] in [0, 1]."""
-    maps = torch.from_numpy(pictures).permute(0, 3, 1, 2).double() / 255
+    maps = torch.from_numpy(images).permute(0, 3, 1, 2).double() / 255
     return F.adaptive_avg_pool2d(maps, SIDE).flatten(1).numpy()
 
 
 def frechet(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Distance of the normal distributions that fit two sets of pictures."""
+    """Distance of the normal distributions that fit two sets of images."""
     first, second = np.cov(one.T), np.cov(other.T)
     roots = np.sqrt(
         np.linalg.eigvals(first @ second).real.clip(0)
@@ -50,14 +50,14 @@ def frechet(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 
 
 def told_apart(real: NDArray[np.float64], drawn: NDArray[np.float64]) -> float:
-    """Percent of all pictures whose nearest neighbour is of their kind."""
+    """Percent of all images whose nearest neighbor is of their kind."""
     every = np.concatenate((real, drawn))
     kind = np.arange(len(every)) < len(real)
     nearest = NearestNeighbors(n_neighbors=1).fit(every).kneighbors(return_distance=False)[:, 0]
     return 100 * float((kind == kind[nearest]).mean())
 
 
-def trained(folder: Path, arguments: argparse.Namespace, seed: int, precision: str) -> Pictures:
+def trained(folder: Path, arguments: argparse.Namespace, seed: int, precision: str) -> Images:
     """Samples of a training by the command."""
     name = f"{precision}-{seed}"
     typed = [arguments.source, "--run", name, "--out", str(folder), "--precision", precision]
@@ -69,7 +69,7 @@ def trained(folder: Path, arguments: argparse.Namespace, seed: int, precision: s
     if state.training["precision"] != precision:
         sys.exit(f"{precision} was not trained in: {state.training['precision']}")
     latents = seeded_latents(0, COUNT, state.model.z_dim, state.model.z_dist)
-    return Drawing.of(state, "reestimated", torch.device("cpu")).pictures(latents)
+    return Sampler.of(state, "reestimated", torch.device("cpu")).images(latents)
 
 
 def main() -> None:
@@ -80,10 +80,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     arguments = parser.parse_args()
     source = open_source(arguments.source)
-    pictures = prepare(source, Framing(arguments.size, 3))
-    chosen = np.random.default_rng(0).choice(len(pictures), 2 * COUNT, replace=False)
-    real, others = (small(pictures.take(half)) for half in np.split(chosen, 2))
-    print(f"real pictures: {frechet(real, others):.3f}, {told_apart(real, others):.1f} %")
+    images = prepare(source, ImageSpec(arguments.size, 3))
+    chosen = np.random.default_rng(0).choice(len(images), 2 * COUNT, replace=False)
+    real, others = (small(images.take(half)) for half in np.split(chosen, 2))
+    print(f"real images: {frechet(real, others):.3f}, {told_apart(real, others):.1f} %")
     found: dict[str, list[tuple[float, float]]] = {precision: [] for precision in PRECISIONS}
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(arguments.seeds):
@@ -93,7 +93,7 @@ def main() -> None:
                 distance, share = found[precision][-1]
                 print(f"seed {seed}, {precision}: {distance:.3f}, {share:.1f} %", flush=True)
     for place, name in enumerate(("Fréchet distance", "own kind nearest, %")):
-        by = {p: [figures[place] for figures in found[p]] for p in PRECISIONS}
+        by = {p: [metrics[place] for metrics in found[p]] for p in PRECISIONS}
         change = [b - a for a, b in zip(*by.values(), strict=True)]
         print(
             f"{name}: "

@@ -1,9 +1,9 @@
-"""Pictures per second of a training step against the well-known tutorial's way of writing it.
+"""Images per second of a training step against the well-known tutorial's way of writing it.
 
     python tests/benchmarks/training.py [--preset tutorial] [--batch 128] [--size 64] [--rounds 5]
                                         [--precision bf16] [--device cuda --steps 50]
 
-Same network, same batch, same optimiser; the tutorial in plain eager PyTorch, fp32. Run it on an
+Same network, same batch, same optimizer; the tutorial in plain eager PyTorch, fp32. Run it on an
 idle machine.
 """
 
@@ -103,8 +103,8 @@ def main() -> None:
 
     def ours() -> None:
         for _ in range(arguments.steps):
-            figures = updater.step(next(number), 0, lambda _: real)
-        figures.cpu()  # pyright: ignore[reportPossiblyUnbound]
+            metrics = updater.step(next(number), 0, lambda _: real)
+        metrics.cpu()  # pyright: ignore[reportPossiblyUnbound]
 
     def theirs() -> None:
         for _ in range(arguments.steps):

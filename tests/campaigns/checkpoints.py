@@ -87,7 +87,7 @@ def bomb(stream: random.Random, marker: Path) -> bytes:
 
 
 def _long(value: int) -> bytes:
-    data = value.to_bytes(9, "little", signed=True)
+    data = value.to_bytes(9, "little", normalized=True)
     return b"\x8a" + bytes([len(data)]) + data
 
 
@@ -165,7 +165,7 @@ def typed(folder: Path, line: list[str]) -> tuple[int, str]:
     return code, out.getvalue()
 
 
-def judge(code: int, text: str) -> str:
+def classifier(code: int, text: str) -> str:
     """READ or REFUSED; Unclean for anything but success or one line of ours."""
     errors = [line for line in text.splitlines() if line.startswith("dcgan: ")]
     if "internal error" in text or "Traceback" in text or "not enough memory" in text:
@@ -178,7 +178,7 @@ def judge(code: int, text: str) -> str:
 
 
 def impossible_run(stream: random.Random, base: Path, place: Path) -> str:
-    """A value of the run, or of its optimisers, under --resume."""
+    """A value of the run, or of its optimizers, under --resume."""
     shutil.copytree(base, place, dirs_exist_ok=True)
     path = place / "runs" / "r" / "last.pt"
     content = torch.load(path, weights_only=True)
@@ -191,7 +191,7 @@ def impossible_run(stream: random.Random, base: Path, place: Path) -> str:
     with contextlib.suppress(ValueError):  # numbers that no digest can print
         content["digest"] = checkpoint_format._digest(content)
     torch.save(content, path)
-    return judge(*train(place, "--resume", "--steps", "8"))
+    return classifier(*train(place, "--resume", "--steps", "8"))
 
 
 def broken_weights(stream: random.Random, base: Path, place: Path) -> str:
@@ -216,7 +216,7 @@ def broken_weights(stream: random.Random, base: Path, place: Path) -> str:
         code, text = typed(
             place, ["sample", str(path), "-n", "2", "--seed", "1", "-o", "s.png", "--device", "cpu"]
         )
-    verdict = judge(code, text)
+    verdict = classifier(code, text)
     if verdict == READ:
         raise Unclean(f"{name} was not finite, and was used")
     return verdict
@@ -227,7 +227,7 @@ def damaged_metrics(stream: random.Random, base: Path, place: Path) -> str:
     shutil.copytree(base, place, dirs_exist_ok=True)
     path = place / "runs" / "r" / "metrics.jsonl"
     path.write_bytes(mutate(path.read_bytes(), stream, most=2))
-    return judge(*train(place, "--resume", "--steps", "8"))
+    return classifier(*train(place, "--resume", "--steps", "8"))
 
 
 COSTLY: dict[str, Any] = {"seconds": 30.0, "share": 5}

@@ -10,19 +10,19 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import making
+import dataset_files
 import numpy as np
-import test_hostile_pictures
+import test_hostile_images
 from PIL import PngImagePlugin
 
 from campaigns.mutating import WIDE, mutate
 from campaigns.running import READ, REFUSED, Kind, Unclean
-from dcgan_cli.data.decode import Framing, Unreadable, decode
+from dcgan_cli.data.decode import ImageSpec, Unreadable, decode
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.data.survey import survey
 from dcgan_cli.report import RECORD
 
-FRAMING = Framing(8, 3)
+IMAGE_SPEC = ImageSpec(8, 3)
 
 
 def nothing(_: Path) -> None:
@@ -30,15 +30,15 @@ def nothing(_: Path) -> None:
 
 
 def image(stream: random.Random, base: Path, place: Path) -> str:
-    """A picture file of every format, decoded."""
-    name = stream.choice(sorted(test_hostile_pictures.VALID))
+    """An image file of every format, decoded."""
+    name = stream.choice(sorted(test_hostile_images.VALID))
     try:
-        pixels, _ = decode(mutate(test_hostile_pictures.VALID[name], stream), FRAMING)
+        pixels, _ = decode(mutate(test_hostile_images.VALID[name], stream), IMAGE_SPEC)
     except Unreadable as error:
         if "\n" in str(error) or "more memory" in str(error):
             raise Unclean(str(error)) from error
         return REFUSED
-    if pixels.shape != FRAMING.shape:
+    if pixels.shape != IMAGE_SPEC.shape:
         raise Unclean(f"pixels of {pixels.shape}")
     return READ
 
@@ -76,12 +76,12 @@ def one_file(
     return case
 
 
-FILES = making.pictures("a/1.png", "a/2.png", "b/3.png", "b/4.png")
+FILES = dataset_files.images("a/1.png", "a/2.png", "b/3.png", "b/4.png")
 
 
 def archive(stream: random.Random, base: Path, place: Path) -> str:
     """A zip, stored or deflated, anywhere or in its table of contents."""
-    path = making.write_zip(
+    path = dataset_files.write_zip(
         place / "x.zip", FILES, stream.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
     )
     whole = path.read_bytes()
@@ -98,7 +98,7 @@ def tar(stream: random.Random, base: Path, place: Path) -> str:
         if form != tarfile.USTAR_FORMAT
         else FILES
     )
-    path = making.write_tar(
+    path = dataset_files.write_tar(
         place / "x.tar", {f"{name}.png": data for name, data in names.items()}, form
     )
     whole = path.read_bytes()
@@ -139,8 +139,8 @@ def tar_header(kind: bytes, size: int, name: bytes = b"x.png") -> bytes:
 
 def prepare_lmdb(base: Path) -> None:
     records = {key + b"x" * (number % 60): value * (1 + number % 5 * 9)
-               for number, (key, value) in enumerate(making.lsun_records(400).items())}  # fmt: skip
-    making.write_lmdb(base / "db", records)
+               for number, (key, value) in enumerate(dataset_files.lsun_records(400).items())}  # fmt: skip
+    dataset_files.write_lmdb(base / "db", records)
 
 
 def lmdb(stream: random.Random, base: Path, place: Path) -> str:
@@ -161,7 +161,9 @@ def lmdb(stream: random.Random, base: Path, place: Path) -> str:
 
 
 def prepare_cifar(base: Path) -> None:
-    making.write_cifar10(base / "c", making.pixels(10, 32, 32, 3), [0, 1] * 5, ["cat", "dog"])
+    dataset_files.write_cifar10(
+        base / "c", dataset_files.pixels(10, 32, 32, 3), [0, 1] * 5, ["cat", "dog"]
+    )
     for number in range(2, 6):  # one batch is damaged, the others stay small
         (base / "c" / f"data_batch_{number}").write_bytes(
             (base / "c" / "data_batch_1").read_bytes()
@@ -186,7 +188,9 @@ def cifar(stream: random.Random, base: Path, place: Path) -> str:
 
 
 def prepare_idx(base: Path) -> None:
-    making.write_idx(base / "i", making.pixels(6, 9, 9), np.arange(6, dtype=np.uint8), packed=False)
+    dataset_files.write_idx(
+        base / "i", dataset_files.pixels(6, 9, 9), np.arange(6, dtype=np.uint8), packed=False
+    )
 
 
 def idx(stream: random.Random, base: Path, place: Path) -> str:
@@ -206,9 +210,11 @@ def idx(stream: random.Random, base: Path, place: Path) -> str:
 def prepare_mat(base: Path) -> None:
     from scipy.io import savemat
 
-    making.write_svhn(base / "m" / "train_32x32.mat", making.pixels(3, 32, 32, 3), [1, 2, 0])
+    dataset_files.write_svhn(
+        base / "m" / "train_32x32.mat", dataset_files.pixels(3, 32, 32, 3), [1, 2, 0]
+    )
     content = {
-        "X": making.pixels(3, 32, 32, 3).transpose(1, 2, 3, 0),
+        "X": dataset_files.pixels(3, 32, 32, 3).transpose(1, 2, 3, 0),
         "y": np.array([[1], [2], [3]], np.uint8),
     }
     savemat(base / "plain.mat", content, do_compression=False)
@@ -225,14 +231,14 @@ def mat(stream: random.Random, base: Path, place: Path) -> str:
 
 
 def prepare_celeba(base: Path) -> None:
-    making.write_celeba(base / "c", {"Smiling": [1, -1, 1], "Male": [-1, -1, 1]})
+    dataset_files.write_celeba(base / "c", {"Smiling": [1, -1, 1], "Male": [-1, -1, 1]})
 
 
 def tables(stream: random.Random, base: Path, place: Path) -> str:
     """CelebA's list of attributes, and tables of labels and boxes for --labels."""
     folder = base / "c"
     if stream.random() < 0.4:
-        making.write_folder(
+        dataset_files.write_folder(
             place / "img_align_celeba",
             {f.name: f.read_bytes() for f in (folder / "img_align_celeba").iterdir()},
         )
@@ -267,7 +273,7 @@ _TABLES = (
 
 
 def png_texts(stream: random.Random) -> bytes:
-    """A picture whose text chunks unpack to far more than they are."""
+    """An image whose text chunks unpack to far more than they are."""
     info = PngImagePlugin.PngInfo()
     for number in range(stream.randrange(1, 80)):
         info.add_text(
@@ -276,7 +282,7 @@ def png_texts(stream: random.Random) -> bytes:
             zip=True,
         )
     file = io.BytesIO()
-    test_hostile_pictures.Image.new("L", (8, 8)).save(file, "PNG", pnginfo=info)
+    test_hostile_images.Image.new("L", (8, 8)).save(file, "PNG", pnginfo=info)
     return file.getvalue()
 
 

@@ -1,7 +1,7 @@
 """Kills: of a training run, of the building of a cache, of one rank of several.
 
-A case is one kill. What was on the disk then must load, never go back, and come to the same end, bit
-for bit, as a run that nobody killed.
+A case is one kill. What was on the disk then must load, never go back, and come to the same end,
+bit for bit, as a run that nobody killed.
 """
 
 import os
@@ -10,7 +10,7 @@ import signal
 import time
 from pathlib import Path
 
-import making
+import dataset_files
 import numpy as np
 import test_kill
 import test_torchrun
@@ -19,7 +19,7 @@ import tiny
 from campaigns.running import READ, Kind, Unclean
 from dcgan_cli.checkpoint.format import load
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import Framing
+from dcgan_cli.data.decode import ImageSpec
 from dcgan_cli.data.sources import open_source
 
 STEPS = 14
@@ -62,7 +62,7 @@ def kill_training(stream: random.Random, base: Path, place: Path) -> str:
 
 def _die_at_call(run: Path, number: int) -> None:
     from dcgan_cli import files
-    from dcgan_cli.training import run as run_folder
+    from dcgan_cli.training import run_folder
 
     files.os = run_folder.os = test_kill.Deadly(number)  # type: ignore[assignment]
     test_kill.live(run, STEPS)
@@ -85,20 +85,22 @@ def _compare(run: Path, whole: Path) -> str:
     return READ
 
 
-FRAMING = Framing(16, 3)
+IMAGE_SPEC = ImageSpec(16, 3)
 IMAGES = 600
 
 
 def prepare_images(base: Path) -> None:
     """Images for three shards, and their cache as nobody interrupted it."""
-    making.write_zip(base / "x.zip", {f"{n}.png": making.png(n, 24) for n in range(IMAGES)})
+    dataset_files.write_zip(
+        base / "x.zip", {f"{n}.png": dataset_files.png(n, 24) for n in range(IMAGES)}
+    )
     (base / "whole").mkdir()
     _build(base / "x.zip", base / "whole")
 
 
 def _build(source: Path, cache: Path) -> None:
     os.environ["DCGAN_CACHE"] = str(cache)
-    images = prepare(open_source(str(source)), FRAMING, workers=0)
+    images = prepare(open_source(str(source)), IMAGE_SPEC, workers=0)
     np.save(cache / "taken.npy", images.take(np.arange(len(images))))
     images.close()
 

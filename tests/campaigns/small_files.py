@@ -11,11 +11,11 @@ from campaigns.data_files import nothing, npy_header, png_texts
 from campaigns.mutating import mutate, spoiled_json
 from campaigns.running import READ, REFUSED, Kind
 from dcgan_cli.checkpoint.concepts import concepts_path, read_concepts, write_concepts
-from dcgan_cli.checkpoint.latents import read_latents
+from dcgan_cli.checkpoint.latent_arguments import read_latents
 from dcgan_cli.data.box_files import read_boxes
 from dcgan_cli.model.latents import seeded_latents
-from dcgan_cli.render.png import encode_sheet
-from dcgan_cli.report import Provenance, Sheet
+from dcgan_cli.render.png import encode_grid
+from dcgan_cli.report import ImageGrid, Provenance
 
 MODEL = test_concepts.MODEL
 LATENTS = seeded_latents(0, 6, test_concepts.Z_DIM, "uniform")
@@ -86,8 +86,8 @@ class _Record(Provenance):
 def provenance(stream: random.Random, base: Path, place: Path) -> str:
     """An image grid and the record of what made it."""
     record = _Record(MODEL.hash, "sample", stream.randrange(1 << 30), LATENTS)
-    sheet = Sheet("s", np.zeros((6, 8, 8, 1), np.uint8), 3, provenance=record)
-    data = encode_sheet(sheet) if stream.random() < 0.9 else png_texts(stream)
+    grid = ImageGrid("s", np.zeros((6, 8, 8, 1), np.uint8), 3, provenance=record)
+    data = encode_grid(grid) if stream.random() < 0.9 else png_texts(stream)
     (place / "s.png").write_bytes(mutate(data, stream) if stream.random() < 0.3 else data)
     read_latents(f"{place / 's.png'}{_picks(stream)}", MODEL)
     return READ

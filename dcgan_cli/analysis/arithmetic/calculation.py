@@ -1,8 +1,8 @@
 """Vector arithmetic in Z (paper §6.3.2, Fig. 7): Y = mean(A) − mean(B) + mean(C).
 
-The centre of the result is G(Y), its eight neighbours G(Y + uniform noise). Y is not clipped. The
+The center of the result is G(Y), its eight neighbors G(Y + uniform noise). Y is not clipped. The
 control is the same arithmetic on pixels: every exemplar is drawn, with the same noise added to its
-z, and the pictures are averaged, subtracted and added instead of the points.
+z, and the images are averaged, subtracted and added instead of the points.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,27 +16,27 @@ from torch import Tensor
 from dcgan_cli.analysis.arithmetic.directions import draw_exemplars, mean, project_out, random_like
 from dcgan_cli.analysis.arithmetic.expression import Role
 from dcgan_cli.analysis.arithmetic.expression import parse_expression as parse_expression
-from dcgan_cli.analysis.drawing import Drawing
-from dcgan_cli.analysis.views import Numbers
-from dcgan_cli.data.pixels import to_pictures
+from dcgan_cli.analysis.feature_extractors import FloatArray
+from dcgan_cli.analysis.sampling import Sampler
+from dcgan_cli.data.pixels import to_uint8
 from dcgan_cli.model.latents import Latents, seeded_latents
-from dcgan_cli.report import Estimate, Finding, Pictures, Report, Sheet
+from dcgan_cli.report import Estimate, Finding, ImageGrid, Images, Report
 from dcgan_cli.runtime import numpy_stream
 
 NOISE = 0.25
-"""Half the width of the neighbours' uniform noise (paper §6.3.2)."""
+"""Half the width of the neighbors' uniform noise (paper §6.3.2)."""
 
 EXEMPLARS = 16
 """Averaged where a concept has so many: steadier than the paper's 3 (README says how much)."""
 
 TILES = 9
-CENTRE = TILES // 2
+CENTER = TILES // 2
 """The result is a square of tiles with G(Y) in its middle."""
 
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """One term: points of Z whose mean takes part, and what they mean where that is known.
+    """One term: latent vectors whose mean takes part, and what they mean where that is known.
 
     `pos` and `neg` terms make the displacement, `add` terms the base that it is added to.
     """
@@ -65,23 +65,23 @@ class Calculation:
     """
 
     drawn: tuple[Latents, ...]
-    base: Numbers
-    displacement: Numbers
-    noise: Numbers
-    elsewhere: Numbers
+    base: FloatArray
+    displacement: FloatArray
+    noise: FloatArray
+    elsewhere: FloatArray
 
     @property
     def results(self) -> Latents:
-        """Y and its neighbours, [9, z_dim], Y in the middle."""
+        """Y and its neighbors, [9, z_dim], Y in the middle."""
         return (self.base + self.displacement + self.noise).astype(np.float32)
 
     @property
-    def unmoved(self) -> Latents:
+    def unchanged(self) -> Latents:
         """The base with the same noise, [9, z_dim]."""
         return (self.base + self.noise).astype(np.float32)
 
     @property
-    def astray(self) -> Latents:
+    def random_direction(self) -> Latents:
         """The base moved as far in a random direction, [9, z_dim]."""
         return (self.base + self.elsewhere + self.noise).astype(np.float32)
 
@@ -98,7 +98,7 @@ def calculate(
     seed: int,
     exemplars: int = EXEMPLARS,
     noise: float = NOISE,
-    without: Numbers | None = None,
+    without: FloatArray | None = None,
 ) -> Calculation:
     """Draw exemplars and calculate.
 
@@ -106,7 +106,7 @@ def calculate(
         terms: at least one.
         seed: of the draw of exemplars, of the noise and of the random direction.
         exemplars: how many of each term are averaged.
-        noise: half the width of the neighbours' uniform noise.
+        noise: half the width of the neighbors' uniform noise.
         without: orthonormal rows [R, z_dim] that the displacement shall have no part of.
     """
     drawn = tuple(
@@ -123,39 +123,40 @@ def calculate(
     if without is not None:
         displacement = project_out(displacement, without)
     around = numpy_stream(seed, "neighbours").uniform(-noise, noise, (TILES, len(base)))
-    around[CENTRE] = 0
+    around[CENTER] = 0
     elsewhere = random_like(displacement, numpy_stream(seed, "random direction"))
     return Calculation(drawn, base, displacement, around, elsewhere)
 
 
-def on_pixels(drawing: Drawing, terms: Sequence[Term], done: Calculation) -> Tensor:
-    """The control: the same arithmetic on pictures, float32 [9, C, S, S], clipped to [−1, 1]."""
+def on_pixels(sampler: Sampler, terms: Sequence[Term], done: Calculation) -> Tensor:
+    """The control: the same arithmetic on images, float32 [9, C, S, S], clipped to [−1, 1]."""
     total: Tensor | float = 0.0
     for term, points in zip(terms, done.drawn, strict=True):
         shaken = (points[None].astype(np.float64) + done.noise[:, None]).astype(np.float32)
-        pictures = drawing.signed(shaken.reshape(-1, shaken.shape[-1]))
-        total = total + term.sign * pictures.unflatten(0, (TILES, -1)).mean(1)
+        images = sampler.normalized(shaken.reshape(-1, shaken.shape[-1]))
+        total = total + term.sign * images.unflatten(0, (TILES, -1)).mean(1)
     assert isinstance(total, torch.Tensor)
     return total.clamp(-1, 1)
 
 
 def arithmetic(
-    drawing: Drawing,
+    sampler: Sampler,
     terms: Sequence[Term],
     done: Calculation,
     *,
     seed: int,
     said: Sequence[Sequence[str]] = (),
 ) -> Report:
-    """The sheet of Fig. 7: exemplars of each term with their mean, the result, the pixel control.
+    """The grid of Fig. 7: exemplars of each term with their mean, the result, the pixel control.
 
-    `said`, where a judge was asked, are nine words for the results and nine for the control.
+    `said`, where an attribute classifier was asked, are nine words for the results and nine for the
+    control.
     """
     results = done.results
-    control = to_pictures(on_pixels(drawing, terms, done))
-    sheet = _sheet(drawing, terms, done, control, seed, said)
-    config = drawing.generator.config
-    lengths: Numbers = np.linalg.norm(
+    control = to_uint8(on_pixels(sampler, terms, done))
+    grid = _grid(sampler, terms, done, control, seed, said)
+    config = sampler.generator.config
+    lengths: FloatArray = np.linalg.norm(
         seeded_latents(seed, 1024, config.z_dim, config.z_dist), axis=1
     )
     shortest, longest = np.quantile(lengths, [0.025, 0.975]).tolist()
@@ -163,58 +164,58 @@ def arithmetic(
         Finding(
             "length",
             "length of Y, not clipped",
-            Estimate(float(np.linalg.norm(results[CENTRE])), n=1),
+            Estimate(float(np.linalg.norm(results[CENTER])), n=1),
             Estimate(float(np.median(lengths)), shortest, longest, len(lengths)),
             "samples (middle 95 %)",
         )
     ]
     facts = {
-        "checkpoint": drawing.checkpoint,
+        "checkpoint": sampler.checkpoint,
         "expression": written(terms),
         "exemplars": [
             {"name": term.name, "value": len(points)}
             for term, points in zip(terms, done.drawn, strict=True)
         ],
         "seed": seed,
-        "bn": drawing.bn,
-        "ema": drawing.average,
+        "bn": sampler.bn,
+        "ema": sampler.average,
         "displacement": float(np.linalg.norm(done.displacement)),
     }
-    return Report("Arithmetic in Z", facts, findings, sheets=(sheet,))
+    return Report("Arithmetic in Z", facts, findings, grids=(grid,))
 
 
-def draw_concept(drawing: Drawing, name: str, exemplars: Latents) -> Sheet:
-    """The pictures of a concept's exemplars [K, z_dim], and last of the point that is their mean."""
+def draw_concept(sampler: Sampler, name: str, exemplars: Latents) -> ImageGrid:
+    """The images of a concept's exemplars [K, z_dim], and last of the point that is their mean."""
     points = np.concatenate([exemplars, mean(exemplars)[None].astype(np.float32)])
-    return Sheet(
+    return ImageGrid(
         name,
-        drawing.pictures(points),
+        sampler.images(points),
         min(len(points), 9),
         [*map(str, range(len(exemplars))), "mean"],
-        provenance=drawing.provenance(["concepts", "show", name], None, points),
+        provenance=sampler.provenance(["concepts", "show", name], None, points),
     )
 
 
-def _sheet(
-    drawing: Drawing,
+def _grid(
+    sampler: Sampler,
     terms: Sequence[Term],
     done: Calculation,
-    control: Pictures,
+    control: Images,
     seed: int,
     said: Sequence[Sequence[str]],
-) -> Sheet:
+) -> ImageGrid:
     side, z_dim = 3, done.results.shape[1]
     columns = max(side, 1 + max(map(len, done.drawn)))
     blank = np.full((1, *control.shape[1:]), 255, np.uint8)
     nowhere = np.full((1, z_dim), np.nan, np.float32)
-    pictures: list[Pictures] = []
+    images: list[Images] = []
     latents: list[NDArray[np.float32]] = []
     captions: list[str] = []
     labels: list[str] = []
 
-    def row(label: str, shown: Pictures, points: Latents, under: Sequence[str] = ()) -> None:
+    def row(label: str, shown: Images, points: Latents, under: Sequence[str] = ()) -> None:
         short = columns - len(shown)
-        pictures.extend((shown, *[blank] * short))
+        images.extend((shown, *[blank] * short))
         latents.extend((points, *[nowhere] * short))
         captions.extend((*under, *[""] * (columns - len(under))))
         labels.append(label)
@@ -223,9 +224,9 @@ def _sheet(
         with_mean = np.concatenate([points, mean(points)[None].astype(np.float32)])
         under = [""] * len(points) + ["mean"]
         sign = "-" if term.sign < 0 else "+"
-        row(f"{sign} {term.name}", drawing.pictures(with_mean), with_mean, under)
+        row(f"{sign} {term.name}", sampler.images(with_mean), with_mean, under)
     of_results, of_control = said or ([""] * TILES, [""] * TILES)
-    shown = drawing.pictures(done.results)
+    shown = sampler.images(done.results)
     for start in range(0, TILES, side):
         part = slice(start, start + side)
         label = "= result" if start == side else ""
@@ -234,11 +235,11 @@ def _sheet(
         part = slice(start, start + side)
         label = "on pixels" if start == side else ""
         row(label, control[part], np.repeat(nowhere, side, 0), of_control[part])
-    return Sheet(
+    return ImageGrid(
         "arithmetic",
-        np.concatenate(pictures),
+        np.concatenate(images),
         columns,
         captions,
         labels,
-        drawing.provenance(["arithmetic", "--expr", written(terms)], seed, np.concatenate(latents)),
+        sampler.provenance(["arithmetic", "--expr", written(terms)], seed, np.concatenate(latents)),
     )

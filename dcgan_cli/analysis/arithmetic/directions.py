@@ -1,9 +1,9 @@
-"""Directions in Z: from means of exemplars, of random ones, and of an attribute that is judged."""
+"""Directions in Z: from means of exemplars, of random ones, and of an attribute that is classified."""
 
 import numpy as np
 
+from dcgan_cli.analysis.feature_extractors import FloatArray
 from dcgan_cli.analysis.statistics import explained
-from dcgan_cli.analysis.views import Numbers
 from dcgan_cli.errors import DcganError
 from dcgan_cli.model.latents import Latents
 from dcgan_cli.report import Estimate
@@ -16,23 +16,23 @@ def draw_exemplars(exemplars: Latents, count: int, stream: np.random.Generator) 
     return exemplars[np.sort(stream.choice(len(exemplars), count, replace=False))]
 
 
-def mean(latents: Latents) -> Numbers:
+def mean(latents: Latents) -> FloatArray:
     """The mean of [K, z_dim], in double precision."""
     return latents.mean(0, dtype=np.float64)
 
 
-def random_like(direction: Numbers, stream: np.random.Generator) -> Numbers:
+def random_like(direction: FloatArray, stream: np.random.Generator) -> FloatArray:
     """A direction drawn evenly from all, of the length of `direction` [z_dim]."""
     drawn = stream.standard_normal(len(direction))
     return drawn * (np.linalg.norm(direction) / np.linalg.norm(drawn))
 
 
-def attribute_axes(latents: Latents, evidence: Numbers) -> tuple[Numbers, Estimate]:
+def attribute_axes(latents: Latents, evidence: FloatArray) -> tuple[FloatArray, Estimate]:
     """Directions along which an attribute changes, by linear regression of `evidence` on z.
 
     Args:
         latents: samples [N, z_dim].
-        evidence: of a judge about them, [N, D].
+        evidence: of an attribute classifier about them, [N, D].
 
     Returns:
         Orthonormal rows [R, z_dim], R ≤ D, and the share of the evidence's variance that the
@@ -50,12 +50,12 @@ def attribute_axes(latents: Latents, evidence: Numbers) -> tuple[Numbers, Estima
     return orthonormal(weights[:-1].T), found
 
 
-def orthonormal(rows: Numbers) -> Numbers:
+def orthonormal(rows: FloatArray) -> FloatArray:
     """Orthonormal rows that span the same directions as `rows` [R, z_dim]."""
-    _, strengths, axes = np.linalg.svd(rows, full_matrices=False)
-    return axes[strengths > 1e-9 * strengths.max()]
+    _, c_values, axes = np.linalg.svd(rows, full_matrices=False)
+    return axes[c_values > 1e-9 * c_values.max()]
 
 
-def project_out(direction: Numbers, axes: Numbers) -> Numbers:
+def project_out(direction: FloatArray, axes: FloatArray) -> FloatArray:
     """`direction` [z_dim] without its part along the orthonormal rows of `axes` [R, z_dim]."""
     return direction - axes.T @ (axes @ direction)

@@ -1,20 +1,20 @@
-"""The words a judge knows, and conditions made of them: `smiling & woman`."""
+"""The words an attribute classifier knows, and conditions made of them: `smiling & woman`."""
 
 import difflib
 import re
 
-from dcgan_cli.analysis.concepts.judge import Judge
+from dcgan_cli.analysis.concepts.attribute_classifier import AttributeClassifier
 from dcgan_cli.errors import UsageError
 
 LOW, HIGH = "low", "high"
 """What stands for the class of an attribute that is a number."""
 
 
-def words(judge: Judge) -> dict[str, dict[str, str]]:
-    """What each word of the judge means. A word of two attributes is told apart by their names."""
+def words(classifier: AttributeClassifier) -> dict[str, dict[str, str]]:
+    """What each word of the classifier means. A word of two attributes is told apart by their names."""
     found: dict[str, dict[str, str]] = {}
-    taken = [word for known in judge.attributes.values() for word in known.classes]
-    for known in judge.attributes.values():
+    taken = [word for known in classifier.attributes.values() for word in known.classes]
+    for known in classifier.attributes.values():
         for word in known.classes:
             name = word if taken.count(word) == 1 else f"{known.name}_{word}"
             found[slug(name)] = {known.name: word}
@@ -29,15 +29,15 @@ def slug(word: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", word.lower()).strip("_")
 
 
-def parse_meaning(option: str, text: str, judge: Judge) -> dict[str, str]:
+def parse_meaning(option: str, text: str, classifier: AttributeClassifier) -> dict[str, str]:
     """`smiling & woman` as the class of each attribute. Raises UsageError, naming `option`."""
-    known = words(judge)
+    known = words(classifier)
     meaning: dict[str, str] = {}
     for word in (part.strip() for part in text.split("&")):
         if word not in known:
             near = difflib.get_close_matches(word, known, n=3) or known
             raise UsageError(
-                f"{option} {text!r}: the judge does not know {word!r}; it knows {', '.join(near)}"
+                f"{option} {text!r}: the attribute classifier does not know {word!r}; it knows {', '.join(near)}"
             )
         if not meaning.keys().isdisjoint(known[word]):
             raise UsageError(f"{option} {text!r}: two classes of one attribute; nothing is both")

@@ -1,25 +1,25 @@
 """Elastic-net logistic regression (Zou and Hastie 2005): weights for whole groups of like features.
 
-The weights minimise the weighted log-loss plus an L1 penalty, which leaves features that tell little
-without a weight, and a ridge penalty, under which features that tell the same get the same weight,
-where a plain regression would pick one of them, or give one a negative weight that another one makes
-up for. The intercept is not penalised. Solved by FISTA (Beck and Teboulle 2009).
+The weights minimize the weighted log-loss plus an L1 penalty, which leaves features that tell
+little without a weight, and a ridge penalty, under which features that tell the same get the same
+weight, where a plain regression would pick one of them, or give one a negative weight that another
+one makes up for. The intercept is not penalized. Solved by FISTA (Beck and Teboulle 2009).
 
-Both penalties shrink: under a ridge of 10 a true weight of 1 comes back as 0.02. `calibrated` undoes
-that for all weights together.
+Both penalties shrink: under a ridge of 10 a true weight of 1 comes back as 0.02. `calibrated`
+undoes that for all weights together.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-Numbers = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 STEPS = 200
 
 
 def elastic_net(
-    rows: Numbers, truth: NDArray[np.bool_], counts: Numbers, l1: float, ridge: float
-) -> Numbers:
+    rows: FloatArray, truth: NDArray[np.bool_], counts: FloatArray, l1: float, ridge: float
+) -> FloatArray:
     """Weights [C] that tell `truth` [M] by `rows` [M, C].
 
     Args:
@@ -50,13 +50,13 @@ def elastic_net(
 
 
 def calibrated(
-    rows: Numbers, truth: NDArray[np.bool_], counts: Numbers, weights: Numbers
-) -> Numbers:
+    rows: FloatArray, truth: NDArray[np.bool_], counts: FloatArray, weights: FloatArray
+) -> FloatArray:
     """`weights` [C] times the one factor, 0 or more, with which they tell `truth` [M] best.
 
     The factor is fitted without a penalty, so that the log-odds that all weights together give are
     those of the data. What each weight is beside the others stays as the penalties left it. The
-    truth is softened as Platt does (1999): features that tell everything get a finite factor.
+    truth is blurred as Platt does (1999): features that tell everything get a finite factor.
 
     Args:
         rows: features [M, C].

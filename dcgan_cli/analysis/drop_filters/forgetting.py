@@ -1,4 +1,4 @@
-"""Forgetting to draw an object (paper §6.3.1, Fig. 6): the pictures, and what they show by measure."""
+"""Forgetting to draw an object (paper §6.3.1, Fig. 6): the images, and what they show by measure."""
 
 import math
 from collections.abc import Callable
@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from dcgan_cli.analysis.drop_filters.before_after import (
-    Bench,
+from dcgan_cli.analysis.drop_filters.drop_experiment import (
     Dose,
-    Numbers,
-    Outcome,
-    Plan,
-    Progress,
+    DropExperiment,
+    DropPlan,
+    DropResult,
+    FloatArray,
     measure_doses,
 )
-from dcgan_cli.analysis.drop_filters.dropping import without
+from dcgan_cli.analysis.drop_filters.filters import without
 from dcgan_cli.analysis.statistics import (
     another,
     mean_within,
@@ -26,51 +25,52 @@ from dcgan_cli.analysis.statistics import (
     scaled,
     share,
 )
-from dcgan_cli.data.pixels import to_pictures
-from dcgan_cli.report import Estimate, Finding, Report, Sheet, Table
+from dcgan_cli.data.pixels import to_uint8
+from dcgan_cli.progress import ProgressCallback
+from dcgan_cli.report import Estimate, Finding, ImageGrid, Report, Table
 from dcgan_cli.wording import counted
 
 COLUMNS = 12
-"""Samples on the sheet."""
+"""Samples on the image grid."""
 
 
 def forget(
-    bench: Bench,
-    plan: Plan,
+    setup: DropExperiment,
+    plan: DropPlan,
     *,
     seed: int,
     columns: int = COLUMNS,
-    progress: Progress = lambda done, total: None,
+    progress: ProgressCallback = lambda done, total: None,
 ) -> Report:
     """Draw with and without the chosen maps, and measure both beside random maps.
 
     Args:
-        bench: fresh samples.
+        setup: fresh samples.
         plan: which maps go.
-        seed: of the bench's latents.
-        columns: samples on the sheet: those first in which the object is found.
+        seed: of the experiment's latents.
+        columns: samples on the image grid: those first in which the object is found.
         progress: told how much of the dose curve is measured.
 
     Returns:
-        A report with the sheet `forgotten` and the tables `Dose` and `Maps`.
+        A report with the image grid `forgotten` and the tables `Dose` and `Maps`.
     """
-    doses = measure_doses(bench, plan, progress)
+    doses = measure_doses(setup, plan, progress)
     dose = next(dose for dose in doses if dose.count == plan.chosen)
-    ranking, config = plan.ranking, bench.drawing.generator.config
+    ranking, config = plan.ranking, setup.sampler.generator.config
     chosen = ranking.order[: plan.chosen]
     facts: dict[str, Any] = {
-        "checkpoint": bench.drawing.checkpoint,
-        "object": bench.kind,
+        "checkpoint": setup.sampler.checkpoint,
+        "object": setup.kind,
         "layer": ranking.layer,
         "feature_maps": len(ranking.weights),
         "chosen": chosen,
         "keep_only": plan.keep_only,
-        "fresh_samples": len(bench.latents),
+        "fresh_samples": len(setup.latents),
         "random_draws": len(dose.random),
         "size": config.size,
         "channels": config.channels,
-        "bn": bench.drawing.bn,
-        "ema": bench.drawing.average,
+        "bn": setup.sampler.bn,
+        "ema": setup.sampler.average,
     }
     weights = [
         [number, float(ranking.weights[number]), float(ranking.contrast[number])]
@@ -79,30 +79,30 @@ def forget(
     return Report(
         "Forgetting",
         facts,
-        findings=_findings(bench, plan, dose),
-        tables=(_curve(bench, doses), Table("Maps", ("map", "weight", "contrast"), weights)),
-        sheets=(_sheet(bench, plan, seed, columns),),
-        notes=(_summary(bench, plan, dose),),
+        findings=_findings(setup, plan, dose),
+        tables=(_curve(setup, doses), Table("Maps", ("map", "weight", "contrast"), weights)),
+        grids=(_grid(setup, plan, seed, columns),),
+        notes=(_summary(setup, plan, dose),),
     )
 
 
-def _findings(bench: Bench, plan: Plan, dose: Dose) -> list[Finding]:
+def _findings(setup: DropExperiment, plan: DropPlan, dose: Dose) -> list[Finding]:
     """Every value beside random maps: where one more draw of maps would fall."""
-    kind, own = bench.kind, dose.ranked
+    kind, own = setup.kind, dose.ranked
 
     def beside(
         key: str,
         label: str,
         value: Estimate,
-        figure: Callable[[Outcome], float],
+        figure: Callable[[DropResult], float],
         low: float = 0.0,
     ) -> Finding:
         found = [figure(outcome) for outcome in dose.random]
         control = another(found, low, 1.0, "draws of maps")
         return Finding(key, label, value, control, "random maps")
 
-    def fall(outcome: Outcome) -> Estimate:
-        after = ratio_of_shares(bench.found[kind], outcome.found[kind], "samples")
+    def fall(outcome: DropResult) -> Estimate:
+        after = ratio_of_shares(setup.found[kind], outcome.found[kind], "samples")
         return scaled(after, -1, 1)
 
     def share_after(key: str, label: str, name: str) -> Finding:
@@ -111,8 +111,8 @@ def _findings(bench: Bench, plan: Plan, dose: Dose) -> list[Finding]:
         found = beside(key, label, value, lambda outcome: float(outcome.found[name].mean()))
         return replace(found, about=name)
 
-    before = share(int(bench.found[kind].sum()), len(bench.latents), "samples")
-    learnt = bench.finder.objects[kind].share
+    before = share(int(setup.found[kind].sum()), len(setup.latents), "samples")
+    learned = setup.detector.objects[kind].share
     rows = [
         Finding(
             "maps_auc",
@@ -122,7 +122,7 @@ def _findings(bench: Bench, plan: Plan, dose: Dose) -> list[Finding]:
             "chance",
         ),
         Finding(
-            "found_before", f"a {kind} is found, all maps there", before, learnt, "learnt from"
+            "found_before", f"a {kind} is found, all maps there", before, learned, "trained on"
         ),
         share_after("found_after", f"a {kind} is found afterwards", kind),
         beside(
@@ -167,23 +167,23 @@ def _findings(bench: Bench, plan: Plan, dose: Dose) -> list[Finding]:
             "scene_strangers",
             "the same",
             scene,
-            _strangers(bench.strangers()),
+            _strangers(setup.unrelated_similarity()),
             "two different samples",
         ),
     ]
-    for name, found in bench.found.items():
+    for name, found in setup.found.items():
         if name != kind:
             label = f"a {name} is found afterwards (before: {found.mean():.1%})"
             rows.append(share_after(f"kept_{name}", label, name))
-    return [*rows, *bench.finder.findings()]
+    return [*rows, *setup.detector.findings()]
 
 
-def _focus(change: Numbers) -> Estimate:
+def _focus(change: FloatArray) -> Estimate:
     """The mean of column 0 as a share of both columns' means."""
     return ratio_within(change[:, 0], change.sum(1), unit="samples")
 
 
-def _strangers(likeness: Numbers) -> Estimate:
+def _strangers(likeness: FloatArray) -> Estimate:
     """The mean likeness of each sample to the next: neighbors in a row share a sample.
 
     That doubles the variance of a mean at most (see `statistics.chain_mean`); it counts as half as
@@ -197,12 +197,12 @@ def _strangers(likeness: Numbers) -> Estimate:
     return Estimate(found.value, max(-1.0, low), min(1.0, high), found.n, found.kind)
 
 
-def _curve(bench: Bench, doses: list[Dose]) -> Table:
+def _curve(setup: DropExperiment, doses: list[Dose]) -> Table:
     """The object and the scene against the number of maps, beside the draws of random ones."""
     rows: list[list[float | int]] = []
     for dose in doses:
         row: list[float | int] = [dose.count]
-        for figure in (lambda o: o.found[bench.kind].mean(), lambda o: o.scene.mean()):
+        for figure in (lambda o: o.found[setup.kind].mean(), lambda o: o.scene.mean()):
             random = [float(figure(outcome)) for outcome in dose.random]
             row += [float(figure(dose.ranked)), float(np.mean(random)), min(random), max(random)]
         rows.append(row)
@@ -214,38 +214,38 @@ def _curve(bench: Bench, doses: list[Dose]) -> Table:
     return Table("Dose", ("maps", *columns), rows)
 
 
-def _sheet(bench: Bench, plan: Plan, seed: int, columns: int) -> Sheet:
+def _grid(setup: DropExperiment, plan: DropPlan, seed: int, columns: int) -> ImageGrid:
     """Samples, the same without the chosen maps, and without as many random ones (draw 0)."""
-    shown = np.argsort(~bench.found[bench.kind], kind="stable")[:columns]
-    latents = bench.latents[shown]
+    shown = np.argsort(~setup.found[setup.kind], kind="stable")[:columns]
+    latents = setup.latents[shown]
     layer = plan.ranking.layer
     rows = [
-        bench.before[torch.from_numpy(shown)],
-        without(bench.drawing, layer, plan.gone(plan.chosen), latents),
-        without(bench.drawing, layer, plan.gone(plan.chosen, 0), latents),
+        setup.before[torch.from_numpy(shown)],
+        without(setup.sampler, layer, plan.gone(plan.chosen), latents),
+        without(setup.sampler, layer, plan.gone(plan.chosen, 0), latents),
     ]
     doing = "only" if plan.keep_only else "without"
     nowhere = np.full((2 * len(shown), latents.shape[1]), np.nan, np.float32)
-    return Sheet(
+    return ImageGrid(
         "forgotten",
-        to_pictures(torch.cat(rows)),
+        to_uint8(torch.cat(rows)),
         len(shown),
         row_labels=(
             "samples",
-            f"{doing} {plan.chosen} {bench.kind} maps",
+            f"{doing} {plan.chosen} {setup.kind} maps",
             f"{doing} {plan.chosen} random maps",
         ),
-        provenance=bench.drawing.provenance(["sample"], seed, np.concatenate([latents, nowhere])),
+        provenance=setup.sampler.provenance(["sample"], seed, np.concatenate([latents, nowhere])),
     )
 
 
-def _summary(bench: Bench, plan: Plan, dose: Dose) -> str:
+def _summary(setup: DropExperiment, plan: DropPlan, dose: Dose) -> str:
     """The outcome in a sentence."""
-    kind = bench.kind
+    kind = setup.kind
     random = np.mean([outcome.found[kind].mean() for outcome in dose.random])
     return (
         f"{'keeping only' if plan.keep_only else 'without'} {plan.chosen} of "
         f"{counted(len(plan.ranking.weights), 'map')} a {kind} is found in "
         f"{dose.ranked.found[kind].mean():.1%} of the samples, with all in "
-        f"{bench.found[kind].mean():.1%}, without as many random ones in {random:.1%}"
+        f"{setup.found[kind].mean():.1%}, without as many random ones in {random:.1%}"
     )

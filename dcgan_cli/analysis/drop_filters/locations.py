@@ -12,60 +12,60 @@ from dcgan_cli.data.labels import Boxes
 from dcgan_cli.report import Estimate
 
 Mask = NDArray[np.bool_]
-"""Locations of N pictures: bool [N, side, side], rows from the top, columns from the left."""
+"""Locations of N images: bool [N, side, side], rows from the top, columns from the left."""
 
 Scores = NDArray[np.floating]
 """One number a location: [N, side, side]."""
 
 
 Flags = NDArray[np.bool_]
-"""One truth a picture: bool [N]."""
+"""One truth an image: bool [N]."""
 
 
 def having(mask: Mask) -> Flags:
-    """Which pictures have anything inside, [N]."""
+    """Which images have anything inside, [N]."""
     return np.asarray(mask.reshape(len(mask), -1).any(1))
 
 
 def inside(boxes: Boxes, kind: str, side: int) -> Mask:
     """Which locations of a side × side grid lie in a box of `kind`, [N, side, side].
 
-    A location is in a box where its centre is; the smallest box has at least the location that its
-    own centre falls into.
+    A location is in a box where its center is; the smallest box has at least the location that its
+    own center falls into.
     """
-    centres = (np.arange(side) + 0.5) / side
+    centers = (np.arange(side) + 0.5) / side
     found = np.zeros((len(boxes.seen), side, side), np.bool_)
-    for picture, corners in zip(
-        boxes.picture[boxes.kind == kind], boxes.corners[boxes.kind == kind], strict=True
+    for image, corners in zip(
+        boxes.image[boxes.kind == kind], boxes.corners[boxes.kind == kind], strict=True
     ):
         spans: list[Mask] = []
         for low, high in (corners[1::2], corners[::2]):
-            span = (centres >= low) & (centres <= high)
+            span = (centers >= low) & (centers <= high)
             span[min(int((low + high) / 2 * side), side - 1)] = True
             spans.append(span)
-        found[picture] |= spans[0][:, None] & spans[1][None]
+        found[image] |= spans[0][:, None] & spans[1][None]
     return found
 
 
 def outlined(mask: Mask, kind: str, fewest: int = 1) -> Boxes:
     """The boxes around the connected parts of `mask`, parts of fewer locations left out.
 
-    Locations are connected where they share an edge. All pictures count as seen.
+    Locations are connected where they share an edge. All images count as seen.
     """
     from scipy.ndimage import find_objects, label
 
     side = mask.shape[1]
-    pictures: list[int] = []
+    images: list[int] = []
     corners: list[Sequence[float]] = []
-    for number, picture in enumerate(mask):
-        parts, _ = cast(tuple[NDArray[np.int32], int], label(picture))
+    for number, image in enumerate(mask):
+        parts, _ = cast(tuple[NDArray[np.int32], int], label(image))
         for part, (rows, columns) in enumerate(find_objects(parts), 1):
             if (parts[rows, columns] == part).sum() >= fewest:
-                pictures.append(number)
+                images.append(number)
                 corners.append((columns.start, rows.start, columns.stop, rows.stop))
     return Boxes(
-        np.array(pictures, np.int64),
-        np.full(len(pictures), kind),
+        np.array(images, np.int64),
+        np.full(len(images), kind),
         np.array(corners, np.float64).reshape(-1, 4) / side,
         np.ones(len(mask), np.bool_),
     )
@@ -84,27 +84,27 @@ def auc(scores: NDArray[np.floating], truth: Mask) -> float:
 
 
 def aucs_within(scores: Scores, mask: Mask) -> NDArray[np.float64]:
-    """How well `scores` tell inside from outside in the same picture: an AUC each, [M].
+    """How well `scores` tell inside from outside in the same image: an AUC each, [M].
 
-    Pictures with nothing inside or nothing outside say nothing and are left out. The pictures, not
+    Images with nothing inside or nothing outside say nothing and are left out. The images, not
     the locations, are independent: intervals are of these values.
     """
-    telling = np.flatnonzero(having(mask) & having(~mask))
-    return np.array([auc(scores[i].ravel(), mask[i].ravel()) for i in telling], np.float64)
+    most_significant = np.flatnonzero(having(mask) & having(~mask))
+    return np.array([auc(scores[i].ravel(), mask[i].ravel()) for i in most_significant], np.float64)
 
 
 def mean_auc(scores: Scores, mask: Mask) -> Estimate:
-    """The mean of `aucs_within` with its interval; n counts the pictures that say something."""
+    """The mean of `aucs_within` with its interval; n counts the images that say something."""
     values = aucs_within(scores, mask)
     return mean_within(values, unit="images") if len(values) else Estimate(np.nan, n=0)
 
 
 def aucs_in_place(scores: Scores, mask: Mask) -> NDArray[np.float64]:
-    """How well `scores` tell inside from outside at the same location of other pictures, [M].
+    """How well `scores` tell inside from outside at the same location of other images, [M].
 
-    One value for each picture with anything inside: the mean over its locations inside of the share
-    of pictures with nothing there that score lower; ties count half. Knowing the place is no help:
-    chance is 0.5. Locations where all pictures are inside say nothing.
+    One value for each image with anything inside: the mean over its locations inside of the share
+    of images with nothing there that score lower; ties count half. Knowing the place is no help:
+    chance is 0.5. Locations where all images are inside say nothing.
     """
     flat, truth = scores.reshape(len(scores), -1), mask.reshape(len(mask), -1)
     wins = np.full(truth.shape, np.nan)
@@ -116,9 +116,9 @@ def aucs_in_place(scores: Scores, mask: Mask) -> NDArray[np.float64]:
 
 
 def auc_in_place(scores: Scores, mask: Mask) -> Estimate:
-    """The mean of `aucs_in_place` and its interval; n counts the pictures with anything inside.
+    """The mean of `aucs_in_place` and its interval; n counts the images with anything inside.
 
-    Every picture is compared with the same others, so these values hang together: what each picture
+    Every image is compared with the same others, so these values hang together: what each image
     adds to the error, as one that has something inside and as one that has not, is added up before
     it is squared (DeLong's way, 1988).
     """
@@ -140,13 +140,13 @@ def auc_in_place(scores: Scores, mask: Mask) -> Estimate:
 
 
 def usual_place(mask: Mask, folds: NDArray[np.int64]) -> Scores:
-    """The share of the other folds' pictures in which a location is inside, [N, side, side].
+    """The share of the other folds' images in which a location is inside, [N, side, side].
 
-    The control of every score of locations: it knows where the object usually is and no picture.
+    The control of every score of locations: it knows where the object usually is and no image.
     """
     return np.stack([mask[folds != fold].mean(0) for fold in range(folds.max() + 1)])[folds]
 
 
 def split(count: int, folds: int, stream: np.random.Generator) -> NDArray[np.int64]:
-    """The fold of each of `count` pictures, at random and of equal size: int64 [count]."""
+    """The fold of each of `count` images, at random and of equal size: int64 [count]."""
     return stream.permutation(np.arange(count) % folds)

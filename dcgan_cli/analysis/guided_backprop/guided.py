@@ -1,8 +1,8 @@
 """What the discriminator's features look at (paper §6.2, Fig. 5): guided backpropagation, and its controls.
 
-The maximal responses of a layer's first maps are carried back to the pictures, for the trained
-discriminator and for one of the same architecture with random filters. Such pictures persuade
-whether or not they depend on what was learnt (Adebayo et al. 2018, arXiv 1810.03292), so they are
+The maximal responses of a layer's first maps are carried back to the images, for the trained
+discriminator and for one of the same architecture with random filters. Such images persuade
+whether or not they depend on what was learned (Adebayo et al. 2018, arXiv 1810.03292), so they are
 measured beside those of several random discriminators, and again while the layers of the trained
 one are replaced by random ones.
 """
@@ -21,7 +21,7 @@ import torch
 from dcgan_cli.analysis.guided_backprop.maxima import (
     BRIGHT,
     Maxima,
-    Scene,
+    MaximaSearch,
     chunks,
     draw_maxima,
     find_maxima,
@@ -36,18 +36,18 @@ from dcgan_cli.analysis.guided_backprop.saliency import (
     finite_mean,
     lift_over_maps,
     mean_over_maps,
-    measure,
-    one_more,
+    measure_saliency,
+    prediction_interval,
     same_places,
 )
+from dcgan_cli.data.image_set import DecodedImages
 from dcgan_cli.data.labels import Boxes
-from dcgan_cli.data.pictures import PictureSet
 from dcgan_cli.errors import SourceError, UsageError
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
-from dcgan_cli.model.layers import initialise
-from dcgan_cli.model.taps import RULES, Rule
-from dcgan_cli.report import Estimate, Finding, Provenance, Report, Sheet, Table
+from dcgan_cli.model.hooks import RULES, Rule
+from dcgan_cli.model.layers import initialize
+from dcgan_cli.report import Estimate, Finding, ImageGrid, Provenance, Report, Table
 from dcgan_cli.runtime import torch_stream
 from dcgan_cli.wording import counted, counted_are
 
@@ -61,7 +61,7 @@ SAID: Mapping[Rule, str] = {
 
 Statistic = Callable[..., Estimate]
 
-FIGURES: Mapping[str, tuple[str, Statistic, Sequence[str], tuple[float, float]]] = {
+METRICS: Mapping[str, tuple[str, Statistic, Sequence[str], tuple[float, float]]] = {
     "concentration": (
         "share of the receptive field filled",
         mean_over_maps,
@@ -95,8 +95,8 @@ class Choice:
         layer: which convolution, from 1.
         rule: how gradients pass LeakyReLU, see `taps.guided`.
         features: maps that are drawn, the first of the layer.
-        top: pictures of each map.
-        measured: maps that the figures are taken over, the first of the layer.
+        top: images of each map.
+        measured: maps that the values are taken over, the first of the layer.
         draws: random discriminators that are measured; the first is drawn.
         seed: of the random filters.
     """
@@ -146,7 +146,7 @@ class Choice:
 
 def guided_backprop(
     discriminator: Discriminator,
-    pictures: PictureSet,
+    images: DecodedImages,
     choice: Choice,
     *,
     checkpoint: str = "",
@@ -159,33 +159,33 @@ def guided_backprop(
 
     Args:
         discriminator: the trained one, on the CPU; it is not changed.
-        pictures: among which the maximal responses are looked for, of the discriminator's size.
+        images: among which the maximal responses are looked for, of the discriminator's size.
         choice: layer, rule and numbers.
-        checkpoint: the hash of the model, for the record inside the sheet.
-        boxes: known objects in the source of `pictures`, as the source has them.
-        name: what picture i of the source is called.
+        checkpoint: the hash of the model, for the record inside the image grid.
+        boxes: known objects in the source of `images`, as the source has them.
+        name: what image i of the source is called.
         device: where to calculate.
-        progress: told how many chunks of pictures are done.
+        progress: told how many chunks of images are done.
 
     Returns:
-        A report whose sheet `guided-backprop` has two rows a map, visualisations above their
-        pictures: left those of the random filters, right those of the trained discriminator.
+        A report whose image grid `guided-backprop` has two rows a map, visualizations above their
+        images: left those of the random filters, right those of the trained discriminator.
 
     Raises:
-        SourceError: fewer than `top` pictures.
+        SourceError: fewer than `top` images.
         CheckpointError: the discriminator's responses are not finite.
     """
     rule, features, top = choice.rule, choice.features, choice.top
-    if len(pictures) < top:
+    if len(images) < top:
         raise SourceError(
-            f"{counted_are(len(pictures), 'picture')} fewer than --top {top}; add pictures"
+            f"{counted_are(len(images), 'picture')} fewer than --top {top}; add images"
         )
     config = discriminator.config
     networks, looks = 1 + choice.draws + choice.layer, 2 + choice.draws
-    total = networks + chunks(len(pictures)) + looks * chunks(choice.measured * top)
+    total = networks + chunks(len(images)) + looks * chunks(choice.measured * top)
     steps = iter(range(1, total + 1))
-    scene = Scene(
-        pictures,
+    scene = MaximaSearch(
+        images,
         config,
         choice.layer,
         rule,
@@ -195,10 +195,10 @@ def guided_backprop(
     filters = [_random(config, choice.seed, draw) for draw in range(choice.draws)]
     trained, random = scene.network(discriminator), [scene.network(one) for one in filters]
     own, *others = find_maxima(scene, (trained, *random), choice.measured, top)
-    kinds = boxes_by_kind(boxes, pictures)
-    found = measure(scene, own, trained, random, kinds)
+    kinds = boxes_by_kind(boxes, images)
+    found = measure_saliency(scene, own, trained, random, kinds)
     control = [
-        measure(scene, maxima, network, (trained,), kinds)
+        measure_saliency(scene, maxima, network, (trained,), kinds)
         for maxima, network in zip(others, random, strict=True)
     ]
     likenesses = {
@@ -210,7 +210,7 @@ def guided_backprop(
         f"left random filters, right the trained discriminator: the {counted(top, 'picture')} to which each of "
         f"the first {counted(features, 'map')} of convolution layer {choice.layer} responds most, pale outside the "
         "receptive field, and above each what its largest response owes to every pixel, by "
-        f"{SAID[rule]}; grey is 0, and the {100 * BRIGHT:g}th percentile of a tile's magnitudes "
+        f"{SAID[rule]}; gray is 0, and the {100 * BRIGHT:g}th percentile of a tile's magnitudes "
         "full contrast"
     )
     command = ["--layer", choice.layer, "--rule", rule, "--features", features, "--top", top]
@@ -220,14 +220,14 @@ def guided_backprop(
         {
             "checkpoint": checkpoint,
             **asdict(choice),
-            "pictures": len(pictures),
+            "pictures": len(images),
             "caption": caption,
             "maxima": list_maxima(scene, sides, features, name),
         },
         findings=_findings(found, control, likenesses, bool(kinds)),
         tables=_tables(found, control, likenesses, list(kinds)),
-        sheets=(
-            Sheet(
+        grids=(
+            ImageGrid(
                 "guided-backprop",
                 tiles,
                 columns=2 * top + 1,
@@ -248,35 +248,37 @@ def guided_backprop(
 def _random(config: ModelConfig, seed: int, draw: int) -> Discriminator:
     """Random discriminator number `draw` of `seed`."""
     filters = Discriminator(config)
-    initialise(filters, torch_stream(seed, "random filters", draw))
+    initialize(filters, torch_stream(seed, "random filters", draw))
     return filters
 
 
 def _findings(
     found: Measured, control: Sequence[Measured], likenesses: Mapping[str, Estimate], boxes: bool
 ) -> list[Finding]:
-    """Every figure of the trained discriminator beside its control."""
-    figures = [
+    """Every value of the trained discriminator beside its control."""
+    metrics = [
         Finding(
             key,
             label,
             statistic(*(found[0][row] for row in rows)),
-            one_more([statistic(*(one[0][row] for row in rows)).value for one in control], *bounds),
+            prediction_interval(
+                [statistic(*(one[0][row] for row in rows)).value for one in control], *bounds
+            ),
             "random networks",
         )
-        for key, (label, statistic, rows, bounds) in FIGURES.items()
+        for key, (label, statistic, rows, bounds) in METRICS.items()
         if boxes or key != "overlap"
     ]
     if boxes:
-        gain = one_more([a - b for a, b in same_places(found, control, ANY)])
+        gain = prediction_interval([a - b for a, b in same_places(found, control, ANY)])
         label = "energy on objects, trained − random, same places"
-        figures.append(Finding("overlap_same_places", label, gain, Estimate(0.0), "no difference"))
+        metrics.append(Finding("overlap_same_places", label, gain, Estimate(0.0), "no difference"))
     stages = [name for name in likenesses if name != UNTOUCHED]
     for key, name in (("cascade_top", stages[0]), ("cascade_all", stages[-1])):
         label = f"rank correlation with itself, random layers {name}"
         same = likenesses[UNTOUCHED]
-        figures.append(Finding(key, label, likenesses[name], same, "the next map instead"))
-    return figures
+        metrics.append(Finding(key, label, likenesses[name], same, "the next map instead"))
+    return metrics
 
 
 def _tables(
@@ -289,12 +291,12 @@ def _tables(
     objects: list[tuple[str | float | None, ...]] = []
     for kind in kinds:
         pairs = same_places(found, control, kind)
-        gain = one_more([a - b for a, b in pairs])
+        gain = prediction_interval([a - b for a, b in pairs])
         means = (finite_mean(found[0][f"area {kind}"]), *np.mean(pairs, 0).tolist())
         objects.append((kind, *means, gain.value, gain.low, gain.high))
     stages = [(name, like.value, like.low, like.high) for name, like in likenesses.items()]
     columns = ("random layers", "rank correlation", "low", "high")
-    tables = [Table("Cascading randomisation", columns, stages)]
+    tables = [Table("Cascading randomization", columns, stages)]
     if objects:
         columns = ("object", "area", "trained", "random", "difference", "low", "high")
         title = "Energy on objects / chance, at the same places"
@@ -303,17 +305,17 @@ def _tables(
 
 
 def _notes(maxima: Maxima, likenesses: Mapping[str, Estimate], boxes: bool) -> list[str]:
-    """What the figures say in words."""
+    """What the values say in words."""
     notes: list[str] = []
     if silent := int((maxima.response[:, 0] <= 0).sum()):
         notes.append(
-            f"{silent} of the {counted(len(maxima.response), 'map')} measured respond to no picture"
+            f"{silent} of the {counted(len(maxima.response), 'map')} measured respond to no image"
         )
     same, *_, whole = likenesses.values()
     notes.append(
-        f"at the same place, the next map's visualisation has a rank correlation of {same.value:.2f} "
+        f"at the same place, the next map's visualization has a rank correlation of {same.value:.2f} "
         f"with a map's own, a random network's {whole.value:.2f}: so much is not about the map, or "
-        "not about what was learnt"
+        "not about what was learned"
     )
     if not boxes:
         notes.append("no boxes of objects are known here: --labels FILE.csv adds some")

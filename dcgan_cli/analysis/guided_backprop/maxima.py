@@ -1,9 +1,9 @@
-"""Where feature maps of a discriminator respond most, and what in the pictures they respond to there.
+"""Where feature maps of a discriminator respond most, and what in the images they respond to there.
 
 Paper §6.2, Fig. 5: the maximal responses of single maps ("axis-aligned"), each carried back to the
-picture from its own place.
+image from its own place.
 
-Batch norm normalises with statistics that are re-estimated on the pictures, in every network: random
+Batch norm normalizes with statistics that are re-estimated on the images, in every network: random
 filters have no others, and all are to be compared.
 """
 
@@ -18,49 +18,49 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dcgan_cli.data.pictures import PictureSet
-from dcgan_cli.data.pixels import to_pictures, to_signed
+from dcgan_cli.data.image_set import DecodedImages
+from dcgan_cli.data.pixels import normalize, to_uint8
 from dcgan_cli.errors import CheckpointError
+from dcgan_cli.model.batch_norm_statistics import REFERENCE_BATCH, REFERENCE_BATCHES, reestimate
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
-from dcgan_cli.model.statistics import REFERENCE_BATCH, REFERENCE_BATCHES, reestimate
-from dcgan_cli.model.taps import Rule, evaluating, guided
-from dcgan_cli.report import Pictures
+from dcgan_cli.model.hooks import Rule, evaluating, guided
+from dcgan_cli.report import Images
 
 Integers = NDArray[np.int64]
 
-CHUNK = 128
-"""Pictures that are looked at in one pass."""
+IMAGES_PER_BATCH = 128
+"""Images that are looked at in one pass."""
 
 PALE = 0.3
-"""How much of a picture's contrast is left outside the receptive field on the sheet."""
+"""How much of an image's contrast is left outside the receptive field on the image grid."""
 
 BRIGHT = 0.99
-"""The quantile of a visualisation's magnitudes that is drawn at full contrast."""
+"""The quantile of a visualization's magnitudes that is drawn at full contrast."""
 
 
 def chunks(count: int) -> int:
-    """In how many passes `count` pictures are looked at."""
-    return math.ceil(count / CHUNK)
+    """In how many passes `count` images are looked at."""
+    return math.ceil(count / IMAGES_PER_BATCH)
 
 
 @dataclass(frozen=True, eq=False)
 class Maxima:
-    """The pictures to which each of F maps responds most, the largest response first.
+    """The images to which each of F maps responds most, the largest response first.
 
     Attributes:
-        response: float32 [F, top], normalised responses, before LeakyReLU.
-        picture: int64 [F, top], numbers in the picture set; no number twice in a row.
+        response: float32 [F, top], normalized responses, before LeakyReLU.
+        image: int64 [F, top], numbers in the image set; no number twice in a row.
         place: int64 [F, top, 2], row and column of the response in the map.
     """
 
     response: NDArray[np.float32]
-    picture: Integers
+    image: Integers
     place: Integers
 
 
 def trunk(discriminator: Discriminator, layer: int) -> nn.Sequential:
-    """The discriminator up to the normalised responses of convolution `layer`, counted from 1.
+    """The discriminator up to the normalized responses of convolution `layer`, counted from 1.
 
     It ends before that layer's own LeakyReLU, which keeps the order: the maxima are the same on
     both sides of it. Where a response is positive its gradient is the same too; where it is
@@ -71,18 +71,18 @@ def trunk(discriminator: Discriminator, layer: int) -> nn.Sequential:
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class MaximaSearch:
     """What networks of one architecture look at, and how they are asked about it.
 
     Attributes:
-        pictures: of the size and channels of `config`.
+        images: of the size and channels of `config`.
         layer: which convolution, from 1.
         rule: how gradients pass LeakyReLU.
         device: where to calculate.
         step: called for every network that was made ready, and every chunk that was looked at.
     """
 
-    pictures: PictureSet
+    images: DecodedImages
     config: ModelConfig
     layer: int
     rule: Rule
@@ -94,49 +94,49 @@ class Scene:
         """Maps of the layer."""
         return self.config.discriminator_widths[self.layer - 1]
 
-    def signed(self, numbers: Integers) -> Tensor:
-        """Pictures `numbers` as [N, C, S, S] in [−1, 1] on the device."""
-        return to_signed(torch.from_numpy(self.pictures.take(numbers)).to(self.device))
+    def normalized(self, numbers: Integers) -> Tensor:
+        """Images `numbers` as [N, C, S, S] in [−1, 1] on the device."""
+        return normalize(torch.from_numpy(self.images.take(numbers)).to(self.device))
 
     def network(self, discriminator: Discriminator) -> nn.Sequential:
         """A copy on the device, its statistics re-estimated, up to the responses of the layer."""
         network = copy.deepcopy(discriminator).to(self.device)
-        count = min(len(self.pictures), REFERENCE_BATCH * REFERENCE_BATCHES)
-        spread = np.arange(count) * len(self.pictures) // count
+        count = min(len(self.images), REFERENCE_BATCH * REFERENCE_BATCHES)
+        spread = np.arange(count) * len(self.images) // count
         starts = range(0, count, REFERENCE_BATCH)
-        reestimate(network, (self.signed(spread[at : at + REFERENCE_BATCH]) for at in starts))
+        reestimate(network, (self.normalized(spread[at : at + REFERENCE_BATCH]) for at in starts))
         self.step()
         return trunk(network, self.layer)
 
-    def view(self, numbers: Integers, maps: Integers, places: Integers) -> "View":
-        """Pictures `numbers` [N], each with the map [N] and the place [N, 2] of a response."""
+    def view(self, numbers: Integers, maps: Integers, places: Integers) -> "MaximaBatch":
+        """Images `numbers` [N], each with the map [N] and the place [N, 2] of a response."""
         fields = receptive_fields(self.config, self.layer, places)
-        return View(self.signed(numbers), numbers, maps, places, fields)
+        return MaximaBatch(self.normalized(numbers), numbers, maps, places, fields)
 
-    def views(self, maxima: Maxima) -> Iterator["View"]:
+    def views(self, maxima: Maxima) -> Iterator["MaximaBatch"]:
         """All of `maxima` in chunks, map by map."""
-        maps, top = maxima.picture.shape
-        numbers, places = maxima.picture.reshape(-1), maxima.place.reshape(-1, 2)
+        maps, top = maxima.image.shape
+        numbers, places = maxima.image.reshape(-1), maxima.place.reshape(-1, 2)
         owners = np.repeat(np.arange(maps), top)
-        for start in range(0, len(numbers), CHUNK):
-            part = slice(start, start + CHUNK)
+        for start in range(0, len(numbers), IMAGES_PER_BATCH):
+            part = slice(start, start + IMAGES_PER_BATCH)
             yield self.view(numbers[part], owners[part], places[part])
             self.step()
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """Pictures, each with a response that is to be carried back to it.
+class MaximaBatch:
+    """Images, each with a response that is to be carried back to it.
 
     Attributes:
-        signed: [N, C, S, S] in [−1, 1].
-        numbers: [N], in the picture set.
+        normalized: [N, C, S, S] in [−1, 1].
+        numbers: [N], in the image set.
         maps: [N], whose response it is.
         places: [N, 2], its row and column.
         fields: bool [N, S, S], its receptive field.
     """
 
-    signed: Tensor
+    normalized: Tensor
     numbers: Integers
     maps: Integers
     places: Integers
@@ -145,21 +145,23 @@ class View:
 
 @torch.no_grad()
 def find_maxima(
-    scene: Scene, networks: Sequence[nn.Sequential], maps: int, top: int
+    scene: MaximaSearch, networks: Sequence[nn.Sequential], maps: int, top: int
 ) -> list[Maxima]:
-    """The `top` pictures for each of the first `maps` maps of every one of `networks`.
+    """The `top` images for each of the first `maps` maps of every one of `networks`.
 
-    The pictures are read once, in chunks. Of a picture only its largest response counts; of equal
-    responses, the one of the earlier picture.
+    The images are read once, in chunks. Of an image only its largest response counts; of equal
+    responses, the one of the earlier image.
 
     Raises CheckpointError where a response is not a finite number.
     """
     best = [_Best.none(maps, scene.device) for _ in networks]
-    for start in range(0, len(scene.pictures), CHUNK):
-        signed = scene.signed(np.arange(start, min(start + CHUNK, len(scene.pictures))))
+    for start in range(0, len(scene.images), IMAGES_PER_BATCH):
+        normalized = scene.normalized(
+            np.arange(start, min(start + IMAGES_PER_BATCH, len(scene.images)))
+        )
         for i, network in enumerate(networks):
             with evaluating(network):
-                best[i] = best[i].merged(network(signed)[:, :maps].float(), start, top)
+                best[i] = best[i].merged(network(normalized)[:, :maps].float(), start, top)
         scene.step()
     return [found.maxima() for found in best]
 
@@ -169,7 +171,7 @@ class _Best:
     """The largest responses so far, [F, up to top] each; `place` counts row by row."""
 
     response: Tensor
-    picture: Tensor
+    image: Tensor
     place: Tensor
     width: int
 
@@ -179,7 +181,7 @@ class _Best:
         return cls(torch.empty(maps, 0, device=device), whole, whole, 1)
 
     def merged(self, maps: Tensor, first: int, top: int) -> "_Best":
-        """After a look at `maps` [B, F, H, W] of the pictures from number `first` on."""
+        """After a look at `maps` [B, F, H, W] of the images from number `first` on."""
         response, place = maps.flatten(2).max(2)
         if not response.isfinite().all():
             raise CheckpointError(
@@ -191,34 +193,34 @@ class _Best:
         order = responses.argsort(stable=True, dim=1, descending=True)[:, :top]
         return _Best(
             responses.gather(1, order),
-            torch.cat((self.picture, numbers.expand_as(response.T)), 1).gather(1, order),
+            torch.cat((self.image, numbers.expand_as(response.T)), 1).gather(1, order),
             torch.cat((self.place, place.T), 1).gather(1, order),
             maps.shape[3],
         )
 
     def maxima(self) -> Maxima:
         places = np.stack(np.divmod(self.place.cpu().numpy(), self.width), -1)
-        return Maxima(self.response.cpu().numpy(), self.picture.cpu().numpy(), places)
+        return Maxima(self.response.cpu().numpy(), self.image.cpu().numpy(), places)
 
 
-def visualise(network: nn.Sequential, view: View, rule: Rule) -> Tensor:
-    """What each response of `view` owes to each pixel of its picture, by `rule`.
+def visualize(network: nn.Sequential, view: MaximaBatch, rule: Rule) -> Tensor:
+    """What each response of `view` owes to each pixel of its image, by `rule`.
 
     `network` ends at the responses (see `trunk`); its batch norm uses the statistics that it holds,
     forward and backward. Returns [N, C, S, S], signed; 0 outside the receptive fields (layer norm
-    lets a little through, because it normalises with the whole picture).
+    lets a little through, because it normalizes with the whole image).
     """
     rows, maps = torch.arange(len(view.maps)), torch.from_numpy(view.maps)
     row, column = torch.from_numpy(view.places).unbind(1)
     with torch.enable_grad(), evaluating(network), guided(network, rule):
-        pixels = view.signed.detach().requires_grad_()
+        pixels = view.normalized.detach().requires_grad_()
         responses = network(pixels)[rows, maps, row, column]
         return torch.autograd.grad(responses.sum(), pixels)[0]
 
 
 def receptive_fields(config: ModelConfig, layer: int, places: Integers) -> NDArray[np.bool_]:
     """The pixels that a response of `layer` (from 1) can depend on: [N, 2] → bool [N, S, S]."""
-    # a convolution of stride 2 doubles the distance of neighbours, and reaches kernel − 1 of them
+    # a convolution of stride 2 doubles the distance of neighbors, and reaches kernel − 1 of them
     step = 2**layer
     before = (config.kernel - 1) // 2 * (step - 1)
     length = (config.kernel - 1) * (step - 1) + 1
@@ -233,16 +235,16 @@ Side = tuple[str, nn.Sequential, Maxima]
 
 
 def draw_maxima(
-    scene: Scene, sides: tuple[Side, Side], features: int
-) -> tuple[Pictures, list[str]]:
+    scene: MaximaSearch, sides: tuple[Side, Side], features: int
+) -> tuple[Images, list[str]]:
     """The tiles of Fig. 5, and a caption for each.
 
-    Two rows a map, visualisations above their pictures, which are pale outside the receptive field;
-    an empty column between the sides. Grey is 0; each visualisation is scaled by itself.
+    Two rows a map, visualizations above their images, which are pale outside the receptive field;
+    an empty column between the sides. Gray is 0; each visualization is scaled by itself.
     """
     size = scene.config.size
     gap = np.full((1, size, size, scene.config.channels), 255, np.uint8)
-    tiles: list[Pictures] = []
+    tiles: list[Images] = []
     captions: list[str] = []
     for number in range(features):
         left, right = (_drawn(scene, *side, number) for side in sides)
@@ -253,34 +255,34 @@ def draw_maxima(
 
 
 def _drawn(
-    scene: Scene, name: str, network: nn.Sequential, maxima: Maxima, number: int
-) -> tuple[tuple[Pictures, list[str]], tuple[Pictures, list[str]]]:
-    """One map's visualisations with their responses, and its pictures with their numbers."""
-    numbers = maxima.picture[number]
+    scene: MaximaSearch, name: str, network: nn.Sequential, maxima: Maxima, number: int
+) -> tuple[tuple[Images, list[str]], tuple[Images, list[str]]]:
+    """One map's visualizations with their responses, and its images with their numbers."""
+    numbers = maxima.image[number]
     view = scene.view(numbers, np.full(len(numbers), number), maxima.place[number])
-    fields, signed = torch.from_numpy(view.fields)[:, None], view.signed.cpu()
-    seen = _contrasted(visualise(network, view, scene.rule).cpu(), fields)
-    pale = torch.where(fields, signed, 1 - PALE * (1 - signed))
+    fields, normalized = torch.from_numpy(view.fields)[:, None], view.normalized.cpu()
+    seen = _contrasted(visualize(network, view, scene.rule).cpu(), fields)
+    pale = torch.where(fields, normalized, 1 - PALE * (1 - normalized))
     return (
-        (to_pictures(seen), [f"{name} {response:.1f}" for response in maxima.response[number]]),
-        (to_pictures(pale), [f"#{origin}" for origin in scene.pictures.origin[numbers]]),
+        (to_uint8(seen), [f"{name} {response:.1f}" for response in maxima.response[number]]),
+        (to_uint8(pale), [f"#{origin}" for origin in scene.images.origin[numbers]]),
     )
 
 
 def _contrasted(seen: Tensor, fields: Tensor) -> Tensor:
     """Each of [N, C, S, S] scaled by itself: the BRIGHT quantile in its field becomes 1."""
     shown = torch.zeros_like(seen)
-    for tile, picture, field in zip(shown, seen, fields, strict=True):
-        scale = picture[field.expand_as(picture)].abs().quantile(BRIGHT)
+    for tile, image, field in zip(shown, seen, fields, strict=True):
+        scale = image[field.expand_as(image)].abs().quantile(BRIGHT)
         if scale > 0:
-            tile.copy_(picture / scale)
+            tile.copy_(image / scale)
     return shown
 
 
 def list_maxima(
-    scene: Scene, sides: tuple[Side, Side], features: int, name: Callable[[int], str]
+    scene: MaximaSearch, sides: tuple[Side, Side], features: int, name: Callable[[int], str]
 ) -> list[dict[str, Any]]:
-    """Every maximum of the first `features` maps, for scripts; `name` is of a picture's number."""
+    """Every maximum of the first `features` maps, for scripts; `name` is of an image's number."""
     return [
         {
             "network": network,
@@ -294,5 +296,5 @@ def list_maxima(
         }
         for network, _, maxima in sides
         for number in range(features)
-        for rank, origin in enumerate(scene.pictures.origin[maxima.picture[number]].tolist())
+        for rank, origin in enumerate(scene.images.origin[maxima.image[number]].tolist())
     ]

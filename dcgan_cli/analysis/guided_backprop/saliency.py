@@ -1,7 +1,7 @@
-"""Measures of what a network looks at: how much of the picture it is, what it lies on, what it is like.
+"""Measures of what a network looks at: how much of the image it is, what it lies on, what it is like.
 
-A visualisation is read as energy: the squares of its numbers, summed over the channels. All measures
-look at the receptive field alone, because a network cannot look beyond it.
+A visualization is read as energy: the squares of its numbers, summed over the channels. All
+measures look at the receptive field alone, because a network cannot look beyond it.
 """
 
 import copy
@@ -15,43 +15,44 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 from torch import nn
 
-from dcgan_cli.analysis.guided_backprop.maxima import Maxima, Scene, View, visualise
+from dcgan_cli.analysis.guided_backprop.maxima import Maxima, MaximaBatch, MaximaSearch, visualize
 from dcgan_cli.analysis.statistics import another, ratio, ratio_within
+from dcgan_cli.data.image_set import DecodedImages
 from dcgan_cli.data.labels import Boxes
-from dcgan_cli.data.pictures import PictureSet
 from dcgan_cli.model.discriminator import Discriminator
-from dcgan_cli.model.taps import RULES, Rule
+from dcgan_cli.model.hooks import RULES, Rule
 from dcgan_cli.report import Estimate
 
-Numbers = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 Fields = NDArray[np.bool_]
 
-Rows = Mapping[str, Numbers]
+ValuesByName = Mapping[str, FloatArray]
 """Measures by name, each [F, top]: a number for every maximum of every map."""
 
-Measured = tuple[Rows, Sequence[Rows]]
-"""What `measure` found of a network, and of its guests."""
+Measured = tuple[ValuesByName, Sequence[ValuesByName]]
+"""What `measure` found of a network, and of random networks."""
 
 ANY = "any object"
 
 UNTOUCHED = "none, but the next map"
 
 
-def measure(
-    scene: Scene,
+def measure_saliency(
+    scene: MaximaSearch,
     maxima: Maxima,
     home: nn.Sequential,
-    guests: Sequence[nn.Sequential],
+    random_networks: Sequence[nn.Sequential],
     boxes: Mapping[str, Boxes],
 ) -> Measured:
-    """Measures of `home` at its own maxima, and of `guests` at the same pictures, maps and places.
+    """Measures of `home` at its own maxima, and of `random_networks` at the same images, maps and places.
 
-    Of `home`: `filled`; `RULE RULE`, the rank correlation of two rules; and for each kind of `boxes`
-    (see `boxes_by_kind`) the shares of area and energy inside, `area KIND` and `inside KIND`. Of
-    each guest: `inside KIND`. NaN where there is no energy, or nobody looked for objects.
+    Of `home`: `filled`; `RULE RULE`, the rank correlation of two rules; and for each kind of
+    `boxes` (see `boxes_by_kind`) the shares of area and energy inside, `area KIND` and `inside
+    KIND`. Of
+    each random network: `inside KIND`. NaN where there is no energy, or nobody looked for objects.
     """
-    own: dict[str, list[Numbers]] = {}
-    visitors: list[dict[str, list[Numbers]]] = [{} for _ in guests]
+    own: dict[str, list[FloatArray]] = {}
+    visitors: list[dict[str, list[FloatArray]]] = [{} for _ in random_networks]
     for view in scene.views(maxima):
         by_rule = {rule: energy(home, view, rule) for rule in RULES}
         _add(own, "filled", filled(by_rule[scene.rule], view.fields))
@@ -62,61 +63,61 @@ def measure(
         for kind, mask in inside.items():
             _add(own, f"area {kind}", share_inside(view.fields.astype(np.float64), mask))
             _add(own, f"inside {kind}", share_inside(by_rule[scene.rule], mask))
-        for row, guest in zip(visitors, guests, strict=True) if boxes else ():
-            seen = energy(guest, view, scene.rule)
+        for row, random_network in zip(visitors, random_networks, strict=True) if boxes else ():
+            seen = energy(random_network, view, scene.rule)
             for kind, mask in inside.items():
                 _add(row, f"inside {kind}", share_inside(seen, mask))
     return _shaped(own, maxima), [_shaped(row, maxima) for row in visitors]
 
 
-def _add(rows: dict[str, list[Numbers]], name: str, values: Numbers) -> None:
+def _add(rows: dict[str, list[FloatArray]], name: str, values: FloatArray) -> None:
     rows.setdefault(name, []).append(values)
 
 
 def cascade(
-    scene: Scene,
+    scene: MaximaSearch,
     maxima: Maxima,
     discriminator: Discriminator,
     trained: nn.Sequential,
     filters: Discriminator,
-) -> dict[str, Numbers]:
-    """How like its visualisations stay when ever more layers of `discriminator` become random.
+) -> dict[str, FloatArray]:
+    """How like its visualizations stay when ever more layers of `discriminator` become random.
 
     Spearman's rank correlation with those of `trained`, its network (see `Scene.network`), at the
-    same pictures, maps and places, by the layers that were replaced by those of `filters`, from the
+    same images, maps and places, by the layers that were replaced by those of `filters`, from the
     top down (Adebayo et al. 2018, arXiv 1810.03292, §3.1). The first entry is for what two
-    visualisations have in common anyway: nothing is replaced, but the map is another.
+    visualizations have in common anyway: nothing is replaced, but the map is another.
     """
     networks: dict[str, nn.Sequential] = {}
     changing = copy.deepcopy(discriminator)
     for number in range(scene.layer, 0, -1):
         changing.layers[number - 1] = filters.layers[number - 1]
         networks[", ".join(map(str, range(scene.layer, number - 1, -1)))] = scene.network(changing)
-    rows: dict[str, list[Numbers]] = {}
+    rows: dict[str, list[FloatArray]] = {}
     for view in scene.views(maxima):
         own = energy(trained, view, scene.rule)
-        neighbour = replace(view, maps=(view.maps + 1) % scene.width)
-        others = {UNTOUCHED: energy(trained, neighbour, scene.rule)}
+        neighbor = replace(view, maps=(view.maps + 1) % scene.width)
+        others = {UNTOUCHED: energy(trained, neighbor, scene.rule)}
         others |= {name: energy(network, view, scene.rule) for name, network in networks.items()}
         for name, other in others.items():
             _add(rows, name, likeness(own, other, view.fields))
     return _shaped(rows, maxima)
 
 
-def _shaped(rows: Mapping[str, list[Numbers]], maxima: Maxima) -> dict[str, Numbers]:
-    return {k: np.concatenate(parts).reshape(maxima.picture.shape) for k, parts in rows.items()}
+def _shaped(rows: Mapping[str, list[FloatArray]], maxima: Maxima) -> dict[str, FloatArray]:
+    return {k: np.concatenate(parts).reshape(maxima.image.shape) for k, parts in rows.items()}
 
 
-def energy(network: nn.Sequential, view: View, rule: Rule) -> Numbers:
+def energy(network: nn.Sequential, view: MaximaBatch, rule: Rule) -> FloatArray:
     """The energy that each response of `view` owes to each pixel: [N, S, S], 0 or more.
 
     What reaches beyond the receptive fields, through layer norm alone, is left out.
     """
-    seen = visualise(network, view, rule).cpu().double().square().sum(1).numpy()
+    seen = visualize(network, view, rule).cpu().double().square().sum(1).numpy()
     return np.where(view.fields, seen, 0.0)
 
 
-def filled(energies: Numbers, fields: Fields) -> Numbers:
+def filled(energies: FloatArray, fields: Fields) -> FloatArray:
     """The share of the receptive field that the energy fills: [N] in (0, 1], NaN without energy.
 
     The participation ratio (Σe)² / Σe² counts the pixels that would hold the energy if all held the
@@ -127,13 +128,13 @@ def filled(energies: Numbers, fields: Fields) -> Numbers:
         return total**2 / squares / fields.sum((1, 2))
 
 
-def share_inside(energies: Numbers, masks: Numbers) -> Numbers:
+def share_inside(energies: FloatArray, masks: FloatArray) -> FloatArray:
     """The share of the energy that lies inside `masks` [N, S, S] in [0, 1]: [N], NaN without energy."""
     with np.errstate(invalid="ignore"):
         return (energies * masks).sum((1, 2)) / energies.sum((1, 2))
 
 
-def likeness(some: Numbers, others: Numbers, fields: Fields) -> Numbers:
+def likeness(some: FloatArray, others: FloatArray, fields: Fields) -> FloatArray:
     """Spearman's rank correlation of two energies over the pixels of each field: [N] in [−1, 1].
 
     NaN where one of them is the same everywhere.
@@ -148,34 +149,34 @@ def likeness(some: Numbers, others: Numbers, fields: Fields) -> Numbers:
     return found
 
 
-def boxes_by_kind(boxes: Boxes | None, pictures: PictureSet) -> dict[str, Boxes]:
-    """Boxes of a source as they lie on its prepared pictures: all of them, and each kind's.
+def boxes_by_kind(boxes: Boxes | None, images: DecodedImages) -> dict[str, Boxes]:
+    """Boxes of a source as they lie on its prepared images: all of them, and each kind's.
 
-    Renumbered as in `pictures`, corners as fractions of the centred square, those outside it left
+    Renumbered as in `images`, corners as fractions of the centered square, those outside it left
     out; empty where none is left.
     """
     if boxes is None:
         return {}
-    boxes = boxes.take(pictures.origin)
-    corners = pictures.corners(boxes.corners, boxes.picture)
+    boxes = boxes.take(images.origin)
+    corners = images.corners(boxes.corners, boxes.image)
     there = ~np.isnan(corners).any(1)
     chosen = {ANY: there} if there.any() else {}
     chosen |= {str(kind): there & (boxes.kind == kind) for kind in np.unique(boxes.kind[there])}
     return {
-        kind: Boxes(boxes.picture[rows], boxes.kind[rows], corners[rows], boxes.seen)
+        kind: Boxes(boxes.image[rows], boxes.kind[rows], corners[rows], boxes.seen)
         for kind, rows in chosen.items()
     }
 
 
-def inside_boxes(boxes: Boxes, numbers: NDArray[np.int64], size: int) -> Numbers:
-    """How far each pixel of the pictures `numbers` [N] lies in a box: [N, size, size] in [0, 1].
+def inside_boxes(boxes: Boxes, numbers: NDArray[np.int64], size: int) -> FloatArray:
+    """How far each pixel of the images `numbers` [N] lies in a box: [N, size, size] in [0, 1].
 
-    NaN in pictures where nobody looked for objects.
+    NaN in images where nobody looked for objects.
     """
     edges = np.arange(size)
     outside = np.ones((len(numbers), size, size))
     for row, number in enumerate(numbers):
-        for x0, y0, x1, y1 in boxes.corners[boxes.picture == number] * size:
+        for x0, y0, x1, y1 in boxes.corners[boxes.image == number] * size:
             across, down = (
                 np.clip(np.minimum(edges + 1, high) - np.maximum(edges, low), 0, 1)
                 for low, high in ((x0, x1), (y0, y1))
@@ -185,7 +186,7 @@ def inside_boxes(boxes: Boxes, numbers: NDArray[np.int64], size: int) -> Numbers
     return 1 - outside
 
 
-def mean_over_maps(values: Numbers, low: float = 0.0, high: float = 1.0) -> Estimate:
+def mean_over_maps(values: FloatArray, low: float = 0.0, high: float = 1.0) -> Estimate:
     """The mean of the finite `values` [F, top], each in [low, high], with an interval over maps.
 
     Maps are what is independent: the images of one map were chosen by one filter and are alike.
@@ -194,24 +195,24 @@ def mean_over_maps(values: Numbers, low: float = 0.0, high: float = 1.0) -> Esti
     return ratio_within(np.where(there, values, 0).sum(1), there.sum(1), low, high, "maps")
 
 
-def lift_over_maps(inside: Numbers, area: Numbers) -> Estimate:
+def lift_over_maps(inside: FloatArray, area: FloatArray) -> Estimate:
     """`lift` of [F, top] with an interval over the F maps."""
     there = np.isfinite(inside) & np.isfinite(area)
     above, below = (np.where(there, values, 0).sum(1) for values in (inside, area))
     return ratio(above, below, "maps")
 
 
-def finite_mean(values: Numbers) -> float:
+def finite_mean(values: FloatArray) -> float:
     """The mean of the numbers that are finite; NaN where none is."""
     there = values[np.isfinite(values)]
     return float(there.mean()) if len(there) else math.nan
 
 
-def lift(inside: Numbers, area: Numbers) -> float:
+def lift(inside: FloatArray, area: FloatArray) -> float:
     """How much more energy lies inside than its area would get by chance, which is 1.
 
     The mean share of the energy over the mean share of the area: of means, because the ratio of one
-    picture has no bound where an object only just reaches into the field. NaN where no object does.
+    image has no bound where an object only just reaches into the field. NaN where no object does.
     """
     there = np.isfinite(inside) & np.isfinite(area)
     total = area[there].sum()
@@ -224,20 +225,22 @@ def same_places(
     """For each random network the lifts of the trained and of the random one, at the same places.
 
     These are the maxima of both, so that neither is at home more than the other. `trained` was
-    measured with all random networks as guests, each of `control` with the trained one.
+    measured with all random networks as random networks, each of `control` with the trained one.
     """
     inside, area = f"inside {kind}", f"area {kind}"
-    own, guests = trained
+    own, random_networks = trained
     pairs: list[tuple[float, float]] = []
-    for (random, (visitor,)), guest in zip(control, guests, strict=True):
+    for (random, (visitor,)), random_network in zip(control, random_networks, strict=True):
         areas = np.concatenate((own[area], random[area]))
-        both = ((own[inside], visitor[inside]), (guest[inside], random[inside]))
+        both = ((own[inside], visitor[inside]), (random_network[inside], random[inside]))
         first, second = (lift(np.concatenate(parts), areas) for parts in both)
         pairs.append((first, second))
     return pairs
 
 
-def one_more(values: ArrayLike, low: float = -math.inf, high: float = math.inf) -> Estimate:
+def prediction_interval(
+    values: ArrayLike, low: float = -math.inf, high: float = math.inf
+) -> Estimate:
     """The mean of K networks, and where one more falls with 95 % probability.
 
     Networks are what is drawn at random here: the maps of one share its lower layers, so that an

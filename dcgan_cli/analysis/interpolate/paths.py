@@ -1,4 +1,4 @@
-"""Paths between points of Z, linear as in the paper (§6.1) or spherical."""
+"""Paths between latent vectors, linear as in the paper (§6.1) or spherical."""
 
 from dataclasses import dataclass
 
@@ -32,11 +32,11 @@ class LatentPath:
 
     @property
     def segments(self) -> int:
-        """How many pairs of neighbouring points there are."""
+        """How many pairs of neighboring points there are."""
         return len(self.points) - (not self.loop)
 
     def at(self, times: Times) -> Latents:
-        """The points of Z at `times`, in [0, segments]. A whole number is the given point, exactly."""
+        """The latent vectors at `times`, in [0, segments]. A whole number is the given point, exactly."""
         first, share = split_times(times, self.segments)
         start = self.points[first]
         end = self.points[(first + 1) % len(self.points)]
@@ -60,7 +60,8 @@ def slerp(a: NDArray[np.float32], b: NDArray[np.float32], t: float) -> NDArray[n
 
     Parallel points differ in norm alone. Between opposite ones every half circle is as short: the
     turn goes towards the axis that is farthest from `a`. Where a point lies at the origin, or z is
-    one number, there is nothing to turn and the line is taken. `t` 0 and 1 give `a` and `b` exactly.
+    one number, there is nothing to turn and the line is taken. `t` 0 and 1 give `a` and `b`
+    exactly.
     """
     if t in (0.0, 1.0):
         return b.copy() if t else a.copy()

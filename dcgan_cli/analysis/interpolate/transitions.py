@@ -1,13 +1,13 @@
-"""How evenly pictures change along a walk: the paper's test for memorisation as figures (§6.1).
+"""How evenly images change along a walk: the paper's test for memorization as values (§6.1).
 
-A generator that has learned changes its picture at a steady pace along the way; one that looks up
-remembered pictures stands still and then jumps. The **sharpest transition** measures that: the
+A generator that has learned changes its image at a steady pace along the way; one that looks up
+remembered images stands still and then jumps. The **sharpest transition** measures that: the
 fastest change of a segment as a multiple of its median change. Where it lies is found by halving
 again and again, so that it depends neither on how many steps are shown nor on how many remembered
-pictures the way passes: 1 for a steady pace, 256 and more for a jump, LIMIT where nothing else moves.
+images the way passes: 1 for a steady pace, 256 and more for a jump, LIMIT where nothing else moves.
 
-It tells a look-up from a generator, however many pictures are in the table. It does not acquit: a
-network fitted to few pictures blends between them, which is measured as 2 to 5 and not as sharp.
+It tells a look-up from a generator, however many images are in the table. It does not acquit: a
+network fitted to few images blends between them, which is measured as 2 to 5 and not as sharp.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -27,15 +27,15 @@ from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.runtime import numpy_stream
 
 Film = Callable[[Times], Tensor]
-"""From times [N] to pictures float32 [N, C, S, S] in [−1, 1]."""
+"""From times [N] to images float32 [N, C, S, S] in [−1, 1]."""
 
-Eye = Callable[[Tensor], Tensor]
-"""From pictures to rows [N, F] whose Euclidean distance says how far the pictures are apart."""
+FeatureFunction = Callable[[Tensor], Tensor]
+"""From images to rows [N, F] whose Euclidean distance says how far the images are apart."""
 
-Verdict = Literal["still", "smooth", "sharp"]
+Transition = Literal["still", "smooth", "sharp"]
 
 MEASURED = 31
-"""Steps in which each segment is measured, however many are shown: 32 pictures, one CHUNK."""
+"""Steps in which each segment is measured, however many are shown: 32 images, one CHUNK."""
 
 HALVINGS = 8
 """How often the largest of those steps is halved, each time keeping the half that changes more. A
@@ -48,25 +48,25 @@ SHARP = 2.0 ** (HALVINGS / 2)
 """From here on a transition is called sharp: 16, by ratio half-way from a steady pace to a jump."""
 
 STILL = 1e-5
-"""Distances that may be rounding, a fortieth of a grey level and less: a segment without a longer
+"""Distances that may be rounding, a fortieth of a gray level and less: a segment without a longer
 step stands still, and a shorter median counts as this."""
 
 PAIRS, EPSILON = 16, 1e-4
-"""Pairs of pictures a segment, and their distance in t, for the perceptual path length."""
+"""Pairs of images a segment, and their distance in t, for the perceptual path length."""
 
 
-def pixel_eye(pictures: Tensor) -> Tensor:
+def pixel_features(images: Tensor) -> Tensor:
     """Rows whose distance is the root mean square difference, 1 from all black to all white."""
-    return pictures.flatten(1) / (2 * pictures[0].numel() ** 0.5)
+    return images.flatten(1) / (2 * images[0].numel() ** 0.5)
 
 
-def feature_eye(discriminator: Discriminator) -> Eye:
+def discriminator_features(discriminator: Discriminator) -> FeatureFunction:
     """D's features (paper §5.1) at unit length: their distance lies in [0, 2]."""
-    return lambda pictures: F.normalize(features(discriminator, pictures))
+    return lambda images: F.normalize(features(discriminator, images))
 
 
 def fade_film(ends: Tensor) -> Film:
-    """Cross-fades from each of the pictures `ends` [P, C, S, S] to the next: a mean of pixels."""
+    """Cross-fades from each of the images `ends` [P, C, S, S] to the next: a mean of pixels."""
 
     def film(times: Times) -> Tensor:
         first, share = split_times(times, len(ends) - 1)
@@ -78,13 +78,14 @@ def fade_film(ends: Tensor) -> Film:
 
 @dataclass(frozen=True)
 class Measures:
-    """What was measured on a film, one row a segment; [segments] or [segments, eyes].
+    """What was measured on a film, one row a segment; [segments] or [segments, feature extractors].
 
     Attributes:
-        step: mean distance between neighbouring pictures as shown.
+        step: mean distance between neighboring images as shown.
         sharpest: the fastest change as a multiple of the median one; NaN where nothing moves.
-        path_length: perceptual path length (Karras et al. 2019, arXiv 1812.04948, §4.1): the mean of
-            d² / ε², d the distance in the last eye of two pictures that lie ε apart in t.
+        path_length: perceptual path length (Karras et al. 2019, arXiv 1812.04948, §4.1): the mean
+            of d² / ε², d the distance in the last feature extractor of two images that lie ε apart
+            in t.
     """
 
     step: NDArray[np.float64]
@@ -93,23 +94,25 @@ class Measures:
 
     @property
     def moving(self) -> NDArray[np.bool_]:
-        """The segments on which the picture changes."""
+        """The segments on which the image changes."""
         return ~np.any(np.isnan(self.sharpest), axis=1)
 
     @property
     def sharp(self) -> NDArray[np.bool_]:
-        """The segments with a sharp transition, to any eye."""
+        """The segments with a sharp transition, to any feature extractor."""
         return np.any(self.sharpest >= SHARP, axis=1)
 
 
-def measure(film: Film, eyes: Sequence[Eye], segments: int, steps: int, seed: int) -> Measures:
-    """Measure `film` from time 0 to `segments`; `steps` pictures are shown of each, ends included."""
+def measure_transitions(
+    film: Film, extractors: Sequence[FeatureFunction], segments: int, steps: int, seed: int
+) -> Measures:
+    """Measure `film` from time 0 to `segments`; `steps` images are shown of each, ends included."""
     with full_precision():
-        shown = [_changes(film, eyes, k + np.linspace(0, 1, steps)) for k in range(segments)]
+        shown = [_changes(film, extractors, k + np.linspace(0, 1, steps)) for k in range(segments)]
         return Measures(
             np.stack([changes.mean(0) for changes in shown]),
-            sharpest(film, eyes, segments),
-            np.array([_path_length(film, eyes[-1], k, seed) for k in range(segments)]),
+            sharpest(film, extractors, segments),
+            np.array([_path_length(film, extractors[-1], k, seed) for k in range(segments)]),
         )
 
 
@@ -128,22 +131,24 @@ def full_precision() -> Generator[None]:
         torch.backends.cudnn.allow_tf32 = before
 
 
-def sharpest(film: Film, eyes: Sequence[Eye], segments: int) -> NDArray[np.float64]:
-    """The sharpest transition of every segment for every eye, float64 [segments, eyes].
+def sharpest(
+    film: Film, extractors: Sequence[FeatureFunction], segments: int
+) -> NDArray[np.float64]:
+    """The sharpest transition of every segment for every feature extractor, float64 [segments, feature extractors].
 
     From 1 (up to rounding, and to STILL) to LIMIT; NaN where nothing moves.
     """
     grid = np.linspace(0, 1, MEASURED + 1)
-    coarse = np.stack([_changes(film, eyes, k + grid) for k in range(segments)])
+    coarse = np.stack([_changes(film, extractors, k + grid) for k in range(segments)])
     largest = coarse.max(1)
     left = np.arange(segments)[:, None] + grid[coarse.argmax(1)]
     width = 1 / MEASURED
     for _ in range(HALVINGS):
         width /= 2
         times = left[..., None] + width * np.arange(3)
-        pictures = film(times.ravel()).unflatten(0, times.shape)
-        for i, eye in enumerate(eyes):
-            halves = _lengths(eye(pictures[:, i].flatten(0, 1)), 3)
+        images = film(times.ravel()).unflatten(0, times.shape)
+        for i, extract in enumerate(extractors):
+            halves = _lengths(extract(images[:, i].flatten(0, 1)), 3)
             left[:, i] += width * halves.argmax(1)
             largest[:, i] = halves.max(1)
     speed = largest / (width * MEASURED)
@@ -151,28 +156,30 @@ def sharpest(film: Film, eyes: Sequence[Eye], segments: int) -> NDArray[np.float
     return np.where(coarse.max(1) > STILL, ratio, np.nan)
 
 
-def verdict(measures: Measures) -> Verdict:
+def classify_transition(measures: Measures) -> Transition:
     """`still` where nothing moves, `sharp` where any segment has a sharp transition, or `smooth`."""
     if not measures.moving.any():
         return "still"
     return "sharp" if measures.sharp.any() else "smooth"
 
 
-def _changes(film: Film, eyes: Sequence[Eye], times: Times) -> NDArray[np.float64]:
-    """How far each picture at `times` is from the one before, float64 [N − 1, eyes]."""
-    pictures = film(times)
-    return np.stack([_lengths(eye(pictures), len(times))[0] for eye in eyes], 1)
+def _changes(
+    film: Film, extractors: Sequence[FeatureFunction], times: Times
+) -> NDArray[np.float64]:
+    """How far each image at `times` is from the one before, float64 [N − 1, feature extractors]."""
+    images = film(times)
+    return np.stack([_lengths(extract(images), len(times))[0] for extract in extractors], 1)
 
 
 def _lengths(rows: Tensor, count: int) -> NDArray[np.float64]:
-    """Distances of neighbours in runs of `count` rows: [runs × count, F] → [runs, count − 1]."""
+    """Distances of neighbors in runs of `count` rows: [runs × count, F] → [runs, count − 1]."""
     runs = rows.unflatten(0, (-1, count))
     return torch.linalg.vector_norm(runs.diff(dim=1), dim=-1).double().numpy()
 
 
-def _path_length(film: Film, eye: Eye, segment: int, seed: int) -> float:
+def _path_length(film: Film, extract: FeatureFunction, segment: int, seed: int) -> float:
     """Mean of d² / ε² over PAIRS places of one segment, one in each of as many equal parts."""
     part = (np.arange(PAIRS) + numpy_stream(seed, "path length", segment).random(PAIRS)) / PAIRS
     start = segment + part * (1 - EPSILON)
-    pairs = eye(film(np.stack([start, start + EPSILON], 1).ravel()))
+    pairs = extract(film(np.stack([start, start + EPSILON], 1).ravel()))
     return float((_lengths(pairs, 2) ** 2).mean() / EPSILON**2)

@@ -1,7 +1,8 @@
-"""Did it memorise? Samples beside the training pictures nearest to them, and a verdict.
+"""Did it memorize? Samples beside the training images nearest to them, and a verdict.
 
-The authors declined a search over training pictures as evidence (paper.md's appendix), and a sheet of
-neighbours alone is none: this compares samples with real pictures that were held back, twice, by
+The authors declined a search over training images as evidence (paper.md's appendix), and an image
+grid of
+neighbors alone is none: this compares samples with real images that were held out, twice, by
 outlines and by D's features, and says how sure it is.
 """
 
@@ -9,76 +10,76 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dcgan_cli.analysis.nearest_neighbors.eyes import Features, Outlines, Pixels
-from dcgan_cli.analysis.nearest_neighbors.memorisation import (
+from dcgan_cli.analysis.feature_extractors import blur
+from dcgan_cli.analysis.nearest_neighbors.distance_metrics import Features, Outlines, Pixels
+from dcgan_cli.analysis.nearest_neighbors.memorization import (
     LEVEL,
-    NEIGHBOURS,
-    Verdict,
+    NEIGHBORS,
+    MemorizationTest,
     closeness,
     combined,
     detectable,
-    memorised,
+    memorized,
 )
-from dcgan_cli.analysis.nearest_neighbors.neighbour_report import (
+from dcgan_cli.analysis.nearest_neighbors.neighbor_report import (
     FEATURES,
     OUTLINES,
     Asked,
     Block,
     closest_table,
     findings,
+    grid,
     notes,
-    sheet,
     tails_table,
 )
-from dcgan_cli.analysis.nearest_neighbors.reference import BLOCK, Progress, Question, Training, find
-from dcgan_cli.analysis.neighbours import Neighbours
-from dcgan_cli.analysis.views import soften
-from dcgan_cli.data.pixels import to_pictures, to_signed
+from dcgan_cli.analysis.nearest_neighbors.training_search import BLOCK, Question, Training, find
+from dcgan_cli.analysis.neighbors import NeighborTable
+from dcgan_cli.data.pixels import normalize, to_uint8
 from dcgan_cli.model.discriminator import Discriminator
-from dcgan_cli.report import Pictures, Report
+from dcgan_cli.progress import ProgressCallback
+from dcgan_cli.report import Images, Report
 from dcgan_cli.runtime import numpy_stream
 
 MOST_ON_MAP = 2000
-MAP_GROUPS = ("training pictures", "samples")
-MAP_TITLE = "D's features: training pictures blue, samples orange"
+MAP_GROUPS = ("training images", "samples")
+MAP_TITLE = "D's features: training images blue, samples orange"
 
 
 def nearest_neighbors(
     asked: Asked,
     training: Training,
-    honest: Pictures,
+    held_out: Images,
     discriminator: Discriminator,
     *,
     k: int,
     rows: int,
     seed: int,
     trained_on: bool = False,
-    progress: Progress = lambda done, total: None,
+    progress: ProgressCallback = lambda done, total: None,
 ) -> Report:
-    """Find the neighbours of `asked` and judge whether they are copies.
+    """Find the neighbors of `asked` and attribute classifier whether they are copies.
 
     Args:
-        asked: samples, or pictures that were given.
+        asked: samples, or images that were given.
         training: what they are compared with.
-        honest: uint8 [m, S, S, C], real pictures that are not among `training`.
-        discriminator: whose features are one of the eyes.
-        k: neighbours shown of each.
+        held_out: uint8 [m, S, S, C], real images that are not among `training`.
+        discriminator: whose features are one of the metrics.
+        k: neighbors shown of each.
         rows: how many of `asked` are shown, and how many of the closest.
         seed: of all that is drawn at random.
-        trained_on: whether the network was trained on `honest`, which are then set aside from the
+        trained_on: whether the network was trained on `held_out`, which are then set aside from the
             comparison and not held out.
-        progress: told how many training pictures have been compared.
+        progress: told how many training images have been compared.
 
     Returns:
-        A report whose sheet `nearest` shows, for each row, the picture, its neighbours in pixels (of
+        A report whose image grid `nearest` shows, for each row, the image, its neighbors in pixels
+        (of
         the closest ones: in outlines), and those in D's features.
     """
     device = next(discriminator.parameters()).device
-    size, channels = asked.pictures.shape[1], asked.pictures.shape[3]
-    shown = asked.pictures[:rows]
-    everything = np.concatenate(
-        [asked.pictures, honest, softened(honest), softened(asked.pictures)]
-    )
+    size, channels = asked.images.shape[1], asked.images.shape[3]
+    shown = asked.images[:rows]
+    everything = np.concatenate([asked.images, held_out, blurred(held_out), blurred(asked.images)])
     by_pixels, by_outlines, by_features = find(
         (
             Question(Pixels(size, channels), shown),
@@ -86,15 +87,15 @@ def nearest_neighbors(
             Question(Features(discriminator), everything),
         ),
         training,
-        max(k, NEIGHBOURS),
+        max(k, NEIGHBORS),
         device,
         progress,
     )
-    n, m = len(asked), len(honest)
+    n, m = len(asked), len(held_out)
     found = {OUTLINES: by_outlines, FEATURES: by_features}
-    verdicts = {eye: _verdict(neighbours, n, m) for eye, neighbours in found.items()}
-    rarity = np.stack([verdict.rarity for verdict in verdicts.values()])
-    closest = np.lexsort((verdicts[OUTLINES].samples, rarity.min(0)))[:rows]
+    tests = {metric: _verdict(neighbors, n, m) for metric, neighbors in found.items()}
+    rarity = np.stack([test.rarity for test in tests.values()])
+    closest = np.lexsort((tests[OUTLINES].samples, rarity.min(0)))[:rows]
     blocks: list[Block] = [(np.arange(len(shown)), by_pixels, "px", by_features)]
     if n > rows:
         blocks.append((closest, by_outlines[closest], "out", by_features))
@@ -110,45 +111,47 @@ def nearest_neighbors(
             "held_out": m,
             "held_out_trained_on": trained_on,
             "k": k,
-            "memorised": memorised(verdicts),
-            "p_value": combined(verdicts),
+            "memorised": memorized(tests),
+            "p_value": combined(tests),
             "level": LEVEL,
-            "detectable": detectable(n, m, len(verdicts)),
+            "detectable": detectable(n, m, len(tests)),
             "closest": [int(i) for i in closest],
         },
-        findings=findings(verdicts, found, n, m, trained_on),
-        tables=(tails_table(verdicts), closest_table(asked, training, verdicts, found, closest)),
-        sheets=(sheet(asked, training, blocks, k),),
-        notes=notes(verdicts, n, m, trained_on),
+        findings=findings(tests, found, n, m, trained_on),
+        tables=(tails_table(tests), closest_table(asked, training, tests, found, closest)),
+        grids=(grid(asked, training, blocks, k),),
+        notes=notes(tests, n, m, trained_on),
     )
 
 
-def softened(pictures: Pictures) -> Pictures:
-    """Pictures uint8 [N, S, S, C] at half their resolution, scaled back."""
-    return to_pictures(soften(to_signed(torch.from_numpy(pictures))))
+def blurred(images: Images) -> Images:
+    """Images uint8 [N, S, S, C] at half their resolution, scaled back."""
+    return to_uint8(blur(normalize(torch.from_numpy(images))))
 
 
-def _verdict(found: Neighbours, n: int, m: int) -> Verdict:
-    """Of n images asked about and m honest ones, of both as they are and softened."""
-    asked, honest, soft_honest, soft_asked = np.split(
-        closeness(found.distances[:, :NEIGHBOURS]), [n, n + m, n + 2 * m]
+def _verdict(found: NeighborTable, n: int, m: int) -> MemorizationTest:
+    """Of n images asked about and m held-out ones, of both as they are and blurred."""
+    asked, held_out, soft_held_out, soft_asked = np.split(
+        closeness(found.distances[:, :NEIGHBORS]), [n, n + m, n + 2 * m]
     )
-    return Verdict(asked, np.minimum(honest, soft_honest), np.minimum(asked, soft_asked))
+    return MemorizationTest(
+        asked, np.minimum(held_out, soft_held_out), np.minimum(asked, soft_asked)
+    )
 
 
 def map_rows(
     asked: Asked, training: Training, discriminator: Discriminator, seed: int
 ) -> tuple[torch.Tensor, NDArray[np.int64]]:
-    """D's features [N, F] of some training pictures and some of `asked`, and which are which [N].
+    """D's features [N, F] of some training images and some of `asked`, and which are which [N].
 
     Groups are numbers of MAP_GROUPS; up to MOST_ON_MAP of each, at random.
     """
-    eye, stream = Features(discriminator), numpy_stream(seed, "map")
+    metric, stream = Features(discriminator), numpy_stream(seed, "map")
     numbers = stream.permutation(training.numbers)[:MOST_ON_MAP]
     chosen = np.sort(stream.permutation(len(asked))[:MOST_ON_MAP])
     rows = [
-        eye.rows(training.pictures.take(numbers[first : first + BLOCK]))
+        metric.rows(training.images.take(numbers[first : first + BLOCK]))
         for first in range(0, len(numbers), BLOCK)
     ]
-    rows.append(eye.rows(asked.pictures[chosen]))
+    rows.append(metric.rows(asked.images[chosen]))
     return torch.cat(rows), np.repeat([0, 1], [len(numbers), len(chosen)])

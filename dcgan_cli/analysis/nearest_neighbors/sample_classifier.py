@@ -1,9 +1,9 @@
-"""What can be learnt from samples alone: a nearest-neighbour classifier (the paper's appendix).
+"""What can be trained on samples alone: a nearest-neighbor classifier (the paper's appendix).
 
-The paper trains class-conditional networks on MNIST, draws pictures of known class, and examines a
-nearest-neighbour classifier that has seen nothing else on real test pictures. Our generators are not
-conditional. So each sample is given the class of the training picture nearest to it, and the same is
-done with real pictures, to tell what such labels cost from what the samples do.
+The paper trains class-conditional networks on MNIST, draws images of known class, and evaluates a
+nearest-neighbor classifier that has seen nothing else on real test images. Our generators are not
+conditional. So each sample is given the class of the training image nearest to it, and the same is
+done with real images, to tell what such labels cost from what the samples do.
 """
 
 from dataclasses import dataclass
@@ -12,82 +12,83 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dcgan_cli.analysis.nearest_neighbors.eyes import Pixels
-from dcgan_cli.analysis.nearest_neighbors.reference import BLOCK, Progress, Question, Training, find
-from dcgan_cli.analysis.neighbours import nearest
+from dcgan_cli.analysis.nearest_neighbors.distance_metrics import Pixels
+from dcgan_cli.analysis.nearest_neighbors.training_search import BLOCK, Question, Training, find
+from dcgan_cli.analysis.neighbors import nearest
 from dcgan_cli.analysis.statistics import share
 from dcgan_cli.errors import DcganError
-from dcgan_cli.report import Estimate, Finding, Pictures, Table
+from dcgan_cli.progress import ProgressCallback
+from dcgan_cli.report import Estimate, Finding, Images, Table
 from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.wording import counted
 
 Classes = NDArray[np.str_]
-"""The class of each picture, '' where it is not known."""
+"""The class of each image, '' where it is not known."""
 
 PUBLISHED = "0.0298 of 50,000 conditional samples (real: 0.031), unconfirmed"
 
 
 @dataclass(frozen=True, eq=False)
-class Examination:
-    """Errors of nearest-neighbour classifiers, and how samples spread over the classes."""
+class SampleClassifierResult:
+    """Errors of nearest-neighbor classifiers, and how samples spread over the classes."""
 
     findings: tuple[Finding, ...]
     table: Table
     note: str
 
 
-def examine(
-    samples: Pictures,
+def evaluate(
+    samples: Images,
     training: Training,
     classes: Classes,
-    test: Pictures,
+    test: Images,
     test_classes: Classes,
     *,
     mnist: bool,
     device: torch.device,
     seed: int,
-    progress: Progress = lambda done, total: None,
-) -> Examination:
-    """Examine what a classifier learns from `samples` on `test`, beside real pictures.
+    progress: ProgressCallback = lambda done, total: None,
+) -> SampleClassifierResult:
+    """Evaluate what a classifier learns from `samples` on `test`, beside real images.
 
     Args:
         samples: uint8 [n, S, S, C].
-        training: the training pictures.
-        classes: [N], of all of `training.pictures`.
-        test: uint8 [m, S, S, C], real pictures that are not among `training`.
+        training: the training images.
+        classes: [N], of all of `training.images`.
+        test: uint8 [m, S, S, C], real images that are not among `training`.
         test_classes: [m].
-        mnist: whether the published figure is about these pictures.
+        mnist: whether the published value is about these images.
         device: where distances are computed.
-        seed: of the choice of real pictures.
-        progress: told how many training pictures have been compared.
+        seed: of the choice of real images.
+        progress: told how many training images have been compared.
 
     Raises:
-        DcganError: nothing is labelled, or nothing of the test.
+        DcganError: nothing is labeled, or nothing of the test.
     """
     known = test_classes != ""
     test, truth = test[known], test_classes[known]
     numbers = training.numbers[classes[training.numbers] != ""]
-    labelled = Training(training.pictures, numbers, training.name)
+    labeled = Training(training.images, numbers, training.name)
     if not len(numbers) or not len(test):
-        raise DcganError("no labelled pictures to learn from, or none to examine with")
+        raise DcganError("no labeled images to learn from, or none to evaluate with")
     n = min(len(samples), len(numbers) - 1)
     chosen = np.sort(numpy_stream(seed, "real pictures").permutation(numbers)[:n])
-    real = training.pictures.take(chosen)
-    eye = Pixels(*test.shape[2:])
+    real = training.images.take(chosen)
+    metric = Pixels(*test.shape[2:])
     by_samples, by_real, by_test = (
         classes[found.indices[:, 0]]
         for found in find(
-            (Question(eye, samples), Question(eye, real, chosen), Question(eye, test)),
-            labelled,
+            (Question(metric, samples), Question(metric, real, chosen), Question(metric, test)),
+            labeled,
             1,
             device,
             progress,
         )
     )
 
-    def error(pictures: Pictures, labels: Classes) -> Estimate:
-        blocks = (eye.rows(pictures[i : i + BLOCK]) for i in range(0, len(pictures), BLOCK))
-        found = nearest(eye.rows(test), blocks, 1, device)
+    def error(images: Images, labels: Classes) -> Estimate:
+        blocks = (metric.rows(images[i : i + BLOCK]) for i in range(0, len(images), BLOCK))
+        found = nearest(metric.rows(test), blocks, 1, device)
         return _share_wrong(labels[found.indices[:, 0]], truth)
 
     from_real = error(real, classes[chosen])
@@ -103,7 +104,7 @@ def examine(
         ),
         Finding(
             "nn_error_relabelled",
-            f"1-NN error, from {n:,} real ones labelled like samples",
+            f"1-NN error, from {n:,} real ones labeled like samples",
             error(real, by_real),
             from_real,
             same,
@@ -119,7 +120,7 @@ def examine(
     words = np.unique(classes[numbers])
     table = Table(
         "Classes",
-        ("class", "share of samples", "share of training pictures"),
+        ("class", "share of samples", "share of training images"),
         [
             (
                 str(word),
@@ -131,10 +132,10 @@ def examine(
     )
     note = (
         "1-NN error: the paper's generator is told which class to draw; here a sample has the class of "
-        "its nearest training picture, so this measures how well samples cover the classes, not whether "
-        "a label is obeyed; copies of training pictures would do well"
+        "its nearest training image, so this measures how well samples cover the classes, not whether "
+        "a label is obeyed; copies of training images would do well"
     )
-    return Examination(findings, table, note)
+    return SampleClassifierResult(findings, table, note)
 
 
 def _share_wrong(said: Classes, truth: Classes) -> Estimate:

@@ -1,8 +1,8 @@
 """One-layer K-means features: the strong and simple baseline of the paper's Table 1.
 
 Coates, Ng, Lee: An Analysis of Single-Layer Networks in Unsupervised Feature Learning (AISTATS
-2011). Patches of unlabelled pictures are normalised in contrast, whitened (ZCA) and clustered; a
-picture is described by how much nearer than average each centroid is to every patch ("triangle"
+2011). Patches of unlabeled images are normalized in contrast, whitened (ZCA) and clustered; a
+image is described by how much nearer than average each centroid is to every patch ("triangle"
 activation), summed over its four quadrants.
 """
 
@@ -14,24 +14,24 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from dcgan_cli.analysis.features import Progress
-from dcgan_cli.analysis.probe_svm.draws import Rows
-from dcgan_cli.data.batches import Gathers
-from dcgan_cli.data.pixels import to_signed
+from dcgan_cli.analysis.probe_svm.row_sampling import RowIndices
+from dcgan_cli.data.batches import ImageDataset
+from dcgan_cli.data.pixels import normalize
+from dcgan_cli.progress import ProgressCallback
 
 PATCH = 6
-"""Side of the patches in pixels (Coates et al.: 6 is best); half the picture where that is less."""
+"""Side of the patches in pixels (Coates et al.: 6 is best); half the image where that is less."""
 
 PATCHES = 100_000
-"""Patches that centroids are learnt from, at most 100 a picture."""
+"""Patches that centroids are trained on, at most 100 an image."""
 
 ITERATIONS = 20
 
 CONTRAST, WHITENING = 10.0, 0.1
-"""Added to the variance of a patch in grey levels of 0 … 255, and to the whitened variances."""
+"""Added to the variance of a patch in gray levels of 0 … 255, and to the whitened variances."""
 
-GREY = 127.5
-"""Grey levels a unit of [−1, 1]."""
+GRAY = 127.5
+"""Gray levels a unit of [−1, 1]."""
 
 AT_ONCE = 1 << 21
 """Distances at a time: 8 MB stay in a processor's cache, which halves the time."""
@@ -39,7 +39,7 @@ AT_ONCE = 1 << 21
 
 @dataclass(frozen=True, eq=False)
 class KMeans:
-    """Centroids and whitening of patches; calling it describes pictures.
+    """Centroids and whitening of patches; calling it describes images.
 
     Attributes:
         side: of a patch.
@@ -56,16 +56,16 @@ class KMeans:
     @classmethod
     def fit(
         cls,
-        pictures: Gathers,
-        rows: Rows,
+        images: ImageDataset,
+        rows: RowIndices,
         *,
         centroids: int,
         stream: np.random.Generator,
-        progress: Progress = lambda done, total: None,
+        progress: ProgressCallback = lambda done, total: None,
     ) -> Self:
-        """Learn from random patches of the pictures `rows`; no labels are needed."""
-        patches = _sample(pictures, rows, stream)
-        side = _patch_side(pictures)
+        """Learn from random patches of the images `rows`; no labels are needed."""
+        patches = _sample(images, rows, stream)
+        side = _patch_side(images)
         mean = patches.mean(0)
         patches -= mean
         variances, axes = torch.linalg.eigh(patches.t() @ patches / len(patches))
@@ -76,16 +76,16 @@ class KMeans:
 
     @property
     def numbers(self) -> int:
-        """How many features a picture has."""
+        """How many features an image has."""
         return 4 * len(self.centroids)
 
-    def describe(self, signed: Tensor) -> Tensor:
-        """Features [N, 4K] of pictures [N, C, S, S] in [−1, 1]."""
-        patches = F.unfold(signed * GREY, self.side)  # [N, D, places]
-        places = signed.shape[-1] - self.side + 1
-        flat = (normalise(patches.transpose(1, 2).flatten(0, 1)) - self.mean) @ self.whiten
+    def describe(self, normalized: Tensor) -> Tensor:
+        """Features [N, 4K] of images [N, C, S, S] in [−1, 1]."""
+        patches = F.unfold(normalized * GRAY, self.side)  # [N, D, places]
+        places = normalized.shape[-1] - self.side + 1
+        flat = (normalize_patches(patches.transpose(1, 2).flatten(0, 1)) - self.mean) @ self.whiten
         near = triangle(flat, self.centroids)
-        maps = near.view(len(signed), places, places, -1)
+        maps = near.view(len(normalized), places, places, -1)
         half = (places + 1) // 2
         quadrants = [
             maps[:, rows, columns].sum((1, 2))
@@ -96,25 +96,25 @@ class KMeans:
 
     def table(
         self,
-        pictures: Gathers,
-        rows: Rows,
-        progress: Progress = lambda done, total: None,
+        images: ImageDataset,
+        rows: RowIndices,
+        progress: ProgressCallback = lambda done, total: None,
     ) -> Tensor:
-        """Features of the pictures `rows`, block by block: float32 [len(rows), 4K]."""
+        """Features of the images `rows`, block by block: float32 [len(rows), 4K]."""
         table = torch.empty(len(rows), self.numbers)
-        places = pictures.take(rows[:1]).shape[1] - self.side + 1
+        places = images.take(rows[:1]).shape[1] - self.side + 1
         chunk = max(1, AT_ONCE // (places**2 * len(self.centroids)))
         for start in range(0, len(rows), chunk):
-            block = to_signed(torch.from_numpy(pictures.take(rows[start : start + chunk])))
+            block = normalize(torch.from_numpy(images.take(rows[start : start + chunk])))
             table[start : start + len(block)] = self.describe(block)
             progress(start + len(block), len(rows))
         return table
 
 
-def normalise(patches: Tensor) -> Tensor:
-    """Patches [N, D] in grey levels without their brightness and contrast."""
-    centred = patches - patches.mean(1, keepdim=True)
-    return centred / (centred.square().mean(1, keepdim=True) + CONTRAST).sqrt()
+def normalize_patches(patches: Tensor) -> Tensor:
+    """Patches [N, D] in gray levels without their brightness and contrast."""
+    centered = patches - patches.mean(1, keepdim=True)
+    return centered / (centered.square().mean(1, keepdim=True) + CONTRAST).sqrt()
 
 
 def triangle(patches: Tensor, centroids: Tensor) -> Tensor:
@@ -123,27 +123,27 @@ def triangle(patches: Tensor, centroids: Tensor) -> Tensor:
     return (distances.mean(1, keepdim=True) - distances).clamp_(min=0)
 
 
-def _sample(pictures: Gathers, rows: Rows, stream: np.random.Generator) -> Tensor:
-    """Contrast-normalised patches of random pictures at random places, [PATCHES at most, D]."""
-    side = _patch_side(pictures)
+def _sample(images: ImageDataset, rows: RowIndices, stream: np.random.Generator) -> Tensor:
+    """Contrast-normalized patches of random images at random places, [PATCHES at most, D]."""
+    side = _patch_side(images)
     count = min(PATCHES, 100 * len(rows))
     chosen = np.sort(stream.integers(0, len(rows), count))
     found: list[Tensor] = []
     for part in np.array_split(chosen, -(-count // 4096)):
         which, again = np.unique(part, return_inverse=True)
-        block = to_signed(torch.from_numpy(pictures.take(rows[which]))) * GREY
+        block = normalize(torch.from_numpy(images.take(rows[which]))) * GRAY
         corners = stream.integers(0, block.shape[-1] - side + 1, (len(part), 2))
         windows = block.unfold(2, side, 1).unfold(3, side, 1)  # [n, C, places, places, side, side]
         y, x = torch.from_numpy(corners).unbind(1)
         found.append(windows[torch.from_numpy(again), :, y, x].flatten(1))
-    return normalise(torch.cat(found))
+    return normalize_patches(torch.cat(found))
 
 
-def _patch_side(pictures: Gathers) -> int:
-    return min(PATCH, pictures.take(np.zeros(1, np.int64)).shape[1] // 2)
+def _patch_side(images: ImageDataset) -> int:
+    return min(PATCH, images.take(np.zeros(1, np.int64)).shape[1] // 2)
 
 
-def _lloyd(patches: Tensor, centroids: Tensor, progress: Progress) -> Tensor:
+def _lloyd(patches: Tensor, centroids: Tensor, progress: ProgressCallback) -> Tensor:
     """Lloyd's algorithm from the given centroids; one that no patch is nearest to stays."""
     for iteration in range(ITERATIONS):
         sums = torch.zeros_like(centroids)
@@ -159,7 +159,7 @@ def _lloyd(patches: Tensor, centroids: Tensor, progress: Progress) -> Tensor:
     return centroids
 
 
-def standardise(train: Tensor, test: Tensor) -> None:
+def standardize(train: Tensor, test: Tensor) -> None:
     """Give every column of both tables the mean 0 and spread 1 of `train`, in place."""
     spread, mean = torch.std_mean(train, 0)
     spread = torch.where(spread > 0, spread, 1)

@@ -1,4 +1,4 @@
-"""Who can be examined on tables of features: an L2-SVM that chooses its C, and nearest neighbours."""
+"""Who can be evaluated on tables of features: an L2-SVM that chooses its C, and nearest neighbors."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dcgan_cli.analysis.features import Progress
-from dcgan_cli.analysis.neighbours import nearest
-from dcgan_cli.analysis.probe_svm.exam import Chosen, Codes, Lesson
+from dcgan_cli.analysis.neighbors import nearest
+from dcgan_cli.analysis.probe_svm.probe_split import Chosen, Codes, TrainingSubset
 from dcgan_cli.analysis.probe_svm.svm import TOLERANCE, LinearSvm, fit_path
+from dcgan_cli.progress import ProgressCallback
 
-PAPER_STRENGTHS = range(-12, -5)
+PAPER_C_VALUES = range(-12, -5)
 """C = 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2 (the authors' script), as places in the series 1-2-5."""
 
 WEAKEST, STRONGEST, WIDER = -24, 12, 3
@@ -22,19 +22,19 @@ ROUGH = 1e-2
 """How far an SVM's objective may be above its minimum, relative, while C is chosen: a bound that the
 truth is some hundred times below."""
 
-NEIGHBOURS = (1, 3, 5, 9, 17, 33)
-"""Numbers of neighbours that are tried."""
+NEIGHBORS = (1, 3, 5, 9, 17, 33)
+"""Numbers of neighbors that are tried."""
 
 ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """Features of the training pictures (the pool first) and of the test pictures.
+    """Features of the training images (the pool first) and of the test images.
 
     Attributes:
         train: float32 [N, F].
-        pool: how many rows of `train` are the pool; the rest are the validation pictures.
+        pool: how many rows of `train` are the pool; the rest are the validation images.
         test: float32 [T, F].
     """
 
@@ -43,12 +43,12 @@ class Tables:
     test: Tensor
 
     def columns(self, span: slice) -> "Tables":
-        """Some neighbouring features alone: views, nothing is copied."""
+        """Some neighboring features alone: views, nothing is copied."""
         return Tables(self.train[:, span], self.pool, self.test[:, span])
 
-    def rows(self, lesson: Lesson) -> Tensor:
-        """The features of a lesson's pictures: a view of all or of the pool, else a copy."""
-        rows = lesson.rows
+    def rows(self, subset: TrainingSubset) -> Tensor:
+        """The features of a training subset's images: a view of all or of the pool, else a copy."""
+        rows = subset.rows
         return self.train[rows if isinstance(rows, slice) else torch.from_numpy(rows)]
 
 
@@ -60,42 +60,44 @@ class SvmLearner:
     classes: int
     device: torch.device | None = None
 
-    def choose(self, lessons: Sequence[Lesson], validation: Codes, progress: Progress) -> Chosen:
-        """The C of the least mean error on the validation pictures."""
+    def choose(
+        self, subsets: Sequence[TrainingSubset], validation: Codes, progress: ProgressCallback
+    ) -> Chosen:
+        """The C of the least mean error on the validation images."""
         unseen = self.tables.train[self.tables.pool :]
 
         def errors(places: Sequence[int]) -> list[float]:
             wrong = np.zeros(len(places))
-            for number, lesson in enumerate(lessons):
-                machines = self._fit(lesson, [strength(place) for place in places], ROUGH)
+            for number, subset in enumerate(subsets):
+                machines = self._fit(subset, [c(place) for place in places], ROUGH)
                 wrong += [_error(machine.predict(unseen), validation) for machine in machines]
-                progress(number + 1, len(lessons))
-            return (wrong / len(lessons)).tolist()
+                progress(number + 1, len(subsets))
+            return (wrong / len(subsets)).tolist()
 
         best, tried = choose_place(errors)
 
-        def answer(lesson: Lesson) -> Codes:
-            (machine,) = self._fit(lesson, [strength(best)])
+        def answer(subset: TrainingSubset) -> Codes:
+            (machine,) = self._fit(subset, [c(best)])
             return machine.predict(self.tables.test).numpy()
 
-        named = {f"C {strength(place):g}": error for place, error in sorted(tried.items())}
-        return Chosen(f"C {strength(best):g}", named, answer)
+        named = {f"C {c(place):g}": error for place, error in sorted(tried.items())}
+        return Chosen(f"C {c(best):g}", named, answer)
 
     def _fit(
-        self, lesson: Lesson, strengths: Sequence[float], tolerance: float = TOLERANCE
+        self, subset: TrainingSubset, c_values: Sequence[float], tolerance: float = TOLERANCE
     ) -> list[LinearSvm]:
         return fit_path(
-            self.tables.rows(lesson),
-            torch.from_numpy(lesson.codes),
-            strengths,
+            self.tables.rows(subset),
+            torch.from_numpy(subset.codes),
+            c_values,
             classes=self.classes,
             tolerance=tolerance,
             device=self.device,
         )
 
 
-def strength(place: int) -> float:
-    """The series … 0.1, 0.2, 0.5, 1, 2, 5, 10 …; `strength(0)` is 1."""
+def c(place: int) -> float:
+    """The series … 0.1, 0.2, 0.5, 1, 2, 5, 10 …; `c(0)` is 1."""
     decade, step = divmod(place, 3)
     return float(f"{(1, 2, 5)[step]}e{decade}")
 
@@ -109,7 +111,7 @@ def choose_place(
     edge moves outwards.
     """
     tried: dict[int, float] = {}
-    new: Sequence[int] = PAPER_STRENGTHS
+    new: Sequence[int] = PAPER_C_VALUES
     while True:
         tried |= zip(new, errors(new), strict=True)
         low, high = min(tried), max(tried)
@@ -124,35 +126,37 @@ def choose_place(
 
 
 @dataclass(frozen=True, eq=False)
-class NeighbourLearner:
-    """The majority of the k nearest labelled pictures; where classes draw, the nearest decides."""
+class NearestNeighborLearner:
+    """The majority of the k nearest labeled images; where classes draw, the nearest decides."""
 
     tables: Tables
     classes: int
     device: torch.device | None = None
 
-    def choose(self, lessons: Sequence[Lesson], validation: Codes, progress: Progress) -> Chosen:
-        """The k of the least mean error on the validation pictures."""
+    def choose(
+        self, subsets: Sequence[TrainingSubset], validation: Codes, progress: ProgressCallback
+    ) -> Chosen:
+        """The k of the least mean error on the validation images."""
         unseen = self.tables.train[self.tables.pool :]
-        counts = [k for k in NEIGHBOURS if all(k <= len(lesson.codes) for lesson in lessons)]
+        counts = [k for k in NEIGHBORS if all(k <= len(subset.codes) for subset in subsets)]
         wrong = np.zeros(len(counts))
-        for number, lesson in enumerate(lessons):
-            near = self._nearest(lesson, unseen, counts[-1])
+        for number, subset in enumerate(subsets):
+            near = self._nearest(subset, unseen, counts[-1])
             wrong += [_error(vote(near[:, :k], self.classes), validation) for k in counts]
-            progress(number + 1, len(lessons))
-        tried = {k: float(error) for k, error in zip(counts, wrong / len(lessons), strict=True)}
+            progress(number + 1, len(subsets))
+        tried = {k: float(error) for k, error in zip(counts, wrong / len(subsets), strict=True)}
         best = min(tried, key=lambda k: tried[k])
 
-        def answer(lesson: Lesson) -> Codes:
-            return vote(self._nearest(lesson, self.tables.test, best), self.classes).numpy()
+        def answer(subset: TrainingSubset) -> Codes:
+            return vote(self._nearest(subset, self.tables.test, best), self.classes).numpy()
 
         return Chosen(f"k {best}", {f"k {k}": error for k, error in tried.items()}, answer)
 
-    def _nearest(self, lesson: Lesson, asked: Tensor, k: int) -> Tensor:
-        """Classes of the k nearest of a lesson, the nearest first: int64 [len(asked), k]."""
-        blocks = self.tables.rows(lesson).split(ROWS_AT_ONCE)
+    def _nearest(self, subset: TrainingSubset, asked: Tensor, k: int) -> Tensor:
+        """Classes of the k nearest of a subset, the nearest first: int64 [len(asked), k]."""
+        blocks = self.tables.rows(subset).split(ROWS_AT_ONCE)
         found = nearest(asked, blocks, k, self.device).indices
-        return torch.from_numpy(lesson.codes[found])
+        return torch.from_numpy(subset.codes[found])
 
 
 def vote(near: Tensor, classes: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 Tables 1 and 2 of the paper ask how well an L2-SVM tells classes apart by the features of a
 discriminator that never saw a label. The same question is put to controls, which get the same
-lessons: only the difference says what the training taught.
+training subsets: only the difference says what the training taught.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.analysis.features import layer_spans
-from dcgan_cli.analysis.probe_svm.contenders import CONTROLS, DCGAN, LABELS, Bench, Stage
-from dcgan_cli.analysis.probe_svm.exam import Budget, Exam, Learner, Result, examine
+from dcgan_cli.analysis.probe_svm.baselines import CONTROLS, DCGAN, LABELS, ProbeSetup, Stage
 from dcgan_cli.analysis.probe_svm.learners import SvmLearner
+from dcgan_cli.analysis.probe_svm.probe_split import Budget, Learner, ProbeSplit, Result, evaluate
 from dcgan_cli.analysis.probe_svm.published import beside
 from dcgan_cli.analysis.probe_svm.supervised import DRAWS, SupervisedLearner
 from dcgan_cli.analysis.statistics import scaled, two_way, two_way_difference
@@ -34,7 +34,7 @@ OVERLAP = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One contender's row: who it is, how many features it has (None: it has none), how it did."""
+    """One baseline's row: who it is, how many features it has (None: it has none), how it did."""
 
     label: str
     features: int | None
@@ -42,7 +42,7 @@ class Entry:
 
 
 def probe(
-    bench: Bench,
+    setup: ProbeSetup,
     budget: Budget,
     controls: Sequence[str],
     *,
@@ -50,40 +50,40 @@ def probe(
     kinds: Sequence[str] = (),
     stage: Stage,
 ) -> Report:
-    """Examine D's features and `controls`, each after the other, and report.
+    """Evaluate D's features and `controls`, each after the other, and report.
 
     Args:
-        bench: makes the learners, for one exam.
-        budget: what that exam was prepared with.
+        setup: makes the learners, for one split.
+        budget: what that split was prepared with.
         controls: names out of CONTROLS.
         ablate: also each layer of D alone, and all layers but one.
-        kinds: what the pictures were recognised as, for the published figures.
+        kinds: what the images were recognized as, for the published values.
         stage: where progress is told.
     """
     entries: dict[str, Entry] = {}
     for name in (DCGAN, *controls):
-        learner = bench.learner(name, stage)
-        entries[name] = _examined(LABELS[name], learner, bench.exam, stage)
+        learner = setup.learner(name, stage)
+        entries[name] = _evaluated(LABELS[name], learner, setup.probe_split, stage)
         if ablate and name == DCGAN:
             assert isinstance(learner, SvmLearner)
-            for key, label, part in _layers(learner, bench):
-                entries[key] = _examined(label, part, bench.exam, stage)
+            for key, label, part in _layers(learner, setup):
+                entries[key] = _evaluated(label, part, setup.probe_split, stage)
                 del part
         del learner  # its features, before the next ones are made
-    return _report(entries, bench, budget, kinds)
+    return _report(entries, setup, budget, kinds)
 
 
-def _examined(label: str, learner: Learner, exam: Exam, stage: Stage) -> Entry:
+def _evaluated(label: str, learner: Learner, probe_split: ProbeSplit, stage: Stage) -> Entry:
     most_draws = DRAWS if isinstance(learner, SupervisedLearner) else None
     with stage(label) as progress:
-        result = examine(learner, exam, progress, most_draws)
+        result = evaluate(learner, probe_split, progress, most_draws)
     features = learner.tables.train.shape[1] if isinstance(learner, SvmLearner) else None
     return Entry(label, features, result)
 
 
-def _layers(whole: SvmLearner, bench: Bench) -> Iterator[tuple[str, str, SvmLearner]]:
+def _layers(whole: SvmLearner, setup: ProbeSetup) -> Iterator[tuple[str, str, SvmLearner]]:
     """The features of each layer alone, and of the first ones together: key, name, learner."""
-    settings, config = bench.settings, bench.discriminator.config
+    settings, config = setup.settings, setup.discriminator.config
     spans = layer_spans(config, settings.grid, settings.layers)
     numbers = [i + 1 for i in settings.layers or range(config.levels)]
     for number, span in zip(numbers, spans, strict=True):
@@ -95,14 +95,14 @@ def _layers(whole: SvmLearner, bench: Bench) -> Iterator[tuple[str, str, SvmLear
 
 
 def _report(
-    entries: Mapping[str, Entry], bench: Bench, budget: Budget, kinds: Sequence[str]
+    entries: Mapping[str, Entry], setup: ProbeSetup, budget: Budget, kinds: Sequence[str]
 ) -> Report:
-    own, exam, config = entries[DCGAN].result, bench.exam, bench.discriminator.config
+    own, probe_split, config = entries[DCGAN].result, setup.probe_split, setup.discriminator.config
     over_draws = spread(own.right)
     found = _percent(two_way(own.right))
     published = beside(
         kinds,
-        len(exam.truth),
+        len(probe_split.truth),
         budget,
         found.value,
         None if over_draws is None else 100 * over_draws,
@@ -127,27 +127,27 @@ def _report(
         findings.append(
             Finding(f"over_{name}", label, gain, Estimate(0.0), "no difference", unit=" %")
         )
-    tables = [_table(entries), *_confusion(own, exam), *published.tables]
+    tables = [_table(entries), *_confusion(own, probe_split), *published.tables]
     return Report(
-        "Probe", _facts(entries, bench, budget), findings, tables, notes=_notes(gains, exam)
+        "Probe", _facts(entries, setup, budget), findings, tables, notes=_notes(gains, probe_split)
     )
 
 
-def _facts(entries: Mapping[str, Entry], bench: Bench, budget: Budget) -> dict[str, Any]:
-    exam, settings = bench.exam, bench.settings
+def _facts(entries: Mapping[str, Entry], setup: ProbeSetup, budget: Budget) -> dict[str, Any]:
+    probe_split, settings = setup.probe_split, setup.settings
     return {
         "seed": settings.seed,
-        "classes": list(exam.classes),
+        "classes": list(probe_split.classes),
         "protocol": "few labels" if budget.few else "all labels",
         "per_class": budget.per_class,
         "labels_total": budget.total,
-        "labels": len(exam.lessons[0].codes),
-        "draws": len(exam.lessons),
-        "training_pictures": len(exam.codes),
-        "validation_pictures": len(exam.codes) - exam.pool,
-        "test_pictures": len(exam.truth),
+        "labels": len(probe_split.subsets[0].codes),
+        "draws": len(probe_split.subsets),
+        "training_pictures": len(probe_split.codes),
+        "validation_pictures": len(probe_split.codes) - probe_split.pool,
+        "test_pictures": len(probe_split.truth),
         "grid": settings.grid,
-        "layers": [i + 1 for i in settings.layers or range(bench.discriminator.config.levels)],
+        "layers": [i + 1 for i in settings.layers or range(setup.discriminator.config.levels)],
         "features": entries[DCGAN].features,
         "choices": {
             name: {
@@ -159,7 +159,7 @@ def _facts(entries: Mapping[str, Entry], bench: Bench, budget: Budget) -> dict[s
             }
             for name, entry in entries.items()
         },
-        "confusion": _counts(entries[DCGAN].result, exam),
+        "confusion": _counts(entries[DCGAN].result, probe_split),
     }
 
 
@@ -186,33 +186,33 @@ def _table(entries: Mapping[str, Entry]) -> Table:
         "key", "what", "features", "chosen", "draws", "accuracy_percent",
         "standard_deviation_of_draws_percent", "low_percent", "high_percent", "error_percent",
     )  # fmt: skip
-    return Table("Contenders", (*columns, "error %"), rows, keys=keys)
+    return Table("Baselines", (*columns, "error %"), rows, keys=keys)
 
 
-def _confusion(result: Result, exam: Exam) -> list[Table]:
-    """What the pictures of each class were taken for, in % of the class."""
-    if len(exam.classes) > MOST_CLASSES:
+def _confusion(result: Result, probe_split: ProbeSplit) -> list[Table]:
+    """What the images of each class were taken for, in % of the class."""
+    if len(probe_split.classes) > MOST_CLASSES:
         return []
-    counts = np.array(_counts(result, exam))
+    counts = np.array(_counts(result, probe_split))
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     rows = [
-        (name, *(round(share, 1) for share in row), int((exam.truth == k).sum()))
-        for k, (name, row) in enumerate(zip(exam.classes, shares.tolist(), strict=True))
+        (name, *(round(share, 1) for share in row), int((probe_split.truth == k).sum()))
+        for k, (name, row) in enumerate(zip(probe_split.classes, shares.tolist(), strict=True))
     ]
-    columns = ("is", *exam.classes, "pictures")
-    keys = ("class", *("" for _ in exam.classes), "pictures")
+    columns = ("is", *probe_split.classes, "pictures")
+    keys = ("class", *("" for _ in probe_split.classes), "pictures")
     return [Table("Confusion, % of each class", columns, rows, "confusion_percent", keys)]
 
 
-def _counts(result: Result, exam: Exam) -> list[list[int]]:
-    """How often pictures of each class (row) were taken for each class (column), over all draws."""
-    k = len(exam.classes)
-    cells = np.bincount((exam.truth * k + result.answers).ravel(), minlength=k * k)
+def _counts(result: Result, probe_split: ProbeSplit) -> list[list[int]]:
+    """How often images of each class (row) were taken for each class (column), over all draws."""
+    k = len(probe_split.classes)
+    cells = np.bincount((probe_split.truth * k + result.answers).ravel(), minlength=k * k)
     return cells.reshape(k, k).tolist()
 
 
-def _notes(gains: Mapping[str, Estimate], exam: Exam) -> tuple[str, ...]:
-    draws, labels = len(exam.lessons), len(exam.lessons[0].codes)
+def _notes(gains: Mapping[str, Estimate], probe_split: ProbeSplit) -> tuple[str, ...]:
+    draws, labels = len(probe_split.subsets), len(probe_split.subsets[0].codes)
     if draws > 1:
         reading = (
             f"intervals of 95 %: other draws of {counted(labels, 'label')} and other test images "
@@ -224,10 +224,10 @@ def _notes(gains: Mapping[str, Estimate], exam: Exam) -> tuple[str, ...]:
             "intervals of 95 %: other test images (Wilson; differences: paired, Bonett and Price)"
         )
     notes = [reading]
-    if draws > 1 and labels > OVERLAP * exam.pool:
+    if draws > 1 and labels > OVERLAP * probe_split.pool:
         notes.append(
-            f"the draws overlap: {labels:,} of {counted(exam.pool, 'picture')} each, so they differ less "
-            "than draws of new pictures would"
+            f"the draws overlap: {labels:,} of {counted(probe_split.pool, 'picture')} each, so they differ less "
+            "than draws of new images would"
         )
     for name, gain in gains.items():
         if gain.low is not None and gain.high is not None and gain.low <= 0:

@@ -1,12 +1,12 @@
 """What the paper and those it compares with reached: Tables 1 and 2, beside our own rows.
 
-A figure of another data set, of other test pictures or another number of labels is marked as such.
+A value of another data set, of other test images or another number of labels is marked as such.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dcgan_cli.analysis.probe_svm.exam import Budget
+from dcgan_cli.analysis.probe_svm.probe_split import Budget
 from dcgan_cli.report import Table
 
 CIFAR, SVHN = "CIFAR-10", "SVHN"
@@ -14,7 +14,7 @@ CIFAR, SVHN = "CIFAR-10", "SVHN"
 FEW, FEW_TOTAL = 400, 1000
 """Labels a class in Table 1, and in all in Table 2."""
 
-TEST_PICTURES = {CIFAR: 10_000, SVHN: 26_032}
+TEST_IMAGES = {CIFAR: 10_000, SVHN: 26_032}
 
 CIFAR_ROWS = (
     ("1-layer K-means", 80.6, "63.7 ± 0.7", 4800),
@@ -50,18 +50,18 @@ class Published:
 
 def beside(
     kinds: Sequence[str],
-    test_pictures: int,
+    test_images: int,
     budget: Budget,
     accuracy: float,
     spread: float | None,
     units: int,
 ) -> Published:
-    """The published figures for a run.
+    """The published values for a run.
 
     Args:
-        kinds: what the training and the test pictures were recognised as (`Source.kind`).
-        test_pictures: how many were examined on.
-        budget: how many labels were learnt from.
+        kinds: what the training and the test images were recognized as (`Source.kind`).
+        test_images: how many were evaluated on.
+        budget: how many labels were trained on.
         accuracy: our own, in %.
         spread: our own ± over draws, in %.
         units: the most feature maps of a layer of our D.
@@ -70,12 +70,12 @@ def beside(
     own = f"{accuracy:.1f}" + (f" ± {spread:.1f}" if spread is not None else "")
     if data == SVHN or (data is None and budget.total is not None):
         same = data == SVHN and budget.total == FEW_TOTAL
-        mark = _mark(SVHN, data, test_pictures, same)
+        mark = _mark(SVHN, data, test_images, same)
         rows = [*SVHN_ROWS, (f"this run: DCGAN + L2-SVM{mark}", 100 - accuracy)]
         table = Table("Table 2 of the paper: SVHN, 1000 labels", ("method", "error %"), rows)
         return Published("", f"22.48 %{mark}", (table,) if data else ())
     same = not budget.few or budget.per_class == FEW
-    mark = _mark(CIFAR, data, test_pictures, same)
+    mark = _mark(CIFAR, data, test_images, same)
     figure = "73.8 ± 0.4 %" if budget.few else "82.8 %"
     name = f"this run: DCGAN + L2-SVM{mark}"
     full, few = (None, own) if budget.few else (accuracy, "")
@@ -88,15 +88,15 @@ def beside(
 
 
 def data_set(kinds: Sequence[str]) -> str | None:
-    """CIFAR-10 or SVHN where all pictures are of its own files, by what they were recognised as."""
+    """CIFAR-10 or SVHN where all images are of its own files, by what they were recognized as."""
     names = {kind.split(",")[0] for kind in kinds}
     return next((name for name in (CIFAR, SVHN) if names == {name}), None)
 
 
-def _mark(published: str, data: str | None, test_pictures: int, same_labels: bool) -> str:
-    """Why a published figure is not to be compared with ours; '' where it is."""
+def _mark(published: str, data: str | None, test_images: int, same_labels: bool) -> str:
+    """Why a published value is not to be compared with ours; '' where it is."""
     if data != published:
         return f" ({published}: another data set)"
-    if test_pictures != TEST_PICTURES[published]:
-        return " (other test pictures)"
+    if test_images != TEST_IMAGES[published]:
+        return " (other test images)"
     return "" if same_labels else " (another number of labels)"

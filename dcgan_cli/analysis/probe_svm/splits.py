@@ -1,4 +1,4 @@
-"""The same probe on several random splits: how far its values hang on which images are examined."""
+"""The same probe on several random splits: how far its values hang on which images are evaluated."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

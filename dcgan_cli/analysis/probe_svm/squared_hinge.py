@@ -1,16 +1,17 @@
-"""The minima of many regularised squared-hinge losses over the same rows, all at once.
+"""The minima of many regularized squared-hinge losses over the same rows, all at once.
 
-For every problem j, with signs y in {−1, +1} and a strength C of its own:
+For every problem j, with signs y in {−1, +1} and a C C of its own:
 
-    minimise  f(w) = ½·‖w‖² + C · Σᵢ max(0, 1 − yᵢ·xᵢ·w)²
+    minimize  f(w) = ½·‖w‖² + C · Σᵢ max(0, 1 − yᵢ·xᵢ·w)²
 
-where every row x ends in a 1, so that the last weight is the bias, regularised like the others. f is
+where every row x ends in a 1, so that the last weight is the bias, regularized like the others. f
+is
 convex and piecewise quadratic: Newton's method with an exact line search ends (Keerthi and DeCoste,
 JMLR 2005), and each of its systems is solved by preconditioned conjugate gradients. The problems
 share every pass over the rows, which is where the time goes. `few_rows` is for fewer rows.
 
-Where f and its slope are is computed in float64, block by block; where to go from there, which takes
-most of the passes and need not be exact, in float32 as long as that is good enough.
+Where f and its slope are is computed in float64, block by block; where to go from there, which
+takes most of the passes and need not be exact, in float32 as long as that is good enough.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 
 from dcgan_cli.errors import DcganError
-from dcgan_cli.products import times_transposed
+from dcgan_cli.matmul import matmul_nt
 
 _BLOCK = {"cpu": 1 << 21, "cuda": 1 << 26}
 """Numbers of a block of rows: on a CPU few enough to be still in its cache when pulled back."""
@@ -46,7 +47,7 @@ _NOTHING = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class DesignMatrix:
     """Rows [N, F + 1]: features [N, F], which may be mapped from a file larger than memory, and 1."""
 
     features: Tensor
@@ -64,7 +65,7 @@ class Rows:
         """All blocks with their places, and the scores w·xᵢ [J, n] of weights w [J, F + 1]."""
         slopes, biases = weights[:, :-1].contiguous(), weights[:, -1:]
         for place, block in self.blocks(weights.dtype):
-            yield place, block, times_transposed(block, slopes).t() + biases
+            yield place, block, matmul_nt(block, slopes).t() + biases
 
     def scores(self, weights: Tensor) -> Tensor:
         """Scores s = w·Xᵀ [J, N] of weights [J, F + 1]; one pass."""
@@ -74,7 +75,7 @@ class Rows:
         """Weights w = a·X [J, F + 1] of combinations [J, N]; one pass."""
         combined = combinations.new_zeros(len(combinations), self.features.shape[1] + 1)
         for place, block in self.blocks(combinations.dtype):
-            combined[:, :-1] += times_transposed(combinations[:, place], block.t())
+            combined[:, :-1] += matmul_nt(combinations[:, place], block.t())
         combined[:, -1] = combinations.sum(1)
         return combined
 
@@ -90,34 +91,34 @@ class Rows:
         for place, block, seen in self.scored(weights):
             scores[:, place] = seen
             pull = between(seen, place)
-            pulled[:, :-1] += times_transposed(pull, block.t())
+            pulled[:, :-1] += matmul_nt(pull, block.t())
             pulled[:, -1] += pull.sum(1)
         return scores, pulled
 
 
 @dataclass(frozen=True, eq=False)
 class _Problems:
-    """Where J minimisations stand, in float64; the first dimension of every field is J."""
+    """Where J minimizations stand, in float64; the first dimension of every field is J."""
 
     signs: Tensor  # [J, N]
-    strengths: Tensor  # [J]
+    c_values: Tensor  # [J]
     weights: Tensor  # [J, F + 1]
     scores: Tensor  # [J, N]
     gradient: Tensor  # [J, F + 1]
     objective: Tensor  # [J]
 
     @classmethod
-    def at(cls, rows: Rows, signs: Tensor, strengths: Tensor, weights: Tensor) -> Self:
+    def at(cls, rows: DesignMatrix, signs: Tensor, c_values: Tensor, weights: Tensor) -> Self:
         """With scores, gradient and f at `weights`; one pass."""
 
         def downhill(scores: Tensor, place: slice) -> Tensor:
             hinge = (1 - signs[:, place] * scores).clamp_(min=0)
-            return hinge.mul_(signs[:, place]).mul_(-2 * strengths[:, None])
+            return hinge.mul_(signs[:, place]).mul_(-2 * c_values[:, None])
 
         scores, pulled = rows.through(weights, downhill)
         losses = (1 - signs * scores).clamp_(min=0).square_().sum(1)
-        objective = row_sums(weights.square()) / 2 + strengths * losses
-        return cls(signs, strengths, weights, scores, weights + pulled, objective)
+        objective = row_sums(weights.square()) / 2 + c_values * losses
+        return cls(signs, c_values, weights, scores, weights + pulled, objective)
 
     def take(self, which: Tensor) -> Self:
         """The problems `which`, int64 or bool."""
@@ -128,13 +129,13 @@ class _Problems:
         for field in fields(self):
             getattr(self, field.name)[which] = getattr(others, field.name)
 
-    def moved(self, rows: Rows, direction: Tensor, reach: Tensor) -> Self:
+    def moved(self, rows: DesignMatrix, direction: Tensor, reach: Tensor) -> Self:
         """Where f is least along directions [J, F + 1], which add `reach` to the scores; one pass."""
         steps = line_search(
-            self.signs, self.scores, reach, self.strengths,
+            self.signs, self.scores, reach, self.c_values,
             row_sums(self.weights * direction), row_sums(direction.square()),
         )  # fmt: skip
-        return self.at(rows, self.signs, self.strengths, self.weights + steps[:, None] * direction)
+        return self.at(rows, self.signs, self.c_values, self.weights + steps[:, None] * direction)
 
     @property
     def gap(self) -> Tensor:
@@ -146,24 +147,24 @@ class _Problems:
         return (self.gap > tolerance * self.objective).nonzero()[:, 0]
 
 
-def minimise(
-    rows: Rows, signs: Tensor, strengths: Tensor, start: Tensor, tolerance: float
+def minimize(
+    rows: DesignMatrix, signs: Tensor, c_values: Tensor, start: Tensor, tolerance: float
 ) -> tuple[Tensor, Tensor]:
-    """The minimising weights [J, F + 1], and f there, [J].
+    """The minimizing weights [J, F + 1], and f there, [J].
 
     All tensors are of float64 and on the device of `rows`.
 
     Args:
         rows: N rows of F features.
         signs: −1 or +1, [J, N].
-        strengths: C of every problem, [J].
+        c_values: C of every problem, [J].
         start: where to begin, [J, F + 1].
         tolerance: of f, relative.
 
     Raises:
         DcganError: the rows hold a number that is not finite, or overflow.
     """
-    problems = _Problems.at(rows, signs, strengths, start.clone())
+    problems = _Problems.at(rows, signs, c_values, start.clone())
     refuse_infinite(problems.gradient)
     first_gap = problems.gap
     # Where float32 cannot tell where to go (strong C, large features), float64 goes on.
@@ -174,7 +175,7 @@ def minimise(
 
 
 def _descend(
-    rows: Rows, problems: _Problems, first_gap: Tensor, dtype: torch.dtype, tolerance: float
+    rows: DesignMatrix, problems: _Problems, first_gap: Tensor, dtype: torch.dtype, tolerance: float
 ) -> None:
     """Newton steps, in place, until the tolerance is reached or directions of `dtype` fail."""
     precondition = _Preconditioner.of(rows, dtype)
@@ -196,19 +197,20 @@ def _descend(
 
 
 def _newton_direction(
-    rows: Rows, problems: _Problems, precondition: "_Preconditioner", target: Tensor
+    rows: DesignMatrix, problems: _Problems, precondition: "_Preconditioner", target: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Conjugate gradients on H·d = −∇f until the residual has shrunk to `target` [J] of the first.
 
-    Returns d [J, F + 1] and what it adds to the scores, [J, N], both float64, and whether the target
-    was reached, bool [J].
+    Returns d [J, F + 1] and what it adds to the scores, [J, N], both float64, and whether the
+    target was reached, bool [J].
     """
-    dtype = precondition.strengths.dtype
+    dtype = precondition.c_values.dtype
     inside = problems.signs * problems.scores < 1
-    curvature = (inside * (2 * problems.strengths[:, None])).to(dtype)
-    # H is I + 2C·XᵀX over the rows inside the margin: nearly as if of all rows, 2C were that much less.
+    curvature = (inside * (2 * problems.c_values[:, None])).to(dtype)
+    # H is I + 2C·XᵀX over the rows inside the margin: nearly as if of all rows, 2C were that much
+    # less.
     share = inside.sum(1) / inside.shape[1]
-    ridge = (1 / (2 * problems.strengths * share.clamp(min=1e-3))).to(dtype)
+    ridge = (1 / (2 * problems.c_values * share.clamp(min=1e-3))).to(dtype)
     residual = -problems.gradient.to(dtype)
     direction = torch.zeros_like(residual)
     reach = torch.zeros_like(curvature)
@@ -240,15 +242,15 @@ def _newton_direction(
 class _Preconditioner:
     """The strongest directions of XᵀX, and how strong: a Nyström approximation, for one dtype.
 
-    After Frangella, Tropp and Udell, Randomized Nyström Preconditioning (SIMAX 2023), algorithm 2.1,
-    with eigenvectors in place of a shifted Cholesky factor, which fails on few different rows.
+    After Frangella, Tropp and Udell, Randomized Nyström Preconditioning (SIMAX 2023), algorithm
+    2.1, with eigenvectors in place of a shifted Cholesky factor, which fails on few different rows.
     """
 
     directions: Tensor  # [rank, F + 1], orthonormal
-    strengths: Tensor  # [rank], falling
+    c_values: Tensor  # [rank], falling
 
     @classmethod
-    def of(cls, rows: Rows, dtype: torch.dtype) -> Self:
+    def of(cls, rows: DesignMatrix, dtype: torch.dtype) -> Self:
         """One pass."""
         width = rows.features.shape[1] + 1
         stream = torch.Generator().manual_seed(0)
@@ -270,12 +272,12 @@ class _Preconditioner:
 
     def __call__(self, residual: Tensor, ridge: Tensor) -> Tensor:
         """(XᵀX + ridge)⁻¹·residual up to a factor; residual [J, F + 1], ridge [J]."""
-        gain = (self.strengths[-1] + ridge)[:, None] / (self.strengths + ridge[:, None]) - 1
+        gain = (self.c_values[-1] + ridge)[:, None] / (self.c_values + ridge[:, None]) - 1
         return torch.addmm(residual, gain * (residual @ self.directions.t()), self.directions)
 
 
 def line_search(
-    signs: Tensor, scores: Tensor, reach: Tensor, strengths: Tensor, linear: Tensor, square: Tensor
+    signs: Tensor, scores: Tensor, reach: Tensor, c_values: Tensor, linear: Tensor, square: Tensor
 ) -> Tensor:
     """Where f is least along directions d from weights w: steps, [J].
 
@@ -286,7 +288,7 @@ def line_search(
         signs: [J, N].
         scores: X·w, [J, N].
         reach: X·d, [J, N].
-        strengths: C, [J].
+        c_values: C, [J].
         linear: w·d, [J].
         square: d·d, [J].
     """
@@ -295,8 +297,8 @@ def line_search(
     low, high = torch.zeros_like(linear), torch.full_like(linear, torch.inf)
     for _ in range(40):
         hinge = (margins - steps[:, None] * change).clamp_(min=0)
-        slope = linear + steps * square - 2 * strengths * row_sums(hinge * change)
-        bend = square + 2 * strengths * row_sums((hinge > 0) * change.square())
+        slope = linear + steps * square - 2 * c_values * row_sums(hinge * change)
+        bend = square + 2 * c_values * row_sums((hinge > 0) * change.square())
         low = torch.where(slope < 0, steps, low)
         high = torch.where(slope > 0, steps, high)
         newton = steps - slope / bend

@@ -1,8 +1,9 @@
 """A purely supervised CNN of D's architecture: what the labels alone can teach (paper §5.2).
 
-The paper trains one on the same 1000 labels, the best of a random search over 64 settings. Here each
-setting learns the first lesson until the validation pictures say that it gets no better; the best
-setting, with as many epochs as it took, then learns every lesson of the exam by itself.
+The paper trains one on the same 1000 labels, the best of a random search over 64 settings. Here
+each setting learns the first training subset until the validation images say that it gets no
+better; the best setting, with as many epochs as it took, then learns every training subset of the
+split by itself.
 """
 
 import math
@@ -15,15 +16,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from dcgan_cli.analysis.features import Progress
-from dcgan_cli.analysis.probe_svm.draws import Rows
-from dcgan_cli.analysis.probe_svm.exam import Chosen, Codes, Lesson
-from dcgan_cli.data.batches import Gathers
-from dcgan_cli.data.pixels import to_signed
+from dcgan_cli.analysis.probe_svm.probe_split import Chosen, Codes, TrainingSubset
+from dcgan_cli.analysis.probe_svm.row_sampling import RowIndices
+from dcgan_cli.data.batches import ImageDataset
+from dcgan_cli.data.pixels import normalize
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
-from dcgan_cli.model.layers import initialise
-from dcgan_cli.model.taps import evaluating
+from dcgan_cli.model.hooks import evaluating
+from dcgan_cli.model.layers import initialize
+from dcgan_cli.progress import ProgressCallback
 from dcgan_cli.runtime import numpy_stream, torch_stream
 from dcgan_cli.wording import counted
 
@@ -31,7 +32,7 @@ TRIALS = 8
 """Settings that are tried where nothing else is said (paper: 64)."""
 
 DRAWS = 10
-"""Lessons of the exam that it learns at most: each is a training of its own."""
+"""Training subsets of the split that it learns at most: each is a training of its own."""
 
 EPOCHS, PATIENCE = 60, 8
 """Epochs of a trial at most, where nothing else is said, and how many in a row may be no better than
@@ -40,7 +41,7 @@ the best."""
 LEAST_STEPS = 10
 """Updates an epoch at least: few labels are gone through several times."""
 
-CHUNK = 256
+IMAGES_PER_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -81,80 +82,86 @@ class Classifier(nn.Module):
         super().__init__()
         self.layers = Discriminator(config).layers
         self.dropout = dropout
-        self.decide = nn.Linear(config.discriminator_widths[-1] * config.base**2, classes)
+        self.head = nn.Linear(config.discriminator_widths[-1] * config.base**2, classes)
 
-    def forward(self, pictures: Tensor, chance: torch.Generator | None = None) -> Tensor:
+    def forward(self, images: Tensor, chance: torch.Generator | None = None) -> Tensor:
         """Logits; units are dropped by `chance`, and none without it."""
-        maps = pictures
+        maps = images
         for layer in self.layers:
             maps = layer(maps)
         units = maps.flatten(1)
         if chance is not None and self.dropout:
             kept = torch.rand(units.shape, generator=chance) >= self.dropout
             units = units * kept.to(units.device) / (1 - self.dropout)
-        return self.decide(units)
+        return self.head(units)
 
 
 @dataclass(frozen=True, eq=False)
 class SupervisedLearner:
-    """Learns pixels to classes from nothing but the labelled pictures of a lesson.
+    """Learns pixels to classes from nothing but the labeled images of a training subset.
 
     Attributes:
         config: D's.
         classes: how many.
-        train, order: the training pictures, and which of them they are in the order of the exam.
+        train, order: the training images, and which of them they are in the order of the split.
         pool: how many of `order` are the pool.
-        test, asked: the test pictures, and which of them are asked about.
+        test, asked: the test images, and which of them are asked about.
         trials: settings that are tried.
         epochs: of a trial at most.
     """
 
     config: ModelConfig
     classes: int
-    train: Gathers
-    order: Rows
+    train: ImageDataset
+    order: RowIndices
     pool: int
-    test: Gathers
-    asked: Rows
+    test: ImageDataset
+    asked: RowIndices
     trials: int = TRIALS
     epochs: int = EPOCHS
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
-    def choose(self, lessons: Sequence[Lesson], validation: Codes, progress: Progress) -> Chosen:
-        """The setting and the number of epochs of the least error on the validation pictures.
+    def choose(
+        self, subsets: Sequence[TrainingSubset], validation: Codes, progress: ProgressCallback
+    ) -> Chosen:
+        """The setting and the number of epochs of the least error on the validation images.
 
-        An epoch may take minutes, so `progress` counts minibatches: of all trials, were none to end
-        early, and then of each lesson that is answered.
+        An epoch may take minutes, so `progress` counts batches: of all trials, were none to end
+        early, and then of each training subset that is answered.
         """
         tried: dict[str, float] = {}
         best, best_epochs, least = None, 0, math.inf
         for trial in range(self.trials):
             setting = Setting.draw(numpy_stream(self.seed, "supervised setting", trial))
             told = partial(self._of_trial, progress, trial)
-            epochs, error = self._try(setting, lessons[0], validation, told)
+            epochs, error = self._try(setting, subsets[0], validation, told)
             tried[str(setting)] = error
             if best is None or error < least:
                 best, best_epochs, least = setting, epochs, error
         assert best is not None
         chosen = best
 
-        def answer(lesson: Lesson) -> Codes:
-            *_, (_, network) = self._learn(chosen, lesson, best_epochs, progress)
+        def answer(subset: TrainingSubset) -> Codes:
+            *_, (_, network) = self._train(chosen, subset, best_epochs, progress)
             return self._answers(network, self.test, self.asked)
 
         return Chosen(f"{chosen}, {counted(best_epochs, 'epoch')}", tried, answer)
 
-    def _of_trial(self, progress: Progress, trial: int, done: int, total: int) -> None:
+    def _of_trial(self, progress: ProgressCallback, trial: int, done: int, total: int) -> None:
         progress(trial * total + done, self.trials * total)
 
     def _try(
-        self, setting: Setting, lesson: Lesson, validation: Codes, progress: Progress
+        self,
+        setting: Setting,
+        subset: TrainingSubset,
+        validation: Codes,
+        progress: ProgressCallback,
     ) -> tuple[int, float]:
         """How many epochs are best for `setting`, and the validation error after them."""
         best, least = 0, math.inf
         unseen = self.order[self.pool :]
-        for epoch, network in self._learn(setting, lesson, self.epochs, progress):
+        for epoch, network in self._train(setting, subset, self.epochs, progress):
             error = float((self._answers(network, self.train, unseen) != validation).mean())
             if error < least:
                 best, least = epoch, error
@@ -162,13 +169,13 @@ class SupervisedLearner:
                 break
         return best, least
 
-    def _learn(
-        self, setting: Setting, lesson: Lesson, epochs: int, progress: Progress
+    def _train(
+        self, setting: Setting, subset: TrainingSubset, epochs: int, progress: ProgressCallback
     ) -> Generator[tuple[int, Classifier]]:
-        """The network after each of `epochs` epochs of learning `lesson`, counted from 1."""
+        """The network after each of `epochs` epochs of learning `subset`, counted from 1."""
         network = Classifier(self.config, self.classes, setting.dropout)
-        initialise(network, torch_stream(self.seed, "supervised network"))
-        nn.init.zeros_(network.decide.bias)
+        initialize(network, torch_stream(self.seed, "supervised network"))
+        nn.init.zeros_(network.head.bias)
         network.to(self.device)
         adam = torch.optim.Adam(
             network.parameters(),
@@ -176,7 +183,7 @@ class SupervisedLearner:
             betas=(setting.beta1, 0.999),
             weight_decay=setting.weight_decay,
         )
-        rows, codes = self.order[lesson.rows], torch.from_numpy(lesson.codes)
+        rows, codes = self.order[subset.rows], torch.from_numpy(subset.codes)
         size = min(setting.batch_size, len(rows))
         passes = math.ceil(LEAST_STEPS / (len(rows) // size))
         done, total = 0, epochs * passes * (len(rows) // size)
@@ -186,7 +193,7 @@ class SupervisedLearner:
             for _ in range(passes):
                 order = stream.permutation(len(rows))[: len(rows) // size * size]
                 for batch in order.reshape(-1, size):
-                    logits = network(self._pictures(self.train, rows[batch]), chance)
+                    logits = network(self._images(self.train, rows[batch]), chance)
                     labels = codes[torch.from_numpy(batch)].to(self.device)
                     adam.zero_grad()
                     F.cross_entropy(logits, labels).backward()
@@ -196,12 +203,15 @@ class SupervisedLearner:
             yield epoch, network
 
     @torch.no_grad()
-    def _answers(self, network: Classifier, pictures: Gathers, rows: Rows) -> Codes:
-        """The likeliest class of each of the pictures `rows`, int64 [len(rows)]."""
+    def _answers(self, network: Classifier, images: ImageDataset, rows: RowIndices) -> Codes:
+        """The likeliest class of each of the images `rows`, int64 [len(rows)]."""
         with evaluating(network):
-            blocks = (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
-            said = [network(self._pictures(pictures, block)).argmax(1).cpu() for block in blocks]
+            blocks = (
+                rows[start : start + IMAGES_PER_BATCH]
+                for start in range(0, len(rows), IMAGES_PER_BATCH)
+            )
+            said = [network(self._images(images, block)).argmax(1).cpu() for block in blocks]
         return torch.cat(said).numpy()
 
-    def _pictures(self, pictures: Gathers, rows: Rows) -> Tensor:
-        return to_signed(torch.from_numpy(pictures.take(rows)).to(self.device))
+    def _images(self, images: ImageDataset, rows: RowIndices) -> Tensor:
+        return normalize(torch.from_numpy(images.take(rows)).to(self.device))

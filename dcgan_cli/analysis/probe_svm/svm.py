@@ -1,10 +1,10 @@
 """A linear L2-SVM over all classes at once: LIBLINEAR's objective (paper §5.1).
 
-One-vs-rest, squared hinge, the bias regularised as the weight of a feature of value 1:
+One-vs-rest, squared hinge, the bias regularized as the weight of a feature of value 1:
 
     ½·‖w‖² + ½·b² + C · Σᵢ max(0, 1 − yᵢ·(xᵢ·w + b))²
 
-which is what scikit-learn's LinearSVC minimises by default. The classes, and all strengths C of a
+which is what scikit-learn's LinearSVC minimizes by default. The classes, and all values of C C of a
 path, are solved together: by passes over the features that they share (`squared_hinge`), or, where
 that is less work, by the products of the rows with each other (`few_rows`).
 """
@@ -16,14 +16,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dcgan_cli.analysis.probe_svm.few_rows import (
+from dcgan_cli.analysis.probe_svm.gram_solver import (
     dual,
     feasible,
-    minimise_few,
+    minimize_few,
     primal,
     products,
 )
-from dcgan_cli.analysis.probe_svm.squared_hinge import Rows, minimise
+from dcgan_cli.analysis.probe_svm.squared_hinge import DesignMatrix, minimize
 from dcgan_cli.errors import DcganError
 
 TOLERANCE = 1e-6
@@ -59,7 +59,7 @@ class LinearSvm:
     def scores(self, features: Tensor) -> Tensor:
         """How far each row of `features` [N, F] is on the side of each class: float32 [N, K]."""
         weights = torch.cat([self.weights, self.bias[:, None]], 1)
-        return Rows(features, weights.device).scores(weights).t()
+        return DesignMatrix(features, weights.device).scores(weights).t()
 
     def predict(self, features: Tensor) -> Tensor:
         """The class of the highest score: int64 [N]."""
@@ -69,16 +69,16 @@ class LinearSvm:
 def fit_svm(
     features: Tensor,
     labels: Tensor,
-    strength: float,
+    c: float,
     *,
     classes: int | None = None,
     start: LinearSvm | None = None,
     tolerance: float = TOLERANCE,
     device: torch.device | None = None,
 ) -> LinearSvm:
-    """The L2-SVM of one strength; arguments and errors as `fit_path`."""
+    """The L2-SVM of one C; arguments and errors as `fit_path`."""
     (fitted,) = fit_path(
-        features, labels, [strength],
+        features, labels, [c],
         classes=classes, start=start, tolerance=tolerance, device=device,
     )  # fmt: skip
     return fitted
@@ -87,19 +87,19 @@ def fit_svm(
 def fit_path(
     features: Tensor,
     labels: Tensor,
-    strengths: Sequence[float],
+    c_values: Sequence[float],
     *,
     classes: int | None = None,
     start: LinearSvm | None = None,
     tolerance: float = TOLERANCE,
     device: torch.device | None = None,
 ) -> list[LinearSvm]:
-    """The L2-SVM of every strength, in their order, for much less than the price of each.
+    """The L2-SVM of every C, in their order, for much less than the price of each.
 
     Args:
         features: float32 [N, F]; may be mapped from a file larger than memory.
         labels: int64 [N] in 0 … K − 1.
-        strengths: LIBLINEAR's C: weight of the losses against the regulariser.
+        c_values: LIBLINEAR's C: weight of the losses against the regularizer.
         classes: K, where not every class need occur; default: the largest label + 1.
         start: a solution of nearly the same problem, which saves passes over the features.
         tolerance: how far an objective may be above its minimum, relative.
@@ -107,23 +107,23 @@ def fit_path(
 
     Raises:
         DcganError: fewer than two classes, features that are not finite or do not match the labels
-            or `start`, labels out of range, or a strength that is not above 0.
+            or `start`, labels out of range, or a C that is not above 0.
     """
-    count = _check(features, labels, strengths, classes, start)
+    count = _check(features, labels, c_values, classes, start)
     rows = _rows(features, device or torch.device("cpu"))
     # Two classes are one problem and its mirror image.
     asked = torch.arange(1 if count == 2 else 0, count, device=rows.device)
     member = labels.to(rows.device) == asked[:, None]
     signs = torch.where(member, 1.0, -1.0).double()
     solution = None
-    if _few(features, len(asked), strengths):
-        solution = _by_products(rows, signs, strengths, tolerance)
+    if _few(features, len(asked), c_values):
+        solution = _by_products(rows, signs, c_values, tolerance)
     if solution is None:
         begin = signs.new_zeros(len(asked), features.shape[1] + 1)
         if start is not None:
             begin = torch.cat([start.weights, start.bias[:, None]], 1).to(signs)[asked]
-        begin = begin.repeat(len(strengths), 1)
-        solution = minimise(rows, *_repeated(signs, strengths), begin, tolerance)
+        begin = begin.repeat(len(c_values), 1)
+        solution = minimize(rows, *_repeated(signs, c_values), begin, tolerance)
     weights, objective = solution
     return [
         _model(w, f, count)
@@ -132,15 +132,15 @@ def fit_path(
 
 
 def _by_products(
-    rows: Rows, signs: Tensor, strengths: Sequence[float], tolerance: float
+    rows: DesignMatrix, signs: Tensor, c_values: Sequence[float], tolerance: float
 ) -> tuple[Tensor, Tensor] | None:
-    """What `minimise` returns, or None where C·‖x‖² is too large for the products to be solved."""
-    dtype = _dtype_of_products(rows.features, strengths)
+    """What `minimize` returns, or None where C·‖x‖² is too large for the products to be solved."""
+    dtype = _dtype_of_products(rows.features, c_values)
     try:
-        found = minimise_few(rows, products(rows, dtype), signs.to(dtype), strengths, tolerance / 2)
+        found = minimize_few(rows, products(rows, dtype), signs.to(dtype), c_values, tolerance / 2)
     except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage]
         return None
-    signs, each = _repeated(signs, strengths)
+    signs, each = _repeated(signs, c_values)
     combinations = found.flatten(0, 1)
     allowed = feasible(combinations, signs.to(dtype))
     # In float64 where C is strong: what they combine cancels out almost entirely.
@@ -149,31 +149,31 @@ def _by_products(
     gap = objective - dual(allowed.double(), signs, each, below.square().sum(1))
     rest = gap > tolerance * objective
     if rest.any():
-        weights[rest], objective[rest] = minimise(
+        weights[rest], objective[rest] = minimize(
             rows, signs[rest], each[rest], weights[rest], tolerance
         )
     return weights, objective
 
 
-def _rows(features: Tensor, device: torch.device) -> Rows:
+def _rows(features: Tensor, device: torch.device) -> DesignMatrix:
     """The features where they are computed with: on a GPU at once where they fit, else in blocks."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         if features.numel() * 4 < _RESIDENT * free:
             features = features.to(device, torch.float32)
-    return Rows(features, device if device.type == "cuda" else torch.device("cpu"))
+    return DesignMatrix(features, device if device.type == "cuda" else torch.device("cpu"))
 
 
-def _repeated(signs: Tensor, strengths: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """Signs [J, N] and C [J] of every problem of a path: J is strengths · problems."""
-    of_all = signs.new_tensor(strengths).repeat_interleave(len(signs))
-    return signs.repeat(len(strengths), 1), of_all
+def _repeated(signs: Tensor, c_values: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """Signs [J, N] and C [J] of every problem of a path: J is values of C · problems."""
+    of_all = signs.new_tensor(c_values).repeat_interleave(len(signs))
+    return signs.repeat(len(c_values), 1), of_all
 
 
-def _dtype_of_products(features: Tensor, strengths: Sequence[float]) -> torch.dtype:
+def _dtype_of_products(features: Tensor, c_values: Sequence[float]) -> torch.dtype:
     """float32 where its rounding of G is less than 1/2C, so that steps mend more than they spoil."""
     rounding = torch.finfo(torch.float32).eps * len(features) * _square_length(features)
-    return torch.float32 if 2 * max(strengths) * rounding < _ROUNDING else torch.float64
+    return torch.float32 if 2 * max(c_values) * rounding < _ROUNDING else torch.float64
 
 
 def _square_length(features: Tensor) -> float:
@@ -181,20 +181,20 @@ def _square_length(features: Tensor) -> float:
     return float(features[:_SOME].square().sum(1, dtype=torch.float64).mean()) + 1
 
 
-def _few(features: Tensor, problems: int, strengths: Sequence[float]) -> bool:
+def _few(features: Tensor, problems: int, c_values: Sequence[float]) -> bool:
     """Whether the products of the rows are less work than passes over the features.
 
-    In multiplications of a pass; the factors, which no theory says, are measured on features of DCGANs:
-    a pass's number grows with the root of the conditioning, C·‖x‖²; the share of the rows that is
-    inside the margin falls with C·N·‖x‖².
+    In multiplications of a pass; the factors, which no theory says, are measured on features of
+    DCGANs: a pass's number grows with the root of the conditioning, C·‖x‖²; the share of the rows
+    that is inside the margin falls with C·N·‖x‖².
     """
     count, width = features.shape
     if count > _MOST_PRODUCTS:
         return False
     length = _square_length(features)
-    passes = sum(20 + 120 * math.sqrt(strength * length) for strength in strengths)
+    passes = sum(20 + 120 * math.sqrt(c * length) for c in c_values)
     by_passes = 4 * count * width * problems * passes
-    inside = [count * (0.2 + 0.8 / (1 + s * count * length / 300)) for s in strengths]
+    inside = [count * (0.2 + 0.8 / (1 + s * count * length / 300)) for s in c_values]
     by_products = count**2 * width / 2 + 3 * problems * sum(rows**3 for rows in inside)
     return by_products < by_passes
 
@@ -202,7 +202,7 @@ def _few(features: Tensor, problems: int, strengths: Sequence[float]) -> bool:
 def _check(
     features: Tensor,
     labels: Tensor,
-    strengths: Sequence[float],
+    c_values: Sequence[float],
     classes: int | None,
     start: LinearSvm | None,
 ) -> int:
@@ -219,9 +219,9 @@ def _check(
     count = most + 1 if classes is None else classes
     if least < 0 or most >= count:
         raise DcganError(f"labels from {least} to {most}: expected 0 to {count - 1}")
-    for strength in strengths:
-        if not 0 < strength < math.inf:
-            raise DcganError(f"C = {strength}: expected a number above 0")
+    for c in c_values:
+        if not 0 < c < math.inf:
+            raise DcganError(f"C = {c}: expected a number above 0")
     if start is not None and start.weights.shape != (count, features.shape[1]):
         raise DcganError(
             f"start has weights {list(start.weights.shape)}, expected {[count, features.shape[1]]}"

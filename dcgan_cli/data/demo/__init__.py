@@ -1,1 +1,1 @@
-"""Drawn data sets: as many pictures as asked, the same for the same number, with their truth."""
+"""Synthetic data sets: as many images as asked, the same for the same number, with their truth."""

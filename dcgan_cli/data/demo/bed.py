@@ -1,4 +1,4 @@
-"""The bed of the drawn bedrooms: headboard, pillows, sheet, duvet, throw and legs."""
+"""The bed of the drawn bedrooms: headboard, pillows, image grid, duvet, throw and legs."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from dcgan_cli.data.demo.perspective import Camera, Paint, Patch, Plane, Rect, V
 
 @dataclass(frozen=True)
 class Bed:
-    """A made bed with its head to the back wall, `wall` metres away, from `left` to `right`."""
+    """A made bed with its head to the back wall, `wall` meters away, from `left` to `right`."""
 
     left: float
     right: float
@@ -96,7 +96,7 @@ class Bed:
         return 0.035 * wave
 
     def _pattern(self, patch: Patch) -> float | Values:
-        """What the print of the duvet does to its colour: broad stripes along the bed, or nothing."""
+        """What the print of the duvet does to its color: broad stripes along the bed, or nothing."""
         if not self.striped:
             return 1.0
         stripe = 2 * np.pi * 5 * (patch.u - self.left) / (self.right - self.left)
@@ -115,10 +115,10 @@ class Bed:
         light = light + self._puff(patch) * np.cos(2.2 * along + 0.4 * np.sin(4 * patch.u))
         light = light + 0.03 * np.sin(6 * patch.v + 3 * patch.u + self.phase)
         patch.lay(cover, shaded(self.cover, light * self._pattern(patch)))
-        sheet = self.wall - 0.66
-        patch.shade(cover * (1 - patch.below(sheet - 0.3, 0.05)), 0.9)
-        patch.lay(cover * (1 - patch.below(sheet - 0.24)), shaded(self.linen, light))
-        patch.shade(cover * (1 - patch.below(sheet + 0.1, 0.3)), 0.82)
+        grid = self.wall - 0.66
+        patch.shade(cover * (1 - patch.below(grid - 0.3, 0.05)), 0.9)
+        patch.lay(cover * (1 - patch.below(grid - 0.24)), shaded(self.linen, light))
+        patch.shade(cover * (1 - patch.below(grid + 0.1, 0.3)), 0.82)
         if self.throw:
             band = cover * (patch.below(self.foot + 0.52) - patch.below(self.foot + 0.1))
             patch.shade(cover * patch.below(self.foot + 0.57, 0.08), 0.88)
@@ -133,14 +133,14 @@ class Bed:
         ]
         if self.accent:
             pillows.append((self.wall - 0.36, middle, 0.34 * width, 0.30, self.accent))
-        for z, u, wide, tall, colour in pillows:
+        for z, u, wide, tall, color in pillows:
             rect = (u - wide / 2, low, u + wide / 2, low + tall)
             patch = Patch(canvas, camera, Plane("z", z), rect)
             p, q = 2 * (patch.u - u) / wide, 2 * (patch.v - low) / tall - 1
             pinch = 0.035 * (1 - p**2)
             cover = patch.cushion(rect, 0.11) * patch.below(low + tall - 0.04 + pinch)
             light = 1.0 + 0.08 * q - 0.16 * p**4 - 0.2 * unit(-q) ** 2
-            patch.lay(cover, shaded(colour, light))
+            patch.lay(cover, shaded(color, light))
 
     def _front(self, canvas: Canvas, camera: Camera) -> None:
         over = self.OVERHANG

@@ -1,4 +1,4 @@
-"""A small anti-aliased painter on numpy arrays: the brush of the drawn data sets.
+"""A small anti-aliased painter on numpy arrays: the brush of the synthetic data sets.
 
 Coordinates run from 0 to 1, x to the right and y downwards. A shape is its signed distance field
 (negative inside, in the same units) evaluated at every pixel; painting turns distance into coverage
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 Field = NDArray[np.floating[Any]]
 """One number a pixel: float32 [size, size], or [h, w] on a patch."""
 
-Colour = Sequence[float] | NDArray[np.float32]
-"""RGB in [0, 1], or one colour a pixel: float32 [size, size, 3]."""
+Color = Sequence[float] | NDArray[np.float32]
+"""RGB in [0, 1], or one color a pixel: float32 [size, size, 3]."""
 
 _DIRECTIONS = 1024
 
@@ -39,20 +39,20 @@ _CATMULL_ROM = (
 
 
 class Canvas:
-    """A picture being painted: `pixels` float32 [size, size, 3] in [0, 1].
+    """An image being painted: `pixels` float32 [size, size, 3] in [0, 1].
 
-    `x` and `y` are the coordinates of pixel centres, `pixel` the width of a pixel in their units.
+    `x` and `y` are the coordinates of pixel centers, `pixel` the width of a pixel in their units.
     """
 
-    def __init__(self, size: int, background: Colour) -> None:
+    def __init__(self, size: int, background: Color) -> None:
         axis = (np.arange(size, dtype=np.float32) + 0.5) / size
         self.size = size
         self.pixel = 1.0 / size
         self.x: Field
         self.y: Field
         self.x, self.y = np.meshgrid(axis, axis)
-        # Colour planes lie apart in memory: numpy is several times faster along a row than over
-        # three neighbouring channels.
+        # Color planes lie apart in memory: numpy is several times faster along a row than over
+        # three neighboring channels.
         self.pixels = np.empty((3, size, size), np.float32).transpose(1, 2, 0)
         self.pixels[:] = np.asarray(background, np.float32)
 
@@ -86,11 +86,11 @@ class Canvas:
         return view
 
     def paint(
-        self, distance: Field, colour: Colour, opacity: float | Field = 1.0, soft: float = 0.0
+        self, distance: Field, color: Color, opacity: float | Field = 1.0, soft: float = 0.0
     ) -> None:
-        """Lay `colour` where `distance` is negative; `soft` widens the edge (0: one pixel)."""
+        """Lay `color` where `distance` is negative; `soft` widens the edge (0: one pixel)."""
         alpha = coverage(distance, 1.0 / self.pixel, soft) * opacity
-        self.pixels += alpha[..., None] * (np.asarray(colour, np.float32) - self.pixels)
+        self.pixels += alpha[..., None] * (np.asarray(color, np.float32) - self.pixels)
 
     @contextlib.contextmanager
     def clipped(self, distance: Field) -> Generator[None]:
@@ -103,7 +103,7 @@ class Canvas:
         self.pixels += before
 
     def finish(self) -> NDArray[np.uint8]:
-        """The picture as uint8 [size, size, 3]."""
+        """The image as uint8 [size, size, 3]."""
         return np.ascontiguousarray((np.clip(self.pixels, 0, 1) * 255 + 0.5).astype(np.uint8))
 
 
@@ -114,7 +114,7 @@ def coverage(distance: Field, size: float, soft: float = 0.0) -> Field:
 
 
 def mix(first: Sequence[float], second: Sequence[float], amount: Field) -> NDArray[np.float32]:
-    """A colour a pixel, float32 [h, w, 3]: `first` where `amount` is 0, `second` where it is 1."""
+    """A color a pixel, float32 [h, w, 3]: `first` where `amount` is 0, `second` where it is 1."""
     planes = np.empty((3, *amount.shape), np.float32)
     for channel, (a, b) in enumerate(zip(first, second, strict=True)):
         np.multiply(amount, b - a, out=planes[channel])

@@ -1,6 +1,6 @@
 """`demo:faces`: drawn portraits whose every attribute is known and independent of all others.
 
-`truth(index)` says what picture `index` shows, `paint` draws any Face; so an analysis can measure
+`truth(index)` says what image `index` shows, `paint` draws any Face; so an analysis can measure
 against the truth, and can draw the same face with one attribute changed.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.demo import features, hair
+from dcgan_cli.data.demo import facial_features, hair
 from dcgan_cli.data.demo.canvas import Canvas, coverage, ellipse, mix, smoothstep
 from dcgan_cli.data.demo.head import WIDEST_TURN, Head, Rgb, rgb, tinted
 
@@ -36,9 +36,9 @@ class Face:
     """One portrait. The first four are its attributes; the rest vary freely beside them.
 
     `turn` is in [-1, 1], from the viewer's left to the right; `light` likewise is where the light
-    comes from. `skin` is in [0, 1], light to dark. `style` and the colours number their palettes.
+    comes from. `skin` is in [0, 1], light to dark. `style` and the colors number their palettes.
     `beard` is how much of one a man wears, in [0, 1]. `x`, `y` shift the head, in widths of the
-    picture; `scale` is half the width of the face.
+    image; `scale` is half the width of the face.
     """
 
     man: bool
@@ -60,7 +60,7 @@ class Face:
 
 
 def truth(index: int) -> Face:
-    """What picture `index` (0 or more) shows."""
+    """What image `index` (0 or more) shows."""
     # One call for all: twenty thousand records are read at once when labels are asked for.
     draws = iter(np.random.default_rng([_STREAM, index]).random(16).tolist())
 
@@ -94,7 +94,7 @@ def truth(index: int) -> Face:
 
 
 def draw(index: int, size: int = SIZE) -> NDArray[np.uint8]:
-    """Picture `index` as uint8 [size, size, 3]."""
+    """Image `index` as uint8 [size, size, 3]."""
     return paint(truth(index), size)
 
 
@@ -109,18 +109,18 @@ def paint(face: Face, size: int = SIZE) -> NDArray[np.uint8]:
         light=math.copysign(0.3 + 0.45 * abs(face.light), face.light),
         skin=_skin(face.skin),
     )
-    style, colour = hair.style_of(face.man, face.style), _HAIR[face.hair]
+    style, color = hair.style_of(face.man, face.style), _HAIR[face.hair]
     beard = (0.3 if face.beard < 0.5 else 0.9) if face.man and face.beard > 0 else 0.0
     _paint_background(canvas, face)
-    hair.paint_back(sitter, style, colour)
+    hair.paint_back(sitter, style, color)
     _paint_body(sitter, _CLOTHES[face.clothes])
-    features.paint_face(sitter, _IRIS[face.iris], colour, beard)
-    hair.paint_front(sitter, style, colour)
+    facial_features.paint_face(sitter, _IRIS[face.iris], color, beard)
+    hair.paint_front(sitter, style, color)
     if style.ears:
-        features.paint_ear(sitter, -1)
-        features.paint_ear(sitter, 1)
+        facial_features.paint_ear(sitter, -1)
+        facial_features.paint_ear(sitter, 1)
     if face.glasses:
-        features.paint_glasses(sitter, _FRAMES[face.frame], arms=style.ears)
+        facial_features.paint_glasses(sitter, _FRAMES[face.frame], arms=style.ears)
     return canvas.finish()
 
 
@@ -131,13 +131,13 @@ def _skin(tone: float) -> Rgb:
 
 
 def _paint_background(canvas: Canvas, face: Face) -> None:
-    colour = _BACKGROUND[face.background]
-    bright, dark = tinted(colour, (1, 1, 0.97), 0.45), tinted(colour, (0.15, 0.15, 0.25), 0.30)
+    color = _BACKGROUND[face.background]
+    bright, dark = tinted(color, (1, 1, 0.97), 0.45), tinted(color, (0.15, 0.15, 0.25), 0.30)
     away = np.hypot(canvas.x - 0.5 - 0.35 * face.light, canvas.y - 0.30)
     canvas.pixels[:] = mix(bright, dark, smoothstep(0.05, 0.95, away))
 
 
-def _paint_body(sitter: Head, colour: Rgb) -> None:
+def _paint_body(sitter: Head, color: Rgb) -> None:
     """Neck, shoulders and clothes, and the shadow that the chin casts."""
     canvas = sitter.canvas.patch(-3, 0.6, 3, 3)
     x, y = np.abs(canvas.x), canvas.y
@@ -152,8 +152,8 @@ def _paint_body(sitter: Head, colour: Rgb) -> None:
     dark = tinted(sitter.shadow, (0.2, 0.08, 0.1), 0.3)
     canvas.paint(under, dark, 0.8 * coverage(body, 1 / canvas.pixel), 0.35)
     neckline = low - 0.06 + depth * (1 - (x / (neck + 0.22)) ** 2)
-    deep = tinted(colour, (0.08, 0.06, 0.12), 0.5)
+    deep = tinted(color, (0.08, 0.06, 0.12), 0.5)
     cloth = np.maximum(body - 0.03, neckline - y)
-    canvas.paint(cloth, mix(deep, colour, np.clip(from_light - 0.3 * (y - 2.0) + 0.2, 0, 1)))
+    canvas.paint(cloth, mix(deep, color, np.clip(from_light - 0.3 * (y - 2.0) + 0.2, 0, 1)))
     hem = np.maximum(np.abs(y - neckline - 0.05) - 0.05, cloth)
-    canvas.paint(hem, tinted(deep, colour, 0.4), 0.8, 0.04)
+    canvas.paint(hem, tinted(deep, color, 0.4), 0.8, 0.04)

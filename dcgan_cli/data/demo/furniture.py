@@ -1,6 +1,6 @@
 """What stands and hangs in the drawn bedrooms: windows, doors, pictures, lamps and bedside tables.
 
-Each piece knows its place in metres and its look; it `outline`s the box that it covers on the
+Each piece knows its place in meters and its look; it `outline`s the box that it covers on the
 screen and paints itself inside that box.
 """
 
@@ -74,35 +74,35 @@ class Window:
         left, bottom, right, top = glass
         height = (patch.v - bottom) / (top - bottom)
         place = 2 * np.pi * (patch.u - left) / (right - left)
-        colours = mixed(self.sky[0], self.sky[1], height * 1.1 - 0.2 + 0 * place)
+        colors = mixed(self.sky[0], self.sky[1], height * 1.1 - 0.2 + 0 * place)
         ridges = (
             0.40 + 0.09 * np.sin(0.8 * place + self.phase),
             0.24 + 0.07 * np.sin(1.1 * place + 2.1 + 2 * self.phase),
         )
-        for ridge, colour in zip(ridges, self.hills, strict=True):
-            lay(colours, patch.below(bottom + ridge * (top - bottom)), colour)
-        return colours
+        for ridge, color in zip(ridges, self.hills, strict=True):
+            lay(colors, patch.below(bottom + ridge * (top - bottom)), color)
+        return colors
 
-    def _drape(self, patch: Patch, colour: Paint) -> None:
+    def _drape(self, patch: Patch, color: Paint) -> None:
         """Two gathered curtains under a rod."""
         u0, v0, u1, v1 = self.rect
         width = 0.27 * (u1 - u0)
         fall = unit((patch.v - v0) / (v1 - v0))
         folds = 0.5 + 0.5 * np.sin(2 * np.pi * (patch.u - u0) / (width / 2.5) + self.phase)
-        colours = shaded(colour, (0.74 + 0.26 * folds) * (0.9 + 0.14 * fall))
+        colors = shaded(color, (0.74 + 0.26 * folds) * (0.9 + 0.14 * fall))
         gather = width * (0.78 + 0.22 * np.cos(2 * np.pi * (fall - 0.05)))
         inside = patch.below(v1 - 0.05) - patch.below(v0)
         for cover in (
             patch.left_of(u0 + gather) - patch.left_of(u0 + 0.01),
             patch.left_of(u1 - 0.01) - patch.left_of(u1 - gather),
         ):
-            patch.lay(cover * inside, colours)
+            patch.lay(cover * inside, colors)
         patch.lay(patch.box((u0, v1 - 0.05, u1, v1)), (0.33, 0.27, 0.23))
 
 
 @dataclass(frozen=True)
 class Door:
-    """A panelled door with its casing; `rect` is all of it, from the floor up."""
+    """A paneled door with its casing; `rect` is all of it, from the floor up."""
 
     plane: Plane
     rect: Rect
@@ -153,7 +153,7 @@ class Door:
 
 @dataclass(frozen=True)
 class Picture:
-    """A framed picture: hills, a sunset at sea, or plain shapes in four colours."""
+    """A framed picture: hills, a sunset at sea, or plain shapes in four colors."""
 
     plane: Plane
     rect: Rect
@@ -184,23 +184,23 @@ class Picture:
         ground, first, second, accent = self.palette
         place = (patch.u - u0) / width
         middle = u0 + width * (0.5 + 0.2 * math.sin(self.phase))
-        colours = shaded(ground, np.ones_like(patch.u + patch.v))
+        colors = shaded(ground, np.ones_like(patch.u + patch.v))
         if self.motif == "hills":
             far = 0.48 + 0.14 * np.sin(4 * place + self.phase)
             near = 0.26 + 0.10 * np.sin(5 * place + 3 + self.phase)
-            lay(colours, patch.disc(middle, v0 + 0.68 * height, 0.13, 0.13), accent)
-            lay(colours, patch.below(v0 + far * height), first)
-            lay(colours, patch.below(v0 + near * height), second)
+            lay(colors, patch.disc(middle, v0 + 0.68 * height, 0.13, 0.13), accent)
+            lay(colors, patch.below(v0 + far * height), first)
+            lay(colors, patch.below(v0 + near * height), second)
         elif self.motif == "sunset":
-            lay(colours, patch.disc(middle, v0 + 0.45 * height, 0.2, 0.2), accent)
-            lay(colours, patch.below(v0 + 0.45 * height), first)
-            lay(colours, patch.below(v0 + 0.20 * height), second)
+            lay(colors, patch.disc(middle, v0 + 0.45 * height, 0.2, 0.2), accent)
+            lay(colors, patch.below(v0 + 0.45 * height), first)
+            lay(colors, patch.below(v0 + 0.20 * height), second)
         else:
             right_of = 1 - patch.left_of(middle - 0.1)
-            lay(colours, patch.left_of(middle), first)
-            lay(colours, patch.disc(middle, v0 + 0.5 * height, 0.24, 0.24), accent)
-            lay(colours, patch.below(v0 + 0.3 * height) * right_of, second)
-        return colours
+            lay(colors, patch.left_of(middle), first)
+            lay(colors, patch.disc(middle, v0 + 0.5 * height, 0.24, 0.24), accent)
+            lay(colors, patch.below(v0 + 0.3 * height) * right_of, second)
+        return colors
 
 
 @dataclass(frozen=True)

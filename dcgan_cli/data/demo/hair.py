@@ -1,4 +1,4 @@
-"""Hair of the drawn faces: styles are tables of points, drawn with volume, strands and shine."""
+"""Hair of the synthetic faces: styles are tables of points, drawn with volume, strands and shine."""
 
 import math
 from dataclasses import dataclass
@@ -80,21 +80,21 @@ def style_of(man: bool, number: int) -> Style:
     return (MEN if man else WOMEN)[number % len(MEN if man else WOMEN)]
 
 
-def paint_back(head: Head, style: Style, colour: Rgb) -> None:
+def paint_back(head: Head, style: Style, color: Rgb) -> None:
     """What hangs behind the neck, and the bun on top."""
     drift = -0.16 * math.sin(head.yaw)
     if style.back:
         canvas = head.canvas.patch(-1.8, -1.9, 1.8, 3.1)
         back = outline(canvas.x - drift, canvas.y, _mirrored(style.back), 0, 0.3)
-        dark = tinted(colour, (0.05, 0.02, 0.05), 0.45)
-        canvas.paint(back, mix(dark, tinted(colour, dark, 0.4), smoothstep(2.4, -0.5, canvas.y)))
+        dark = tinted(color, (0.05, 0.02, 0.05), 0.45)
+        canvas.paint(back, mix(dark, tinted(color, dark, 0.4), smoothstep(2.4, -0.5, canvas.y)))
     if style.bun:
         canvas = head.canvas.patch(-0.8, -2.3, 0.8, -1.2)
         bun = ellipse(canvas.x, canvas.y, 1.4 * drift, -1.70, 0.44, 0.34)
-        _paint_strands(head, canvas, bun, colour, (1.4 * drift, -1.5), 0.0)
+        _paint_strands(head, canvas, bun, color, (1.4 * drift, -1.5), 0.0)
 
 
-def paint_front(head: Head, style: Style, colour: Rgb) -> None:
+def paint_front(head: Head, style: Style, color: Rgb) -> None:
     """The hair around the face, and the shadow that it casts on the forehead."""
     canvas = head.canvas.patch(-1.8, -2.1, 1.8, 2.8)
     # A skull is deeper than wide: turned, it shows more of its back, behind the near ear.
@@ -105,7 +105,7 @@ def paint_front(head: Head, style: Style, colour: Rgb) -> None:
         swell = 1 - style.curl * (0.6 * np.sin(9 * turn + 1) + 0.4 * np.sin(14 * turn))
         x, y = x * swell, y * swell
     mass = outline(x, y, _mirrored(style.mass), 0, -0.2)
-    # Closed below the picture, in spans even enough for a smooth curve.
+    # Closed below the image, in spans even enough for a smooth curve.
     edge, end = style.opening[0]
     below = [
         (-0.9 * edge, end / 2 + 1.6),
@@ -129,24 +129,24 @@ def paint_front(head: Head, style: Style, colour: Rgb) -> None:
         head,
         canvas,
         np.maximum(mass, -opening),
-        colour,
+        color,
         (0.6 * turned - 0.2, -1.25),
         style.curl,
     )
 
 
 def _paint_strands(
-    head: Head, canvas: Canvas, shape: Field, colour: Rgb, root: tuple[float, float], curl: float
+    head: Head, canvas: Canvas, shape: Field, color: Rgb, root: tuple[float, float], curl: float
 ) -> None:
     """Fill `shape` with hair that runs from `root`, lit and with a band of shine."""
-    dark, bright = tinted(colour, (0.06, 0.02, 0.04), 0.55), tinted(colour, (1, 0.93, 0.82), 0.34)
+    dark, bright = tinted(color, (0.06, 0.02, 0.04), 0.55), tinted(color, (1, 0.93, 0.82), 0.34)
     x, y = canvas.x - root[0], canvas.y - root[1]
     turn = np.arctan2(x, np.abs(y) + 0.35)
     far = np.sqrt(x * x + y * y)
     strands = np.sin(turn * 13 + 2 * np.sin(3 * turn) + curl * 60 * far) * smoothstep(0.1, 1.0, far)
     nx, ny = canvas.x / 1.3, (canvas.y + 0.2) / 2.0
     light = 0.62 + 0.42 * head.light * nx - 0.34 * ny - 0.18 * nx * nx + 0.07 * strands
-    canvas.paint(shape, mix(dark, colour, np.clip(light, 0, 1)))
+    canvas.paint(shape, mix(dark, color, np.clip(light, 0, 1)))
     band = np.exp(-(((far - 0.62 - 0.03 * strands) / 0.17) ** 2))
     canvas.paint(shape, bright, band * smoothstep(-1.3, 0.9, head.light * 1.4 * nx * 2) * 0.75)
     canvas.paint(shape, dark, smoothstep(-0.16, 0.0, shape) * 0.45)

@@ -1,4 +1,4 @@
-"""A head that turns: the geometry and the skin colours of the drawn faces.
+"""A head that turns: the geometry and the skin colors of the synthetic faces.
 
 The head is a cylinder seen from the front. A feature is drawn flat, in face coordinates (u across,
 v down, the face being 2 wide), on pixels whose u was found by turning the cylinder back; so every
@@ -23,13 +23,13 @@ _AXIS = 0.18
 
 
 def rgb(code: int) -> Rgb:
-    """The colour of a hexadecimal code such as 0xF4D3BC, each channel in [0, 1]."""
+    """The color of a hexadecimal code such as 0xF4D3BC, each channel in [0, 1]."""
     return (code >> 16) / 255, (code >> 8 & 255) / 255, (code & 255) / 255
 
 
-def tinted(colour: Sequence[float], other: Sequence[float], amount: float) -> Rgb:
-    """`colour` moved towards `other` by `amount` in [0, 1]."""
-    red, green, blue = (a + amount * (b - a) for a, b in zip(colour, other, strict=True))
+def tinted(color: Sequence[float], other: Sequence[float], amount: float) -> Rgb:
+    """`color` moved towards `other` by `amount` in [0, 1]."""
+    red, green, blue = (a + amount * (b - a) for a, b in zip(color, other, strict=True))
     return red, green, blue
 
 

@@ -1,8 +1,8 @@
-"""One-point perspective: a camera, the planes of a room, and patches of a canvas measured in metres.
+"""One-point perspective: a camera, the planes of a room, and patches of a canvas measured in meters.
 
 A room has X to the right, Y upwards from the floor and Z away from the camera. Every plane here is
 parallel to two of these axes, so it has a closed-form inverse projection: each pixel of a patch
-knows its place (u, v) on the plane and how many screen widths a metre is there, and edges stay one
+knows its place (u, v) on the plane and how many screen widths a meter is there, and edges stay one
 pixel soft at any depth.
 """
 
@@ -22,14 +22,14 @@ Paint = tuple[float, float, float]
 """RGB in [0, 1]."""
 
 Rect = tuple[float, float, float, float]
-"""u0, v0, u1, v1 on a plane, in metres; on the screen x0, y0, x1, y1, in fractions."""
+"""u0, v0, u1, v1 on a plane, in meters; on the screen x0, y0, x1, y1, in fractions."""
 
 
 @dataclass(frozen=True)
 class Camera:
     """A pinhole at height `eye` (m), looking along Z; (`x`, `y`) is the vanishing point.
 
-    `focal` is the size on the screen, as a fraction of its width, of one metre at one metre.
+    `focal` is the size on the screen, as a fraction of its width, of one meter at one meter.
     """
 
     x: float
@@ -45,7 +45,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Plane:
-    """A plane across one axis of the room, `at` metres along it.
+    """A plane across one axis of the room, `at` meters along it.
 
     Across "z" (a back wall) u, v are X, Y; across "x" (a side wall) Z, Y; across "y" (a floor)
     X, Z.
@@ -72,7 +72,7 @@ class Plane:
         return min(xs), min(ys), max(xs), max(ys)
 
     def locate(self, camera: Camera, x: Values, y: Values) -> tuple[Values, Values, Values, Values]:
-        """(u, v) of the pixels at x [1, w], y [h, 1], and the screen widths per metre of each.
+        """(u, v) of the pixels at x [1, w], y [h, 1], and the screen widths per meter of each.
 
         The four broadcast to [h, w]; lines of constant u or v are measured across, so that
         (u - u0) * scale is the distance on the screen to the line u = u0.
@@ -100,10 +100,10 @@ def unit(values: Values) -> Values:
     return np.minimum(np.maximum(values, 0), 1)
 
 
-def shaded(colour: Paint | Values, factor: float | Values) -> Values:
-    """`colour` made lighter or darker: [3], or [h, w, 3] for a factor a pixel."""
-    # Planes of colour, as in a canvas: numpy runs along rows, not over three channels.
-    planes = np.multiply.outer(np.asarray(colour, np.float32), factor)
+def shaded(color: Paint | Values, factor: float | Values) -> Values:
+    """`color` made lighter or darker: [3], or [h, w, 3] for a factor a pixel."""
+    # Planes of color, as in a canvas: numpy runs along rows, not over three channels.
+    planes = np.multiply.outer(np.asarray(color, np.float32), factor)
     return planes.transpose(*range(1, planes.ndim), 0)
 
 
@@ -113,16 +113,16 @@ def mixed(one: Paint, other: Paint, share: Values) -> Values:
     return low + shaded(high - low, unit(share))
 
 
-def lay(pixels: Values, coverage: Values, colour: Paint | Values) -> None:
-    """Lay `colour` over pixels [h, w, 3], in place, as opaque as `coverage` [h, w] says."""
-    pixels += coverage[..., None] * (np.asarray(colour, np.float32) - pixels)
+def lay(pixels: Values, coverage: Values, color: Paint | Values) -> None:
+    """Lay `color` over pixels [h, w, 3], in place, as opaque as `coverage` [h, w] says."""
+    pixels += coverage[..., None] * (np.asarray(color, np.float32) - pixels)
 
 
 class Patch:
     """The part of a canvas around a rectangle of a plane; painting it paints the canvas.
 
-    `u`, `v` are the place of each pixel on the plane in metres and `su`, `sv` the screen widths
-    per metre; the four broadcast to the shape of the patch. Painting is confined to the patch,
+    `u`, `v` are the place of each pixel on the plane in meters and `su`, `sv` the screen widths
+    per meter; the four broadcast to the shape of the patch. Painting is confined to the patch,
     which reaches `margin` (screen widths) beyond the rectangle.
     """
 
@@ -176,9 +176,9 @@ class Patch:
         distance = outside + np.minimum(np.maximum(p, q), 0) - corner
         return unit(0.5 - distance * self.size)
 
-    def lay(self, coverage: Values, colour: Paint | Values) -> None:
-        """Lay `colour` (one, or one a pixel) over the patch, as opaque as `coverage` says."""
-        lay(self.pixels, coverage, colour)
+    def lay(self, coverage: Values, color: Paint | Values) -> None:
+        """Lay `color` (one, or one a pixel) over the patch, as opaque as `coverage` says."""
+        lay(self.pixels, coverage, color)
 
     def shade(self, coverage: Values, factor: float) -> None:
         """Multiply what is there by `factor` where `coverage` is 1, and by 1 where it is 0."""

@@ -40,7 +40,7 @@ def _swatch(codes: str) -> tuple[Paint, ...]:
 
 
 WALLS = _swatch("E9E1D3 CBD3C4 BCCAD3 E3C9BC DDD0AE D5D5D6 9DB0A8 8FA3B5 C9A995")
-PANELLING = _swatch("EFECE4 E6E8E6")
+PANELING = _swatch("EFECE4 E6E8E6")
 WOODS = _swatch("B98A5E 8A5F42 D0AE84 6B4A38")
 CARPETS = _swatch("BDB4A8 A6A9AC CFC4B2")
 HEADBOARDS = _swatch("A9764C 7A5240 8C929B B7A58F 59687A 9C6B63")
@@ -57,7 +57,7 @@ VASES = _swatch("3F6B7A D8CFC0 7A4B3C 4A5560 B98A3E")
 SHADES = _swatch("FFDC8E FFD080 FFE3A6")
 
 HOURS = (
-    # The sky low and high, the far and the near hills, and the colour of the light in the room.
+    # The sky low and high, the far and the near hills, and the color of the light in the room.
     (*_swatch("DDEBF2 6FB1E0 8FB08C 5E8F5C"), (1.0, 1.0, 0.985)),
     (*_swatch("F4E3C8 8FBBD8 9DAE86 6E8B57"), (1.0, 0.985, 0.95)),
     (*_swatch("FFC98F C98AA8 9A6F80 5F5068"), (1.0, 0.96, 0.92)),
@@ -194,7 +194,7 @@ def _maybe(rng: np.random.Generator, chance: float, choices: Sequence[_T]) -> _T
 def _stretch(
     rng: np.random.Generator, free: tuple[float, float], most: float
 ) -> tuple[float, float]:
-    """A stretch of up to `most` metres, somewhere in the free one and using most of it."""
+    """A stretch of up to `most` meters, somewhere in the free one and using most of it."""
     low, high = free
     width = min((high - low) * rng.uniform(0.88, 1.0), most)
     start = low + (high - low - width) * rng.random()
@@ -222,9 +222,9 @@ def _bed(rng: np.random.Generator, right: float, wall: float) -> Bed:
 def _shell(rng: np.random.Generator, left: float, right: float, height: float, bed: Bed) -> Shell:
     wall = _pick(rng, WALLS)
     boards, carpet = (_pick(rng, WOODS), rng.uniform(0.24, 0.32)), (_pick(rng, CARPETS), None)
-    colour, board = boards if rng.random() < 0.6 else carpet
+    color, board = boards if rng.random() < 0.6 else carpet
     rug = (left + 0.4, bed.foot + 0.1, bed.left + 0.5, bed.foot + rng.uniform(1.0, 1.4))
-    rug_colour = _maybe(rng, 0.6, RUGS)
+    rug_color = _maybe(rng, 0.6, RUGS)
     return Shell(
         left=left,
         right=right,
@@ -232,9 +232,9 @@ def _shell(rng: np.random.Generator, left: float, right: float, height: float, b
         depth=bed.wall,
         wall=wall,
         accent=_maybe(rng, 0.3, WALLS) or wall,
-        panelling=_maybe(rng, 0.3, PANELLING),
-        floor=Floor(colour, board, rng.random()),
-        rug=Rug(rug, rug_colour) if rug_colour else None,
+        paneling=_maybe(rng, 0.3, PANELING),
+        floor=Floor(color, board, rng.random()),
+        rug=Rug(rug, rug_color) if rug_color else None,
     )
 
 

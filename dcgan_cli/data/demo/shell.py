@@ -20,7 +20,7 @@ from dcgan_cli.data.demo.perspective import (
 PLASTER: Paint = (0.95, 0.94, 0.92)
 SKIRTING: Paint = (0.94, 0.92, 0.89)
 
-# The foreshortening of a plane, in screen widths per metre, at which nothing is seen any more.
+# The foreshortening of a plane, in screen widths per meter, at which nothing is seen any more.
 _NEAREST = 1.2
 
 # Side walls face the light less than the back wall.
@@ -29,22 +29,22 @@ _TURNED = 0.92
 
 @dataclass(frozen=True)
 class Floor:
-    """Boards along Z that are `board` metres wide, or a carpet where `board` is None."""
+    """Boards along Z that are `board` meters wide, or a carpet where `board` is None."""
 
-    colour: Paint
+    color: Paint
     board: float | None
     phase: float
 
     def paint(self, patch: Patch, cover: Values) -> None:
         """Paint the floor where `cover` says that it is seen."""
         if self.board is None:
-            patch.lay(cover, self.colour)
+            patch.lay(cover, self.color)
             return
         place = patch.u / self.board + self.phase
         tone = 1 + 0.06 * np.sin(np.floor(place) * 2.4)
         from_gap = np.abs(place - np.round(place)) * self.board
         gap = unit(0.5 - (from_gap - 0.01) * patch.su * patch.size)
-        patch.lay(cover, shaded(self.colour, tone * (1 - 0.22 * gap)))
+        patch.lay(cover, shaded(self.color, tone * (1 - 0.22 * gap)))
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,14 @@ class Rug:
     """A bordered rug; `rect` is its place on the floor, X and Z."""
 
     rect: Rect
-    colour: Paint
+    color: Paint
 
     def paint(self, canvas: Canvas, camera: Camera) -> None:
         """Paint the rug and the shadow that it casts."""
         x0, z0, x1, z1 = self.rect
         patch = Patch(canvas, camera, Plane("y", 0.0), self.rect, margin=0.04)
         patch.shade(patch.box((x0 - 0.03, z0 - 0.05, x1 + 0.03, z1), 0.08), 0.8)
-        patch.lay(patch.box(self.rect), self.colour)
+        patch.lay(patch.box(self.rect), self.color)
         stripe = patch.box((x0 + 0.1, z0 + 0.1, x1 - 0.1, z1 - 0.1))
         stripe = stripe - patch.box((x0 + 0.16, z0 + 0.16, x1 - 0.16, z1 - 0.16))
         patch.lay(0.5 * stripe, (0.97, 0.95, 0.9))
@@ -67,7 +67,7 @@ class Rug:
 
 @dataclass(frozen=True)
 class Light:
-    """A soft light in the room: where it hangs (metres) and its colour."""
+    """A soft light in the room: where it hangs (meters) and its color."""
 
     x: float
     y: float
@@ -75,7 +75,7 @@ class Light:
     tint: Paint
 
     def on(self, x: Values, y: Values, z: Values) -> Values:
-        """The light on points of the room (metres), about 1 at its brightest."""
+        """The light on points of the room (meters), about 1 at its brightest."""
         away = (x - self.x) ** 2 + (y - self.y) ** 2 + (z - self.z) ** 2
         return 0.70 + 0.37 / (1 + away / 8)
 
@@ -84,7 +84,7 @@ class Light:
 class Shell:
     """Four walls' worth of room: X from `left` to `right`, Z up to `depth`, Y up to `height` (m).
 
-    `accent` is the colour of the back wall; `panelling` that of the walls' lower part, if it has
+    `accent` is the color of the back wall; `paneling` that of the walls' lower part, if it has
     one of its own.
     """
 
@@ -94,7 +94,7 @@ class Shell:
     depth: float
     wall: Paint
     accent: Paint
-    panelling: Paint | None
+    paneling: Paint | None
     floor: Floor
     rug: Rug | None
 
@@ -102,11 +102,11 @@ class Shell:
         """Paint the room without light; a place on each pixel's wall is returned, [3, size, size].
 
         `shadow` is the part of the floor, X and Z, that lies under furniture. The places are X, Y
-        and Z in metres.
+        and Z in meters.
         """
         dx, dy = canvas.x[:1] - np.float32(camera.x), canvas.y[:, :1] - np.float32(camera.y)
         # Of the planes that a ray crosses the nearest, the one with the largest scale (screen
-        # widths per metre), is the one that is seen.
+        # widths per meter), is the one that is seen.
         back = np.float32(camera.focal / self.depth)
         side = np.maximum(dx / np.float32(self.left), dx / np.float32(self.right))
         level = np.maximum(dy / np.float32(camera.eye), dy / np.float32(camera.eye - self.height))
@@ -117,8 +117,8 @@ class Shell:
         canvas.pixels[:] = self.accent
         lay(canvas.pixels, on_side, shaded(self.wall, _TURNED))
         lay(canvas.pixels, on_level * (dy < 0), PLASTER)
-        if self.panelling:
-            self._paint_band(canvas, camera, 0.0, 0.90, self.panelling)
+        if self.paneling:
+            self._paint_band(canvas, camera, 0.0, 0.90, self.paneling)
             self._paint_band(canvas, camera, 0.86, 0.92, SKIRTING)
         self._paint_band(canvas, camera, self.height - 0.08, self.height, PLASTER)
         self._paint_band(canvas, camera, 0.0, 0.13, SKIRTING)
@@ -136,9 +136,9 @@ class Shell:
         return np.stack((dx / scale, camera.eye - dy / scale, camera.focal / scale))
 
     def _paint_band(
-        self, canvas: Canvas, camera: Camera, low: float, high: float, colour: Paint
+        self, canvas: Canvas, camera: Camera, low: float, high: float, color: Paint
     ) -> None:
-        """Run a band of `colour` around the three walls between two heights."""
+        """Run a band of `color` around the three walls between two heights."""
         near = camera.focal / _NEAREST
         for plane, start, end, light in (
             (Plane("z", self.depth), self.left, self.right, 1.0),
@@ -147,7 +147,7 @@ class Shell:
         ):
             rect = (start, low, end, high)
             patch = Patch(canvas, camera, plane, rect)
-            patch.lay(patch.box(rect), shaded(colour, light))
+            patch.lay(patch.box(rect), shaded(color, light))
 
     def corners(self, place: Values) -> Values:
         """How far into a corner of the room places on its walls [3, h, w] are: 1 where walls meet."""

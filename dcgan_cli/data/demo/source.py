@@ -1,4 +1,4 @@
-"""The drawn data sets as a Source: `demo:faces` and `demo:rooms`, with the truth as labels."""
+"""The synthetic data sets as a Source: `demo:faces` and `demo:rooms`, with the truth as labels."""
 
 import functools
 import hashlib
@@ -16,11 +16,11 @@ DEFAULT_COUNT = 20_000
 
 
 class DemoSource:
-    """`count` drawn pictures; picture `index` is the same however many there are.
+    """`count` drawn images; image `index` is the same however many there are.
 
     Labels of faces: the words "sex" (woman, man), "mouth" (smiling, neutral), "glasses" (glasses,
     no_glasses) and the number "turn" in [-1, 1]. Labels of rooms: the words "window", "door",
-    "lamp" and "picture" (each as window, no_window), and boxes of these and of the bed.
+    "lamp" and "image" (each as window, no_window), and boxes of these and of the bed.
 
     Raises:
         SourceError: `count` is less than 1.
@@ -31,14 +31,14 @@ class DemoSource:
     def __init__(self, name: Name, count: int = DEFAULT_COUNT) -> None:
         if count < 1:
             raise SourceError(
-                f"demo:{name}:{count}: expected at least 1 picture; try demo:{name}:{DEFAULT_COUNT}"
+                f"demo:{name}:{count}: expected at least 1 image; try demo:{name}:{DEFAULT_COUNT}"
             )
         self._name: Name = name
         self._count = count
 
     @property
     def kind(self) -> str:
-        """`drawn faces` or `drawn rooms`."""
+        """`synthetic faces` or `synthetic rooms`."""
         return f"drawn {self._name}"
 
     @property
@@ -49,16 +49,16 @@ class DemoSource:
 
     @property
     def labels(self) -> Labels:
-        """The truth of every picture: worked out when first asked for, without drawing."""
+        """The truth of every image: worked out when first asked for, without drawing."""
         return _face_labels(self._count) if self._name == "faces" else _room_labels(self._count)
 
     def __len__(self) -> int:
         return self._count
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        """Picture `index`, uint8 [128, 128, 3]. Raises ValueError where there is none."""
+        """Image `index`, uint8 [128, 128, 3]. Raises ValueError where there is none."""
         if not 0 <= index < self._count:
-            raise ValueError(f"no picture {index} in {self.location}")
+            raise ValueError(f"no image {index} in {self.location}")
         if self._name == "faces":
             from dcgan_cli.data.demo import faces
 
@@ -68,7 +68,7 @@ class DemoSource:
         return rooms.draw(index)
 
     def name(self, index: int) -> str:
-        """What the picture is called: `face 17`."""
+        """What the image is called: `face 17`."""
         return f"{self._name[:-1]} {index}"
 
     def fingerprint(self) -> str:
@@ -111,11 +111,11 @@ def _room_labels(count: int) -> Labels:
         for kind, flags in there.items():
             flags[index] = getattr(room, kind)
         found.extend((index, kind, box) for kind, box in room.boxes.items())
-    pictures, kinds, corners = zip(*found, strict=True)
+    images, kinds, corners = zip(*found, strict=True)
     return Labels(
         {kind: _words(flags, kind, f"no_{kind}") for kind, flags in there.items()},
         Boxes(
-            picture=np.array(pictures, np.int64),
+            image=np.array(images, np.int64),
             kind=np.array(kinds, np.str_),
             corners=np.array(corners, np.float64),
             seen=np.ones(count, bool),

@@ -43,7 +43,7 @@ Load = Callable[[], Rows]
 
 
 class ArraySource:
-    """Pictures uint8 [N, H, W] or [N, H, W, 3].
+    """Images uint8 [N, H, W] or [N, H, W, 3].
 
     Pixels are not sent between processes: one that gets the source pickled calls `load` for them
     when it first reads. `files` are what the fingerprint watches.
@@ -72,13 +72,13 @@ class ArraySource:
         return self._count
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        """Picture `index`, uint8 [H, W] or [H, W, 3]. Raises OSError, ValueError as `load` does."""
+        """Image `index`, uint8 [H, W] or [H, W, 3]. Raises OSError, ValueError as `load` does."""
         if self._pixels is None:
             self._pixels = self._load()
         return np.ascontiguousarray(self._pixels[index])
 
     def name(self, index: int) -> str:
-        """`record 17`: these pictures have no names."""
+        """`record 17`: these images have no names."""
         return f"record {index}"
 
     def fingerprint(self) -> str:

@@ -1,8 +1,8 @@
-"""CelebA: pictures and `list_attr_celeba.txt`, whose 40 attributes become columns of words.
+"""CelebA: images and `list_attr_celeba.txt`, whose 40 attributes become columns of words.
 
 An attribute such as Smiling is the words "Smiling" (1) and "not_Smiling" (−1), so that concepts can
-be named after them. Form: a line with the number of pictures, a line with the attributes' names,
-then one line a picture.
+be named after them. Form: a line with the number of images, a line with the attributes' names,
+then one line an image.
 """
 
 import dataclasses
@@ -16,17 +16,17 @@ from dcgan_cli.data.tables import MOST_BYTES, Table
 from dcgan_cli.errors import SourceError
 
 _LIST = "list_attr_celeba.txt"
-_PICTURES = "img_"
-"""How CelebA's folders and zips of pictures begin; the list may lie beside such a one."""
+_IMAGES = "img_"
+"""How CelebA's folders and zips of images begin; the list may lie beside such a one."""
 
 
 def matches(path: Path) -> bool:
-    """Whether the list lies in the folder `path`, or beside the pictures that `path` is."""
+    """Whether the list lies in the folder `path`, or beside the images that `path` is."""
     return _list_file(path) is not None and (path.is_dir() or zips.matches(path))
 
 
 def open_path(path: Path, location: str, part: str | None) -> FolderSource | ZipSource:
-    """The pictures at `path` with their attributes. Raises SourceError as folders and zips do."""
+    """The images at `path` with their attributes. Raises SourceError as folders and zips do."""
     opened = (folder if path.is_dir() else zips).open_path(path, location, part)
     opened.kind = "CelebA"
     if list_file := _list_file(path):
@@ -37,7 +37,7 @@ def open_path(path: Path, location: str, part: str | None) -> FolderSource | Zip
 
 def _list_file(path: Path) -> Path | None:
     places = [path / _LIST, path / "Anno" / _LIST]
-    if path.name.startswith(_PICTURES):
+    if path.name.startswith(_IMAGES):
         places += [path.parent / _LIST, path.parent.parent / "Anno" / _LIST]
     return next((place for place in places if place.is_file()), None)
 

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 in their "python" form: pickles of rows of 3072 bytes, colour by colour.
+"""CIFAR-10 and CIFAR-100 in their "python" form: pickles of rows of 3072 bytes, color by color.
 
 Pickles can run code when they are read. The ones here are read by `pickles`, which knows a few
 names of numpy, and has stand-ins even for those: nothing of numpy and nothing of the file is ever
@@ -82,7 +82,7 @@ def _load(files: Sequence[Path]) -> NDArray[np.uint8]:
 
 
 def _stack(files: Sequence[Path], batches: Sequence[dict[str, Any]]) -> NDArray[np.uint8]:
-    """The rows of all batches as pictures uint8 [N, 32, 32, 3]."""
+    """The rows of all batches as images uint8 [N, 32, 32, 3]."""
     rows: list[NDArray[np.uint8]] = []
     for file, batch in zip(files, batches, strict=True):
         data = batch.get("data")
@@ -111,7 +111,7 @@ def _labels(
             if len(codes) != count or not all(
                 type(code) is int and 0 <= code < len(words) for code in codes
             ):
-                raise SourceError(f"{folder}: the {codes_name} do not fit the pictures")
+                raise SourceError(f"{folder}: the {codes_name} do not fit the images")
             columns[column] = Words(vocabulary(words), np.array(codes, np.int64))
     return Labels(Columns(columns)) if columns else None
 

@@ -1,4 +1,4 @@
-"""`digits`: the 1,797 handwritten digits that come with scikit-learn, 8×8, grey, sixteen levels.
+"""`digits`: the 1,797 handwritten digits that come with scikit-learn, 8×8, gray, sixteen levels.
 
 They are the test part of E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits",
 UCI Machine Learning Repository, 1998.

@@ -1,4 +1,4 @@
-"""A folder of pictures, flat or nested; sub-folders are classes."""
+"""A folder of images, flat or nested; sub-folders are classes."""
 
 import contextlib
 import hashlib
@@ -13,7 +13,7 @@ from dcgan_cli.data.kinds.names import (
     NameTable,
     encode_name,
     folder_labels,
-    is_picture_name,
+    is_image_name,
     litter,
 )
 from dcgan_cli.data.kinds.passed_over import PassedOver
@@ -22,19 +22,19 @@ from dcgan_cli.data.labels import Labels
 from dcgan_cli.errors import SourceError
 
 
-class NoPicturesError(SourceError):
-    """A folder without pictures: what it holds instead is said, the mend is left to add."""
+class NoImagesError(SourceError):
+    """A folder without images: what it holds instead is said, the mend is left to add."""
 
     def __init__(self, path: Path, passed_over: PassedOver) -> None:
         kinds = passed_over.kinds(mends=True)
-        holds = f"no pictures there, only {', '.join(kinds)}" if kinds else "the folder is empty"
+        holds = f"no images there, only {', '.join(kinds)}" if kinds else "the folder is empty"
         if passed_over.litter.total() or passed_over.links:
-            holds = f"no pictures there; {passed_over.sentence()}"
+            holds = f"no images there; {passed_over.sentence()}"
         super().__init__(f"{path}: {holds}")
 
 
 class FolderSource:
-    """The picture files of a folder and its sub-folders, in the order of their paths."""
+    """The image files of a folder and its sub-folders, in the order of their paths."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class FolderSource:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > MAX_RECORD:
-                raise ValueError(f"{size:,} bytes are more than any picture needs")
+                raise ValueError(f"{size:,} bytes are more than any image needs")
             return file.read(MAX_RECORD)
 
     def name(self, index: int) -> str:
@@ -94,23 +94,23 @@ class FolderSource:
 
 
 def matches(path: Path) -> bool:
-    """Any folder; it comes last, when nothing more special was recognised."""
+    """Any folder; it comes last, when nothing more special was recognized."""
     return path.is_dir()
 
 
 def open_path(path: Path, location: str, part: str | None) -> FolderSource:
-    """The pictures under `path`. Raises SourceError where there are none."""
+    """The images under `path`. Raises SourceError where there are none."""
     if part is not None:
         raise SourceError(
-            f"{location}: a folder of pictures has no part called {part}; "
+            f"{location}: a folder of images has no part called {part}; "
             f"give the sub-folder itself, such as {path / part}"
         )
     passed_over = PassedOver()
     names = NameTable.collect(_image_files(path, passed_over))
     if not len(names):
-        raise NoPicturesError(path, passed_over)
+        raise NoImagesError(path, passed_over)
     labels, notes = folder_labels(names), passed_over.notes()
-    return FolderSource("folder of pictures", location, path, names, labels, notes)
+    return FolderSource("folder of images", location, path, names, labels, notes)
 
 
 def _image_files(root: Path, passed_over: PassedOver) -> Generator[bytes]:
@@ -143,7 +143,7 @@ def _image_files(root: Path, passed_over: PassedOver) -> Generator[bytes]:
                             passed_over.links += 1
                         else:
                             folders.append((entry.is_symlink(), f"{prefix}{entry.name}/"))
-                    elif is_picture_name(entry.name) and _may_be_read(entry):
+                    elif is_image_name(entry.name) and _may_be_read(entry):
                         files.append(entry.name)
                     else:
                         passed_over.takes(entry.name)

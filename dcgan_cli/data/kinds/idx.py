@@ -22,7 +22,7 @@ from dcgan_cli.data.kinds.arrays import ArraySource, FileRows, Rows, class_label
 from dcgan_cli.data.kinds.reading import MAX_RECORD, FileReader, first_bytes
 from dcgan_cli.errors import SourceError
 
-_PICTURES, _LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"
+_IMAGES, _LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"
 _PATTERNS = ("*images-idx3-ubyte*", "*images.idx3-ubyte*")
 _FOLDERS = (".", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "EMNIST/raw", "gzip")
 _EMNIST = re.compile(r"emnist-(\w+)-(train|test)-images")
@@ -38,55 +38,55 @@ _GZIP, _HEAD = 31, 1 << 16
 
 
 def matches(path: Path) -> bool:
-    """Whether `path` is an IDX file of pictures, or a folder of such (also in torchvision's layout)."""
-    return _begins_like_pictures(path) or bool(_picture_files(path))
+    """Whether `path` is an IDX file of images, or a folder of such (also in torchvision's layout)."""
+    return _begins_like_images(path) or bool(_image_files(path))
 
 
 def open_path(path: Path, location: str, part: str | None) -> ArraySource:
-    """The pictures of an IDX file, or of one part (train unless `part` says test) of a folder.
+    """The images of an IDX file, or of one part (train unless `part` says test) of a folder.
 
     Raises:
         SourceError: files that are damaged, that contradict each other, or no such part.
     """
     if path.is_dir():
-        pictures = _choose(_picture_files(path), location, part)
-        kind = f"IDX pictures (MNIST's form), {_part_of(pictures)} part"
+        images = _choose(_image_files(path), location, part)
+        kind = f"IDX images (MNIST's form), {_part_of(images)} part"
     elif part is not None:
         raise SourceError(f"{location}: an IDX file has no parts; drop #{part}, or give its folder")
     else:
-        pictures, kind = path, "IDX pictures (MNIST's form)"
-    on_its_side = _EMNIST.match(pictures.name) is not None
-    load = functools.partial(_upright, pictures.absolute(), on_its_side)
-    labels, files = None, [pictures.absolute()]
-    labels_file = _labels_file(pictures)
+        images, kind = path, "IDX images (MNIST's form)"
+    on_its_side = _EMNIST.match(images.name) is not None
+    load = functools.partial(_upright, images.absolute(), on_its_side)
+    labels, files = None, [images.absolute()]
+    labels_file = _labels_file(images)
     if labels_file is not None:
         codes = np.asarray(_read(labels_file, _LABELS))
-        labels = class_labels(codes, _words(pictures, codes))
+        labels = class_labels(codes, _words(images, codes))
         files = [*files, labels_file.absolute()]
-    notes = (f"{pictures.name}: EMNIST's images lie on their side; turned upright",)
+    notes = (f"{images.name}: EMNIST's images lie on their side; turned upright",)
     source = ArraySource(kind, location, load(), load, labels, files, notes * on_its_side)
     if labels_file and labels and len(labels.columns["label"]) != len(source):
         raise SourceError(
             f"{labels_file}: {len(labels.columns['label']):,} labels for the {len(source):,} "
-            f"pictures of {pictures.name}; get both files from the same place"
+            f"images of {images.name}; get both files from the same place"
         )
     if not len(source):
-        raise SourceError(f"{pictures}: the IDX file holds no pictures; download it again")
+        raise SourceError(f"{images}: the IDX file holds no images; download it again")
     return source
 
 
-def _labels_file(pictures: Path) -> Path | None:
-    """The file of labels beside a file of pictures, by its name, gzipped or not; None without."""
-    name = pictures.name.replace("images", "labels").replace("idx3", "idx1").removesuffix(".gz")
-    files = [pictures.with_name(name), pictures.with_name(f"{name}.gz")]
-    return next((file for file in files if first_bytes(file, 1) and file != pictures), None)
+def _labels_file(images: Path) -> Path | None:
+    """The file of labels beside a file of images, by its name, gzipped or not; None without."""
+    name = images.name.replace("images", "labels").replace("idx3", "idx1").removesuffix(".gz")
+    files = [images.with_name(name), images.with_name(f"{name}.gz")]
+    return next((file for file in files if first_bytes(file, 1) and file != images), None)
 
 
-def _begins_like_pictures(path: Path) -> bool:
+def _begins_like_images(path: Path) -> bool:
     head = first_bytes(path, 4)
     if head.startswith(b"\x1f\x8b"):
         head = unzipped_head(path, 4)
-    return head == _PICTURES
+    return head == _IMAGES
 
 
 def unzipped_head(path: Path, count: int) -> bytes:
@@ -98,11 +98,11 @@ def unzipped_head(path: Path, count: int) -> bytes:
         return b""
 
 
-def _picture_files(folder: Path) -> list[Path]:
-    """The IDX files of pictures in the first of the usual places that has any."""
+def _image_files(folder: Path) -> list[Path]:
+    """The IDX files of images in the first of the usual places that has any."""
     for place in _FOLDERS:
         found = {file for pattern in _PATTERNS for file in (folder / place).glob(pattern)}
-        if found := sorted(file for file in found if _begins_like_pictures(file)):
+        if found := sorted(file for file in found if _begins_like_images(file)):
             return found
     return []
 
@@ -127,23 +127,23 @@ def _choose(files: list[Path], location: str, part: str | None) -> Path:
     names = ", ".join(file.name for file in files[:3]) + (", ..." if len(files) > 3 else "")
     found = "several" if chosen else "no"
     raise SourceError(
-        f"{location}: {found} {wanted} pictures among {names}; use {parts}, or give the file itself"
+        f"{location}: {found} {wanted} images among {names}; use {parts}, or give the file itself"
     )
 
 
 def _upright(path: Path, on_its_side: bool) -> Rows:
-    images = _read(path, _PICTURES)
+    images = _read(path, _IMAGES)
     return np.asarray(images).transpose(0, 2, 1) if on_its_side else images
 
 
-def _words(pictures: Path, codes: NDArray[np.uint8]) -> list[str] | None:
+def _words(images: Path, codes: NDArray[np.uint8]) -> list[str] | None:
     """The characters that EMNIST's mapping gives to its codes; None where there is none.
 
-    A line is a code, then the character's number in ASCII (where upper and lower case are one class:
-    that of both, the upper one first).
+    A line is a code, then the character's number in ASCII (where upper and lower case are one
+    class: that of both, the upper one first).
     """
-    split = _EMNIST.match(pictures.name)
-    file = pictures.with_name(f"emnist-{split[1]}-mapping.txt") if split else None
+    split = _EMNIST.match(images.name)
+    file = images.with_name(f"emnist-{split[1]}-mapping.txt") if split else None
     if file is None or not file.is_file():
         return None
     words = [str(number) for number in range(int(codes.max(initial=0)) + 1)]
@@ -185,7 +185,7 @@ def _read(path: Path, magic: bytes) -> Rows:
                     f"{path}: refused: it unpacks to {needed:,} bytes, {needed // size} times its own; "
                     "no images do"
                 )
-            if not packed and magic == _PICTURES:
+            if not packed and magic == _IMAGES:
                 return FileRows(FileReader(path), header_size, shape)
             if needed > (_MOST_BYTES if packed else MAX_RECORD):
                 raise SourceError(

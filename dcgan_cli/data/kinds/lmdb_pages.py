@@ -1,10 +1,10 @@
 """Reading an LMDB database page by page, so that a damaged one is an error and not a crash.
 
-The LMDB library trusts its file: a damaged page ends the process with an assertion or a signal, from
-which nothing can be said. Here every number of a page is held against the page and the file before
-it is followed, and a page is visited once. Only what data sets need is read: the records of the
-main database, by key. Form (LMDB 0.9, mdb.c): pages of one size; two meta pages, of which the newer
-counts; branch pages, leaf pages, and for large values runs of overflow pages.
+The LMDB library trusts its file: a damaged page ends the process with an assertion or a signal,
+from which nothing can be said. Here every number of a page is held against the page and the file
+before it is followed, and a page is visited once. Only what data sets need is read: the records of
+the main database, by key. Form (LMDB 0.9, mdb.c): pages of one size; two meta pages, of which the
+newer counts; branch pages, leaf pages, and for large values runs of overflow pages.
 """
 
 import struct

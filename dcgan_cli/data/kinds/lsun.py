@@ -1,4 +1,4 @@
-"""LSUN: LMDB databases whose records are encoded pictures under opaque keys.
+"""LSUN: LMDB databases whose records are encoded images under opaque keys.
 
 The databases are read page by page (`lmdb_pages`), so nothing is written beside them and damage is
 an error; their three million keys are held as bytes and offsets, not as Python objects.
@@ -56,7 +56,7 @@ class LsunSource:
         return int(self._starts[-1])
 
     def read(self, index: int) -> bytes:
-        """The record's bytes. Raises OSError, or ValueError for more than a picture needs."""
+        """The record's bytes. Raises OSError, or ValueError for more than an image needs."""
         number, row = self._place(index)
         return self._databases[number].get(row)
 
@@ -107,7 +107,7 @@ def open_path(path: Path, location: str, part: str | None) -> LsunSource:
         names = ", ".join(folder.name for folder in found)
         raise SourceError(
             f"{location}: expected *{ending} there, found only {names}; "
-            f"get the training pictures, or give {found[0]} itself to use it all the same"
+            f"get the training images, or give {found[0]} itself to use it all the same"
         )
     return _open(f"LSUN ({_categories(chosen)})", location, chosen)
 

@@ -1,4 +1,4 @@
-"""Names of pictures, by the million: which names are pictures, and the classes they spell."""
+"""Names of images, by the million: which names are images, and the classes they spell."""
 
 import io
 import itertools
@@ -124,7 +124,7 @@ def decode_name(name: bytes) -> str:
     return name.decode("utf-8", "surrogatepass")
 
 
-def is_picture_name(path: str) -> bool:
+def is_image_name(path: str) -> bool:
     """Whether `path` (with slashes) ends like an image and no part of it is litter."""
     return suffix(path) in IMAGE_SUFFIXES and litter(path) is None
 
@@ -163,9 +163,9 @@ def printable(name: str) -> str:
 def folder_labels(names: Iterable[bytes]) -> Labels | None:
     """The classes that folders spell, as torchvision's ImageFolder reads them, or None.
 
-    Levels that all pictures share are dropped first (archives like to wrap everything in one
+    Levels that all images share are dropped first (archives like to wrap everything in one
     folder). If the next level has only names such as train and test it becomes the column "split".
-    The level after that is the column "label", '' for pictures outside any folder.
+    The level after that is the column "label", '' for images outside any folder.
     """
     folders: dict[bytes, int] = {}
     codes = np.fromiter(

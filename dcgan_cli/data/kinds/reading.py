@@ -9,7 +9,7 @@ from pathlib import Path
 from dcgan_cli.errors import SourceError
 
 MAX_RECORD = 1 << 28
-"""No encoded picture is larger than this (256 MiB); a record that is would exhaust memory."""
+"""No encoded image is larger than this (256 MiB); a record that is would exhaust memory."""
 
 
 class FileReader:
@@ -30,7 +30,7 @@ class FileReader:
         Raises OSError, or ValueError where they are not all there or more than `most`.
         """
         if size > most:
-            raise ValueError(f"{size:,} bytes are more than any picture needs")
+            raise ValueError(f"{size:,} bytes are more than any image needs")
         descriptor = self._open()
         if hasattr(os, "pread"):
             data = os.pread(descriptor, size, offset)
@@ -99,8 +99,8 @@ def fingerprint(files: Iterable[Path], *more: bytes) -> str:
 def times(status: os.stat_result) -> int:
     """When the content of a file may last have changed, in nanoseconds.
 
-    The later of two clocks: archives and copies set the first one as they like, so that two files of
-    one size may have the same; the second is the system's own.
+    The later of two clocks: archives and copies set the first one as they like, so that two files
+    of one size may have the same; the second is the system's own.
     """
     return max(status.st_mtime_ns, status.st_ctime_ns)
 

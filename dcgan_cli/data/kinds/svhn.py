@@ -26,7 +26,7 @@ def matches(path: Path) -> bool:
 
 
 def open_path(path: Path, location: str, part: str | None) -> ArraySource:
-    """The pictures of a file, or of one part (train unless `part` says otherwise) of a folder.
+    """The images of a file, or of one part (train unless `part` says otherwise) of a folder.
 
     Raises:
         SourceError: no such part, or a file that is damaged or holds something else.
@@ -71,7 +71,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _pixels(path: Path, variables: dict[str, Any]) -> NDArray[np.uint8]:
-    """X as pictures uint8 [N, H, W, 3]: a view, for MATLAB's order keeps a picture together."""
+    """X as images uint8 [N, H, W, 3]: a view, for MATLAB's order keeps an image together."""
     x = variables.get("X")
     if x is None or x.dtype != np.uint8 or x.ndim != 4 or x.shape[2] != 3 or x.shape[3] == 0:
         found = "no X" if x is None else f"X of {x.dtype} {list(x.shape)}"

@@ -93,8 +93,8 @@ def _header(file: IO[bytes], at: int, total: int) -> bytes | None:
     if not any(header):
         return None
     plain = sum(header[:148]) + sum(header[156:]) + 8 * ord(" ")
-    signed = plain - 256 * sum(byte > 127 for byte in header[:148] + header[156:])
-    if _number(header[148:156]) not in (plain, signed):
+    normalized = plain - 256 * sum(byte > 127 for byte in header[:148] + header[156:])
+    if _number(header[148:156]) not in (plain, normalized):
         raise TarError(f"the header at byte {at:,} does not match its checksum")
     return header
 

@@ -1,7 +1,7 @@
-"""A .tar of pictures, or shards of one, read in place by offset; nothing is ever extracted.
+"""A .tar of images, or shards of one, read in place by offset; nothing is ever extracted.
 
 Shards are those of WebDataset: `data-{000000..000099}.tar`. Files that share a name up to its first
-dot are one sample; `.cls` beside a picture is its class. Other side files are passed over.
+dot are one sample; `.cls` beside an image is its class. Other side files are passed over.
 """
 
 import re
@@ -31,15 +31,15 @@ _MAX_CLASS_TEXT = 256
 
 
 class TarSource:
-    """The pictures inside one or more .tar files, in the order of the archives."""
+    """The images inside one or more .tar files, in the order of the archives."""
 
     def __init__(self, location: str, shards: Sequence[Path], index: "_Index") -> None:
         self.location = location
-        self.kind = "tar of pictures"
+        self.kind = "tar of images"
         if len(shards) > 1:
-            self.kind = f"{len(shards):,} tar shards of pictures"
+            self.kind = f"{len(shards):,} tar shards of images"
         self._files = [FileReader(shard.absolute()) for shard in shards]
-        self._names = NameTable.collect(index.pictures(shards))
+        self._names = NameTable.collect(index.images(shards))
         self._shard = np.array(index.shard, np.int32)
         self._offset = np.array(index.offset, np.int64)
         self._size = np.array(index.size, np.int64)
@@ -59,7 +59,7 @@ class TarSource:
         return self._names.text(index)
 
     def fingerprint(self) -> str:
-        """A digest of the archives' names, sizes and times, and of the table of their pictures."""
+        """A digest of the archives' names, sizes and times, and of the table of their images."""
         paths = [file.path for file in self._files]
         return fingerprint(paths, self._names.tobytes(), self._offset.tobytes())
 
@@ -76,9 +76,9 @@ def matches(path: Path) -> bool:
 
 
 def open_path(path: Path, location: str, part: str | None) -> TarSource:
-    """The pictures in the archive at `path`. Raises SourceError: damaged, or without pictures."""
+    """The images in the archive at `path`. Raises SourceError: damaged, or without images."""
     if part is not None:
-        raise SourceError(f"{location}: a tar of pictures has no part called {part}; drop #{part}")
+        raise SourceError(f"{location}: a tar of images has no part called {part}; drop #{part}")
     return _open([path], location)
 
 
@@ -93,10 +93,10 @@ def shards_of(location: str) -> list[Path]:
 
 
 def open_pattern(location: str) -> TarSource:
-    """The pictures in all shards that a pattern with braces names.
+    """The images in all shards that a pattern with braces names.
 
     Raises:
-        SourceError: a shard is missing or damaged, or there are no pictures.
+        SourceError: a shard is missing or damaged, or there are no images.
     """
     shards = shards_of(location)
     missing = [shard for shard in shards if not shard.is_file()]
@@ -113,14 +113,14 @@ def _open(shards: Sequence[Path], location: str) -> TarSource:
     if not len(source):
         there = "".join(f"; {note}" for note in source.notes)
         raise SourceError(
-            f"{location}: no pictures in the tar; expected members such as .jpg or .png; "
+            f"{location}: no images in the tar; expected members such as .jpg or .png; "
             f"if it holds a data set, unpack it and give the folder{there}"
         )
     return source
 
 
 class _Index:
-    """Where the pictures of the shards are, as columns that grow while the archives are walked."""
+    """Where the images of the shards are, as columns that grow while the archives are walked."""
 
     def __init__(self) -> None:
         self.shard, self.offset, self.size = array("i"), array("q"), array("q")
@@ -133,12 +133,12 @@ class _Index:
             return None
         return Labels(Columns({"label": Words.collect(self._classes)}))
 
-    def pictures(self, shards: Sequence[Path]) -> Generator[bytes]:
-        """The names of the pictures; their places are appended on the way."""
+    def images(self, shards: Sequence[Path]) -> Generator[bytes]:
+        """The names of the images; their places are appended on the way."""
         for number, path in enumerate(shards):
             try:
                 with path.open("rb") as file:
-                    yield from self._shard_pictures(number, file, path.stat().st_size)
+                    yield from self._shard_images(number, file, path.stat().st_size)
             except TarError as error:
                 raise SourceError(
                     f"{path}: a damaged tar ({error}); download or copy it again"
@@ -146,7 +146,7 @@ class _Index:
             except OSError as error:
                 raise unreadable(path, error) from error
 
-    def _shard_pictures(self, number: int, file: IO[bytes], total: int) -> Generator[bytes]:
+    def _shard_images(self, number: int, file: IO[bytes], total: int) -> Generator[bytes]:
         key, word, first = "", "", len(self._classes)
         for member in members(file, total):
             name = member.name.removeprefix("./")
@@ -194,6 +194,6 @@ def _expand(pattern: str) -> list[str]:
 def refuse_compressed(path: Path) -> SourceError:
     """A compressed tar has no offsets to read by; the error that says what to do instead."""
     return SourceError(
-        f"{path}: a compressed tar, from which pictures cannot be read in any order; "
+        f"{path}: a compressed tar, from which images cannot be read in any order; "
         f"unpack it (tar -xf {path.name}) and give the folder"
     )

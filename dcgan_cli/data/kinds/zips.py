@@ -1,4 +1,4 @@
-"""A .zip of pictures, read in place: nothing is ever extracted, so it cannot write anywhere.
+"""A .zip of images, read in place: nothing is ever extracted, so it cannot write anywhere.
 
 The central directory is read here rather than by `zipfile`, which keeps a Python object of half a
 kilobyte for every member. Layout: APPNOTE.TXT, sections 4.3.7 (local header), 4.3.12 (central
@@ -48,7 +48,7 @@ class _DamagedError(Exception):
 
 @dataclass(frozen=True)
 class _Members:
-    """The picture members of an archive, one row each, in the archive's order."""
+    """The image members of an archive, one row each, in the archive's order."""
 
     offset: NDArray[np.int64]
     packed: NDArray[np.int64]
@@ -58,9 +58,9 @@ class _Members:
 
 
 class ZipSource:
-    """The pictures inside one .zip file."""
+    """The images inside one .zip file."""
 
-    kind = "zip of pictures"
+    kind = "zip of images"
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class ZipSource:
         if signature != b"PK\3\4":
             raise ValueError("no zip member begins where the archive says it does")
         if size > MAX_RECORD:
-            raise ValueError(f"{size:,} bytes are more than any picture needs")
+            raise ValueError(f"{size:,} bytes are more than any image needs")
         start = offset + _LOCAL.size + name + extra
         data = self._file.read(start, int(members.packed[index]))
         if members.method[index] == _DEFLATED:
@@ -103,7 +103,7 @@ class ZipSource:
         return self._names.text(index)
 
     def fingerprint(self) -> str:
-        """A digest of the pictures' names, sizes and checksums: the same wherever the zip is."""
+        """A digest of the images' names, sizes and checksums: the same wherever the zip is."""
         members = self._members
         return fingerprint([], self._names.tobytes(), members.size.tobytes(), members.crc.tobytes())
 
@@ -120,13 +120,13 @@ def matches(path: Path) -> bool:
 
 
 def open_path(path: Path, location: str, part: str | None) -> ZipSource:
-    """The pictures in the archive at `path`.
+    """The images in the archive at `path`.
 
     Raises:
-        SourceError: damaged, encrypted, packed by a method that is not read, or without pictures.
+        SourceError: damaged, encrypted, packed by a method that is not read, or without images.
     """
     if part is not None:
-        raise SourceError(f"{location}: a zip of pictures has no part called {part}; drop #{part}")
+        raise SourceError(f"{location}: a zip of images has no part called {part}; drop #{part}")
     file = FileReader(path.absolute())
     try:
         return _open(path, location, file)
@@ -141,7 +141,7 @@ def open_path(path: Path, location: str, part: str | None) -> ZipSource:
 def _open(path: Path, location: str, file: FileReader) -> ZipSource:
     directory, shift = _central_directory(file, path.stat().st_size)
     index = _Index()
-    names = NameTable.collect(index.pictures(directory))
+    names = NameTable.collect(index.images(directory))
     if index.encrypted:
         raise SourceError(f"{path}: the zip is encrypted; unpack it and give the folder instead")
     if index.unread_methods:
@@ -151,7 +151,7 @@ def _open(path: Path, location: str, file: FileReader) -> ZipSource:
             "unpack it and give the folder instead"
         )
     if not len(names):
-        raise _no_pictures(path, index.passed_over)
+        raise _no_images(path, index.passed_over)
     members = _Members(
         np.array(index.offset, np.int64) + shift,
         np.array(index.packed, np.int64),
@@ -176,8 +176,8 @@ class _Index:
     unread_methods: list[int] = field(default_factory=list[int])
     encrypted: bool = False
 
-    def pictures(self, directory: bytes) -> Generator[bytes]:
-        """The names of the picture members; their rows are appended on the way."""
+    def images(self, directory: bytes) -> Generator[bytes]:
+        """The names of the image members; their rows are appended on the way."""
         at = 0
         while at < len(directory):
             signature, flags, method, crc, packed, size, name_size, extra_size, comment, offset = (
@@ -249,15 +249,15 @@ def _inflate(data: bytes, size: int) -> bytes:
         raise ValueError(f"damaged zip member: {error}") from error
 
 
-def _no_pictures(path: Path, passed_over: PassedOver) -> SourceError:
+def _no_images(path: Path, passed_over: PassedOver) -> SourceError:
     """What to say of an archive without images, by what it holds instead."""
     kinds = passed_over.kinds(mends=True)
     if passed_over.litter.total():
-        return SourceError(f"{path}: no pictures in the zip; {passed_over.sentence()}")
+        return SourceError(f"{path}: no images in the zip; {passed_over.sentence()}")
     if not kinds:
-        return SourceError(f"{path}: the zip is empty; expected pictures such as .jpg or .png")
+        return SourceError(f"{path}: the zip is empty; expected images such as .jpg or .png")
     if ".mdb" in passed_over.endings:
         mend = "an LSUN database is read unpacked: unzip it and give the folder"
     else:
-        mend = "expected pictures such as .jpg or .png; if it holds a data set, unzip it first"
-    return SourceError(f"{path}: no pictures in the zip, only {', '.join(kinds)}; {mend}")
+        mend = "expected images such as .jpg or .png; if it holds a data set, unzip it first"
+    return SourceError(f"{path}: no images in the zip, only {', '.join(kinds)}; {mend}")

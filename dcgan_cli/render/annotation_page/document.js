@@ -70,7 +70,7 @@ function parseObject(text) {
   return value;
 }
 
-/** Boxes on other pictures mean nothing here. What a file does not say (null) fits anything. */
+/** Boxes on other images mean nothing here. What a file does not say (null) fits anything. */
 function compareSamples(found, here) {
   for (const key of ["checkpoint", "seed", "bn", "average"]) {
     const value = found?.[key] ?? null;

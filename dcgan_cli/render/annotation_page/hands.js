@@ -15,7 +15,7 @@ function spanning([ax, ay], [bx, by]) {
   return inFractions([Math.min(ax, bx), Math.min(ay, by), Math.max(ax, bx), Math.max(ay, by)]);
 }
 
-/** `corners` by some pixels to the right and down, as far as the picture goes. */
+/** `corners` by some pixels to the right and down, as far as the image goes. */
 function moved(corners, dx, dy) {
   const [x0, y0, x1, y1] = inPixels(corners);
   const right = Math.min(Math.max(dx, -x0), width - x1);
@@ -44,7 +44,7 @@ function pixelAt(event) {
 
 function startDrag(event) {
   if (!event.isPrimary || event.button !== 0 || event.target.closest("#message")) return;
-  event.preventDefault(); // no text is selected, no picture dragged
+  event.preventDefault(); // no text is selected, no image dragged
   const box = event.shiftKey ? null : event.target.closest(".box");
   const index = box === null ? null : boxElements.indexOf(box);
   const corners = boxesHere()[index];

@@ -275,6 +275,6 @@ function listen() {
 $("bar").max = samples.count;
 begin();
 makeThumbs();
-listen(); // whose observer of the pane fits the picture
+listen(); // whose observer of the pane fits the image
 render();
 focusPicture();

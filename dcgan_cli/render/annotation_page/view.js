@@ -172,7 +172,7 @@ function focusSelected() {
   boxElements[page.selected]?.focus({ preventScroll: true });
 }
 
-/** A message over the picture, until the next step. */
+/** A message over the image, until the next step. */
 function tell(text, wrong = false) {
   $("message-text").textContent = text;
   $("message").classList.toggle("wrong", wrong);

@@ -1,0 +1,254 @@
+"""The turn vector (paper §6.3.2, Fig. 8): mean(RIGHT) − mean(LEFT), added to random samples.
+
+Each row of the image grid is one random sample; along it, the vector is added from −reach to +reach
+times, the sample itself in the middle. The control moves every sample in a random direction of its
+own, as far.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+from dcgan_cli.analysis.arithmetic.directions import draw_exemplars, mean, project_out, random_like
+from dcgan_cli.analysis.concepts.attribute_classifier import (
+    AttributeClassifier,
+    AttributePrediction,
+    AttributePredictions,
+    correlation,
+)
+from dcgan_cli.analysis.feature_extractors import FloatArray
+from dcgan_cli.analysis.sampling import Sampler
+from dcgan_cli.analysis.statistics import mean as mean_of
+from dcgan_cli.analysis.statistics import mean_above, mean_within
+from dcgan_cli.errors import UsageError
+from dcgan_cli.model.latents import Latents, seeded_latents
+from dcgan_cli.progress import ProgressCallback
+from dcgan_cli.report import Estimate, Finding, ImageGrid, Report, Table
+from dcgan_cli.runtime import numpy_stream
+
+ROWS, COLUMNS = 5, 11
+"""The paper's Fig. 8."""
+
+REACH = 0.5
+"""How many times the vector is added at most: half of it leads from the middle to either side; more
+would be extrapolation beyond the exemplars."""
+
+CLASSIFIED_SAMPLES = 64
+"""Samples that are moved when a classifier measures; the image grid shows the first of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """A vector and how far samples are moved along it.
+
+    Attributes:
+        left, right: the exemplars that were averaged, [K, z_dim].
+        vector: from left to right, [z_dim].
+        coefficients: [columns], evenly from −reach to reach.
+    """
+
+    left: Latents
+    right: Latents
+    vector: FloatArray
+    coefficients: FloatArray
+
+    @classmethod
+    def between(
+        cls,
+        left: Latents,
+        right: Latents,
+        *,
+        seed: int,
+        exemplars: int,
+        columns: int = COLUMNS,
+        reach: float = REACH,
+        without: FloatArray | None = None,
+    ) -> "Turn":
+        """The turn from `left` to `right`, [K, z_dim] each, less its part along `without`."""
+        drawn = [
+            draw_exemplars(side, exemplars, numpy_stream(seed, f"exemplars {name}"))
+            for name, side in (("left", left), ("right", right))
+        ]
+        vector = mean(drawn[1]) - mean(drawn[0])
+        if without is not None:
+            vector = project_out(vector, without)
+        return cls(drawn[0], drawn[1], vector, np.linspace(-reach, reach, columns))
+
+    def moved(self, samples: Latents, directions: FloatArray | None = None) -> Latents:
+        """`samples` [N, z_dim] moved along the vector, or each along a direction of its own.
+
+        [N · columns, z_dim], a sample a row of the image grid.
+        """
+        along = np.broadcast_to(self.vector if directions is None else directions, samples.shape)
+        steps = self.coefficients[None, :, None] * along[:, None]
+        return (samples[:, None] + steps).astype(np.float32).reshape(-1, samples.shape[1])
+
+
+def turn(
+    sampler: Sampler, way: Turn, *, names: tuple[str, str], rows: int = ROWS, seed: int = 0
+) -> Report:
+    """The image grid of Fig. 8: `rows` samples of `seed`, moved along `way`."""
+    points = way.moved(_samples(sampler, rows, seed))
+    columns = len(way.coefficients)
+    grid = ImageGrid(
+        "turn",
+        sampler.images(points),
+        columns,
+        [f"{value:+.2f}" for value in way.coefficients] * rows,
+        provenance=sampler.provenance(["arithmetic", "--turn", *names], seed, points),
+    )
+    facts = {
+        "checkpoint": sampler.checkpoint,
+        "turn": list(names),
+        "exemplars": [len(way.left), len(way.right)],
+        "seed": seed,
+        "bn": sampler.bn,
+        "ema": sampler.average,
+        "coefficients": way.coefficients.tolist(),
+    }
+    config = sampler.generator.config
+    lengths = np.linalg.norm(seeded_latents(seed, 1024, config.z_dim, config.z_dist), axis=1)
+    shortest, longest = np.quantile(lengths, [0.025, 0.975]).tolist()
+    length = Finding(
+        "length",
+        "length of the turn vector",
+        Estimate(float(np.linalg.norm(way.vector)), n=1),
+        Estimate(float(np.median(lengths)), shortest, longest, len(lengths)),
+        "samples of z (middle 95 %)",
+    )
+    return Report("Turn vector", facts, [length], grids=(grid,))
+
+
+def turned_attribute(
+    sampler: Sampler, classifier: AttributeClassifier, way: Turn, samples: AttributePredictions
+) -> str:
+    """The attribute in which both sides differ most, in units of its spread among samples."""
+    left, right = (
+        classifier.classify(sampler.normalized(way.left)),
+        classifier.classify(sampler.normalized(way.right)),
+    )
+
+    def gap(name: str) -> float:
+        apart = right[name].evidence.mean(0) - left[name].evidence.mean(0)
+        return float(np.abs(apart / (samples[name].evidence.std(0) + 1e-12)).max())
+
+    one_number = [name for name, known in classifier.attributes.items() if len(known.classes) <= 2]
+    if not one_number:
+        raise UsageError(
+            "--classifier: no attribute of two classes or of numbers to measure a turn in"
+        )
+    return max(one_number, key=gap)
+
+
+def measure_turn(
+    sampler: Sampler,
+    classifier: AttributeClassifier,
+    way: Turn,
+    *,
+    attribute: str,
+    samples: AttributePredictions,
+    seed: int,
+    progress: ProgressCallback = lambda done, total: None,
+) -> tuple[list[Finding], Table]:
+    """Whether `attribute` rises with the coefficient, and what else moves, over CLASSIFIED samples.
+
+    Args:
+        sampler: the generator.
+        classifier: who measures.
+        way: the turn.
+        attribute: of two classes or a number.
+        samples: predictions on plain samples, whose spread is the unit of movement.
+        seed: of the samples that are moved; the image grid shows the first of the same.
+        progress: told how many of the moved samples have been classified.
+    """
+    start = _samples(sampler, CLASSIFIED_SAMPLES, seed)
+    shape = (CLASSIFIED_SAMPLES, len(way.coefficients))
+    classified: list[dict[str, AttributePrediction]] = []
+    stream = numpy_stream(seed, "random directions")
+    random_direction = np.stack([random_like(way.vector, stream) for _ in start])
+    for directions in (None, random_direction):
+        points = way.moved(start, directions)
+        parts: list[dict[str, AttributePrediction]] = []
+        for at in range(0, len(points), 512):
+            parts.append(classifier.classify(sampler.normalized(points[at : at + 512])))
+            progress(len(classified) * len(points) + at, 2 * len(points))
+        classified.append(
+            {
+                name: AttributePrediction.join([part[name] for part in parts])
+                for name in classifier.attributes
+            }
+        )
+
+    def values(predicted: AttributePredictions, name: str) -> FloatArray:
+        spread = samples[name].evidence.std(0) + 1e-12
+        return (predicted[name].evidence / spread).reshape(*shape, -1)
+
+    def ranks(predicted: AttributePredictions) -> Estimate:
+        rows = values(predicted, attribute)[..., 0]
+        found = [_rank_correlation(way.coefficients, row) for row in rows]
+        return mean_within(found, -1, 1, "samples")
+
+    def drift(predicted: AttributePredictions, name: str) -> Estimate:
+        rows = values(predicted, name)
+        middle = rows[:, [shape[1] // 2]]
+        return mean_above(np.abs(rows - middle).mean((1, 2)), "samples")
+
+    def changed(predicted: AttributePredictions, name: str) -> Estimate:
+        words = predicted[name].probabilities.argmax(1).reshape(shape)
+        return mean_within((words != words[:, [shape[1] // 2]]).mean(1), unit="samples")
+
+    findings = [
+        Finding(
+            "rank_correlation",
+            f"{attribute} against the coefficient, Spearman's ρ of each sample",
+            ranks(classified[0]),
+            ranks(classified[1]),
+            "random directions",
+        )
+    ]
+    findings += [
+        Finding(
+            f"drift_{name}",
+            f"{name} moved" + (" (it should)" if name == attribute else ""),
+            drift(classified[0], name),
+            drift(classified[1], name),
+            "random directions",
+            unit=" sd",
+            about=name,
+        )
+        for name in classifier.attributes
+    ]
+    findings += [
+        Finding(
+            f"changed_{name}",
+            f"{name}: share of images classified another word than their sample",
+            changed(classified[0], name),
+            changed(classified[1], name),
+            "random directions",
+            about=name,
+        )
+        for name, known in classifier.attributes.items()
+        if known.classes and name != attribute
+    ]
+    moved, lost = (predicted[attribute].evidence.reshape(shape) for predicted in classified)
+    rows: list[Sequence[str | float | int | None]] = []
+    for column, coefficient in enumerate(way.coefficients.tolist()):
+        here = mean_of(moved[:, column])
+        rows.append((coefficient, here.value, here.low, here.high, float(lost[:, column].mean())))
+    heading = ("coefficient", attribute, "low", "high", "random direction")
+    keys = ("coefficient", "value", "low", "high", "random_direction")
+    return findings, Table(f"Classified {attribute}", heading, rows, "judged", keys)
+
+
+def _samples(sampler: Sampler, count: int, seed: int) -> Latents:
+    config = sampler.generator.config
+    return seeded_latents(seed, count, config.z_dim, config.z_dist)
+
+
+def _rank_correlation(coefficients: FloatArray, row: FloatArray) -> float:
+    """Spearman's ρ; 0 where nothing changes along the row."""
+    if np.ptp(row) == 0:
+        return 0.0
+    return correlation(np.stack([rankdata(coefficients), rankdata(row)], 1))

@@ -1,0 +1,293 @@
+"""An attribute classifier of what images show: linear classifiers trained on labeled real images.
+
+It has two views, the discriminator's features (as in paper §5.1) and small pixels, and fits each
+attribute in both. The view that does better on a part of the images kept for that choice is
+trusted; the other is the second opinion. Accuracy is measured on a third part that nothing was
+chosen by, and an attribute that is not better than chance there is refused.
+
+The attribute classifier learns from real images and is asked about generated ones, which are
+softer: every second image is therefore learned, and evaluated, at half its resolution. How often
+    both views agree about
+generated images shows how far it can be trusted with them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dcgan_cli.analysis import statistics
+from dcgan_cli.analysis.feature_extractors import (
+    FeatureExtractor,
+    FloatArray,
+    PrincipalComponents,
+    blur,
+    feature_extractors,
+)
+from dcgan_cli.errors import DcganError
+from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.progress import ProgressCallback
+from dcgan_cli.report import Estimate, Finding
+from dcgan_cli.runtime import numpy_stream
+from dcgan_cli.wording import counted
+
+Column = NDArray[np.str_] | NDArray[np.float64]
+
+C_VALUES = (0.1, 1.0, 10.0)
+"""Inverse strengths of regularization that are tried."""
+
+FEWEST = 20
+"""Images of a class below which it cannot be learned."""
+
+MOST_CLASSES = 12
+"""A column of more classes (names of people, file names) is no attribute."""
+
+_TRAIN, _CHOOSE = 0.6, 0.8
+"""Up to here of the shuffled images is trained on, then chosen by, then evaluated on."""
+
+
+@dataclass(frozen=True, eq=False)
+class AttributePrediction:
+    """What the attribute classifier says of N images about one attribute.
+
+    Attributes:
+        classes: the words it may be; empty for a number.
+        evidence: [N, D]: log-odds of the second class over the first (D 1), a score for each
+            class (D > 2 classes), or the number itself (D 1).
+        probabilities: [N, classes]; [N, 0] for a number.
+        second_evidence, second_probabilities: the same by the other view.
+    """
+
+    classes: tuple[str, ...]
+    evidence: FloatArray
+    probabilities: FloatArray
+    second_evidence: FloatArray
+    second_probabilities: FloatArray
+
+    @classmethod
+    def join(cls, parts: Sequence["AttributePrediction"]) -> "AttributePrediction":
+        """Predictions on the same attribute, one after the other."""
+        columns = zip(
+            *(
+                (p.evidence, p.probabilities, p.second_evidence, p.second_probabilities)
+                for p in parts
+            ),
+            strict=True,
+        )
+        return cls(parts[0].classes, *map(np.concatenate, columns))
+
+    def certainty(self, word: str) -> FloatArray:
+        """How certain both views are, at least, that each image is `word`: [N] in [0, 1]."""
+        place = self.classes.index(word)
+        return np.minimum(self.probabilities[:, place], self.second_probabilities[:, place])
+
+    def is_word(self, word: str, second: bool = False) -> NDArray[np.bool_]:
+        """Which images the attribute classifier takes for `word`: bool [N]."""
+        probabilities = self.second_probabilities if second else self.probabilities
+        return probabilities.argmax(1) == self.classes.index(word)
+
+
+AttributePredictions = Mapping[str, AttributePrediction]
+
+
+@dataclass(frozen=True, eq=False)
+class Attribute:
+    """One attribute as the attribute classifier knows it.
+
+    Attributes:
+        trusted: 0 or 1: which view is trusted.
+        models: the fitted model of each view.
+        held_out: accuracy (words) or R² (numbers) on images that took no part.
+        chance: what the commonest class, or the mean, would reach there.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    trusted: int
+    models: tuple[Any, Any]
+    held_out: Estimate
+    chance: float
+
+    def predict(self, seen: tuple[FloatArray, FloatArray]) -> AttributePrediction:
+        """The prediction on images of which each view shows [N, K]."""
+        first, second = (
+            _answer(self.models[view], seen[view]) for view in (self.trusted, 1 - self.trusted)
+        )
+        return AttributePrediction(self.classes, *first, *second)
+
+
+@dataclass(frozen=True, eq=False)
+class AttributeClassifier:
+    """Knows `attributes` by name; `refused` says why others of its labels are not among them."""
+
+    attributes: Mapping[str, Attribute]
+    refused: Mapping[str, str]
+    images: int
+    _extractors: tuple[FeatureExtractor, FeatureExtractor] = field(repr=False)
+    _components: tuple[PrincipalComponents, PrincipalComponents] = field(repr=False)
+
+    def classify(self, normalized: Tensor) -> dict[str, AttributePrediction]:
+        """Attribute classifier images [N, C, S, S] in [−1, 1], N ≥ 1."""
+        first, second = (
+            reduce(view.raw(normalized))
+            for view, reduce in zip(self._extractors, self._components, strict=True)
+        )
+        return {name: known.predict((first, second)) for name, known in self.attributes.items()}
+
+    def findings(self) -> list[Finding]:
+        """How good the attribute classifier is on images that took no part, against chance."""
+        return [
+            Finding(
+                f"judge_{known.name}",
+                f"attribute classifier: {known.name}, {'accuracy' if known.classes else 'R²'} on real images "
+                f"({self._extractors[known.trusted].name})",
+                known.held_out,
+                Estimate(known.chance),
+                "commonest class" if known.classes else "the mean",
+                about=known.name,
+            )
+            for known in self.attributes.values()
+        ]
+
+
+def fit_attribute_classifier(
+    normalized: Tensor,
+    columns: Mapping[str, Column],
+    discriminator: Discriminator,
+    *,
+    seed: int = 0,
+    progress: ProgressCallback = lambda done, total: None,
+) -> AttributeClassifier:
+    """Learn every column of labels that can be learned.
+
+    Args:
+        normalized: real images [N, C, S, S] in [−1, 1].
+        columns: labels of each: words ('' unknown) or numbers (NaN unknown), [N].
+        discriminator: whose features are the first view.
+        seed: of the split into parts to learn from, to choose by and to evaluate on.
+        progress: told how many images have been seen.
+
+    Raises:
+        DcganError: no column can be learned better than chance.
+    """
+    order = numpy_stream(seed, "judge").permutation(len(normalized))
+    parts = np.empty(len(order), np.int8)
+    parts[order] = np.digitize(np.arange(len(order)) / len(order), (_TRAIN, _CHOOSE))
+    blurred = normalized.clone()
+    blurred[order[::2]] = blur(normalized[order[::2]])
+    both = feature_extractors(discriminator)
+    raw = [view.raw(blurred, progress) for view in both]
+    reduced = [PrincipalComponents.fit(rows[parts == 0], seed) for rows in raw]
+    seen = [reduce(rows) for reduce, rows in zip(reduced, raw, strict=True)]
+    attributes: dict[str, Attribute] = {}
+    refused: dict[str, str] = {}
+    for name, column in columns.items():
+        known = _fit(name, np.asarray(column), seen, parts)
+        if isinstance(known, str):
+            refused[name] = known
+        else:
+            attributes[name] = known
+    if not attributes:
+        why = "; ".join(f"{name}: {reason}" for name, reason in refused.items()) or "no labels"
+        raise DcganError(f"no attribute classifier can be made of these labels: {why}")
+    return AttributeClassifier(attributes, refused, len(normalized), both, (reduced[0], reduced[1]))
+
+
+def _fit(
+    name: str, column: NDArray[Any], seen: list[FloatArray], parts: NDArray[np.int8]
+) -> Attribute | str:
+    """The attribute, or why it is refused."""
+    words = column.dtype.kind == "U"
+    if words:
+        found, counts = np.unique(column[column != ""], return_counts=True)
+        classes = tuple(found[counts >= FEWEST].tolist())
+        if len(found) > MOST_CLASSES:
+            return f"{len(found):,} different words, at most {MOST_CLASSES} can be classified"
+        if len(classes) < 2:
+            return f"needs two classes of {FEWEST} images each, found {len(classes)}"
+        known = np.isin(column, classes)
+    else:
+        classes = ()
+        known = np.isfinite(column)
+        if known.sum() < 2 * FEWEST or column[known].std() == 0:
+            return f"needs {2 * FEWEST} numbers that differ, found {known.sum()}"
+    learn, choose, evaluate = (known & (parts == part) for part in range(3))
+    held = [set(column[part].tolist()) for part in (learn, choose, evaluate)] if words else []
+    if words and (held[0] != set(classes) or min(map(len, held)) < 2):
+        return f"too few images ({known.sum()}) to learn from some and be evaluated on others"
+    trials = [_best(view, column, learn, choose) for view in seen]
+    trusted = int(trials[1][0] > trials[0][0])
+    models = trials[0][1], trials[1][1]
+    held_out, chance = _evaluate(models[trusted], seen[trusted][evaluate], column[evaluate])
+    if held_out.low is None or held_out.low <= chance:
+        figure = "accuracy" if words else "R²"
+        least = 0.0 if held_out.low is None else held_out.low
+        return (
+            f"no better than chance on {counted(held_out.n or 0, 'picture')} held out ({figure} "
+            f"{held_out.value:.2f}, at least {least:.2f}; chance {chance:.2f})"
+        )
+    return Attribute(name, classes, trusted, models, held_out, chance)
+
+
+def _best(
+    view: FloatArray, column: NDArray[Any], learn: NDArray[np.bool_], choose: NDArray[np.bool_]
+) -> tuple[tuple[float, float], Any]:
+    """The best of some strengths, by accuracy (R²), then by likelihood, on the choosing part."""
+    trials: list[tuple[tuple[float, float], Any]] = []
+    for c in C_VALUES:
+        model = _model(column.dtype.kind == "U", c).fit(view[learn], column[learn])
+        score = float(model.score(view[choose], column[choose]))
+        likelihood = 0.0
+        if column.dtype.kind == "U":
+            from sklearn.metrics import log_loss
+
+            probabilities = model.predict_proba(view[choose])
+            likelihood = -float(log_loss(column[choose], probabilities, labels=model.classes_))
+        trials.append(((score, likelihood), model))
+    return max(trials, key=lambda trial: trial[0])
+
+
+def _model(words: bool, c: float) -> Any:
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    return LogisticRegression(C=c, max_iter=1000) if words else Ridge(1 / c)
+
+
+def _evaluate(model: Any, view: FloatArray, truth: NDArray[Any]) -> tuple[Estimate, float]:
+    """Accuracy and the commonest class's share, or R² and 0."""
+    said = model.predict(view)
+    if truth.dtype.kind == "U":
+        commonest = np.unique(truth, return_counts=True)[1].max()
+        right = statistics.share(int((said == truth).sum()), len(truth))
+        return right, float(commonest / len(truth))
+    return statistics.explained(said[:, None], truth[:, None]), 0.0
+
+
+def _answer(model: Any, view: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Evidence [N, D] and probabilities [N, classes]."""
+    if not hasattr(model, "decision_function"):
+        return model.predict(view).reshape(-1, 1), np.empty((len(view), 0))
+    evidence = model.decision_function(view)
+    return evidence.reshape(len(view), -1), model.predict_proba(view)
+
+
+def correlation(rows: FloatArray) -> float:
+    """Pearson's, of the two columns of `rows` [N, 2]; 0 where one does not vary."""
+    spread = rows.std(0)
+    if not spread.all():
+        return 0.0
+    return float(((rows - rows.mean(0)) / spread).prod(1).mean())
+
+
+def agreement(predictions: AttributePredictions, name: str) -> Estimate:
+    """How far both views agree: the share of same words, or the correlation of numbers."""
+    prediction = predictions[name]
+    if prediction.classes:
+        same = prediction.probabilities.argmax(1) == prediction.second_probabilities.argmax(1)
+        return statistics.share(int(same.sum()), len(same), "samples")
+    return statistics.correlation(
+        prediction.evidence[:, 0], prediction.second_evidence[:, 0], "samples"
+    )

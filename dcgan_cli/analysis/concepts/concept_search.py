@@ -1,0 +1,202 @@
+"""Concepts found by a classifier: the samples of a generator that are most certainly what a word says.
+
+The paper's authors picked three exemplars of each concept by eye (§6.3.2); here an attribute
+classifier that knows the words from labeled real images looks at many samples, and the most certain
+ones are taken. (To
+choose among them for variety, or so that other attributes balance, was tried: directions came out
+less certain, and other attributes moved no less.)
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.analysis.concepts.attribute_classifier import (
+    AttributeClassifier,
+    AttributePrediction,
+    AttributePredictions,
+    agreement,
+)
+from dcgan_cli.analysis.concepts.words import HIGH, parse_meaning, slug, words
+from dcgan_cli.analysis.feature_extractors import FloatArray
+from dcgan_cli.analysis.sampling import Sampler
+from dcgan_cli.checkpoint.concepts import STEADY, Concept, is_name
+from dcgan_cli.errors import DcganError, UsageError
+from dcgan_cli.model.latents import Latents, seeded_latents
+from dcgan_cli.progress import ProgressCallback
+from dcgan_cli.report import Estimate, Finding, Report, Table
+from dcgan_cli.wording import counted, counted_are
+
+TAIL = 0.1
+"""The lowest and highest share of samples that count as low and high."""
+
+SAMPLES_PER_BATCH = 512
+
+
+@dataclass(frozen=True)
+class ConceptRequest:
+    """A concept to be found: its name, and the class of each attribute that it fixes."""
+
+    name: str
+    meaning: Mapping[str, str]
+
+
+def default_requests(classifier: AttributeClassifier) -> list[ConceptRequest]:
+    """A concept for every class, and for every pair of classes of two attributes of words.
+
+    The later attribute's word goes first, as adjectives do: sex and mouth make `smiling_woman`. An
+    attribute that is there or not (glasses, no_glasses) makes `man_with_glasses`,
+    `man_without_glasses`. A number makes `turn_low` and `turn_high`.
+    """
+    requests = [ConceptRequest(word, meaning) for word, meaning in words(classifier).items()]
+    of_words = [known for known in classifier.attributes.values() if known.classes]
+    for first, second in itertools.combinations(of_words, 2):
+        for one, other in itertools.product(first.classes, second.classes):
+            name = _pair(one, other, second.classes)
+            requests.append(ConceptRequest(name, {first.name: one, second.name: other}))
+    return [request for request in requests if is_name(request.name)]
+
+
+def parse_request(text: str, classifier: AttributeClassifier) -> ConceptRequest:
+    """`smiling_woman=smiling & woman` as a Request. Raises UsageError."""
+    name, equals, condition = (part.strip() for part in text.partition("="))
+    if not equals or not is_name(name):
+        raise UsageError(f"--concept {text!r}: expected NAME=WORD & WORD, NAME of a-z, 0-9 and _")
+    return ConceptRequest(name, parse_meaning("--concept", condition, classifier))
+
+
+def score_samples(
+    sampler: Sampler,
+    classifier: AttributeClassifier,
+    count: int,
+    seed: int,
+    progress: ProgressCallback = lambda done, total: None,
+) -> tuple[Latents, dict[str, AttributePrediction]]:
+    """Samples 0 … `count` − 1 of `seed`, [count, z_dim], and what the classifier says of them."""
+    config = sampler.generator.config
+    latents = seeded_latents(seed, count, config.z_dim, config.z_dist)
+    parts: list[dict[str, AttributePrediction]] = []
+    for start in range(0, count, SAMPLES_PER_BATCH):
+        parts.append(
+            classifier.classify(sampler.normalized(latents[start : start + SAMPLES_PER_BATCH]))
+        )
+        progress(min(start + SAMPLES_PER_BATCH, count), count)
+    return latents, {
+        name: AttributePrediction.join([part[name] for part in parts]) for name in parts[0]
+    }
+
+
+def find_exemplars(
+    latents: Latents,
+    predictions: AttributePredictions,
+    requests: Sequence[ConceptRequest],
+    classifier: AttributeClassifier,
+    *,
+    exemplars: int,
+    made: str,
+) -> tuple[list[Concept], Report]:
+    """Choose exemplars of every request among samples that were classified.
+
+    Args:
+        latents: samples, [N, z_dim].
+        predictions: what the attribute classifier says of them.
+        requests: what is looked for.
+        classifier: who classified.
+        exemplars: how many each concept shall have; fewer where fewer samples are so, none below 3.
+        made: the beginning of what each concept says of how it was made.
+
+    Raises:
+        DcganError: nothing that was wished for is among the samples.
+    """
+    concepts: list[Concept] = []
+    rows: list[Sequence[str | float | int | None]] = []
+    missing: list[str] = []
+    for request in requests:
+        certainty, belongs = _certainty(predictions, request.meaning)
+        if belongs.sum() < STEADY:
+            missing.append(f"{request.name} ({belongs.sum()})")
+            continue
+        order = np.argsort(-certainty, kind="stable")
+        chosen = order[belongs[order]][:exemplars]
+        said = " & ".join(f"{key} {value}" for key, value in request.meaning.items())
+        numbers = ",".join(map(str, chosen.tolist()))
+        text = f"{made}: {said}; samples {numbers}"
+        concepts.append(Concept(request.name, latents[chosen], text, dict(request.meaning)))
+        share = float(belongs.mean())
+        rows.append((request.name, said, share, len(chosen), float(certainty[chosen].min())))
+    notes = [f"not classified: {name} ({reason})" for name, reason in classifier.refused.items()]
+    if missing:
+        notes.append(
+            f"left out, fewer than {STEADY} of {counted_are(len(latents), 'sample')} so: {', '.join(missing)}"
+        )
+    if not concepts:
+        raise DcganError(
+            f"none of the concepts is among {counted(len(latents), 'sample')}: {', '.join(missing)}; "
+            "try more with --samples, or train further"
+        )
+    table = Table(
+        "Concepts", ("name", "meaning", "share of samples", "exemplars", "least certainty"), rows
+    )
+    findings = [*classifier.findings(), *agreements(predictions, classifier)]
+    return concepts, Report("Concepts learned", {}, findings, (table,), notes=notes)
+
+
+def agreements(predictions: AttributePredictions, classifier: AttributeClassifier) -> list[Finding]:
+    """How far the attribute classifier's two views agree about generated images, against chance."""
+    return [
+        Finding(
+            f"agreement_{name}",
+            f"both views of the attribute classifier agree on samples: {name}"
+            + ("" if known.classes else " (correlation)"),
+            agreement(predictions, name),
+            Estimate(_chance(predictions[name])),
+            "by chance",
+            about=name,
+        )
+        for name, known in classifier.attributes.items()
+    ]
+
+
+def _chance(prediction: AttributePrediction) -> float:
+    """The share of same words if both views were independent of each other."""
+    if not prediction.classes:
+        return 0.0
+    shares = [
+        np.bincount(said.argmax(1), minlength=len(prediction.classes)) / len(said)
+        for said in (prediction.probabilities, prediction.second_probabilities)
+    ]
+    return float((shares[0] * shares[1]).sum())
+
+
+def _pair(one: str, other: str, classes: tuple[str, ...]) -> str:
+    present = other.removeprefix("no_")
+    if set(classes) == {present, f"no_{present}"}:
+        return f"{slug(one)}_{'with' if other == present else 'without'}_{slug(present)}"
+    return f"{slug(other)}_{slug(one)}"
+
+
+def _certainty(
+    predictions: AttributePredictions, meaning: Mapping[str, str]
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """How certainly each sample is what `meaning` says, in [0, 1], and whether it counts as such."""
+    certainty = np.ones(len(next(iter(predictions.values())).evidence))
+    belongs = np.ones(len(certainty), np.bool_)
+    for name, word in meaning.items():
+        prediction = predictions[name]
+        if prediction.classes:
+            here, least = prediction.certainty(word), 0.5
+        else:
+            here, least = _rank(prediction), 1 - TAIL
+            here = here if word == HIGH else 1 - here
+        certainty = certainty * here
+        belongs &= here >= least
+    return certainty, belongs
+
+
+def _rank(prediction: AttributePrediction) -> FloatArray:
+    """The place of each sample among all, 0 the lowest and 1 the highest, by the mean of views."""
+    both = prediction.evidence[:, 0] + prediction.second_evidence[:, 0]
+    return both.argsort().argsort() / max(len(both) - 1, 1)

@@ -1,0 +1,165 @@
+"""Samples before and after feature maps are dropped: what is found in them, and how far they moved."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dcgan_cli.analysis.drop_filters.filters import Ranking, without
+from dcgan_cli.analysis.drop_filters.locations import having, inside
+from dcgan_cli.analysis.drop_filters.object_detector import ObjectDetector
+from dcgan_cli.analysis.sampling import Sampler
+from dcgan_cli.data.labels import Boxes
+from dcgan_cli.model.latents import Latents
+from dcgan_cli.progress import ProgressCallback
+from dcgan_cli.runtime import numpy_stream
+
+DRAWS = 8
+"""Draws of random maps that the control averages over."""
+
+DOSES = (0.03, 0.06, 0.12, 0.25, 0.5, 0.75, 1.0)
+"""Shares of all maps that the dose curve drops, beside none and what was chosen."""
+
+SCENE = 16
+"""Side of the blurred images by which scenes are compared."""
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class DropResult:
+    """What the samples of an experiment look like with some maps dropped.
+
+    Attributes:
+        found: which samples show each object, bool [N].
+        scene: how like each is to itself before, outside the boxes: a correlation, [N].
+        change: how far the pixels moved inside and outside the boxes, as a share of black to white:
+            [M, 2], one row for each of the M samples that had a box.
+    """
+
+    found: Mapping[str, NDArray[np.bool_]]
+    scene: FloatArray
+    change: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class DropExperiment:
+    """Samples with all maps there, to which those with dropped maps are compared.
+
+    Attributes:
+        kind: the object that is to be forgotten, one of the object detector's.
+        latents: of the samples, [N, z_dim].
+        before: the samples, [N, C, S, S] in [−1, 1].
+        found: which of them show each object, bool [N].
+        boxes: where the object detector sees `kind` in them.
+    """
+
+    sampler: Sampler
+    detector: ObjectDetector
+    kind: str
+    latents: Latents
+    before: Tensor
+    found: Mapping[str, NDArray[np.bool_]]
+    boxes: Boxes
+
+    @classmethod
+    def of(
+        cls, sampler: Sampler, detector: ObjectDetector, kind: str, latents: Latents
+    ) -> "DropExperiment":
+        """Draw `latents` [N, z_dim] and look at them."""
+        before = sampler.normalized(latents)
+        scores = detector.score(before)
+        boxes = detector.boxes(scores, kind)
+        return cls(sampler, detector, kind, latents, before, detector.found(scores), boxes)
+
+    def outcome(self, layer: int, gone: Sequence[int]) -> DropResult:
+        """The same latents drawn without the maps `gone` of `layer`."""
+        after = without(self.sampler, layer, gone, self.latents)
+        found = self.detector.found(self.detector.score(after))
+        return DropResult(found, self.likeness(after), self._change(after))
+
+    def unrelated_similarity(self) -> FloatArray:
+        """How like each sample is to the next one: what `likeness` is when nothing stays, [N]."""
+        return self.likeness(self.before.roll(1, 0))
+
+    def likeness(self, after: Tensor) -> FloatArray:
+        """How like images [N, C, S, S] are to those before, outside the boxes: correlations [N].
+
+        Both are blurred to SCENE × SCENE and taken as differences from the mean sample, so that
+        two different samples are about 0.
+        """
+        outside = torch.from_numpy(~inside(self.boxes, self.kind, SCENE))[:, None]
+        one, other = (F.adaptive_avg_pool2d(images, SCENE) for images in (self.before, after))
+        mean = one.mean(0)
+        first, second = (((soft - mean) * outside).flatten(1).double() for soft in (one, other))
+        return F.cosine_similarity(first, second).numpy()
+
+    def _change(self, after: Tensor) -> FloatArray:
+        mask = inside(self.boxes, self.kind, self.before.shape[-1])
+        moved = ((after - self.before).abs().mean(1) / 2).double().numpy()
+        most_significant = having(mask) & having(~mask)
+        rows = [
+            (image[box].mean(), image[~box].mean())
+            for image, box in zip(moved[most_significant], mask[most_significant], strict=True)
+        ]
+        return np.array(rows, np.float64).reshape(-1, 2)
+
+
+@dataclass(frozen=True, eq=False)
+class DropPlan:
+    """Which maps go at each dose: those that speak most for the object, or as many random ones.
+
+    With `keep_only` the maps of a dose stay and all others go. Random draws are prefixes of one
+    permutation a draw, so that a draw's doses contain each other as the ranking's do.
+    """
+
+    ranking: Ranking
+    chosen: int
+    keep_only: bool
+    seed: int
+
+    @property
+    def counts(self) -> list[int]:
+        """The doses: numbers of maps, ascending, none and the chosen number among them."""
+        total = len(self.ranking.weights)
+        return sorted({0, self.chosen, *(round(share * total) for share in DOSES)})
+
+    def gone(self, count: int, draw: int | None = None) -> list[int]:
+        """The maps that go at a dose of `count`: by the ranking, or by a random draw."""
+        order = self.ranking.order
+        if draw is not None:
+            stream = numpy_stream(self.seed, "random maps", draw)
+            order = stream.permutation(len(order)).tolist()
+        return order[count:] if self.keep_only else order[:count]
+
+
+@dataclass(frozen=True, eq=False)
+class Dose:
+    """What `count` maps do: those of the ranking, and each draw of random ones."""
+
+    count: int
+    ranked: DropResult
+    random: Sequence[DropResult]
+
+
+def measure_doses(
+    setup: DropExperiment, plan: DropPlan, progress: ProgressCallback = lambda done, total: None
+) -> list[Dose]:
+    """The outcomes of all doses of `plan`, ascending."""
+    counts = plan.counts
+    doses: list[Dose] = []
+    for count in counts:
+        progress(len(doses), len(counts))
+        ranked = setup.outcome(plan.ranking.layer, plan.gone(count))
+        if 0 < count < len(plan.ranking.weights):
+            random = [
+                setup.outcome(plan.ranking.layer, plan.gone(count, draw)) for draw in range(DRAWS)
+            ]
+        else:  # there is nothing to choose
+            random = [ranked] * DRAWS
+        doses.append(Dose(count, ranked, random))
+    return doses

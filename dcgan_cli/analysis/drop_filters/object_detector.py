@@ -1,0 +1,117 @@
+"""Finding objects in images: linear classifiers of locations, one an object.
+
+At each location of a grid they know what the discriminator sees there, the colors in and around the
+location, and the place itself (analysis.location features). An object is found in an image where
+the mean of its highest scores is above a threshold. How they are learned, analysis.learning_to_find
+says.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dcgan_cli.analysis.drop_filters.location_features import (
+    Grids,
+    Linear,
+    extract_location_features,
+)
+from dcgan_cli.analysis.drop_filters.locations import Flags, outlined
+from dcgan_cli.data.labels import Boxes
+from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.progress import ProgressCallback
+from dcgan_cli.report import Estimate, Finding
+
+TOP = 32
+"""The highest 1/TOP of the scores of an image decide whether the object is in it."""
+
+
+@dataclass(frozen=True)
+class DetectableObject:
+    """One object as the object detector knows it.
+
+    Attributes:
+        present: an image has the object where the mean of its highest scores is above this.
+        edge: a location is inside where its score is above this.
+        where: how well scores tell inside from outside a box, AUC within images.
+        where_usual: the same of a classifier that knows the place alone.
+        whether: how often it is rightly said that an image has the object, with and without
+            counting alike; None where too few images are without it.
+        share: of the real images, how many have it.
+    """
+
+    present: float
+    edge: float
+    where: Estimate
+    where_usual: Estimate
+    whether: Estimate | None
+    share: Estimate
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectDetector:
+    """Finds `objects` by name; `refused` says why others of its boxes are not among them."""
+
+    objects: Mapping[str, DetectableObject]
+    refused: Mapping[str, str]
+    images: int
+    _discriminator: Discriminator = field(repr=False)
+    _linear: Linear = field(repr=False)
+
+    def score(
+        self, normalized: Tensor, progress: ProgressCallback = lambda done, total: None
+    ) -> Grids:
+        """Scores of images [N, C, S, S] in [−1, 1] by `objects`: [N, objects, side, side]."""
+        parts: list[Grids] = []
+        for location_features in extract_location_features(self._discriminator, normalized):
+            parts.append(self._linear(location_features))
+            progress(sum(map(len, parts)), len(normalized))
+        return np.concatenate(parts)
+
+    def found(self, scores: Grids) -> dict[str, Flags]:
+        """Which images have each object, bool [N], by the scores that `score` gave."""
+        return {
+            name: presence(scores[:, place]) > known.present
+            for place, (name, known) in enumerate(self.objects.items())
+        }
+
+    def boxes(self, scores: Grids, kind: str) -> Boxes:
+        """Boxes of `kind`, one of `objects`, in the images where it is found."""
+        place = list(self.objects).index(kind)
+        there = self.found(scores)[kind][:, None, None]
+        return outlined((scores[:, place] > self.objects[kind].edge) & there, kind, fewest=2)
+
+    def findings(self) -> list[Finding]:
+        """How good the object detector is on images that took no part, against chance."""
+        rows: list[Finding] = []
+        for name, known in self.objects.items():
+            rows.append(
+                Finding(
+                    f"finder_{name}_where",
+                    f"object detector: where the {name} is (AUC within images)",
+                    known.where,
+                    known.where_usual,
+                    "where it usually is",
+                    about=name,
+                )
+            )
+            if known.whether is not None:
+                rows.append(
+                    Finding(
+                        f"finder_{name}_whether",
+                        f"object detector: whether there is a {name} (balanced accuracy)",
+                        known.whether,
+                        Estimate(0.5),
+                        "chance",
+                        about=name,
+                    )
+                )
+        return rows
+
+
+def presence(scores: Grids) -> NDArray[np.float64]:
+    """How far images have an object, [N]: the mean of its highest scores [N, side, side]."""
+    flat = scores.reshape(len(scores), -1).astype(np.float64)
+    return np.sort(flat, 1)[:, -max(1, flat.shape[1] // TOP) :].mean(1)

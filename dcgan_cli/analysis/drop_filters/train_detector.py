@@ -1,0 +1,256 @@
+"""Learning to find objects from images with boxes: logistic regressions of locations.
+
+Every value is measured on images that took no part: the images are split into folds, and each is
+scored by a classifier trained on the other folds. The thresholds are chosen on these scores too.
+Other images are scored by the mean of the folds' classifiers.
+
+What is trained on are real images, what is asked about are generated ones, which are softer: every
+second image is therefore learned, and evaluated, at half its resolution.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dcgan_cli.analysis.drop_filters.location_features import (
+    Grids,
+    Linear,
+    LocationFeatures,
+    extract_location_features,
+    grid_side,
+    places,
+)
+from dcgan_cli.analysis.drop_filters.locations import (
+    Flags,
+    Mask,
+    having,
+    inside,
+    mean_auc,
+    split,
+    usual_place,
+)
+from dcgan_cli.analysis.drop_filters.object_detector import (
+    DetectableObject,
+    ObjectDetector,
+    presence,
+)
+from dcgan_cli.analysis.feature_extractors import blur
+from dcgan_cli.analysis.statistics import balanced, share
+from dcgan_cli.data.labels import Boxes
+from dcgan_cli.errors import DcganError
+from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.progress import ProgressCallback
+from dcgan_cli.report import Estimate
+from dcgan_cli.runtime import numpy_stream
+from dcgan_cli.wording import counted
+
+FOLDS = 3
+
+FEWEST = 10
+"""Images with an object, and without it, below which nothing can be trained on them."""
+
+ENOUGH = 30
+"""Images without it from which on a detector must tell whether it is there: of fewer even a good one's
+interval would reach down to chance, so that these values are given and no verdict."""
+
+ROWS = 32
+"""Locations an image that are trained on: half of them anywhere, half of them inside boxes."""
+
+C_VALUE = 0.01
+"""Inverse strength of the regularization, on features of unit spread."""
+
+PASS = 0.95
+"""Of an object that is in nearly every image so many real ones shall pass as having it."""
+
+
+def fit_object_detector(
+    normalized: Tensor,
+    boxes: Boxes,
+    discriminator: Discriminator,
+    *,
+    seed: int = 0,
+    progress: ProgressCallback = lambda done, total: None,
+) -> ObjectDetector:
+    """Learn to find the objects of `boxes`.
+
+    Args:
+        normalized: images [N, C, S, S] in [−1, 1], S the discriminator's size.
+        boxes: what is in them, N images; those that were not looked at are left out.
+        discriminator: with whose features it sees.
+        seed: of the folds and of the locations that are trained on.
+        progress: told how many images have been seen, of both passes over them.
+
+    Raises:
+        DcganError: none of the objects can be found better than chance.
+    """
+    looked = np.flatnonzero(boxes.seen)
+    blurred = normalized[torch.from_numpy(looked)].clone()
+    blurred[::2] = blur(blurred[::2])
+    truth, refused = _masks(boxes.take(looked), grid_side(discriminator))
+    if not truth:
+        raise _nothing(refused)
+    stream = numpy_stream(seed, "finder")
+    folds = split(len(looked), FOLDS, stream)
+    rows = _rows(list(truth.values()), stream)
+
+    def pieces(first: int) -> Iterator[tuple[slice, LocationFeatures]]:
+        done = 0
+        for location_features in extract_location_features(discriminator, blurred):
+            yield slice(done, done + len(location_features)), location_features
+            done += len(location_features)
+            progress(first + done, 2 * len(looked))
+
+    taken: list[Tensor] = []
+    for piece, location_features in pieces(0):
+        features = location_features.features().flatten(2)
+        picked = torch.from_numpy(rows[piece])[:, None].expand(-1, features.shape[1], -1)
+        taken.append(features.gather(2, picked))
+    fitted = _fit(torch.cat(taken).transpose(1, 2), rows, truth, folds)
+    held_out = np.empty((len(looked), len(truth), *fitted[0].place.shape[1:]), np.float32)
+    for piece, location_features in pieces(len(looked)):
+        for fold, linear in enumerate(fitted):
+            own = folds[piece] == fold
+            held_out[piece][own] = linear(location_features)[own]
+
+    objects: dict[str, DetectableObject] = {}
+    for place, (kind, mask) in enumerate(truth.items()):
+        known = _evaluate(held_out[:, place], mask, folds)
+        if isinstance(known, str):
+            refused[kind] = known
+        else:
+            objects[kind] = known
+    if not objects:
+        raise _nothing(refused)
+    kept = torch.tensor([place for place, kind in enumerate(truth) if kind in objects])
+    mean = Linear(
+        torch.stack([linear.weights for linear in fitted]).mean(0)[kept],
+        torch.stack([linear.place for linear in fitted]).mean(0)[kept],
+    )
+    return ObjectDetector(objects, refused, len(looked), discriminator, mean)
+
+
+def _masks(boxes: Boxes, side: int) -> tuple[dict[str, Mask], dict[str, str]]:
+    """The locations inside each kind of box, and why some kinds cannot be learned."""
+    masks: dict[str, Mask] = {}
+    refused: dict[str, str] = {}
+    for kind in np.unique(boxes.kind).tolist():
+        mask = inside(boxes, kind, side)
+        there = int(having(mask).sum())
+        if there < FEWEST:
+            refused[kind] = f"{counted(there, 'picture')} with it, at least {FEWEST} are needed"
+        elif (having(mask) & having(~mask)).sum() < FEWEST:
+            refused[kind] = "it fills whole images"
+        else:
+            masks[kind] = mask
+    return masks, refused
+
+
+def _nothing(refused: Mapping[str, str]) -> DcganError:
+    why = "; ".join(f"{kind}: {reason}" for kind, reason in refused.items()) or "no boxes"
+    return DcganError(f"nothing can be found by these boxes: {why}")
+
+
+def _rows(masks: Sequence[Mask], stream: np.random.Generator) -> NDArray[np.int64]:
+    """ROWS locations of each image to learn from, [N, ROWS]: half anywhere, half inside objects."""
+    flat = np.stack([mask.reshape(len(mask), -1) for mask in masks]).astype(np.float64)
+    sizes = flat.sum(2, keepdims=True)
+    within = (flat / np.maximum(sizes, 1)).sum(0) / np.maximum((sizes > 0).sum(0), 1)
+    weights = 0.5 / flat.shape[2] + 0.5 * within
+    # the largest of log-weight plus Gumbel noise are a weighted draw without replacement
+    keys = np.log(weights) + stream.gumbel(size=weights.shape)
+    return np.argsort(-keys, 1)[:, :ROWS]
+
+
+def _fit(
+    taken: Tensor,
+    rows: NDArray[np.int64],
+    truth: Mapping[str, Mask],
+    folds: NDArray[np.int64],
+) -> list[Linear]:
+    """One classifier a fold, trained on the other folds, of what was seen, [N, ROWS, F]."""
+    from sklearn.linear_model import LogisticRegression
+
+    mean = taken.mean((0, 1))
+    spread = taken.std((0, 1))
+    spread = torch.where(spread > 0, spread, 1.0)
+    place = places(next(iter(truth.values())).shape[1])
+    table = torch.cat([(taken - mean) / spread, place.flatten(0, 1)[torch.from_numpy(rows)]], 2)
+    all_location_features = taken.shape[2]
+    fitted: list[Linear] = []
+    for fold in range(FOLDS):
+        others = folds != fold
+        x = table[torch.from_numpy(others)].flatten(0, 1).numpy()
+        linear: list[tuple[Tensor, Tensor]] = []
+        for mask in truth.values():
+            flat = np.take_along_axis(mask.reshape(len(mask), -1), rows, 1)[others].ravel()
+            model = LogisticRegression(C=C_VALUE, class_weight="balanced", max_iter=200)
+            model.fit(x, flat)
+            intercept = np.asarray(model.intercept_)
+            weights = torch.from_numpy(model.coef_[0].astype(np.float32))
+            own = weights[:all_location_features] / spread
+            rest = float(intercept[0]) - float(own @ mean)
+            linear.append((own, place @ weights[all_location_features:] + rest))
+        fitted.append(Linear(*map(torch.stack, zip(*linear, strict=True))))
+    return fitted
+
+
+def _evaluate(scores: Grids, mask: Mask, folds: NDArray[np.int64]) -> DetectableObject | str:
+    """What is known of an object by its held-out scores [N, side, side]; or why it is refused."""
+    where = mean_auc(scores, mask)
+    usual = mean_auc(usual_place(mask, folds), mask)
+    if where.low is None or where.low <= usual.value:
+        return (
+            f"AUC {where.value:.2f} on {counted(where.n or 0, 'picture')} held out, no better than by its usual "
+            f"place ({usual.value:.2f})"
+        )
+    there = having(mask)
+    found = presence(scores)
+    whether = None
+    if (~there).sum() >= FEWEST:
+        said = np.empty_like(there)
+        for fold in range(FOLDS):
+            own = folds == fold
+            said[own] = found[own] > _threshold(found[~own], there[~own])
+        whether = _balanced(said, there)
+        if (~there).sum() >= ENOUGH and (whether.low is None or whether.low <= 0.5):
+            return f"whether it is there is said no better than by chance ({whether.value:.2f})"
+    return DetectableObject(
+        _threshold(found, there),
+        _edge(scores[there], mask[there]),
+        where,
+        usual,
+        whether,
+        share(int(there.sum()), len(there)),
+    )
+
+
+def _threshold(found: NDArray[np.float64], there: Flags) -> float:
+    """Above which an image has the object: where it is best told, or what PASS of them reach."""
+    if (~there).sum() < FEWEST or not there.any():
+        return float(np.quantile(found, 1 - PASS))
+    order = np.argsort(found)
+    passed = np.cumsum(there[order]) / there.sum()
+    cleared = np.cumsum(~there[order]) / (~there).sum()
+    best = int(np.argmax((cleared - passed)[:-1]))
+    return float((found[order[best]] + found[order[best + 1]]) / 2)
+
+
+def _balanced(said: Flags, there: Flags) -> Estimate:
+    """Accuracy of what was `said` of images, those with and those without the object alike."""
+    right = said == there
+    with_it, without = ((int(right[part].sum()), int(part.sum())) for part in (there, ~there))
+    return balanced(with_it, without)
+
+
+def _edge(scores: Grids, mask: Mask) -> float:
+    """The threshold by which locations above it overlap the boxes best (F1)."""
+    candidates = np.quantile(scores, np.linspace(0.5, 0.995, 60))
+
+    def overlap(threshold: float) -> float:
+        said = scores > threshold
+        return 2 * float((said & mask).sum()) / float(said.sum() + mask.sum())
+
+    return float(max(candidates, key=overlap))

@@ -1,0 +1,193 @@
+"""What there is to show of nearest neighbors and of the verdict on them: grid, values, tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.analysis.nearest_neighbors.distance_metrics import OUTLINE
+from dcgan_cli.analysis.nearest_neighbors.memorization import (
+    NEIGHBORS,
+    MemorizationTest,
+    combined,
+    detectable,
+    memorized,
+)
+from dcgan_cli.analysis.nearest_neighbors.training_search import Training
+from dcgan_cli.analysis.neighbors import NeighborTable
+from dcgan_cli.analysis.statistics import median
+from dcgan_cli.report import Estimate, Finding, ImageGrid, Images, Provenance, Table
+
+OUTLINES, FEATURES = "outlines", "features"
+METRICS = {OUTLINES: "outlines", FEATURES: "D's features"}
+
+REPEATED = 0.1
+"""Closeness below which a held-out image is said to repeat a training image."""
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Images uint8 [n, S, S, C] to be classified, and what each is called.
+
+    `record` says what drew them; its latents are [n, z_dim], NaN for images that were given.
+    """
+
+    images: Images
+    names: Sequence[str]
+    record: Provenance
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+Block = tuple[NDArray[np.int64], NeighborTable, str, NeighborTable]
+"""Which of the images asked about, and their neighbors by one metric (whose short name follows) and,
+by number of the image, in D's features."""
+
+
+def grid(asked: Asked, training: Training, blocks: Sequence[Block], k: int) -> ImageGrid:
+    """Rows of image, neighbors by one metric, a gap, and neighbors in D's features."""
+    gap = np.full_like(asked.images[:1], 255)
+    images: list[Images] = []
+    captions: list[str] = []
+    labels: list[str] = []
+    made_by: list[int] = []
+    for numbers, by_metric, metric, by_features in blocks:
+        for row, number in enumerate(map(int, numbers)):
+            left, right = by_metric.indices[row, :k], by_features.indices[number, :k]
+            images += [asked.images[number][None], training.images.take(left), gap]
+            images += [training.images.take(right)]
+            captions += ["", *_distances(metric, by_metric.distances[row, :k])]
+            captions += ["", *_distances("D", by_features.distances[number, :k])]
+            labels.append(asked.names[number])
+            made_by += [number, *[-1] * (2 * k + 1)]
+    nothing = np.full_like(asked.record.latents[:1], np.nan)
+    latents = np.concatenate([asked.record.latents, nothing])[made_by]  # −1 is nothing
+    record = replace(asked.record, latents=latents)
+    return ImageGrid("nearest", np.concatenate(images), 2 * k + 2, captions, labels, record)
+
+
+def _distances(metric: str, distances: NDArray[np.float64]) -> list[str]:
+    return [f"{metric} {distance:.3f}".replace(" 0.", " .") for distance in distances]
+
+
+def findings(
+    tests: Mapping[str, MemorizationTest],
+    found: Mapping[str, NeighborTable],
+    n: int,
+    m: int,
+    trained_on: bool,
+) -> tuple[Finding, ...]:
+    """Share of copies, effect size and distance of each metric, each beside held-out images."""
+    called = "set aside, trained on" if trained_on else "held out"
+    one = "set aside" if trained_on else "held out"
+    rows: list[Finding] = []
+    for metric, test in tests.items():
+        of_asked, of_held_out, *_ = np.split(found[metric].distances[:, 0], [n, n + m, n + 2 * m])
+        where = f"by {METRICS[metric]}"
+        rows += [
+            Finding(
+                f"copies_{metric}",
+                f"copies, {where}",
+                test.copies,
+                Estimate(0.0),
+                called,
+            ),
+            Finding(
+                f"closer_{metric}",
+                f"P(closer than one {one}), {where}",
+                test.closer,
+                Estimate(0.5),
+                called,
+            ),
+            Finding(
+                f"distance_{metric}",
+                f"distance to the nearest, {where}",
+                median(of_asked),
+                median(of_held_out),
+                called,
+            ),
+        ]
+    return tuple(rows)
+
+
+def tails_table(tests: Mapping[str, MemorizationTest]) -> Table:
+    """Every tail looked at: where the p-value comes from."""
+    return Table(
+        "Tails",
+        ("by", "closer than", "share of real", "share found", "found", "p-value"),
+        [
+            (metric, tail.limit, tail.expected, tail.below / tail.samples, tail.below, tail.p_value)
+            for metric, test in tests.items()
+            for tail in test.tails
+        ],
+        keys=("by", "closer_than", "share_held_out", "share_found", "found", "p_value"),
+    )
+
+
+def closest_table(
+    asked: Asked,
+    training: Training,
+    tests: Mapping[str, MemorizationTest],
+    found: Mapping[str, NeighborTable],
+    closest: NDArray[np.int64],
+) -> Table:
+    """The images that are most likely copies, of what, and by which metric."""
+    rows: list[tuple[str, str, str, float, float, float]] = []
+    for number in map(int, closest):
+        metric = min(tests, key=lambda metric: tests[metric].rarity[number])
+        test, neighbors = tests[metric], found[metric]
+        rows.append(
+            (
+                asked.names[number],
+                training.name(int(neighbors.indices[number, 0])),
+                metric,
+                float(neighbors.distances[number, 0]),
+                float(test.samples[number]),
+                float(test.rarity[number]),
+            )
+        )
+    columns = "picture", "training image", "by", "distance", "closeness", "real as close"
+    return Table("Closest", columns, rows)
+
+
+def notes(
+    tests: Mapping[str, MemorizationTest], n: int, held_out: int, trained_on: bool = False
+) -> tuple[str, ...]:
+    """How to read the values, and what they say."""
+    real = "images set aside" if trained_on else "held-out images"
+    p_value, least = combined(tests), detectable(n, held_out, len(tests))
+    reading = (
+        "closeness: distance to the nearest training image as a share of the mean distance to the "
+        f"{NEIGHBORS} nearest; 1 is like several of them, 0 a copy of one. Outlines: {OUTLINE}×"
+        f"{OUTLINE} pixels up to a mirror, a small shift, brightness and contrast"
+    )
+    if memorized(tests):
+        metric, test = min(tests.items(), key=lambda item: item[1].p_value)
+        tail = test.most_significant
+        says = (
+            f"memorized (p = {p_value:.2g}): by {METRICS[metric]}, {tail.below:,} of {n:,} are closer to a "
+            f"training image than {1 - tail.expected:.4g} of the {real}; about "
+            f"{tail.expected * n:.3g} would be by chance"
+        )
+    elif np.isnan(least):
+        says = (
+            f"no verdict: with {held_out:,} {real}, not even copies throughout would be told "
+            f"from chance (p = {p_value:.2g}); hold out more"
+        )
+    else:
+        says = (
+            f"no memorization found (p = {p_value:.2g}); copies that make up less than {least:.2g} of "
+            f"the images, or that are vaguer than the {real} are by themselves, would not be"
+        )
+    if trained_on:
+        says += "; the network was trained on the images set aside too (--held-out SOURCE: others)"
+    repeated = float(np.mean(tests[OUTLINES].held_out < REPEATED))
+    if repeated <= 0.01:
+        return reading, says
+    hides = (
+        f"{repeated:.2g} of the {real} are near-copies of training images themselves "
+        f"(closeness by outlines below {REPEATED:g}): where the data repeat themselves, copies hide"
+    )
+    return reading, says, hides

@@ -1,0 +1,177 @@
+"""Who is evaluated: the discriminator's features with an L2-SVM, and the controls (paper §5)."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dcgan_cli.analysis.features import GRID, feature_table, reestimate_on
+from dcgan_cli.analysis.probe_svm.kmeans import KMeans, standardize
+from dcgan_cli.analysis.probe_svm.learners import NearestNeighborLearner, SvmLearner, Tables
+from dcgan_cli.analysis.probe_svm.probe_split import Codes, Learner, ProbeSplit
+from dcgan_cli.analysis.probe_svm.row_sampling import RowIndices
+from dcgan_cli.analysis.probe_svm.supervised import EPOCHS, TRIALS, SupervisedLearner
+from dcgan_cli.choices import CONTROLS as CONTROLS
+from dcgan_cli.data.batches import ImageDataset
+from dcgan_cli.data.pixels import normalize
+from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.model.layers import initialize
+from dcgan_cli.progress import ProgressCallback
+from dcgan_cli.runtime import numpy_stream, torch_stream
+
+DCGAN = "dcgan"
+
+LABELS = {
+    DCGAN: "DCGAN features + L2-SVM",
+    "random": "random filters + L2-SVM",
+    "pixels": "pixels + L2-SVM",
+    "knn": "pixels, k nearest",
+    "kmeans": "K-means features + L2-SVM",
+    "supervised": "supervised CNN",
+}
+
+QUICK = ("random", "pixels", "knn")
+"""Controls that take little time, and are evaluated where nothing else is said."""
+
+PIXEL_ROWS = 4096
+
+CENTROIDS = 400
+"""Of the K-means features where nothing else is said (the published row has 4800 units)."""
+
+Stage = Callable[[str], AbstractContextManager[ProgressCallback]]
+"""From what is being done to a place where progress is told."""
+
+
+@dataclass(frozen=True, eq=False)
+class Labeled:
+    """Images with known classes: `rows` of a prepared set, and the class of each."""
+
+    images: ImageDataset
+    rows: RowIndices
+    codes: Codes
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How features are read, and how much the controls may cost.
+
+    Attributes:
+        grid, layers: as in `features`.
+        centroids: of the K-means features.
+        trials, epochs: settings that the supervised CNN is tried with, and how long at most.
+    """
+
+    grid: int = GRID
+    layers: tuple[int, ...] | None = None
+    centroids: int = CENTROIDS
+    trials: int = TRIALS
+    epochs: int = EPOCHS
+    seed: int = 0
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+
+@dataclass(frozen=True, eq=False)
+class ProbeSetup:
+    """Makes learners for one split. D is on the device of the settings; its statistics are kept."""
+
+    discriminator: Discriminator
+    train: Labeled
+    test: Labeled
+    probe_split: ProbeSplit
+    settings: Settings
+
+    def learner(self, name: str, stage: Stage) -> Learner:
+        """The baseline called `name`, one of LABELS, ready to be evaluated."""
+        if name == "supervised":
+            return SupervisedLearner(
+                config=self.discriminator.config,
+                classes=len(self.probe_split.classes),
+                train=self.train.images,
+                order=self._order,
+                pool=self.probe_split.pool,
+                test=self.test.images,
+                asked=self.test.rows,
+                trials=self.settings.trials,
+                epochs=self.settings.epochs,
+                seed=self.settings.seed,
+                device=self.settings.device,
+            )
+        if name == "knn":
+            return NearestNeighborLearner(
+                self._pixels(), len(self.probe_split.classes), self.settings.device
+            )
+        tables = {
+            DCGAN: self._dcgan,
+            "random": self._random,
+            "pixels": lambda _: self._pixels(),
+            "kmeans": self._kmeans,
+        }[name](stage)
+        return SvmLearner(tables, len(self.probe_split.classes), self.settings.device)
+
+    @property
+    def _order(self) -> RowIndices:
+        """The training images in the order of the split, as rows of their set."""
+        return self.train.rows[self.probe_split.order]
+
+    def _dcgan(self, stage: Stage) -> Tables:
+        return self._seen_by(self.discriminator, stage)
+
+    def _random(self, stage: Stage) -> Tables:
+        """Features of an untrained D, which has no statistics but those of the images."""
+        network = Discriminator(self.discriminator.config)
+        initialize(network, torch_stream(self.settings.seed, "random filters"))
+        network.to(self.settings.device)
+        with stage("batch-norm statistics") as progress:
+            reestimate_on(network, self.train.images, self._order, progress)
+        return self._seen_by(network, stage)
+
+    def _seen_by(self, network: Discriminator, stage: Stage) -> Tables:
+        grid, layers = self.settings.grid, self.settings.layers
+
+        def table(images: ImageDataset, rows: RowIndices) -> Tensor:
+            with stage("features") as progress:
+                return feature_table(
+                    network, images, rows, grid=grid, layers=layers, progress=progress
+                )
+
+        return self._tables(table)
+
+    def _pixels(self) -> Tables:
+        """Images as they are, in [−1, 1]."""
+
+        def table(images: ImageDataset, rows: RowIndices) -> Tensor:
+            blocks = np.array_split(rows, -(-len(rows) // PIXEL_ROWS))
+            normalized = (normalize(torch.from_numpy(images.take(block))) for block in blocks)
+            return torch.cat([block.flatten(1) for block in normalized])
+
+        return self._tables(table)
+
+    def _kmeans(self, stage: Stage) -> Tables:
+        """One-layer K-means features, standardized as their authors do."""
+        stream = numpy_stream(self.settings.seed, "k-means")
+        with stage("K-means") as progress:
+            found = KMeans.fit(
+                self.train.images,
+                self._order,
+                centroids=self.settings.centroids,
+                stream=stream,
+                progress=progress,
+            )
+
+        def table(images: ImageDataset, rows: RowIndices) -> Tensor:
+            with stage("K-means features") as progress:
+                return found.table(images, rows, progress)
+
+        tables = self._tables(table)
+        standardize(tables.train, tables.test)
+        return tables
+
+    def _tables(self, table: Callable[[ImageDataset, RowIndices], Tensor]) -> Tables:
+        return Tables(
+            table(self.train.images, self._order),
+            self.probe_split.pool,
+            table(self.test.images, self.test.rows),
+        )

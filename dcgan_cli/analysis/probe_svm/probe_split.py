@@ -1,0 +1,220 @@
+"""The protocol of a probe: what is trained on, what is chosen by, what is evaluated on (paper §5).
+
+Training images are of two parts: the pool, whose labels are trained on, and the validation
+images, by which every choice is made. The truth about the test images is used once, to mark the
+answers: no learner ever gets to see it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.analysis.probe_svm.row_sampling import RowIndices, draw_rows, even, split_rows
+from dcgan_cli.errors import UsageError
+from dcgan_cli.progress import ProgressCallback
+from dcgan_cli.runtime import numpy_stream
+from dcgan_cli.wording import counted
+
+Codes = NDArray[np.int64]
+"""Classes by number, from 0."""
+
+VALIDATION, MOST_VALIDATION = 0.2, 10_000
+"""Share of the training images that choices are made by, and the most (paper §5.2: 10,000)."""
+
+CHOOSING_DRAWS = 10
+"""Draws of few labels by which choices are made (the authors' script)."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many labels are trained on, and how often they are drawn; all of them where both are None.
+
+    Attributes:
+        per_class: so many of each class (paper §5.1: 400).
+        total: so many, as even over the classes as can be (paper §5.2: 1000).
+        draws: how many random draws are evaluated.
+    """
+
+    per_class: int | None = None
+    total: int | None = None
+    draws: int = 1
+
+    @property
+    def few(self) -> bool:
+        """Whether labels are drawn at all."""
+        return self.per_class is not None or self.total is not None
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSubset:
+    """Labeled images to learn from: which rows of the training images, and their classes."""
+
+    rows: RowIndices | slice
+    codes: Codes
+
+
+@dataclass(frozen=True, eq=False)
+class ProbeSplit:
+    """Everything that is drawn before anybody learns, so that all learners get the same.
+
+    Attributes:
+        classes: their words.
+        order: the training images in the order of every table of features: shuffled, the pool
+            first, then the validation images; int64 [N].
+        pool: how many are in the pool.
+        codes: their classes in that order, [N].
+        truth: the classes of the test images, [T].
+        choosing: what is trained on to choose by the validation images.
+        subsets: what is trained on to be evaluated, one a draw.
+    """
+
+    classes: tuple[str, ...]
+    order: RowIndices
+    pool: int
+    codes: Codes
+    truth: Codes
+    choosing: tuple[TrainingSubset, ...]
+    subsets: tuple[TrainingSubset, ...]
+
+    @classmethod
+    def prepare(
+        cls,
+        classes: Sequence[str],
+        codes: Codes,
+        truth: Codes,
+        budget: Budget,
+        *,
+        validation: int | None = None,
+        seed: int = 0,
+    ) -> Self:
+        """Shuffle, split and draw, every class in its share.
+
+        With all labels, choices are made by one fit on the pool, and the split's one training
+        subset is the pool and the validation images together. Few labels are drawn from the pool
+        alone.
+
+        Args:
+            classes: their words.
+            codes: classes of the training images, [N], each class at least once.
+            truth: classes of the test images, [T].
+            budget: how many labels are trained on.
+            validation: how many images choices are made by; default VALIDATION of them.
+            seed: of all that is drawn.
+
+        Raises:
+            UsageError: more images wanted than there are.
+        """
+        if validation is None:
+            validation = min(MOST_VALIDATION, round(VALIDATION * len(codes)))
+        if validation >= len(codes):
+            raise UsageError(
+                f"--validation {validation}: there are only {counted(len(codes), 'training image')}"
+            )
+        pool, kept = split_rows(codes, max(1, validation), numpy_stream(seed, "validation"))
+        order = np.concatenate([pool, kept])
+        codes = codes[order]
+        if not budget.few:
+            choosing = (TrainingSubset(slice(len(pool)), codes[: len(pool)]),)
+            subsets = (TrainingSubset(slice(len(order)), codes),)
+            return cls(tuple(classes), order, len(pool), codes, truth, choosing, subsets)
+
+        def draws(purpose: str, count: int) -> tuple[TrainingSubset, ...]:
+            streams = (numpy_stream(seed, purpose, number) for number in range(count))
+            here = codes[: len(pool)]
+            rows = [draw_rows(here, _wanted(budget, classes, here, s), s) for s in streams]
+            return tuple(TrainingSubset(row, here[row]) for row in rows)
+
+        choosing = draws("choosing draw", CHOOSING_DRAWS)
+        subsets = draws("draw", budget.draws)
+        return cls(tuple(classes), order, len(pool), codes, truth, choosing, subsets)
+
+    @property
+    def validation(self) -> Codes:
+        """The classes of the validation images."""
+        return self.codes[self.pool :]
+
+
+def _wanted(
+    budget: Budget, classes: Sequence[str], pool: Codes, stream: np.random.Generator
+) -> RowIndices:
+    """How many labels of each class to draw. Raises UsageError where there are not so many."""
+    if budget.per_class is not None:
+        wanted = np.full(len(classes), budget.per_class, np.int64)
+        option = f"--per-class {budget.per_class}"
+    else:
+        assert budget.total is not None
+        if budget.total < len(classes):
+            raise UsageError(
+                f"--labels-total {budget.total}: fewer than one for each of {counted(len(classes), 'class')}"
+            )
+        wanted = even(budget.total, len(classes), stream)
+        option = f"--labels-total {budget.total}"
+    counts = np.bincount(pool, minlength=len(classes))
+    least = int((counts - wanted).argmin())
+    if counts[least] < wanted[least]:
+        raise UsageError(
+            f"{option}: class {classes[least]} has {counted(counts[least], 'picture')} to draw from "
+            f"(without those kept for validation and test), {wanted[least]:,} are wanted"
+        )
+    return wanted
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A learner after its choice.
+
+    Attributes:
+        setting: what was chosen, in words: "C 0.001".
+        tried: the mean error on the validation images of every setting, in [0, 1].
+        answer: learns a training subset with that setting and gives the classes of the test images,
+            [T].
+    """
+
+    setting: str
+    tried: Mapping[str, float]
+    answer: Callable[[TrainingSubset], Codes]
+
+
+class Learner(Protocol):
+    """Something that can be evaluated. It holds images or their features, and no label."""
+
+    def choose(
+        self, subsets: Sequence[TrainingSubset], validation: Codes, progress: ProgressCallback
+    ) -> Chosen:
+        """Choose every setting by learning `subsets` and looking at the validation images."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """How a learner did.
+
+    Attributes:
+        answers: classes of the test images as it gave them after each training subset, [draws, T].
+        right: which of them are true, bool [draws, T].
+        setting, tried: as in Chosen.
+    """
+
+    answers: Codes
+    right: NDArray[np.bool_]
+    setting: str
+    tried: Mapping[str, float]
+
+
+def evaluate(
+    learner: Learner,
+    probe_split: ProbeSplit,
+    progress: ProgressCallback = lambda done, total: None,
+    most_draws: int | None = None,
+) -> Result:
+    """Let `learner` choose, learn every subset (or the first `most_draws`), answer, and be marked."""
+    chosen = learner.choose(probe_split.choosing, probe_split.validation, progress)
+    subsets = probe_split.subsets[:most_draws]
+    answers = np.empty((len(subsets), len(probe_split.truth)), np.int64)
+    for number, subset in enumerate(subsets):
+        answers[number] = chosen.answer(subset)
+        progress(number + 1, len(subsets))
+    return Result(answers, answers == probe_split.truth, chosen.setting, chosen.tried)

@@ -1,0 +1,285 @@
+"""`dcgan arithmetic`: add and subtract concepts, and say by measurement what came out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dcgan_cli.cli import classifier_setup, options
+from dcgan_cli.cli.arithmetic.reports import calculated, turned
+from dcgan_cli.cli.classifier_setup import train_classifier
+from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.image_source import Request
+from dcgan_cli.cli.outputs import (
+    NPY,
+    PNG,
+    WHY_PNG,
+    Output,
+    check_outputs,
+    refuse_inputs,
+)
+from dcgan_cli.cli.results import conclude, refuse_two_results
+
+if TYPE_CHECKING:
+    from dcgan_cli.analysis.arithmetic.calculation import Role, Term
+    from dcgan_cli.analysis.sampling import Sampler
+    from dcgan_cli.checkpoint.format import Checkpoint
+
+SCORED = 2048
+"""Samples that the classifier looks at to know how attributes vary, and along which directions."""
+
+
+def arithmetic(
+    checkpoint: options.Checkpoint = None,
+    pos: Annotated[
+        list[str] | None,
+        typer.Option(help="Add this to the displacement: a concept, samples.png#3,17,40 or z.npy."),
+    ] = None,
+    neg: Annotated[
+        list[str] | None, typer.Option(help="Subtract this from the displacement.")
+    ] = None,
+    add: Annotated[
+        list[str] | None, typer.Option(help="What the displacement is added to.")
+    ] = None,
+    expr: Annotated[
+        str | None, typer.Option(help='The same in one: "A - B + C", spaces around the signs.')
+    ] = None,
+    turn: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="LEFT RIGHT",
+            help="The turn vector instead: from LEFT to RIGHT, added to random samples (Fig. 8).",
+            show_default=False,
+        ),
+    ] = None,
+    exemplars: Annotated[
+        int | None,
+        typer.Option(
+            help="How many exemplars of each term are averaged (paper: 3, and 4 for --turn). "
+            "Default: 16, where a concept has so many.",
+            min=1,
+        ),
+    ] = None,
+    noise: Annotated[
+        float, typer.Option(help="Half the width of the neighbors' uniform noise.", min=0)
+    ] = 0.25,
+    rows: Annotated[
+        int | None, typer.Option(help="Samples that --turn moves. Default: 5.", min=1)
+    ] = None,
+    columns: Annotated[
+        int | None, typer.Option(help="Steps along the turn vector. Default: 11.", min=2)
+    ] = None,
+    reach: Annotated[
+        float | None,
+        typer.Option(
+            help="How many times the turn vector is added at most. Default: 0.5, from the middle "
+            "to LEFT and RIGHT; more extrapolates.",
+            min=0.01,
+        ),
+    ] = None,
+    classifier: Annotated[
+        str | None,
+        typer.Option(
+            "--classifier",
+            "--judge",
+            help="Labeled real images to learn an attribute classifier from: demo:faces, faces.zip.",
+        ),
+    ] = None,
+    classifier_labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--classifier-labels", "--judge-labels", help="A CSV file of labels that joins them."
+        ),
+    ] = None,
+    classifier_limit: Annotated[
+        int,
+        typer.Option(
+            "--classifier-limit",
+            "--judge-limit",
+            help="Train the classifier on this many images at most.",
+            min=100,
+        ),
+    ] = classifier_setup.LIMIT,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Attribute classifier this column of the labels alone; repeatable. Default: all."
+        ),
+    ] = None,
+    expect: Annotated[
+        str | None,
+        typer.Option(
+            help='What the result should be: "smiling & man". Default: what the terms say.'
+        ),
+    ] = None,
+    orthogonal_to: Annotated[
+        list[str] | None,
+        typer.Option(help="Take this attribute's direction out of the displacement; repeatable."),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(help="Attribute classifier so many draws of exemplars and noise.", min=1)
+    ] = 1,
+    seed: options.Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--out", help="The PNG. Default: arithmetic.png or turn.png; - is stdout."
+        ),
+    ] = None,
+    save_latents: options.SaveLatents = None,
+    bn: options.BatchNorm = options.BATCH_NORM,
+    no_ema: options.NoEma = False,
+    show: options.Show = False,
+    json: options.Json = False,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Calculate with concepts in Z: smiling woman - neutral woman + neutral man (paper Figs. 7, 8).
+
+    The image grid shows the exemplars of each term with their mean, the result among eight
+    neighbors,
+    and below it the control: the same arithmetic on pixels. With --classifier, an attribute
+        classifier trained on
+    labeled real images says what the results are, beside the pixels and random directions, and
+    how far other attributes moved.
+
+    [bold]Examples[/bold]
+
+      dcgan arithmetic --pos smiling_woman --neg neutral_woman --add neutral_man
+
+      dcgan arithmetic --expr "man_with_glasses - man_without_glasses + woman_without_glasses"
+
+      dcgan arithmetic --expr "smiling_woman - neutral_woman + neutral_man" --classifier demo:faces
+
+      dcgan arithmetic --turn turn_low turn_high --classifier demo:faces
+    """
+    roles = _asked(pos or [], neg or [], add or [], expr, turn)
+    needs_classifier = {
+        "--classifier-labels": classifier_labels is not None,
+        "--attribute": bool(attribute),
+        "--expect": expect is not None,
+        "--orthogonal-to": bool(orthogonal_to),
+        "--seeds": seeds > 1,
+    }
+    arithmetic_only = {"--expect": expect is not None, "--seeds": seeds > 1}
+    turn_only = {
+        "--rows": rows is not None,
+        "--columns": columns is not None,
+        "--reach": reach is not None,
+    }
+    if classifier is None:
+        _refuse(needs_classifier, "needs --classifier SOURCE, labeled images such as demo:faces")
+    _refuse(*(arithmetic_only, "is not for --turn") if turn else (turn_only, "is for --turn"))
+    refuse_two_results(out, json)
+    target = out or Path("turn.png" if turn else "arithmetic.png")
+    outputs = (
+        Output("-o", target, PNG, WHY_PNG),
+        Output("--save-latents", save_latents, NPY),
+    )
+    check_outputs(outputs, [classifier, classifier_labels, *(name for _, name in roles)])
+
+    from dcgan_cli.analysis.arithmetic.calculation import EXEMPLARS, calculate
+    from dcgan_cli.analysis.arithmetic.turn import COLUMNS, REACH, ROWS, Turn
+    from dcgan_cli.analysis.sampling import Sampler
+    from dcgan_cli.checkpoint.concepts import find_knowing
+    from dcgan_cli.checkpoint.format import load
+    from dcgan_cli.checkpoint.latent_arguments import to_npy
+    from dcgan_cli.render.png import encode_grid
+    from dcgan_cli.render.terminal import HalfBlocks
+    from dcgan_cli.runtime import choose_device, use_threads
+
+    console = Console(quiet)
+    use_threads(threads)
+    machine = choose_device(device)
+    path = find_knowing(checkpoint, (name for _, name in roles))
+    refuse_inputs(outputs, path)
+    console.note(f"calculating with {path}")
+    model = load(path)
+    sampler = Sampler.of(model, bn, machine, average=not no_ema)
+    terms = [_term(console, role, name, model, path, sampler) for role, name in roles]
+    setup = None
+    if classifier is not None:
+        request = Request(classifier, labels=classifier_labels, limit=classifier_limit)
+        learned = train_classifier(console, request, model, machine, "--classifier", attribute)
+        setup = learned.with_samples(console, sampler, SCORED, seed, orthogonal_to or [])
+    if turn is not None:
+        left, right = terms
+        way = Turn.between(
+            left.exemplars,
+            right.exemplars,
+            seed=seed,
+            exemplars=exemplars or EXEMPLARS,
+            columns=columns or COLUMNS,
+            reach=reach or REACH,
+            without=None if setup is None else setup.without,
+        )
+        report, points = turned(console, sampler, way, turn, setup, rows or ROWS, seed)
+    else:
+        done = [
+            calculate(
+                terms,
+                seed=number,
+                exemplars=exemplars or EXEMPLARS,
+                noise=noise,
+                without=None if setup is None else setup.without,
+            )
+            for number in range(seed, seed + seeds)
+        ]
+        report = calculated(console, sampler, terms, done, setup, seed, expect)
+        points = done[0].results
+
+    grid = report.grids[0].shaped(model.aspect)
+    console.write_result(target, encode_grid(grid))
+    facts: dict[str, Any] = {"orthogonal_to": orthogonal_to or []}
+    if save_latents is not None:
+        console.write_result(save_latents, to_npy(points))
+        facts["latents"] = str(save_latents)
+    if show:
+        console.result_table(HalfBlocks(grid))
+    conclude(console, report, out=target, json=json, **facts)
+
+
+def _asked(
+    pos: list[str], neg: list[str], add: list[str], expr: str | None, turn: tuple[str, str] | None
+) -> "list[tuple[Role, str]]":
+    """The terms by role and name. Raises UsageError where not exactly one thing is asked."""
+    from dcgan_cli.analysis.arithmetic.expression import parse_expression
+    from dcgan_cli.errors import UsageError
+
+    if bool(pos or neg or add) + (expr is not None) + (turn is not None) != 1:
+        raise UsageError(
+            "expected one of --pos A --neg B --add C, --expr 'A - B + C', or --turn LEFT RIGHT"
+        )
+    if turn is not None:
+        return [("neg", turn[0]), ("pos", turn[1])]
+    if expr is not None:
+        return parse_expression(expr)
+    if not pos and not add:
+        raise UsageError("--neg alone: nothing to subtract from; give --pos or --add as well")
+    named: tuple[tuple[Role, list[str]], ...] = (("pos", pos), ("neg", neg), ("add", add))
+    return [(role, name) for role, names in named for name in names]
+
+
+def _refuse(given: dict[str, bool], why: str) -> None:
+    from dcgan_cli.errors import UsageError
+
+    for option, there in given.items():
+        if there:
+            raise UsageError(f"{option} {why}")
+
+
+def _term(
+    console: Console, role: "Role", name: str, model: "Checkpoint", path: Path, sampler: "Sampler"
+) -> "Term":
+    """What `name` stands for, with a warning where it is too little."""
+    from dcgan_cli.analysis.arithmetic.calculation import Term
+    from dcgan_cli.checkpoint.concepts import unsteady
+    from dcgan_cli.cli.tiles import read_points
+
+    points = read_points(console, name, model, path, sampler)
+    if (warning := unsteady(name, len(points.latents))) is not None:
+        console.note(f"warning: {warning}")
+    meaning = {} if points.concept is None else points.concept.meaning
+    return Term(role, name, points.latents, meaning)

@@ -1,0 +1,113 @@
+"""`dcgan concepts learn`: exemplars found by an attribute classifier of labeled real images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dcgan_cli.cli import classifier_setup, options
+from dcgan_cli.cli.classifier_setup import train_classifier
+from dcgan_cli.cli.concepts.storage import open_model, write
+from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.image_source import Request
+from dcgan_cli.cli.results import conclude
+
+SAMPLES, EXEMPLARS = 4096, 32
+
+
+def learn(
+    checkpoint: options.Checkpoint = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Labeled real images, as in dcgan train: demo:faces, faces.zip.",
+            show_default=False,
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="A CSV file of labels that joins the images.")
+    ] = None,
+    limit: classifier_setup.Limit = classifier_setup.LIMIT,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(help="Learn this column of the labels alone; repeatable. Default: all."),
+    ] = None,
+    concept: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='Make this concept: "smiling_woman=smiling & woman"; repeatable. Default: every '
+            "class, and every pair of classes of two attributes."
+        ),
+    ] = None,
+    exemplars: Annotated[
+        int, typer.Option(help="Exemplars of each concept; the paper has 3.", min=3)
+    ] = EXEMPLARS,
+    samples: Annotated[
+        int, typer.Option(help="How many samples are classified to find them.", min=100)
+    ] = SAMPLES,
+    seed: options.Seed = 0,
+    bn: options.BatchNorm = options.BATCH_NORM,
+    no_ema: options.NoEma = False,
+    json: options.Json = False,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Find exemplars with an attribute classifier that learns from labeled real images.
+
+    The attribute classifier is linear, on the discriminator's features or on small pixels,
+    whichever does better; its accuracy on images that it did not learn from is printed, and labels
+    in which it is no better than chance are refused. It looks at many samples; the most certain
+    ones that differ in everything else become the exemplars. Concepts of the same name are
+    replaced.
+
+    [bold]Examples[/bold]
+
+      dcgan concepts learn --data demo:faces
+
+      dcgan concepts learn faces --data faces.zip --labels labels.csv --attribute smile
+
+      dcgan concepts learn --data demo:faces --concept "smiling_woman=smiling & woman"
+    """
+    from dcgan_cli.errors import UsageError
+
+    if data is None:
+        raise UsageError("--data SOURCE is missing: labeled images such as demo:faces")
+
+    from dcgan_cli.analysis.concepts import concept_search
+    from dcgan_cli.analysis.sampling import Sampler
+    from dcgan_cli.checkpoint.concepts import own_concepts, written_path
+    from dcgan_cli.runtime import choose_device, use_threads
+
+    console = Console(quiet)
+    use_threads(threads)
+    machine = choose_device(device)
+    path, model = open_model(console, checkpoint)
+    known = own_concepts(path, model)
+    request = Request(data, labels=labels, limit=limit)
+    classifier = train_classifier(
+        console, request, model, machine, "--data", attribute, seed
+    ).classifier
+    requests = [concept_search.parse_request(text, classifier) for text in concept or ()]
+    sampler = Sampler.of(model, bn, machine, average=not no_ema)
+    with console.progress("classifying samples") as bar:
+        latents, predictions = concept_search.score_samples(sampler, classifier, samples, seed, bar)
+    found, report = concept_search.find_exemplars(
+        latents,
+        predictions,
+        requests or concept_search.default_requests(classifier),
+        classifier,
+        exemplars=exemplars,
+        made=f"trained on {data} (seed {seed}, --bn {bn}{' --no-ema' if no_ema else ''})",
+    )
+    write(console, path, model, {**known, **{one.name: one for one in found}})
+    facts = {
+        "checkpoint": model.hash,
+        "seed": seed,
+        "samples": samples,
+        "bn": bn,
+        "ema": sampler.average,
+        "concepts": [one.name for one in found],
+    }
+    conclude(console, report, out=written_path(path, model), json=json, **facts)

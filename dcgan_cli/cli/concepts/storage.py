@@ -1,0 +1,33 @@
+"""Whose concepts are meant, and writing them; shared by the `dcgan concepts` commands."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dcgan_cli.cli.console import Console
+
+if TYPE_CHECKING:
+    from dcgan_cli.checkpoint.concepts import Concept
+    from dcgan_cli.checkpoint.format import Checkpoint
+
+
+def open_model(console: Console, checkpoint: str | None) -> "tuple[Path, Checkpoint]":
+    """The model that `checkpoint` names, said on stderr. Raises CheckpointError."""
+    from dcgan_cli.checkpoint.find import find_checkpoint
+    from dcgan_cli.checkpoint.format import load
+
+    path = find_checkpoint(checkpoint)
+    console.note(f"concepts of {path}")
+    return path, load(path)
+
+
+def write(
+    console: Console, path: Path, model: "Checkpoint", concepts: "dict[str, Concept]"
+) -> None:
+    """Write the concepts of a model, and say where older ones went. Raises StorageError."""
+    from dcgan_cli.checkpoint.concepts import concepts_path, write_concepts, written_path
+
+    on_capture_stream = write_concepts(path, model, concepts)
+    if (place := written_path(path, model)) != concepts_path(path):
+        console.note(f"{path} is read-only; its new concepts are in {place}")
+    if on_capture_stream is not None:
+        console.note(f"the concepts of its earlier weights are set aside in {on_capture_stream}")

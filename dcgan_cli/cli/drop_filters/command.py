@@ -1,0 +1,291 @@
+"""`dcgan drop-filters`: make the generator forget an object, and measure what that does."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dcgan_cli.cli import options
+from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.outputs import (
+    HTML,
+    JSON,
+    PNG,
+    PT,
+    WHY_PNG,
+    Output,
+    check_outputs,
+    refuse_inputs,
+)
+from dcgan_cli.files import is_special, is_stdout
+from dcgan_cli.wording import counted
+
+if TYPE_CHECKING:
+    from dcgan_cli.analysis.drop_filters.drop_experiment import DropPlan
+    from dcgan_cli.analysis.drop_filters.filters import Ranking
+    from dcgan_cli.checkpoint.format import Checkpoint
+    from dcgan_cli.model.batch_norm_statistics import BatchNormMode
+
+
+def drop_filters(
+    checkpoint: options.Checkpoint = None,
+    find: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="The object to forget: window. With --boxes it may be left out where they are of "
+            "one kind.",
+            show_default=False,
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="SOURCE",
+            help="Real images with boxes, to learn finding the object from: demo:rooms, or "
+            "photographs with --labels. Default: those the model was trained on.",
+            show_default=False,
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="A CSV file of boxes for --from: file, kind, x0, y0, x1, y1."),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(help="Use so many images of --from, evenly spread.", min=1),
+    ] = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            help="Boxes on the samples, drawn by hand: what the page of --annotate saves, COCO, "
+            "LabelMe, Pascal VOC or CSV."
+        ),
+    ] = None,
+    annotate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PAGE.html",
+            help="Write a page on which to draw the boxes, and stop. It shows those of --boxes, or "
+            "those found with --find and --from, to begin with.",
+        ),
+    ] = None,
+    count: Annotated[
+        int, typer.Option("-n", "--count", help="Samples that are looked at.", min=20)
+    ] = 150,
+    fresh: Annotated[
+        int, typer.Option(help="Samples of the next seed on which the outcome is measured.", min=20)
+    ] = 200,
+    layer: Annotated[
+        int | None,
+        typer.Option(
+            help="The layer whose maps are dropped: 0 is the projection, 1 the first convolution "
+            "after it, and so on. Default: 1 (8×8).",
+            show_default=False,
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="Drop the maps of a weight above this, in log-odds per standard deviation of the "
+            "map. Default: 0.",
+            show_default=False,
+        ),
+    ] = None,
+    maps: Annotated[
+        int | None,
+        typer.Option(help="Drop so many maps instead, those of the highest weights.", min=1),
+    ] = None,
+    keep_only: Annotated[
+        bool, typer.Option("--keep-only", help="Keep these maps and drop all others.")
+    ] = False,
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="CHECKPOINT", help="Write a model that has forgotten the object."),
+    ] = None,
+    save_boxes: Annotated[
+        Path | None,
+        typer.Option(metavar="JSON", help="Write the boxes that were trained on."),
+    ] = None,
+    seed: options.Seed = 0,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The PNG of the image grid; - writes it to stdout.")
+    ] = Path("forgotten.png"),
+    curve: Annotated[
+        Path | None,
+        typer.Option(
+            help="The PNG of the dose curve. Default: beside the image grid, forgotten-dose.png; none "
+            "with -o -.",
+            show_default=False,
+        ),
+    ] = None,
+    bn: options.BatchNorm = options.BATCH_NORM,
+    no_ema: options.NoEma = False,
+    json: options.Json = False,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Make the generator forget an object by dropping feature maps (paper §6.3.1, Fig. 6).
+
+    A logistic regression learns which feature maps of a layer speak for the object, from boxes on
+    samples: yours (--annotate, then --boxes), or those that an object detector predicts, which
+        learns from
+    real images with boxes (--find, --from). The maps with a weight above zero are dropped from all
+    locations of fresh samples. The image grid shows samples, the same without these maps, and
+    without as many random maps; the values say how often the object, and what else the images have
+    boxes of, is found before and after.
+
+    [bold]Examples[/bold]
+
+      dcgan drop-filters rooms --find window --from demo:rooms
+
+      dcgan drop-filters rooms --find window --annotate page.html -n 150
+
+      dcgan drop-filters rooms --boxes boxes.json --save windowless.pt
+
+      dcgan drop-filters bedrooms --find window --from house.zip --labels window_boxes.csv
+    """
+    from dcgan_cli.errors import UsageError
+
+    to_stdout = is_stdout(out)
+    if to_stdout and json:
+        raise UsageError("-o - and --json would both be written to stdout; name a file with -o")
+    if maps is not None and threshold is not None:
+        raise UsageError("--maps says how many maps, --threshold which; give one of the two")
+    if labels is not None and source is None:
+        raise UsageError("--labels holds boxes of real images; name these with --from SOURCE")
+    if source is not None and find is None:
+        raise UsageError("--from: what shall be found in these images? --find KIND, as in window")
+    if find is None and boxes is None and annotate is None:
+        raise UsageError(
+            "what shall be forgotten? --find KIND --from SOURCE finds it, --annotate PAGE.html "
+            "writes a page to draw boxes on, --boxes FILE reads them"
+        )
+
+    target = curve or curve_beside(out)
+    drawn_only = annotate is not None
+    outputs = (
+        Output("--annotate", annotate, HTML),
+        Output("-o", None if drawn_only else out, PNG, WHY_PNG),
+        Output("--curve", None if drawn_only else target, PNG),
+        Output("--save", save, PT),
+        Output("--save-boxes", save_boxes, JSON),
+    )
+    check_outputs(outputs, (source, labels, boxes))
+
+    from dcgan_cli.analysis.drop_filters.drop_experiment import DropExperiment, DropPlan
+    from dcgan_cli.analysis.drop_filters.filters import activations, choose_layer, rank_feature_maps
+    from dcgan_cli.analysis.drop_filters.forgetting import forget
+    from dcgan_cli.analysis.sampling import Sampler
+    from dcgan_cli.checkpoint.find import find_checkpoint
+    from dcgan_cli.checkpoint.format import load
+    from dcgan_cli.cli.drop_filters.detector import boxed_source, learn_from_source
+    from dcgan_cli.cli.drop_filters.sample_boxes import Samples, write_page
+    from dcgan_cli.render.dose_curve import encode_dose
+    from dcgan_cli.render.json_report import to_json
+    from dcgan_cli.render.png import encode_grid
+    from dcgan_cli.render.terminal import findings_table
+    from dcgan_cli.runtime import choose_device, use_threads
+
+    console = Console(quiet)
+    use_threads(threads)
+    machine = choose_device(device)
+    file = find_checkpoint(checkpoint)
+    refuse_inputs(outputs, file)
+    console.note(f"looking into {file}")
+    model = load(file)
+    sampler = Sampler.of(model, bn, machine, average=not no_ema)
+    number = choose_layer(sampler.generator, layer)  # before any work is done
+    samples = Samples(sampler, seed, count)
+    drawn = None if boxes is None else samples.read(boxes)
+    kind = samples.kind(find, boxes, drawn)
+    detector = None
+    if source is not None or (drawn is None and annotate is None):
+        real = boxed_source(console, model, source, labels, limit)
+        detector = learn_from_source(console, real, model, kind, machine, seed)
+    if drawn is None and detector is not None:
+        drawn = samples.predict(console, detector, kind)
+    if drawn is not None and save_boxes is not None:
+        from dcgan_cli.data.box_files import write_boxes
+
+        console.write_result(save_boxes, write_boxes(drawn))
+    if annotate is not None:
+        write_page(console, annotate, samples, kind, drawn, json)
+        return
+    assert drawn is not None  # they were given, or predicted
+
+    ranking = rank_feature_maps(
+        activations(sampler, number, samples.latents), drawn.boxes, kind, number, seed
+    )
+    if detector is None:
+        detector = samples.train_detector(console, drawn, model, kind, machine)
+    plan = DropPlan(ranking, _chosen(ranking, threshold, maps), keep_only, seed)
+    later = Samples(sampler, seed + 1, fresh)
+    with console.progress("dropping") as bar:
+        setup = DropExperiment.of(sampler, detector, kind, later.latents)
+        report = forget(setup, plan, seed=later.seed, progress=bar)
+    facts = {**report.facts, "seed": seed, "samples": count, "file": str(out)}
+    console.write_result(out, encode_grid(report.grids[0].shaped(model.aspect)))
+    if target is not None:
+        console.write_result(target, encode_dose(report.tables[0], kind, plan.chosen, keep_only))
+        facts["curve"] = str(target)
+    if save is not None:
+        _save(console, save, model, plan, kind, sampler.bn)
+        facts["saved"] = str(save)
+    for note in report.notes:
+        console.note(note)
+    if json:
+        console.result(to_json(replace(report, facts=facts)))
+        return
+    # an image on stdout leaves no room there for anything else
+    (console.show if to_stdout else console.result_table)(findings_table(report))
+    if not to_stdout:
+        console.result(str(out))
+
+
+def curve_beside(out: Path) -> Path | None:
+    """Where the dose curve goes when no file was named: beside the grid, if that is a file at all."""
+    return None if is_special(out) or not out.name else out.with_name(f"{out.stem}-dose.png")
+
+
+def _chosen(ranking: "Ranking", threshold: float | None, maps: int | None) -> int:
+    """How many of the maps in order are dropped. Raises UsageError where it would be none."""
+    from dcgan_cli.errors import UsageError
+
+    total = len(ranking.weights)
+    if maps is not None:
+        if maps > total:
+            raise UsageError(f"--maps {maps}: layer {ranking.layer} has {counted(total, 'map')}")
+        return maps
+    chosen = len(ranking.above(threshold or 0.0))
+    if not chosen:
+        highest = ranking.weights[ranking.order[0]]
+        raise UsageError(
+            f"--threshold {threshold or 0.0:g}: no map has a weight above it, the highest is "
+            f"{highest:.3g}"
+        )
+    return chosen
+
+
+def _save(
+    console: Console,
+    path: Path,
+    model: "Checkpoint",
+    plan: "DropPlan",
+    kind: str,
+    bn: "BatchNormMode",
+) -> None:
+    """Write the model that has forgotten. Raises StorageError."""
+    from dcgan_cli.analysis.drop_filters.filters import forgotten
+    from dcgan_cli.checkpoint.format import save
+
+    layer, gone = plan.ranking.layer, plan.gone(plan.chosen)
+    lost = {"object": kind, "layer": layer, "maps": gone, "keep_only": plan.keep_only, "bn": bn}
+    without = forgotten(model, layer, gone, bn)
+    earlier = model.training.get("forgotten", [])
+    save(path, replace(without, training={**model.training, "forgotten": [*earlier, lost]}))
+    console.note(f"{path}: the same images are drawn from it with --bn running")

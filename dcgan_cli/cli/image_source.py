@@ -1,0 +1,188 @@
+"""From what a person types as SOURCE to images ready for the networks, with every step said."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dcgan_cli.cli.console import Console
+from dcgan_cli.wording import counted
+
+if TYPE_CHECKING:
+    from dcgan_cli.checkpoint.format import Checkpoint
+    from dcgan_cli.data.cache import DecodedImages
+    from dcgan_cli.data.decode import ImageSpec
+    from dcgan_cli.data.sources import Source
+    from dcgan_cli.data.survey import Survey
+
+
+@dataclass(frozen=True)
+class Request:
+    """Where images come from and how they are read; the options of the "Images" panel."""
+
+    location: str
+    labels: Path | None = None
+    limit: int | None = None
+    background: str = "white"
+    fit: str = "crop"
+    levels: str | None = None
+    aspect: float = 1.0
+    workers: int | None = None
+    use_cache: bool = True
+    cache_gib: float = 20.0
+    max_unreadable: float = 0.05
+
+    def color(self) -> tuple[int, int, int]:
+        """The background as RGB. Raises UsageError where it names no color."""
+        from dcgan_cli.data.reference import color
+
+        return color(self.background)
+
+    def open(self) -> "Source":
+        """The images at the location. Raises SourceError as open_source does."""
+        from dcgan_cli.data.sources import open_source
+
+        return open_source(self.location, labels=self.labels, limit=self.limit)
+
+    def image_spec(self, side: int, channels: int) -> "ImageSpec":
+        """How an image becomes a square of `side` pixels. Raises UsageError for a wrong option."""
+        from dcgan_cli.data.decode import FITS, ImageSpec
+        from dcgan_cli.errors import UsageError
+
+        if self.fit not in FITS:
+            raise UsageError(f"--fit {self.fit}: expected one of {', '.join(FITS)}")
+        color, aspect = self.color(), self.aspect if self.fit == "stretch" else 1.0
+        try:
+            black, white = (float(level) for level in (self.levels or "0,1").split(","))
+            levels = None if self.levels is None else (black, white)
+            return ImageSpec(side, channels, color, self.fit, levels, aspect)
+        except ValueError as error:
+            raise UsageError(
+                f"--levels {self.levels}: expected the values of black and white, such as 0,4095"
+            ) from error
+
+
+CONSIDERABLE = 0.2
+"""A crop that leaves out a larger share of the width or height is worth a sentence."""
+
+
+def inspect_source(
+    console: Console, request: Request, source: "Source | None" = None
+) -> "tuple[Source, Survey]":
+    """Recognize the source, or take `source`, and look at some of its images; said on stderr."""
+    from dcgan_cli.data.survey import survey
+
+    source = source or request.open()
+    found = survey(source)
+    colors = "gray" if found.channels == 1 else "color"
+    console.note(
+        f"{request.location}: {source.kind}, {counted(len(source), 'picture')}, {colors}, "
+        f"short side {found.short_side:.0f} px"
+    )
+    for note in source.notes:
+        console.note(note)
+    labels = source.labels
+    if labels is not None and labels.columns:
+        of = ""
+        if labels.listed is not None and not labels.listed.all():
+            of = f" for {int(labels.listed.sum()):,} of {counted(len(source), 'picture')}"
+        console.note(f"labels{of}: {', '.join(labels.columns)}")
+    return source, found
+
+
+def measured(console: Console, request: Request, survey: "Survey") -> Request:
+    """`request`, with the levels and the aspect of the images themselves; what it does is said."""
+    from dcgan_cli.data.decode import MOST_ASPECT
+
+    request = replace(request, aspect=min(max(survey.aspect, 1 / MOST_ASPECT), MOST_ASPECT))
+    if request.levels is None and survey.levels is not None:
+        black, white = survey.levels
+        request = replace(request, levels=f"{black!r},{white!r}")
+        if survey.levels_note:
+            console.note(survey.levels_note)
+    cut, what = max((survey.width_cut, "width"), (survey.height_cut, "height"))
+    if request.fit == "crop" and cut >= CONSIDERABLE:
+        console.note(
+            f"center crop cuts away {100 * cut:.0f} % of the {what} on average; "
+            "--fit pad or --fit stretch keeps it"
+        )
+    return request
+
+
+def prepare_images(
+    console: Console, source: "Source", request: Request, image_spec: "ImageSpec"
+) -> "DecodedImages":
+    """Decode the images of `source`, or find them decoded; skipped ones are said."""
+    from dcgan_cli.data.cache import prepare
+
+    with console.progress("decoding") as bar:
+        images = prepare(
+            source,
+            image_spec,
+            workers=request.workers,
+            cache_limit=int(request.cache_gib * 2**30),
+            max_unreadable=request.max_unreadable,
+            use_cache=request.use_cache,
+            progress=bar,
+        )
+    for note in images.notes:
+        console.note(note)
+    if images.skipped:
+        console.note(
+            f"{images.skipped} of {counted(len(source), 'picture')} skipped; see {images.log}"
+        )
+    return images
+
+
+def prepare_shown(
+    console: Console, source: "Source", request: Request, model: "Checkpoint"
+) -> "DecodedImages":
+    """The images of `source` as the discriminator of `model` was shown those of its training."""
+    shown = model.reference.shown
+    return shown.of(prepare_images(console, source, request, shown.image_spec))
+
+
+def training_images(
+    console: Console,
+    model: "Checkpoint",
+    option: str,
+    *,
+    location: str | None = None,
+    labels: Path | None = None,
+    limit: int | None = None,
+) -> "tuple[Source, Request]":
+    """The images that `model` was trained on, or others at `location`, which is said.
+
+    `location` is where they are now, or where others are that are meant instead; None where they
+    were. It was typed with `option`, which errors name. `labels` is a table that joins them; None
+    the one that joined them in training. At most `limit` are kept, evenly spaced.
+
+    Raises:
+        SourceError: they cannot be found, or others are where they were.
+    """
+    from dataclasses import replace
+
+    from dcgan_cli.data.sources import open_source, with_labels
+
+    reference = model.reference
+    if location is None:
+        source = reference.open(f"{option} SOURCE")
+        location = reference.location or ""
+        same = True if reference.content else reference.is_same(source)  # `open` compared it
+    else:
+        source = open_source(location, limit=reference.limit)
+        same = reference.is_same(source)
+    request = Request(location, labels, reference.limit)
+    if same is False:
+        console.note(f"{location}: {reference.difference(source)}")
+        request = replace(request, limit=None)
+    elif reference.location is not None:
+        if same is None:
+            console.note(f"{location}: {reference.doubt()}")
+        request = replace(request, labels=labels or reference.labels_at(location))
+        if reference.labels and not request.labels:
+            console.note(f"{reference.labels}: the label table of the training is not there")
+    if limit is not None:
+        request = replace(request, limit=min(limit, request.limit or limit))
+    if request.limit != reference.limit:
+        return request.open(), request
+    return (with_labels(source, request.labels) if request.labels else source), request

@@ -1,0 +1,268 @@
+"""`dcgan nearest-neighbors`: the training images nearest to samples, and whether these are copies."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dcgan_cli.cli import options
+from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.image_source import training_images
+from dcgan_cli.cli.nearest_neighbors.comparison import compare_with
+from dcgan_cli.cli.nearest_neighbors.queries import given, samples
+from dcgan_cli.cli.outputs import (
+    PNG,
+    WHY_PNG,
+    Output,
+    check_outputs,
+    refuse_inputs,
+)
+from dcgan_cli.cli.results import conclude, refuse_two_results
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Asked
+    from dcgan_cli.cli.nearest_neighbors.comparison import Compared
+    from dcgan_cli.report import Report
+
+COUNT = 2000
+"""Samples classified where nothing else is said: one copy in a hundred is found among so many."""
+
+ROWS = 8
+
+OTHER_MNIST = re.compile("fashion|kmnist|emnist|qmnist")
+"""Sets in MNIST's form that are not MNIST."""
+
+
+def nearest_neighbors(
+    checkpoint: options.Checkpoint = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="The training images. Default: those that the checkpoint was trained on.",
+            metavar="SOURCE",
+        ),
+    ] = None,
+    held_out: Annotated[
+        str | None,
+        typer.Option(
+            help="Real images that samples are classified by: a SOURCE of the same kind that was not "
+            "trained on, or the share of the training images to set aside from the comparison: the "
+            "network was trained on these too, and copies of them go unseen. Default: a quarter, "
+            "at most 2000.",
+            metavar="SOURCE|SHARE",
+        ),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option("-n", "--count", help=f"How many samples. Default: {COUNT}.", min=1),
+    ] = None,
+    of: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Ask about these instead; repeat it: samples.png#3, z.npy, a concept, photo.jpg."
+        ),
+    ] = None,
+    k: Annotated[int, typer.Option("-k", help="Neighbors shown of each.", min=1)] = 5,
+    rows: Annotated[
+        int | None,
+        typer.Option(
+            help="Images shown, and closest ones below. Default: 8, or all of --of.", min=1
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            help="Compare with so many training images at most; copies of others go unseen.",
+            min=1,
+        ),
+    ] = None,
+    classify: Annotated[
+        str | None,
+        typer.Option(
+            help="Also test a nearest-neighbor classifier of this column of the labels that learns "
+            "from samples alone (the paper's appendix).",
+            metavar="COLUMN",
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="A CSV file of labels that joins the training images.")
+    ] = None,
+    held_out_labels: Annotated[
+        Path | None, typer.Option(help="The same for the images of --held-out SOURCE.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 where memorization is found.")
+    ] = False,
+    seed: options.Seed = 0,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The PNG to write; - writes it to stdout.")
+    ] = Path("nearest.png"),
+    map_file: Annotated[
+        Path | None,
+        typer.Option("--map", help="A UMAP of samples among training images, as a PNG."),
+    ] = None,
+    bn: options.BatchNorm = options.BATCH_NORM,
+    no_ema: options.NoEma = False,
+    show: options.Show = False,
+    json: options.Json = False,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Find the training images nearest to samples, and say whether the model memorized.
+
+    The image grid shows samples with their neighbors in pixels and in D's features, and below them
+    those that are closest to one training image. The verdict compares samples with real images,
+    held out or set aside (--held-out): copies are found up to a mirror, a small shift, brightness
+    and contrast.
+
+    [bold]Examples[/bold]
+
+      dcgan nearest-neighbors                          2000 samples, nearest.png
+
+      dcgan nearest-neighbors faces --strict --json
+
+      dcgan nearest-neighbors faces --of samples.png#3 --of photo.jpg
+
+      dcgan nearest-neighbors mnist --data mnist/ --held-out mnist/#test --classify label
+    """
+    refuse_two_results(out, json)
+    _refuse(count, of, classify, held_out, held_out_labels)
+    outputs = (Output("-o", out, PNG, WHY_PNG), Output("--map", map_file, PNG))
+    check_outputs(outputs, [data, held_out, labels, *(of or ())])
+
+    from contextlib import ExitStack
+
+    from dcgan_cli.analysis.nearest_neighbors import nearest as experiment
+    from dcgan_cli.analysis.sampling import Sampler
+    from dcgan_cli.checkpoint.find import find_checkpoint
+    from dcgan_cli.checkpoint.format import load
+    from dcgan_cli.render.png import encode_grid
+    from dcgan_cli.runtime import choose_device, use_threads
+
+    console = Console(quiet)
+    use_threads(threads)
+    machine = choose_device(device)
+    path = find_checkpoint(checkpoint)
+    refuse_inputs(outputs, path)
+    console.note(f"drawing with {path}")
+    model = load(path)
+    sampler = Sampler.of(model, bn, machine, average=not no_ema)
+    discriminator = model.build_discriminator().to(machine)
+    source, request = training_images(console, model, "--data", location=data, labels=labels)
+    with ExitStack() as stack:
+        asked = given(console, of, model, path, sampler) if of else None
+        compared = compare_with(
+            console,
+            stack,
+            model,
+            source,
+            request,
+            held_out=held_out,
+            held_out_labels=held_out_labels,
+            limit=limit,
+            column=classify,
+            seed=seed,
+        )
+        asked = asked or samples(console, sampler, count or COUNT, seed)
+        with console.progress("comparing") as bar:
+            report = experiment.nearest_neighbors(
+                asked,
+                compared.training,
+                compared.held_out_images,
+                discriminator,
+                k=k,
+                rows=rows or (len(asked) if of else ROWS),
+                seed=seed,
+                trained_on=compared.trained_on,
+                progress=bar,
+            )
+        if classify is not None:
+            report = _classified(console, report, asked, compared, machine, seed)
+        points = None
+        if map_file is not None:
+            points = experiment.map_rows(asked, compared.training, discriminator, seed)
+    grid = report.grids[0].shaped(model.aspect)
+    console.write_result(out, encode_grid(grid))
+    facts = {
+        "data": request.location,
+        "held_out_from": held_out or request.location,
+        "bn": bn,
+        "ema": sampler.average,
+    }
+    if map_file is not None and points is not None:
+        console.write_result(map_file, _map(*points, seed))
+        facts["map"] = str(map_file)
+    if show:
+        from dcgan_cli.render.terminal import HalfBlocks
+
+        console.result_table(HalfBlocks(grid))
+    conclude(console, report, out=out, json=json, **facts)
+    if strict and report.facts["memorised"]:
+        raise typer.Exit(1)
+
+
+def _refuse(
+    count: int | None,
+    of: list[str] | None,
+    classify: str | None,
+    held_out: str | None,
+    held_out_labels: Path | None,
+) -> None:
+    """Raise UsageError for options that do not go together."""
+    from dcgan_cli.errors import UsageError
+
+    if of and count is not None:
+        raise UsageError("-n draws samples, --of names images; give one of the two")
+    if held_out_labels is not None and held_out is None:
+        raise UsageError("--held-out-labels: of which images? Name them with --held-out SOURCE")
+    if of and classify is not None:
+        raise UsageError("--classify learns from samples; it does not go with --of")
+
+
+def _classified(
+    console: Console,
+    report: "Report",
+    asked: "Asked",
+    compared: "Compared",
+    machine: "torch.device",
+    seed: int,
+) -> "Report":
+    """`report` with what a classifier learns from the samples."""
+    from dcgan_cli.analysis.nearest_neighbors.sample_classifier import evaluate
+
+    location = compared.request.location.lower()
+    with console.progress("classifying") as bar:
+        found = evaluate(
+            asked.images,
+            compared.training,
+            compared.classes,
+            compared.held_out_images,
+            compared.held_out_classes,
+            mnist="mnist" in location and not OTHER_MNIST.search(location),
+            device=machine,
+            seed=seed,
+            progress=bar,
+        )
+    return replace(
+        report,
+        findings=(*report.findings, *found.findings),
+        tables=(*report.tables, found.table),
+        notes=(*report.notes, found.note),
+    )
+
+
+def _map(rows: "torch.Tensor", groups: "NDArray[np.int64]", seed: int) -> bytes:
+    """A UMAP as a PNG."""
+    from dcgan_cli.analysis.embedding import embed
+    from dcgan_cli.analysis.nearest_neighbors.nearest import MAP_GROUPS, MAP_TITLE
+    from dcgan_cli.render.scatter import encode_scatter
+
+    return encode_scatter(embed(rows, seed), groups, MAP_GROUPS, MAP_TITLE)

@@ -1,0 +1,365 @@
+"""`dcgan probe-svm`: what the discriminator learned, as the accuracy of a linear classifier."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dcgan_cli.choices import CONTROLS as KNOWN
+from dcgan_cli.cli import options
+from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.image_source import Request, training_images
+from dcgan_cli.cli.outputs import (
+    CSV,
+    NPY,
+    PNG,
+    Output,
+    check_outputs,
+    refuse_inputs,
+    rows_file,
+)
+from dcgan_cli.cli.probe_svm.labeled_images import HELD_OUT, SPLIT, Task, read_task
+from dcgan_cli.cli.results import conclude
+from dcgan_cli.files import is_stdout
+
+if TYPE_CHECKING:
+    from dcgan_cli.checkpoint.format import Checkpoint
+    from dcgan_cli.report import Report
+
+DRAWS = 10
+
+STATISTICS = ("reestimated", "running")
+
+IMAGES, PROTOCOL, FEATURES, CONTROLS = "Images", "Protocol", "Features", "Controls"
+
+
+def probe_svm(
+    checkpoint: options.Checkpoint = None,
+    train: Annotated[
+        str | None,
+        typer.Option(
+            help="Labeled images to learn from, as in dcgan train. Default: those the model "
+            "was trained on.",
+            rich_help_panel=IMAGES,
+            show_default=False,
+        ),
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(
+            help="Labeled images to be evaluated on; of MNIST, CIFAR and SVHN the test part. "
+            "Default: what a column called split says, or a part of --train.",
+            rich_help_panel=IMAGES,
+            show_default=False,
+        ),
+    ] = None,
+    held_out: Annotated[
+        float | None,
+        typer.Option(
+            help="Keep this share of --train, stratified, for the test, whatever a column split "
+            f"says. Default: {HELD_OUT:g}, without --test and such a column.",
+            min=0.01,
+            max=0.9,
+            rich_help_panel=IMAGES,
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="CSV: file, then labels, for --train.", rich_help_panel=IMAGES),
+    ] = None,
+    test_labels: Annotated[
+        Path | None, typer.Option(help="The same for --test.", rich_help_panel=IMAGES)
+    ] = None,
+    label_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Which labels to tell apart. Default: label, or the only column there is.",
+            rich_help_panel=IMAGES,
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(help="Use so many of --train, evenly spread.", min=1, rich_help_panel=IMAGES),
+    ] = None,
+    per_class: Annotated[
+        int | None,
+        typer.Option(
+            help="Learn from so many labels of each class (paper: 400). Default: all.",
+            min=1,
+            rich_help_panel=PROTOCOL,
+        ),
+    ] = None,
+    labels_total: Annotated[
+        int | None,
+        typer.Option(
+            help="Learn from so many labels in all, even over the classes (paper: 1000).",
+            min=2,
+            rich_help_panel=PROTOCOL,
+        ),
+    ] = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Draws of few labels (paper: 100). Default: {DRAWS}.",
+            min=1,
+            rich_help_panel=PROTOCOL,
+        ),
+    ] = None,
+    splits: Annotated[
+        int,
+        typer.Option(
+            help="Repeat on so many random stratified splits into training and test images, and "
+            "say how far the accuracy hangs on the split.",
+            min=1,
+            rich_help_panel=PROTOCOL,
+        ),
+    ] = 1,
+    validation: Annotated[
+        int | None,
+        typer.Option(
+            help="Training images that choices are made by. Default: a fifth, at most 10,000.",
+            min=1,
+            rich_help_panel=PROTOCOL,
+        ),
+    ] = None,
+    grid: Annotated[
+        int,
+        typer.Option(
+            help="Feature maps are max-pooled to this side.", min=1, rich_help_panel=FEATURES
+        ),
+    ] = 4,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            help="Layers of D that are looked at: 1,3. Default: all.", rich_help_panel=FEATURES
+        ),
+    ] = None,
+    bn: Annotated[
+        str,
+        typer.Option(
+            "--bn",
+            help="D's batch-norm statistics: reestimated (averaged over the training images, as "
+            "the authors do) or running (moving averages of training).",
+            rich_help_panel=FEATURES,
+        ),
+    ] = STATISTICS[0],
+    ablate: Annotated[
+        bool,
+        typer.Option("--ablate", help="Also each layer by itself.", rich_help_panel=FEATURES),
+    ] = False,
+    controls: Annotated[
+        str,
+        typer.Option(
+            help="Out of random, pixels, knn, kmeans, supervised; or all, or none. The last two "
+            "take longer.",
+            rich_help_panel=CONTROLS,
+        ),
+    ] = "random,pixels,knn",
+    centroids: Annotated[
+        int,
+        typer.Option(help="Of the K-means features (of each, 4).", min=2, rich_help_panel=CONTROLS),
+    ] = 400,
+    trials: Annotated[
+        int,
+        typer.Option(
+            help="Settings that the supervised CNN is tried with (paper: 64).",
+            min=1,
+            rich_help_panel=CONTROLS,
+        ),
+    ] = 8,
+    epochs: Annotated[
+        int,
+        typer.Option(
+            help="Epochs that each of them is trained at most.", min=1, rich_help_panel=CONTROLS
+        ),
+    ] = 60,
+    map_: Annotated[
+        Path | None,
+        typer.Option("--map", help="Draw the features in the plane (UMAP): a PNG, - is stdout."),
+    ] = None,
+    save_features: Annotated[
+        Path | None,
+        typer.Option(help="Write them as float32 [N, F] .npy, and a .csv saying whose they are."),
+    ] = None,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Tell classes apart by the discriminator's features (paper §5, Tables 1 and 2).
+
+    Every convolution layer after its activation, max-pooled to 4×4, is one long vector; a linear
+    L2-SVM, one class against the rest, learns on it. Its C is chosen by images kept for that, from
+    the authors' grid, which widens by itself. The controls get the same labels: random filters say
+    what training taught, pixels what the network is for. Differences are paired, with intervals.
+
+    [bold]Examples[/bold]
+
+      dcgan probe-svm digits --labels-total 300
+
+      dcgan probe-svm mnist --train mnist/ --test mnist/ --labels-total 1000 --draws 100
+
+      dcgan probe-svm cifar --train cifar-10-batches-py/ --test cifar-10-batches-py/ --ablate
+
+      dcgan probe-svm digits --splits 10
+
+      dcgan probe-svm faces --train faces/ --labels faces.csv --label-column smile --map map.png
+    """
+    budget_given = per_class is not None or labels_total is not None
+    _refuse(
+        {
+            "--per-class and --labels-total": per_class is not None and labels_total is not None,
+            "--test and --held-out": test is not None and held_out is not None,
+            "--map - and --json": is_stdout(map_) and json,
+        },
+        "give one of the two",
+    )
+    _refuse(
+        {"--draws": draws is not None and not budget_given}, "needs --per-class or --labels-total"
+    )
+    _refuse({"--test-labels": test_labels is not None and test is None}, "needs --test")
+    _refuse(
+        {f"--splits {splits}": splits > 1 and test is not None},
+        "splits --train; it does not go with --test",
+    )
+    if bn not in STATISTICS:
+        _refuse({f"--bn {bn}": True}, f"expected one of {', '.join(STATISTICS)}")
+    chosen = _controls(controls)
+    taps = _layers(layers)
+    rows = None if save_features is None else rows_file(save_features)
+    outputs = (
+        Output("--save-features", save_features, NPY),
+        Output("--save-features", rows, CSV),
+        Output("--map", map_, PNG),
+    )
+    check_outputs(outputs, (train, test, labels, test_labels))
+
+    from dcgan_cli.analysis.features import layer_spans, reestimate_on
+    from dcgan_cli.analysis.probe_svm.baselines import ProbeSetup, Settings
+    from dcgan_cli.analysis.probe_svm.probe import probe
+    from dcgan_cli.analysis.probe_svm.probe_split import Budget, ProbeSplit
+    from dcgan_cli.analysis.probe_svm.splits import over
+    from dcgan_cli.checkpoint.find import find_checkpoint
+    from dcgan_cli.checkpoint.format import load
+    from dcgan_cli.cli.probe_svm.feature_export import draw_map, write_features
+    from dcgan_cli.runtime import choose_device, use_threads
+
+    console = Console(quiet)
+    use_threads(threads)
+    machine = choose_device(device)
+    file = find_checkpoint(checkpoint)
+    refuse_inputs(outputs, file)
+    console.note(f"looking with the discriminator of {file}")
+    model = load(file)
+    layer_spans(model.model, grid, taps)  # refuses what D does not have
+    settings = Settings(grid, taps, centroids, trials, epochs, seed, machine)
+    learn = training_images(console, model, "--train", location=train, labels=labels, limit=limit)
+    ask = None if test is None else Request(test, labels=test_labels)
+    task = read_task(console, model, learn, ask, column=label_column, held_out=held_out, seed=seed)
+    _refuse(
+        {f"--splits {splits}": splits > 1 and not task.drawn},
+        f"the column {SPLIT} says which are the test images; add --held-out {HELD_OUT:g} to draw "
+        "them at random",
+    )
+    budget = Budget(per_class, labels_total, (draws or DRAWS) if budget_given else 1)
+
+    def prepared(task: Task, number: int) -> ProbeSetup:
+        """What is evaluated on split `number`, D's statistics fitted to its training images."""
+        probe_split = ProbeSplit.prepare(
+            task.classes, task.train.codes, task.test.codes, budget,
+            validation=validation, seed=seed + number,
+        )  # fmt: skip
+        discriminator = model.build_discriminator().to(machine)
+        if bn == "reestimated":
+            with console.progress("batch-norm statistics") as bar:
+                reestimate_on(
+                    discriminator, task.train.images, task.train.rows[probe_split.order], bar
+                )
+        return ProbeSetup(discriminator, task.train, task.test, probe_split, settings)
+
+    setup = prepared(task, 0)
+    discriminator = setup.discriminator
+    if save_features is not None:
+        write_features(console, save_features, discriminator, task, settings)
+        console.note(f"features in {save_features}, whose they are in {rows}")
+    if map_ is not None:
+        console.write_result(map_, draw_map(console, discriminator, task, settings))
+    kinds = [source.kind for source in task.sources]
+
+    def evaluated(number: int) -> "Report":
+        here = setup
+        if number:
+            share = held_out or HELD_OUT
+            here = prepared(task.split_again(share, seed + number), number)
+        found = probe(here, budget, chosen, ablate=ablate, kinds=kinds, stage=console.progress)
+        if splits > 1:
+            value = found.findings[0].value.value
+            console.note(f"split {number + 1} of {splits}: accuracy {value:.2f} %")
+        return found
+
+    report = over(map(evaluated, range(splits))) if splits > 1 else evaluated(0)
+    if splits == 1 and task.drawn:
+        console.note(
+            f"the {len(task.test.rows):,} test images were drawn at random: the interval is for this "
+            "one split, other splits give other values; --splits 10 says how far"
+        )
+    seen = _has_seen(model, task)
+    if seen:
+        console.note(
+            "the network was trained on these test images too, without their labels; for a "
+            "stricter value train it on the training part alone"
+        )
+    conclude(console, report, out=map_, json=json, **_facts(model, task, bn, save_features, seen))
+
+
+def _refuse(given: dict[str, bool], why: str) -> None:
+    from dcgan_cli.errors import UsageError
+
+    for option, there in given.items():
+        if there:
+            raise UsageError(f"{option}: {why}")
+
+
+def _controls(typed: str) -> tuple[str, ...]:
+    """The controls by name, in the order in which they are evaluated. Raises UsageError."""
+    if typed in ("all", "none"):
+        return KNOWN if typed == "all" else ()
+    names = {name.strip() for name in typed.split(",")}
+    if unknown := sorted(names - set(KNOWN)):
+        _refuse(
+            {f"--controls {','.join(unknown)}": True}, f"expected {', '.join(KNOWN)}, all or none"
+        )
+    return tuple(name for name in KNOWN if name in names)
+
+
+def _layers(typed: str | None) -> tuple[int, ...] | None:
+    """The layers numbered from 0, ascending. Raises UsageError for what is no list of numbers."""
+    if typed is None:
+        return None
+    numbers = [part.strip() for part in typed.split(",")]
+    if not all(part.isdecimal() for part in numbers):
+        _refuse({f"--layers {typed}": True}, "expected numbers such as 1,3")
+    return tuple(sorted({int(part) - 1 for part in numbers}))
+
+
+def _has_seen(model: "Checkpoint", task: Task) -> bool:
+    """Whether the network was trained, without labels, on the images that it is evaluated on."""
+    source = task.sources[1]
+    return model.reference.was_at(source.location) or model.reference.is_same(source) is True
+
+
+def _facts(
+    model: "Checkpoint", task: Task, bn: str, saved: Path | None, seen: bool
+) -> dict[str, Any]:
+    """What the report does not know: where everything came from."""
+    return {
+        "checkpoint": model.hash,
+        "train": task.sources[0].location,
+        "test": None if task.held_out else task.sources[1].location,
+        "label_column": task.column,
+        "bn": bn,
+        "test_seen_unlabelled": seen,
+        "features_file": None if saved is None else str(saved),
+    }

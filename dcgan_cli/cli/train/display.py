@@ -1,0 +1,256 @@
+"""What a person sees of a training run: the plan, a live table or plain lines, and the images."""
+
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from PIL import Image
+from rich.live import Live
+from rich.table import Table as RichTable
+
+from dcgan_cli.cli.console import Console
+from dcgan_cli.errors import Interrupted
+from dcgan_cli.render.animation import MOST_FRAMES, encode_gif, thinned
+from dcgan_cli.render.curves import encode_curves
+from dcgan_cli.render.png import encode_grid, shown_size
+from dcgan_cli.render.terminal import plain_table
+from dcgan_cli.report import Drawn, ImageGrid, Images, Provenance
+from dcgan_cli.training.events import (
+    DiagnosisEvent,
+    EpochDone,
+    Event,
+    Finished,
+    Length,
+    NotRecorded,
+    ProgressEvent,
+    Sampler,
+)
+from dcgan_cli.training.mark import BOARD_SUFFIX
+from dcgan_cli.training.plan import TrainingPlan
+from dcgan_cli.training.recording import not_recorded
+from dcgan_cli.training.run_folder import CURVES, FILM, LAST_GRID, RunFolder
+from dcgan_cli.training.trainer import Trainer
+from dcgan_cli.wording import counted
+
+if TYPE_CHECKING:
+    import torch
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+LINE_SECONDS = 5.0
+"""A plain line this often where stderr is no terminal."""
+
+
+class Display:
+    """Shows one run and draws its images into its folder."""
+
+    def __init__(
+        self,
+        console: Console,
+        folder: RunFolder,
+        preset: str,
+        tensorboard: bool,
+        drawn: Drawn,
+        aspect: float = 1.0,
+    ) -> None:
+        self.console = console
+        self.folder = folder
+        self.title = f"{folder.path.name} ({preset})"
+        self.aspect = aspect
+        self.board = _open_board(folder) if tensorboard else None
+        self.drawn = drawn
+        self._live: Live | None = None
+        self._told = 0.0
+        self._diagnostics = "good"
+
+    def plan(self, plan: TrainingPlan, trainer: Trainer, length: Length) -> None:
+        """Say what is about to be trained, how fast it will go, and what would make it faster."""
+        if self.console.quiet:
+            return
+        self.console.show(plain_table(plan.network))
+        settings, recipe = trainer.settings, trainer.recipe
+        self.console.note(
+            f"{plan.parameters:,} parameters, about {plan.memory / 2**20:,.0f} MiB; "
+            f"{settings.device}, {trainer.about['training']['precision']}, "
+            f"threads {trainer.about['training']['threads']}, seed {settings.seed}"
+        )
+        self.console.note(
+            f"{counted(len(trainer.batches.images), 'picture')} in batches of {recipe.batch_size}: "
+            f"{counted(trainer.steps_per_epoch, 'step')} an epoch"
+        )
+        steps = trainer.last_step(length)
+        seconds = trainer.seconds_left(plan.seconds_per_step, steps, length.minutes)
+        self.console.note(
+            f"{plan.images_per_second:,.0f} images/s here; "
+            f"{_duration(seconds)} to go, Ctrl-C saves and leaves"
+        )
+        if plan.fault is not None:
+            self.console.note(not_recorded(plan.fault))
+        if plan.hints:
+            self.console.note(f"faster with: {'; '.join(plan.hints)}")
+
+    def follow(self, events: Iterator[Event]) -> Finished:
+        """Show `events` as they come; returns the last one."""
+        if self.console.lively:
+            with Live(console=self.console.rich, refresh_per_second=4) as self._live:
+                return self._follow(events)
+        return self._follow(events)
+
+    def _follow(self, events: Iterator[Event]) -> Finished:
+        for event in events:
+            match event:
+                case ProgressEvent():
+                    self._progress(event)
+                case EpochDone():
+                    self._epoch(event)
+                case DiagnosisEvent():
+                    self._diagnostics = f"{event.diagnosis.name}: {event.diagnosis.sign}"
+                    self.console.note(f"step {event.step:,}: {self._diagnostics}; {event.action}")
+                case Sampler():
+                    self.console.note(
+                        f"step {event.step:,}: saved; drawing the image grid, about "
+                        f"{_duration(event.seconds)}"
+                    )
+                case NotRecorded():
+                    self.console.note(not_recorded(event.fault))
+                case Finished():
+                    return event
+        raise AssertionError("a run ends with Finished")
+
+    def _progress(self, event: ProgressEvent) -> None:
+        if self.board is not None:
+            for name, value in event.metrics.items():
+                self.board.add_scalar(name, value, event.step)
+            self.board.add_scalar("pictures_per_second", event.images_per_second, event.step)
+        if self._live is not None:
+            self._live.update(_live_table(self.title, event, self._diagnostics))
+        elif time.monotonic() - self._told >= LINE_SECONDS:
+            self._told = time.monotonic()
+            self.console.note(_line(event))
+
+    def _epoch(self, event: EpochDone) -> None:
+        if event.images is None:
+            return
+        self._write_samples(self.folder.grid(event.epoch), event.images, event)
+        if self.board is not None:
+            grid = _grid(event.images, self.aspect)
+            self.board.add_image("samples", grid, event.epoch)
+
+    def finish(self, event: Finished, trainer: Trainer) -> None:
+        """Draw what a finished run leaves: its last samples, their animation, its curves.
+
+        A signal cuts this short: everything that matters is saved already.
+        """
+        if self.board is not None:
+            self.board.close()
+        seen = f"see {self.folder.path / LAST_GRID}"
+        try:
+            with trainer.spare():
+                if event.images is None:
+                    raise Interrupted(event.signal or 0)
+                self._write_samples(LAST_GRID, event.images, event)
+                self._write_film()
+                self._write_curves()
+        except Interrupted:
+            seen = "the last image grid, the film and the curves were left out"
+        stopped = event.signal or trainer.signal
+        self.console.note(
+            f"{'stopped' if stopped else 'done'} at step {event.step:,}, epoch "
+            f"{event.epoch:.2f}, after {_duration(event.seconds)}; {seen}"
+        )
+
+    def _write_film(self) -> None:
+        images = [*self._frames(), Image.open(self.folder.path / LAST_GRID)]
+        self.folder.write(FILM, encode_gif(images))
+
+    def _write_curves(self) -> None:
+        if metrics := self.folder.read_metrics():
+            self.folder.write(CURVES, encode_curves(metrics, self.title))
+
+    def _write_samples(self, name: str, images: Images, event: EpochDone | Finished) -> None:
+        provenance = Provenance(event.checkpoint, "train", None, event.latents, self.drawn)
+        grid = ImageGrid("samples", images, 8, provenance=provenance, aspect=self.aspect)
+        self.folder.write(name, encode_grid(grid))
+
+    def _frames(self) -> list[Image.Image]:
+        """The image grids of the epochs; one that cannot be read is left out, and said."""
+        frames: list[Image.Image] = []
+        for path in thinned(self.folder.grids(), MOST_FRAMES - 1):
+            try:
+                with Image.open(path) as grid:
+                    grid.load()
+                frames.append(grid)
+            except (OSError, ValueError, SyntaxError) as error:
+                self.console.note(
+                    f"{path}: cannot be read and is left out of the animation: {error}"
+                )
+        return frames
+
+
+def _grid(images: Images, aspect: float = 1.0) -> "torch.Tensor":
+    """Images uint8 [N, H, W, C] as one grid for TensorBoard, uint8 [3, rows, columns]: 8 to a row."""
+    import torch
+    from torchvision.transforms.v2.functional import resize  # a second to import
+    from torchvision.utils import make_grid
+
+    tiles = torch.from_numpy(images).permute(0, 3, 1, 2)
+    if aspect != 1:
+        height, width = images.shape[1:3]
+        columns, rows = shown_size(width, height, aspect)
+        tiles = resize(tiles, [rows, columns])
+    return make_grid(tiles, nrow=8, pad_value=255)
+
+
+def require_tensorboard() -> None:
+    """Raise UsageError, with what to install, where TensorBoard's files cannot be written."""
+    from dcgan_cli.errors import UsageError
+
+    if find_spec("tensorboard") is None:
+        raise UsageError("--tensorboard needs TensorBoard; pip install 'dcgan[tensorboard]'")
+
+
+def _open_board(folder: RunFolder) -> "SummaryWriter":
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+    return SummaryWriter(str(folder.board()), filename_suffix=BOARD_SUFFIX)
+
+
+def _live_table(title: str, event: ProgressEvent, diagnostics: str) -> RichTable:
+    metrics = event.metrics
+    table = RichTable(title=title, title_justify="left", show_header=False)
+    table.add_column(style="dim")
+    table.add_column(min_width=44)
+    of = "" if event.steps is None else f" of {event.steps:,}"
+    table.add_row("step", f"{event.step:,}{of}, epoch {event.epoch:.2f}")
+    table.add_row("speed", f"{event.images_per_second:,.0f} images/s")
+    table.add_row("time", f"{_duration(event.seconds)}, {_duration(event.seconds_left)} to go")
+    table.add_row("loss", f"D {metrics['d_loss']:.3f}   G {metrics['g_loss']:.3f}")
+    table.add_row(
+        "D thinks",
+        f"D(x) {metrics['d_real']:.3f}   "
+        f"D(G(z)) {metrics['d_fake']:.3f} / {metrics['d_fake_after']:.3f}",
+    )
+    table.add_row("diagnostics", diagnostics)
+    return table
+
+
+def _line(event: ProgressEvent) -> str:
+    metrics = event.metrics
+    return (
+        f"step {event.step:,}  epoch {event.epoch:.2f}  {event.images_per_second:,.0f} images/s"
+        f"  {_duration(event.seconds_left)} to go  D {metrics['d_loss']:.3f}"
+        f"  G {metrics['g_loss']:.3f}  D(x) {metrics['d_real']:.3f}"
+        f"  D(G(z)) {metrics['d_fake']:.3f}/{metrics['d_fake_after']:.3f}"
+    )
+
+
+def _duration(seconds: float | None) -> str:
+    """Seconds as 42 s, 3:05 min or 2:07 h."""
+    if seconds is None or seconds == float("inf"):
+        return "open end"
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"

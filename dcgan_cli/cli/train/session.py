@@ -1,0 +1,440 @@
+"""One training session: from typed options to a Trainer and back to files and words."""
+
+import os
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from dcgan_cli.checkpoint.format import Checkpoint
+from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.image_source import Request, inspect_source, measured, prepare_images
+from dcgan_cli.cli.places import refuse_overlap, run_path
+from dcgan_cli.cli.results import conclude
+from dcgan_cli.cli.train.display import Display, require_tensorboard
+from dcgan_cli.cli.train.resume import (
+    as_before,
+    earlier_state,
+    refuse_another_count,
+    refuse_changes,
+    same_images,
+)
+from dcgan_cli.cli.train.signals import listening
+from dcgan_cli.cli.train_checks import policy_of
+from dcgan_cli.cores import allowed_cores
+from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches, too_few
+from dcgan_cli.data.decode import ImageSpec
+from dcgan_cli.data.kinds.passed_over import PASSED_OVER
+from dcgan_cli.data.reference import Reference
+from dcgan_cli.data.resident import make_resident
+from dcgan_cli.data.streaming import StreamedImages
+from dcgan_cli.errors import SourceError, UsageError
+from dcgan_cli.model.config import PRESETS, ModelConfig, Recipe, with_options
+from dcgan_cli.model.sizes import largest_size
+from dcgan_cli.report import Report
+from dcgan_cli.runtime import choose_device, choose_precision, precision_name, use_threads
+from dcgan_cli.training.distributed import ProcessGroup, was_restarted
+from dcgan_cli.training.events import Finished, Length
+from dcgan_cli.training.losses import Loss, choose_loss
+from dcgan_cli.training.plan import make_plan
+from dcgan_cli.training.precision import check_bf16
+from dcgan_cli.training.run_folder import KEEP, NullRunFolder, RunFolder, parse_keep
+from dcgan_cli.training.step import StepSettings, share_of
+from dcgan_cli.training.trainer import Trainer
+from dcgan_cli.wording import counted
+
+if TYPE_CHECKING:
+    import torch
+
+    from dcgan_cli.data.image_set import DecodedImages
+    from dcgan_cli.data.sources import Source
+    from dcgan_cli.data.survey import Survey
+
+DEFAULT_LOSS = "non-saturating"
+
+DEFAULT_SIZE = 64
+"""The paper's side; smaller images are trained at the largest allowed size they fill."""
+
+
+@dataclass
+class Session:
+    """What `dcgan train` was asked for. None means: not asked.
+
+    `typed` holds the options that stood on the command line, by name, defaults too.
+    """
+
+    console: Console
+    process_group: ProcessGroup
+    request: Request
+    run: str | None
+    out: Path
+    resume: bool
+    overwrite: bool
+    preset: str | None
+    loss: str | None
+    d_steps: int | None
+    ema: float | None
+    sync_bn: bool | None
+    seed: int
+    device: str
+    precision: str
+    threads: int | None
+    epochs: float | None
+    steps: int | None
+    minutes: float | None
+    keep: str | None
+    save_minutes: float
+    policy: str
+    tensorboard: bool
+    profile: bool
+    json: bool
+    overrides: dict[str, Any] = field(default_factory=dict[str, Any])
+    typed: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def train(self) -> int:
+        """Train until the end that was asked for or a signal; returns the exit code."""
+        with self.process_group.working():
+            self._check_options()
+            path = self._path()
+            kind = RunFolder if self.process_group.is_main else NullRunFolder
+            with kind(path, self.console.note) as folder:  # from here on nobody else writes there
+                before = self.process_group.broadcast_from_main(
+                    lambda: earlier_state(folder, self.resume, self.overwrite)
+                )
+                end, trainer = self._train(folder, before)
+        return self._conclude(end, folder, trainer)
+
+    def time_steps(self) -> None:
+        """Say where the time of a step of this run would go; writes no file."""
+        from dcgan_cli.training.profile import profile_steps
+
+        with self.process_group.working():
+            self._check_options()
+            path = self._path()
+            with NullRunFolder(path) as folder:
+                before = earlier_state(folder, True, False) if self.resume else None
+                trainer, _ = self._begin(folder, before)
+                try:
+                    report = profile_steps(trainer)
+                finally:
+                    trainer.batches.close()
+        if self.process_group.is_main:
+            conclude(self.console, report, out=None, json=self.json)
+
+    def _train(self, folder: RunFolder, before: Checkpoint | None) -> tuple[Finished, Trainer]:
+        trainer, display = self._begin(folder, before)
+        events = trainer.run(self._length(trainer.recipe))
+        try:
+            with listening(trainer):
+                if display is None:
+                    return cast(Finished, deque(events, maxlen=1).pop()), trainer
+                end = display.follow(events)
+                display.finish(end, trainer)
+            return replace(end, signal=end.signal or trainer.signal), trainer
+        finally:
+            trainer.batches.close()
+
+    def _begin(
+        self, folder: RunFolder, before: Checkpoint | None
+    ) -> tuple[Trainer, Display | None]:
+        """Everything up to the first step, said as it is found out; a display on rank 0 alone."""
+        threads = self._threads(before)
+        source, survey = inspect_source(self.console, self.request, self._images_of(before))
+        if before is None:
+            self.request = measured(self.console, self.request, survey)
+        else:
+            refuse_overlap(self.request.location, folder.path)
+        model, recipe = self._networks(before, survey)
+        asked = self._settings(before)
+        settings = self._trusted(asked, model)
+        share_of(recipe, settings)  # refuses what cannot be shared out, before anything is decoded
+        self._say_how_shared(settings, recipe)
+        image_spec = self._framing(before, model, recipe)
+        images = prepare_images(self.console, source, self.request, image_spec)
+        labels, limit = self.request.labels, self.request.limit
+        reference = Reference.of(source, images, model.size, labels=labels, limit=limit)
+        if before is not None:
+            refuse_another_count(before.reference, reference)
+        self._same_everywhere(reference)
+        self.process_group.begin(settings.device)
+        about = {"data": reference.to_dict(), "training": self._about(before, settings, threads)}
+        trainer = Trainer(
+            model,
+            recipe,
+            settings,
+            self._batches(source, images, model, recipe, settings),
+            folder,
+            about,
+            policy=policy_of(self.policy),
+            keep=folder.keeping(self.keep, goes_on=before is not None),
+            save_minutes=self.save_minutes,
+        )
+        name, display = about["training"]["preset"], None
+        if before is None:
+            folder.clear()
+        if self.process_group.is_main and not self.profile:
+            aspect = images.image_spec.aspect
+            display = Display(self.console, folder, name, self.tensorboard, trainer.way, aspect)
+        if before is not None:
+            trainer.restore(before)
+            self.console.note(f"resuming at step {trainer.step:,}, epoch {trainer.epoch:.2f}")
+        if not self.profile:
+            lower = settings.precision is asked.precision
+            plan = make_plan(model, recipe, settings, recommend_bf16=lower)
+            if plan.fault is not None:
+                trainer.updater.recorded = None
+            trainer.grid_seconds = plan.seconds_per_grid
+            if display is not None:
+                display.plan(plan, trainer, self._length(recipe))
+        folder.write_config({"model": model.to_dict(), "recipe": recipe.to_dict(), **about})
+        return trainer, display
+
+    def _images_of(self, before: Checkpoint | None) -> "Source | None":
+        """The images of the run that goes on; None where one begins. Refuses what would change it."""
+        if before is None:
+            return None
+        refuse_changes(before, self.typed)
+        self.request = as_before(self.request, before.reference)
+        source, unsure = same_images(before.reference, self.request, self._resuming())
+        if unsure is not None:
+            self.console.note(unsure)
+        return source
+
+    def _resuming(self) -> str:
+        """What to type to go on with images that have moved."""
+        elsewhere = "" if self.out == Path("checkpoints") else f" --out {self.out}"
+        return f"dcgan train NEWPLACE --run {self._path().name}{elsewhere} --resume"
+
+    def _framing(self, before: Checkpoint | None, model: ModelConfig, recipe: Recipe) -> ImageSpec:
+        if before is not None:
+            return before.reference.shown.image_spec
+        side = round(model.size * (RANDOM_CROP_MARGIN if recipe.crop == "random" else 1))
+        return self.request.image_spec(side, model.channels)
+
+    def _batches(
+        self,
+        source: "Source",
+        images: "DecodedImages",
+        model: ModelConfig,
+        recipe: Recipe,
+        settings: StepSettings,
+    ) -> Batches:
+        """Batches, out of images that are all on the GPU where they fit there."""
+        if len(images) < recipe.batch_size:
+            beside = [note for note in source.notes if note.startswith(PASSED_OVER)]
+            raise too_few(len(images), recipe.batch_size, beside)
+        device = settings.device
+        streamed = isinstance(images, StreamedImages)
+        resident = None if streamed else make_resident(images, device)
+        if resident is not None:
+            self.console.note(f"all images are on {device}: {resident.nbytes / 2**20:,.0f} MiB")
+        return Batches(
+            images,
+            share=share_of(recipe, settings),
+            size=model.size,
+            batch_size=recipe.batch_size,
+            seed=settings.seed,
+            flip=recipe.flip,
+            device=device,
+            look_ahead=device.type != "cpu" or streamed,
+            resident=resident,
+        )
+
+    def _say_how_shared(self, settings: StepSettings, recipe: Recipe) -> None:
+        over = "the whole batch" if settings.sync_bn else "each process's share (--no-sync-bn)"
+        if (ranks := self.process_group.size) > 1:
+            self.console.note(
+                f"{counted(ranks, 'process')} share batches of {recipe.batch_size} (--batch-size), "
+                f"{recipe.batch_size // ranks} images each; batch norm over {over}"
+            )
+
+    def _same_everywhere(self, here: Reference) -> None:
+        """Raise SourceError where this rank's machine has other images than rank 0's."""
+        first = self.process_group.broadcast_from_main(lambda: here)
+        if here.images != first.images:
+            raise SourceError(
+                f"{here.location} gives {counted(here.images or 0, 'image')} here, {first.images:,} on rank 0; "
+                "every machine needs the same"
+            )
+        if here.content != first.content:
+            raise SourceError(
+                f"{here.location} gives other images here than on rank 0 (as many, but their "
+                "content differs); every machine needs the same"
+            )
+
+    def _conclude(self, end: Finished, folder: RunFolder, trainer: Trainer) -> int:
+        if self.process_group.is_main:
+            self.console.result(_as_json(end, folder, trainer) if self.json else str(folder.last))
+        return 0 if end.signal is None else 128 + end.signal
+
+    def _path(self) -> Path:
+        return run_path(self.out, self.run, self.request.location)
+
+    def _check_options(self) -> None:
+        """Raise UsageError for a value that cannot be meant, before anything long begins."""
+        parse_keep(self.keep or KEEP)
+        if self.tensorboard:
+            require_tensorboard()
+        policy_of(self.policy)
+        with_options(PRESETS[self._preset()], self.overrides)
+        choose_precision(self.precision, self._device())
+        choose_loss(self.loss or DEFAULT_LOSS)
+        self.request.image_spec(1, 1)
+
+    def _device(self) -> "torch.device":
+        return choose_device(self.device, self.process_group.local_rank)
+
+    def _networks(self, before: Checkpoint | None, survey: "Survey") -> tuple[ModelConfig, Recipe]:
+        """Networks and recipe: of the run that goes on, or of the preset and the options."""
+        if before is not None:
+            return before.model, Recipe(**before.recipe)
+        preset = self._preset()
+        self.console.note(f"preset {preset}: {PRESETS[preset].about}")
+        loss = choose_loss(self.loss or DEFAULT_LOSS)
+        options = {
+            "size": largest_size(min(DEFAULT_SIZE, int(survey.short_side))),
+            "channels": survey.channels,
+            "d_norm": "layer" if self.loss == "wgan-gp" else None,
+            **loss.recipe,
+            **self.overrides,
+        }
+        model, recipe = with_options(PRESETS[preset], options)
+        if loss.recipe:
+            self._say_how_trained(recipe, loss)
+        return model, recipe
+
+    def _say_how_trained(self, recipe: Recipe, loss: Loss) -> None:
+        """The settings that the paper of a loss brings with it, and which of them were typed."""
+        names = {"adam": "Adam", "rmsprop": "RMSProp"}
+        betas = f", β₁ {recipe.beta1:g}, β₂ {recipe.beta2:g}"
+        typed = [name for name in loss.recipe if name in self.overrides]
+        typed += [] if self.d_steps is None else ["d_steps"]
+        self.console.note(
+            f"loss {self.loss}: {names[recipe.optimizer]} with lr {recipe.lr:g}"
+            f"{betas if recipe.optimizer == 'adam' else ''}, {self.d_steps or loss.d_steps} D steps "
+            f"per G step, as its paper trains it"
+            + (f" but for {', '.join('--' + n.replace('_', '-') for n in typed)}" if typed else "")
+        )
+
+    def _preset(self) -> str:
+        if self.preset is None:
+            return "small" if self._device().type == "cpu" else "paper"
+        if self.preset not in PRESETS:
+            raise UsageError(f"--preset {self.preset}: expected one of {', '.join(PRESETS)}")
+        return self.preset
+
+    def _settings(self, before: Checkpoint | None) -> StepSettings:
+        held: dict[str, Any] = {"sync_bn": True}
+        held |= {} if before is None else before.training
+        loss = choose_loss(held.get("loss") or self.loss or DEFAULT_LOSS)
+        device = self._device()
+        precision = self.precision
+        if before is not None and (precision == "auto" or was_restarted()):
+            precision = held["precision"]
+            if "precision" in self.typed and self.precision != precision:
+                self.console.note(f"--precision {self.precision}: goes on in {precision}, as begun")
+        return StepSettings(
+            loss=loss,
+            d_steps=held.get("d_steps") or self.d_steps or loss.d_steps,
+            ema=held["ema"] if before is not None else self.ema,
+            seed=held.get("seed", self.seed),
+            device=device,
+            precision=choose_precision(precision, device),
+            process_group=self.process_group,
+            sync_bn=held["sync_bn"] if self.sync_bn is None else self.sync_bn,
+        )
+
+    def _threads(self, before: Checkpoint | None) -> int:
+        """Set PyTorch's threads: as typed, as the run has had so far, or as many as have a free core."""
+        alone, chosen = self.process_group.size == 1, "OMP_NUM_THREADS" in os.environ
+        held = before.training.get("threads") if before is not None and alone else None
+        allowed = allowed_cores()
+        if self.threads is None and not chosen and isinstance(held, int) and held <= allowed:
+            return use_threads(held)
+        threads = use_threads(self.threads, self.process_group.local_size, heed_others=True)
+        if self.threads is None and not chosen and alone and threads < allowed:
+            self.console.note(
+                f"{threads} of {allowed} CPU threads, since other programs are busy; "
+                "--threads N overrides"
+            )
+        return threads
+
+    def _trusted(self, settings: StepSettings, model: ModelConfig) -> StepSettings:
+        """`settings` in float32 where bfloat16 is wrong in this process or not used in another."""
+        import torch
+
+        low = settings.precision is torch.bfloat16
+        fault = check_bf16(model, settings.device) if low else None
+        if not any(self.process_group.agree(not low or fault is not None)):
+            return settings
+        if low:
+            self.console.note(f"bf16: {fault or 'another process cannot'}; training in fp32")
+        return replace(settings, precision=torch.float32)
+
+    def _about(
+        self, before: Checkpoint | None, settings: StepSettings, threads: int
+    ) -> dict[str, Any]:
+        import torch
+
+        from dcgan_cli import __version__
+
+        held = {} if before is None else before.training
+        return {
+            "preset": held.get("preset") or self._preset(),
+            "loss": held.get("loss") or self.loss or DEFAULT_LOSS,
+            "d_steps": settings.d_steps,
+            "ema": settings.ema,
+            "sync_bn": settings.sync_bn,
+            "processes": settings.process_group.size,
+            "seed": settings.seed,
+            "precision": precision_name(settings.precision),
+            "device": str(settings.device),
+            "threads": threads,
+            "torch": torch.__version__,
+            "dcgan": __version__,
+        }
+
+    def _length(self, recipe: Recipe) -> Length:
+        if self.epochs is None and self.steps is None and self.minutes is None:
+            return Length(epochs=recipe.epochs)
+        return Length(self.epochs, self.steps, self.minutes)
+
+
+def _as_json(end: Finished, folder: RunFolder, trainer: Trainer) -> str:
+    """What a script wants to know of a run: docs/json.md."""
+    from dcgan_cli.render.json_report import to_json
+
+    data, training = trainer.about["data"], trainer.about["training"]
+    facts = {
+        "run": str(folder.path),
+        "file": str(folder.last),
+        "checkpoint": end.checkpoint,
+        "step": end.step,
+        "epoch": end.epoch,
+        "seconds": end.seconds,
+        "interrupted": end.signal is not None,
+        "source": data["location"],
+        "content": data["content"],
+        "images": data["images"],
+        "size": trainer.model.size,
+        "channels": trainer.model.channels,
+        "preset": training["preset"],
+        "loss": training["loss"],
+        "seed": training["seed"],
+        "batch_size": trainer.recipe.batch_size,
+        "device": training["device"],
+        "precision": training["precision"],
+        "d_loss": end.metrics.get("d_loss"),
+        "g_loss": end.metrics.get("g_loss"),
+        "diagnostics": [
+            {
+                "step": told.step,
+                "name": told.diagnosis.name,
+                "sign": told.diagnosis.sign,
+                "action": told.action,
+            }
+            for told in trainer.told
+        ],
+    }
+    return to_json(Report("Training", facts))

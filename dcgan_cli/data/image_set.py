@@ -1,0 +1,82 @@
+"""Images ready for training: uint8 squares by number, however they are kept."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dcgan_cli.data.decode import ImageSpec, crop_corners
+from dcgan_cli.data.sources import Source
+from dcgan_cli.data.survey import printable
+from dcgan_cli.errors import SourceError
+from dcgan_cli.wording import counted
+
+Pixels = NDArray[np.uint8]
+
+
+class DecodedImages(ABC):
+    """Images of one source in one framing, by number from 0 to `len` − 1.
+
+    `origin` is int64 [N]: the number in the source of each image. `original_size` is uint32
+    [N, 2]: width and height before framing. `skipped` counts the records that could not be read;
+    `log`, where there are any, lists them, one `name<TAB>reason` a line. `notes` are things worth
+    saying about how the images were made ready, one sentence each.
+    """
+
+    image_spec: ImageSpec
+    origin: NDArray[np.int64]
+    original_size: NDArray[np.uint32]
+    skipped: int
+    log: Path | None
+    notes: list[str]
+
+    def __len__(self) -> int:
+        return len(self.origin)
+
+    @abstractmethod
+    def take(self, indices: NDArray[np.int64]) -> Pixels:
+        """Images `indices` [B], as a new array uint8 [B, side, side, channels].
+
+        Safe to call from several threads. Raises IndexError beyond the end.
+        """
+
+    def corners(self, corners: ArrayLike, images: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Boxes on whole originals, as boxes on what `take` gives of them; as crop_corners.
+
+        `corners` [M, 4] lie on the originals of `images` [M]. A box that is not seen is NaN.
+        """
+        width, height = self.original_size[images].T
+        return crop_corners(corners, width, height, self.image_spec.fit)
+
+    def close(self) -> None:  # noqa: B027
+        """Give back threads and locks; nothing may be taken afterwards."""
+
+
+def log_line(source: Source, number: int, reason: str) -> bytes:
+    """What the log says of one unreadable record."""
+    return f"{printable(source.name(number))}\t{reason}\n".encode()
+
+
+def refusal(
+    source: Source,
+    unreadable: int,
+    looked_at: int,
+    most: float,
+    examples: Iterable[tuple[int, str]],
+    log: Path | None,
+) -> SourceError:
+    """The error for more unreadable images than `--max-unreadable` allows."""
+    names: Sequence[str] = [
+        f"{printable(source.name(number))} ({reason})" for number, reason in examples
+    ]
+    share = unreadable / looked_at
+    limit = f", more than --max-unreadable {100 * most:g} %" if share > most else ""
+    return SourceError(
+        f"{source.location}: {unreadable:,} of {counted(looked_at, 'picture')} could not be read "
+        f"({100 * share:.3g} %){limit}: "
+        + ", ".join(names)
+        + (", ..." if unreadable > len(names) else "")
+        + (f"; see {log}" if log else "")
+    )

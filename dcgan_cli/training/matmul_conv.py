@@ -1,0 +1,331 @@
+"""Convolutions as matrix products of gathered patches, where a CPU is faster at those.
+
+A library's convolution is made for large images; on maps of 4×4 to 16×16 it reaches a fraction of
+what the same CPU's matrix product does in bfloat16. So patches are copied into rows (im2col) and
+multiplied. The way back to the input of a convolution of stride s, which is also the
+fractionally-strided convolution, is done phase by phase: the outputs whose coordinates leave the
+same remainders modulo s are touched by the same taps of the kernel, so that each of the s·s phases
+is a small convolution of stride 1, without a multiplication by zero and without adding overlapping
+patches (col2im).
+
+Exact: every product that the definition has is made once, and no other. A rule, not a race, says
+which
+of the three products of a layer are made so: a race would make other bits of it on a busy day.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+
+@dataclass(frozen=True)
+class Form:
+    """Which products of a layer are matrix products: its value, the gradients of maps and weights."""
+
+    value: bool = False
+    to_maps: bool = False
+    to_weight: bool = False
+
+
+LIBRARY = Form()
+MATRIX = Form(True, True, True)
+
+_WITH_AMX, _WITHOUT = 16, 8
+"""Side of the larger maps up to which a CPU with AMX has MATRIX, others the gradient of the weights.
+
+Milliseconds of value / to maps / to weights of a batch of 128, by the library and by products. With
+AMX: 256 × 8 × 8 → 512, 34 / 74 / 107 and 6 / 5 / 9; at 16 × 16, 24 / 24 / 17 and 14 / 14 / 16; at
+32 × 32 the library is faster. Without: 20 / 22 / 80 and 29 / 52 / 28; at 16 × 16 it gains nothing.
+"""
+
+
+def best_form(side: int) -> Form:
+    """The faster form in bfloat16, on this CPU, of a layer whose larger maps have `side`."""
+    if _has_amx():
+        return MATRIX if side <= _WITH_AMX else LIBRARY
+    return Form(to_weight=True) if side <= _WITHOUT else LIBRARY
+
+
+def _has_amx() -> bool:
+    return torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage]
+
+
+def use_matrix_products(network: nn.Module) -> None:
+    """Let the convolutions of `network` take their best form in bfloat16, in place.
+
+    What is computed so can be differentiated once; a gradient penalty is computed in float32, by
+    the library.
+    """
+    for parent in list(network.modules()):
+        for name, layer in parent.named_children():
+            if type(layer) is nn.Conv2d:
+                setattr(parent, name, _Conv(layer))
+            elif type(layer) is nn.ConvTranspose2d:
+                setattr(parent, name, _ConvTranspose(layer))
+
+
+class _Conv(nn.Conv2d):
+    """A convolution with the weights of `plain`."""
+
+    def __init__(self, plain: nn.Conv2d) -> None:
+        super().__init__(*_shape(plain), bias=False, device="meta")
+        self.weight = plain.weight
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # nn.Module's own word
+        """[N, I, H, W] → [N, O, H', W']."""
+        maps, weight, form = _prepared(input, self.weight, max(input.shape[2:]))
+        return conv2d(maps, weight, self.stride[0], int(self.padding[0]), form)
+
+
+class _ConvTranspose(nn.ConvTranspose2d):
+    """A fractionally-strided convolution with the weights of `plain`."""
+
+    def __init__(self, plain: nn.ConvTranspose2d) -> None:
+        super().__init__(*_shape(plain), plain.output_padding[0], bias=False, device="meta")
+        self.weight = plain.weight
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: A002
+        """[N, O, H', W'] → [N, I, H, W]."""
+        assert output_size is None
+        maps, weight, form = _prepared(input, self.weight, self.stride[0] * max(input.shape[2:]))
+        places = self.stride[0], int(self.padding[0]), self.output_padding[0]
+        return conv_transpose2d(maps, weight, *places, form)
+
+
+def _shape(plain: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int, int, int, int]:
+    """Both widths, kernel, stride and padding."""
+    sides = plain.kernel_size[0], plain.stride[0], int(plain.padding[0])
+    return plain.in_channels, plain.out_channels, *sides
+
+
+def _prepared(maps: Tensor, weight: Tensor, side: int) -> tuple[Tensor, Tensor, Form]:
+    """Both in bfloat16, and the form for that, where autocast asks for it."""
+    kind = maps.device.type
+    if kind != "cpu" or not torch.is_autocast_enabled(kind):
+        return maps, weight, LIBRARY
+    return maps.bfloat16(), weight.bfloat16(), best_form(side)
+
+
+def conv2d(maps: Tensor, weight: Tensor, stride: int, padding: int, form: Form = MATRIX) -> Tensor:
+    """`F.conv2d`: [N, I, H, W] and [O, I, k, k] → [N, O, H', W'], differentiable once."""
+    if form == LIBRARY:
+        return F.conv2d(maps, weight, None, stride, padding)
+    return cast(Tensor, _ConvFunction.apply(maps, weight, stride, padding, form))
+
+
+def conv_transpose2d(
+    maps: Tensor,
+    weight: Tensor,
+    stride: int,
+    padding: int,
+    output_padding: int = 0,
+    form: Form = MATRIX,
+) -> Tensor:
+    """`F.conv_transpose2d`: [N, O, H', W'] and [O, I, k, k] → [N, I, H, W], differentiable once."""
+    if form == LIBRARY:
+        return F.conv_transpose2d(maps, weight, None, stride, padding, output_padding)
+    return cast(
+        Tensor, _ConvTransposeFunction.apply(maps, weight, stride, padding, output_padding, form)
+    )
+
+
+class _ConvFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, maps: Tensor, weight: Tensor, stride: int, padding: int, form: Form
+    ) -> Tensor:
+        ctx.save_for_backward(maps, weight)
+        ctx.settings = stride, padding, form
+        if form.value:
+            return _conv(maps, weight, stride, padding)
+        return F.conv2d(maps, weight, None, stride, padding)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        maps, weight = ctx.saved_tensors
+        stride, padding, _ = ctx.settings
+        (gradient,) = gradients
+        to_maps, to_weight = _both_ways(
+            ctx, gradient, None,
+            lambda: _conv_transpose(gradient, weight, stride, padding, maps.shape[2:]),
+            lambda: _weight_gradient(maps, gradient, weight.shape[2], stride, padding),
+        )  # fmt: skip
+        return to_maps, to_weight, None, None, None
+
+
+class _ConvTransposeFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        maps: Tensor,
+        weight: Tensor,
+        stride: int,
+        padding: int,
+        output_padding: int,
+        form: Form,
+    ) -> Tensor:
+        ctx.save_for_backward(maps, weight)
+        ctx.settings = stride, padding, form
+        ctx.output_padding = output_padding
+        if not form.value:
+            return F.conv_transpose2d(maps, weight, None, stride, padding, output_padding)
+        kernel = weight.shape[2]
+        sides = [(n - 1) * stride - 2 * padding + kernel + output_padding for n in maps.shape[2:]]
+        return _conv_transpose(maps, weight, stride, padding, sides)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        maps, weight = ctx.saved_tensors
+        stride, padding, _ = ctx.settings
+        (gradient,) = gradients
+        to_maps, to_weight = _both_ways(
+            ctx, gradient, ctx.output_padding,
+            lambda: _conv(gradient, weight, stride, padding),
+            lambda: _weight_gradient(gradient, maps, weight.shape[2], stride, padding),
+        )  # fmt: skip
+        return to_maps, to_weight, None, None, None, None
+
+
+def _both_ways(
+    ctx: Any,
+    gradient: Tensor,
+    output_padding: int | None,
+    to_maps: Callable[[], Tensor],
+    to_weight: Callable[[], Tensor],
+) -> tuple[Tensor | None, Tensor | None]:
+    """The gradients that are asked for: as the form says by matrix products, or by the library."""
+    maps, weight = ctx.saved_tensors
+    stride, padding, form = ctx.settings
+    wants_maps, wants_weight = ctx.needs_input_grad[:2]
+    mask = [wants_maps and not form.to_maps, wants_weight and not form.to_weight]
+    of_maps, of_weight = _by_library(gradient, maps, weight, stride, padding, output_padding, mask)
+    if wants_maps and form.to_maps:
+        of_maps = to_maps()
+    if wants_weight and form.to_weight:
+        of_weight = to_weight()
+    return of_maps, of_weight
+
+
+def _by_library(
+    gradient: Tensor,
+    maps: Tensor,
+    weight: Tensor,
+    stride: int,
+    padding: int,
+    output_padding: int | None,
+    mask: Sequence[bool],
+) -> tuple[Tensor | None, Tensor | None]:
+    """Those gradients by maps and weights that `mask` names.
+
+    Of a fractionally-strided convolution where there is an `output_padding`.
+    """
+    if not any(mask):
+        return None, None
+    spreads = output_padding is not None
+    to_maps, to_weight, _ = torch.ops.aten.convolution_backward(
+        gradient, maps, weight, None, (stride, stride), (padding, padding), (1, 1), spreads,
+        [output_padding or 0] * 2, 1, [*mask, False],
+    )  # fmt: skip
+    return to_maps if mask[0] else None, to_weight if mask[1] else None
+
+
+def _conv(maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    """Maps [N, I, H, W] → [N, O, H', W'] by weight [O, I, k, k]."""
+    outputs, _, kernel, _ = weight.shape
+    high, wide = (_shrunk(side, kernel, stride, padding) for side in maps.shape[2:])
+    rows = _patches(_rows_last(maps), (padding, padding), (high, wide), (kernel, kernel), stride)
+    taps = weight.permute(2, 3, 1, 0).reshape(-1, outputs)
+    result = _channels_last(maps, outputs, high, wide)
+    torch.mm(rows, taps, out=result.permute(0, 2, 3, 1).view(-1, outputs))
+    return result
+
+
+def _conv_transpose(
+    maps: Tensor, weight: Tensor, stride: int, padding: int, sides: Sequence[int]
+) -> Tensor:
+    """Maps [N, O, H', W'] → [N, I, *sides] by weight [O, I, k, k]: the transpose of `_conv`."""
+    _, inputs, kernel, _ = weight.shape
+    source = _rows_last(maps)
+    result = _channels_last(maps, inputs, *sides).zero_()
+    cells = result.permute(0, 2, 3, 1)
+    rows = _phases(sides[0], kernel, stride, padding)
+    columns = _phases(sides[1], kernel, stride, padding)
+    for top, ys, above in rows:
+        for left, xs, before in columns:
+            high, wide = (len(range(o, s, stride)) for o, s in ((top, sides[0]), (left, sides[1])))
+            if not (ys and xs and high and wide):
+                continue
+            part = _patches(source, (above, before), (high, wide), (len(ys), len(xs)), 1)
+            taps = weight[:, :, ys][:, :, :, xs].permute(2, 3, 0, 1).reshape(-1, inputs)
+            cells[:, top::stride, left::stride] = (part @ taps).view(-1, high, wide, inputs)
+    return result
+
+
+def _weight_gradient(
+    maps: Tensor, gradient: Tensor, kernel: int, stride: int, padding: int
+) -> Tensor:
+    """The gradient [O, I, k, k] of `_conv`'s weight, from its maps and the gradient of its result."""
+    inputs, outputs = maps.shape[1], gradient.shape[1]
+    rows = _patches(
+        _rows_last(maps), (padding, padding), gradient.shape[2:], (kernel, kernel), stride
+    )
+    taps = rows.t() @ _rows_last(gradient).reshape(-1, outputs)
+    return taps.view(kernel, kernel, inputs, outputs).permute(3, 2, 0, 1)
+
+
+def _phases(side: int, kernel: int, stride: int, padding: int) -> list[tuple[int, list[int], int]]:
+    """What makes up the coordinates of each remainder modulo `stride`.
+
+    The first such coordinate, the taps that touch it, in the order of the maps they come from, and
+    how far outside the maps that order begins.
+    """
+    phases: list[tuple[int, list[int], int]] = []
+    for first in range(min(stride, side)):
+        taps = list(range((first + padding) % stride, kernel, stride))
+        # tap t brings the map at (coordinate + padding − t) / stride: later taps earlier maps
+        before = -((first + padding - taps[-1]) // stride) if taps else 0
+        phases.append((first, taps[::-1], before))
+    return phases
+
+
+def _patches(
+    maps: Tensor, before: Sequence[int], counts: Sequence[int], taps: Sequence[int], stride: int
+) -> Tensor:
+    """Windows of `taps` of maps [N, H, W, C], the first `before` outside: [N·counts, taps·C]."""
+    number, high, wide, channels = maps.shape
+    ends = [b + s for b, s in zip(before, (high, wide), strict=True)]
+    needed = [(c - 1) * stride + t for c, t in zip(counts, taps, strict=True)]
+    after = [n - e for n, e in zip(needed, ends, strict=True)]
+    # negative padding cuts off
+    maps = F.pad(maps, (0, 0, before[1], after[1], before[0], after[0]))
+    plane, row, cell, _ = maps.stride()
+    windows = maps.as_strided(
+        (number, *counts, *taps, channels),
+        (plane, row * stride, cell * stride, row, cell, 1),
+        maps.storage_offset(),
+    )
+    return windows.reshape(-1, taps[0] * taps[1] * channels)
+
+
+def _channels_last(like: Tensor, channels: int, high: int, wide: int) -> Tensor:
+    """Empty maps [N, channels, high, wide], no view of others: activations change them in place."""
+    shape = (len(like), channels, high, wide)
+    return torch.empty(
+        shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
+    )
+
+
+def _rows_last(maps: Tensor) -> Tensor:
+    """[N, C, H, W] as a contiguous [N, H, W, C]: no copy where memory is channels-last."""
+    return maps.permute(0, 2, 3, 1).contiguous()
+
+
+def _shrunk(side: int, kernel: int, stride: int, padding: int) -> int:
+    return (side + 2 * padding - kernel) // stride + 1
