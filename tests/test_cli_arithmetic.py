@@ -310,7 +310,7 @@ def test_the_turn(dcgan: Dcgan, learned: Path) -> None:
     rank = found["findings"]["rank_correlation"]
     assert -1 <= rank["low"] <= rank["value"] <= rank["high"] <= 1
     assert rank["control"]["what"] == "random directions"
-    assert len(found["tables"]["judged"]) == 5
+    assert len(found["tables"]["classified"]) == 5
     assert dcgan("arithmetic", "--turn", "slope_low", "slope_high", "-o", "t.png", *QUICK).code == 0
 
 

@@ -61,17 +61,17 @@ def test_json_has_stable_keys_and_the_same_seed_the_same_bits(run: Run, work: Pa
     answer = json.loads(out)
     assert set(answer) == {
         "schema_version", "report", "checkpoint", "layer", "rule", "features", "top", "measured", "draws", "seed",
-        "pictures", "caption", "maxima", "findings", "tables", "notes", "data", "file",
+        "images", "caption", "maxima", "findings", "tables", "notes", "data", "file",
     }  # fmt: skip
     assert set(answer["findings"]) == {
         "concentration", "agreement_guided_leaky", "agreement_guided_gradient",
         "agreement_leaky_gradient", "cascade_top", "cascade_all",
     }  # fmt: skip
     # a first layer has four maps, and its maxima are shown to nothing but themselves
-    assert (answer["layer"], answer["measured"], answer["pictures"]) == (1, 4, 60)
+    assert (answer["layer"], answer["measured"], answer["images"]) == (1, 4, 60)
     assert len(answer["maxima"]) == 2 * 2 * 3
     assert set(answer["maxima"][0]) == {
-        "network", "map", "rank", "picture", "name", "response", "row", "column",
+        "network", "map", "rank", "image", "name", "response", "row", "column",
     }  # fmt: skip
     grid = (work / "guided-backprop.png").read_bytes()
     assert run("model.pt", *few)[1] == out

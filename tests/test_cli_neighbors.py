@@ -104,13 +104,13 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     assert result[2] == ""
     found = answer(result)
     assert set(found) == {
-        "schema_version", "report", "checkpoint", "seed", "size", "channels", "pictures", "training", "held_out", "k",
+        "schema_version", "report", "checkpoint", "seed", "size", "channels", "images", "training", "held_out", "k",
         "held_out_trained_on", "memorised", "p_value", "level", "detectable", "closest", "data", "held_out_from", "bn",
         "ema", "findings", "tables", "notes", "file",
     }  # fmt: skip
     keys = ("copies", "closer", "distance")
     assert set(found["findings"]) == {f"{k}_{e}" for k in keys for e in ("outlines", "features")}
-    assert (found["pictures"], found["training"], found["held_out"]) == (30, 90, 30)
+    assert (found["images"], found["training"], found["held_out"]) == (30, 90, 30)
     assert found["memorised"] is False
     assert len(found["closest"]) == len(found["tables"]["closest"]) == 3
     assert found["findings"]["distance_outlines"]["control"]["n"] == 30
@@ -172,7 +172,7 @@ def test_copies_are_found_by_name_whatever_was_done_to_them(run: Run, work: Path
     assert "memorized (p = " in err
     rows = found["tables"]["closest"]
     assert len(rows) == 24
-    right = [Path(row["training_picture"]) == Path(*Path(names[int(row["picture"][:2])]).parts[1:])
+    right = [Path(row["training_image"]) == Path(*Path(names[int(row["image"][:2])]).parts[1:])
              for row in rows]  # fmt: skip
     assert sum(right) >= 23
     with Image.open(work / "nearest.png") as image:
@@ -192,8 +192,8 @@ def test_points_of_z_and_tiles_of_the_grid_can_be_asked_about(run: Run, work: Pa
     np.save("z.npy", np.zeros((2, 6), np.float32))
     cli_runner = ("--of", "first.png#0,6", "--of", "z.npy", "--of", "train/left/001.png", "-k", "3")
     found = answer(run("model.pt", *cli_runner, "--bn", "running", "--json", "-o", "second.png"))
-    assert found["pictures"] == 5
-    names = {row["picture"] for row in found["tables"]["closest"]}
+    assert found["images"] == 5
+    names = {row["image"] for row in found["tables"]["closest"]}
     assert names == {"first.png#0,6 0", "first.png#0,6 1", "z.npy 0", "z.npy 1", "001.png"}
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.checkpoint.latent_arguments import read_latents
@@ -208,7 +208,7 @@ def test_a_training_image_is_its_own_neighbor(run: Run) -> None:
     """Unless it is the one held out."""
     cli_runner = ("--of", "train/left/001.png", "--held-out", "others", "--bn", "running", "--json")
     row = answer(run("model.pt", *cli_runner))["tables"]["closest"][0]
-    assert row["training_picture"] == "left/001.png"
+    assert row["training_image"] == "left/001.png"
     assert row["distance"] < 1e-6
     assert row["closeness"] < 1e-5
 

@@ -88,7 +88,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     answer = json.loads(out)
     assert set(answer) == {
         "schema_version", "report", "seed", "classes", "protocol", "per_class", "labels_total", "labels", "draws",
-        "training_pictures", "validation_pictures", "test_pictures", "grid", "layers", "features",
+        "training_images", "validation_images", "test_images", "grid", "layers", "features",
         "choices", "confusion", "checkpoint", "train", "test", "label_column", "bn",
         "test_seen_unlabelled", "features_file", "findings", "tables", "notes",
     }  # fmt: skip
@@ -99,7 +99,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     assert (answer["classes"], answer["labels"]) == ([str(n) for n in range(10)], 50)
     assert answer["test_seen_unlabelled"]
     confusion = np.array(answer["confusion"])
-    assert confusion.sum() == 2 * answer["test_pictures"] == 2 * 359
+    assert confusion.sum() == 2 * answer["test_images"] == 2 * 359
     found = answer["findings"]["accuracy"]
     assert 100 * np.trace(confusion) / confusion.sum() == pytest.approx(found["value"])
     assert found["control"]["what"] == "random filters + L2-SVM"
@@ -128,13 +128,13 @@ def test_a_csv_of_labels_with_a_split(run: Run, work: Path) -> None:
     code, out, err = run(*line)
     assert code == 0, err
     answer = json.loads(out)
-    assert (answer["training_pictures"], answer["test_pictures"]) == (24, 12)
+    assert (answer["training_images"], answer["test_images"]) == (24, 12)
     assert "the column split says which are the test images (12)" in err
     assert "color images are read as gray" in err
     assert answer["findings"]["accuracy"]["value"] == 100
     assert not answer["test_seen_unlabelled"]
     held = json.loads(run(*line, "--held-out", "0.5")[1])
-    assert (held["training_pictures"], held["test_pictures"]) == (18, 18)
+    assert (held["training_images"], held["test_images"]) == (18, 18)
     both = json.loads(run(*line, "--test", "bands")[1])
     assert both["confusion"] == answer["confusion"]
     assert "the column split keeps" not in err
@@ -156,7 +156,7 @@ def test_a_test_source_of_its_own(run: Run, work: Path) -> None:
     assert code == 0, err
     answer = json.loads(out)
     assert answer["classes"] == ["dark", "light"]
-    assert answer["test_pictures"] == 16
+    assert answer["test_images"] == 16
     assert "8 test images are of other classes: left out" in err
     assert "gray images are read as color" in err
     assert answer["findings"]["accuracy"]["value"] == 100
@@ -182,7 +182,7 @@ def test_svhn_by_its_folder_is_table_2(run: Run, work: Path) -> None:
     assert code == 0, err
     answer = json.loads(out)
     assert answer["test"] == "svhn#test"
-    assert (answer["training_pictures"], answer["test_pictures"]) == (200, 60)
+    assert (answer["training_images"], answer["test_images"]) == (200, 60)
     table = answer["tables"]["table_2_of_the_paper_svhn_1000_labels"]
     assert {"method": "DCGAN + L2-SVM", "error_percent": 22.48} in table
     assert table[-1]["method"] == "this run: DCGAN + L2-SVM (other test images)"
@@ -327,4 +327,4 @@ def test_rare_classes_are_left_out_and_unknown_ones_too(run: Run, work: Path) ->
     assert "1 of 4 classes have fewer than 5 training images: left out" in err
     answer = json.loads(out)
     assert answer["classes"] == ["bottom", "middle", "top"]
-    assert answer["training_pictures"] + answer["test_pictures"] == 34
+    assert answer["training_images"] + answer["test_images"] == 34

@@ -563,7 +563,7 @@ def test_the_grid_and_what_it_says() -> None:
     assert grid.captions[9 + 5] == f"#{entry['picture']}"
     # the image as it is inside the receptive field, paler outside; the visualization gray there
     field = receptive_fields(CONFIG, 2, np.array([[entry["row"], entry["column"]]]))[0]
-    shown, original = grid.images[9 + 5], images.images[entry["picture"] // 10]
+    shown, original = grid.images[9 + 5], images.images[entry["image"] // 10]
     assert np.array_equal(shown[field], original[field])
     assert (shown[~field].astype(int) >= original[~field]).all()
     assert (grid.images[5][~field] == 128).all()

@@ -270,7 +270,7 @@ def test_the_report_has_every_baseline_and_paired_differences() -> None:
     counts = np.array(report.facts["confusion"])
     assert counts.sum() == 3 * 60
     assert 100 * np.trace(counts) / 180 == pytest.approx(own.value)
-    assert confusion.columns == ("is", "lying", "standing", "none", "pictures")
+    assert confusion.columns == ("is", "lying", "standing", "none", "images")
     assert sum(confusion.rows[0][1:4]) == pytest.approx(100, abs=0.2)  # type: ignore[arg-type]
     assert "CIFAR-10: another data set" in report.findings[0].published
 
@@ -304,7 +304,7 @@ def test_all_labels_are_one_fit_with_wilsons_interval() -> None:
     (row, *_), facts = report.tables[0].rows, report.facts
     assert row[4] == 1
     assert row[6] is None
-    assert (facts["labels"], facts["validation_pictures"], facts["draws"]) == (180, 36, 1)
+    assert (facts["labels"], facts["validation_images"], facts["draws"]) == (180, 36, 1)
     assert "Wilson" in report.notes[0]
 
 

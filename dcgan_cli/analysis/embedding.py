@@ -25,7 +25,7 @@ def embed(features: Tensor, seed: int = 0) -> NDArray[np.float32]:
     """
     if len(features) < 10:
         raise DcganError(
-            f"a map of {counted(len(features), 'picture')} shows nothing; give 10 or more"
+            f"a map of {counted(len(features), 'image')} shows nothing; give 10 or more"
         )
     # imports and compiles for seconds, and only a map needs it
     from sklearn.decomposition import PCA

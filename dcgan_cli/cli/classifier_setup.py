@@ -133,7 +133,7 @@ def train_classifier(
         console.note(
             f"attribute classifier: {name} ({', '.join(known.classes) or 'a number'}): {figure} "
             f"{known.held_out.value:.3f} [{known.held_out.low:.3f}, {known.held_out.high:.3f}] on "
-            f"{counted(known.held_out.n or 0, 'picture')} held out, chance {known.chance:.3f}"
+            f"{counted(known.held_out.n or 0, 'image')} held out, chance {known.chance:.3f}"
         )
     return ClassifierSetup(
         classifier, discriminator, normalized, rows, {}, None, classifier.findings()

@@ -75,7 +75,7 @@ def inspect_source(
     found = survey(source)
     colors = "gray" if found.channels == 1 else "color"
     console.note(
-        f"{request.location}: {source.kind}, {counted(len(source), 'picture')}, {colors}, "
+        f"{request.location}: {source.kind}, {counted(len(source), 'image')}, {colors}, "
         f"short side {found.short_side:.0f} px"
     )
     for note in source.notes:
@@ -84,7 +84,7 @@ def inspect_source(
     if labels is not None and labels.columns:
         of = ""
         if labels.listed is not None and not labels.listed.all():
-            of = f" for {int(labels.listed.sum()):,} of {counted(len(source), 'picture')}"
+            of = f" for {int(labels.listed.sum()):,} of {counted(len(source), 'image')}"
         console.note(f"labels{of}: {', '.join(labels.columns)}")
     return source, found
 
@@ -128,7 +128,7 @@ def prepare_images(
         console.note(note)
     if images.skipped:
         console.note(
-            f"{images.skipped} of {counted(len(source), 'picture')} skipped; see {images.log}"
+            f"{images.skipped} of {counted(len(source), 'image')} skipped; see {images.log}"
         )
     return images
 

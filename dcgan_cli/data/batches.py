@@ -40,9 +40,7 @@ def too_few(count: int, batch_size: int, beside: Sequence[str] = ()) -> SourceEr
     """The error for fewer images than a batch; `beside` says what lay there and was not read."""
     fewer = f" or type --batch-size {count // 2}" if count >= 4 else ""
     mend = "; ".join([f"add images{fewer}", *beside])
-    return SourceError(
-        f"{counted_are(count, 'picture')} fewer than a batch of {batch_size}; {mend}"
-    )
+    return SourceError(f"{counted_are(count, 'image')} fewer than a batch of {batch_size}; {mend}")
 
 
 class Batches:

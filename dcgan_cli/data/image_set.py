@@ -74,7 +74,7 @@ def refusal(
     share = unreadable / looked_at
     limit = f", more than --max-unreadable {100 * most:g} %" if share > most else ""
     return SourceError(
-        f"{source.location}: {unreadable:,} of {counted(looked_at, 'picture')} could not be read "
+        f"{source.location}: {unreadable:,} of {counted(looked_at, 'image')} could not be read "
         f"({100 * share:.3g} %){limit}: "
         + ", ".join(names)
         + (", ..." if unreadable > len(names) else "")

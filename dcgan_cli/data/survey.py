@@ -77,7 +77,7 @@ def survey(source: Source, most: int = 256) -> Survey:
         gray = gray and bool((pixels == pixels[..., :1]).all())
     if not sizes:
         raise SourceError(
-            f"{source.location}: none of {counted(len(unreadable), 'picture')} could be read: "
+            f"{source.location}: none of {counted(len(unreadable), 'image')} could be read: "
             f"{', '.join(unreadable[:3])}"
         )
     width, height = np.array(sizes).T

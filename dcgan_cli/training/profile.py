@@ -99,7 +99,7 @@ def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
         "precision": precision_name(trainer.settings.precision),
         "steps": steps,
         "milliseconds_per_step": 1000 * seconds,
-        "pictures_per_second": images / seconds,
+        "images_per_second": images / seconds,
         "gigaflop_per_step": operations / 1e9,
         "gigaflop_per_second": rate / 1e9,
         "matrix_product_gigaflop_per_second": possible / 1e9,

@@ -93,8 +93,8 @@ class Trainer:
         if self.steps_per_epoch == 0:
             needed = self.updater.batches_per_step * recipe.batch_size
             raise SourceError(
-                f"{counted_are(len(batches.images), 'picture')} too few: one step takes {needed} "
-                f"({counted(self.updater.batches_per_step, 'minibatch')} of {recipe.batch_size}); "
+                f"{counted_are(len(batches.images), 'image')} too few: one step takes {needed} "
+                f"({counted(self.updater.batches_per_step, 'batch')} of {recipe.batch_size}); "
                 "lower --batch-size or --d-steps, or type --updates together"
             )
         self.latents = seeded_latents(settings.seed, SAMPLES, model.z_dim, model.z_dist)

@@ -239,7 +239,7 @@ def measure_turn(
         rows.append((coefficient, here.value, here.low, here.high, float(lost[:, column].mean())))
     heading = ("coefficient", attribute, "low", "high", "random direction")
     keys = ("coefficient", "value", "low", "high", "random_direction")
-    return findings, Table(f"Classified {attribute}", heading, rows, "judged", keys)
+    return findings, Table(f"Classified {attribute}", heading, rows, "classified", keys)
 
 
 def _samples(sampler: Sampler, count: int, seed: int) -> Latents:

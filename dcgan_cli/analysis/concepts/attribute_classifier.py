@@ -226,7 +226,7 @@ def _fit(
         figure = "accuracy" if words else "R²"
         least = 0.0 if held_out.low is None else held_out.low
         return (
-            f"no better than chance on {counted(held_out.n or 0, 'picture')} held out ({figure} "
+            f"no better than chance on {counted(held_out.n or 0, 'image')} held out ({figure} "
             f"{held_out.value:.2f}, at least {least:.2f}; chance {chance:.2f})"
         )
     return Attribute(name, classes, trusted, models, held_out, chance)

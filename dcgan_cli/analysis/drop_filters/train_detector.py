@@ -140,7 +140,7 @@ def _masks(boxes: Boxes, side: int) -> tuple[dict[str, Mask], dict[str, str]]:
         mask = inside(boxes, kind, side)
         there = int(having(mask).sum())
         if there < FEWEST:
-            refused[kind] = f"{counted(there, 'picture')} with it, at least {FEWEST} are needed"
+            refused[kind] = f"{counted(there, 'image')} with it, at least {FEWEST} are needed"
         elif (having(mask) & having(~mask)).sum() < FEWEST:
             refused[kind] = "it fills whole images"
         else:
@@ -203,7 +203,7 @@ def _evaluate(scores: Grids, mask: Mask, folds: NDArray[np.int64]) -> Detectable
     usual = mean_auc(usual_place(mask, folds), mask)
     if where.low is None or where.low <= usual.value:
         return (
-            f"AUC {where.value:.2f} on {counted(where.n or 0, 'picture')} held out, no better than by its usual "
+            f"AUC {where.value:.2f} on {counted(where.n or 0, 'image')} held out, no better than by its usual "
             f"place ({usual.value:.2f})"
         )
     there = having(mask)

@@ -177,9 +177,7 @@ def guided_backprop(
     """
     rule, features, top = choice.rule, choice.features, choice.top
     if len(images) < top:
-        raise SourceError(
-            f"{counted_are(len(images), 'picture')} fewer than --top {top}; add images"
-        )
+        raise SourceError(f"{counted_are(len(images), 'image')} fewer than --top {top}; add images")
     config = discriminator.config
     networks, looks = 1 + choice.draws + choice.layer, 2 + choice.draws
     total = networks + chunks(len(images)) + looks * chunks(choice.measured * top)
@@ -207,7 +205,7 @@ def guided_backprop(
     }
     sides = (("random", random[0], others[0]), ("trained", trained, own))
     caption = (
-        f"left random filters, right the trained discriminator: the {counted(top, 'picture')} to which each of "
+        f"left random filters, right the trained discriminator: the {counted(top, 'image')} to which each of "
         f"the first {counted(features, 'map')} of convolution layer {choice.layer} responds most, pale outside the "
         "receptive field, and above each what its largest response owes to every pixel, by "
         f"{SAID[rule]}; gray is 0, and the {100 * BRIGHT:g}th percentile of a tile's magnitudes "
@@ -220,7 +218,7 @@ def guided_backprop(
         {
             "checkpoint": checkpoint,
             **asdict(choice),
-            "pictures": len(images),
+            "images": len(images),
             "caption": caption,
             "maxima": list_maxima(scene, sides, features, name),
         },

@@ -288,7 +288,7 @@ def list_maxima(
             "network": network,
             "map": number,
             "rank": rank,
-            "picture": origin,
+            "image": origin,
             "name": name(origin),
             "response": float(maxima.response[number, rank]),
             "row": int(maxima.place[number, rank, 0]),

@@ -106,7 +106,7 @@ def nearest_neighbors(
             "seed": seed,
             "size": size,
             "channels": channels,
-            "pictures": n,
+            "images": n,
             "training": len(training.numbers),
             "held_out": m,
             "held_out_trained_on": trained_on,

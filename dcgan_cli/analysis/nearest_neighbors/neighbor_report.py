@@ -148,7 +148,7 @@ def closest_table(
                 float(test.rarity[number]),
             )
         )
-    columns = "picture", "training image", "by", "distance", "closeness", "real as close"
+    columns = "image", "training image", "by", "distance", "closeness", "real as close"
     return Table("Closest", columns, rows)
 
 

@@ -143,9 +143,9 @@ def _facts(entries: Mapping[str, Entry], setup: ProbeSetup, budget: Budget) -> d
         "labels_total": budget.total,
         "labels": len(probe_split.subsets[0].codes),
         "draws": len(probe_split.subsets),
-        "training_pictures": len(probe_split.codes),
-        "validation_pictures": len(probe_split.codes) - probe_split.pool,
-        "test_pictures": len(probe_split.truth),
+        "training_images": len(probe_split.codes),
+        "validation_images": len(probe_split.codes) - probe_split.pool,
+        "test_images": len(probe_split.truth),
         "grid": settings.grid,
         "layers": [i + 1 for i in settings.layers or range(setup.discriminator.config.levels)],
         "features": entries[DCGAN].features,
@@ -199,8 +199,8 @@ def _confusion(result: Result, probe_split: ProbeSplit) -> list[Table]:
         (name, *(round(share, 1) for share in row), int((probe_split.truth == k).sum()))
         for k, (name, row) in enumerate(zip(probe_split.classes, shares.tolist(), strict=True))
     ]
-    columns = ("is", *probe_split.classes, "pictures")
-    keys = ("class", *("" for _ in probe_split.classes), "pictures")
+    columns = ("is", *probe_split.classes, "images")
+    keys = ("class", *("" for _ in probe_split.classes), "images")
     return [Table("Confusion, % of each class", columns, rows, "confusion_percent", keys)]
 
 
@@ -226,7 +226,7 @@ def _notes(gains: Mapping[str, Estimate], probe_split: ProbeSplit) -> tuple[str,
     notes = [reading]
     if draws > 1 and labels > OVERLAP * probe_split.pool:
         notes.append(
-            f"the draws overlap: {labels:,} of {counted(probe_split.pool, 'picture')} each, so they differ less "
+            f"the draws overlap: {labels:,} of {counted(probe_split.pool, 'image')} each, so they differ less "
             "than draws of new images would"
         )
     for name, gain in gains.items():

@@ -156,7 +156,7 @@ def _wanted(
     least = int((counts - wanted).argmin())
     if counts[least] < wanted[least]:
         raise UsageError(
-            f"{option}: class {classes[least]} has {counted(counts[least], 'picture')} to draw from "
+            f"{option}: class {classes[least]} has {counted(counts[least], 'image')} to draw from "
             f"(without those kept for validation and test), {wanted[least]:,} are wanted"
         )
     return wanted

@@ -18,7 +18,7 @@ def over(reports: Iterable[Report]) -> Report:
     """
     each = list(reports)
     first, count = each[0], len(each)
-    train, test = first.facts["training_pictures"], first.facts["test_pictures"]
+    train, test = first.facts["training_images"], first.facts["test_images"]
     findings = [
         _joined([report.findings[place] for report in each], train, test)
         for place in range(len(first.findings))

@@ -91,7 +91,7 @@ def turned(
         )
     report = replace(
         report,
-        facts={**report.facts, "attribute": attribute, "judged": turning.CLASSIFIED_SAMPLES},
+        facts={**report.facts, "attribute": attribute, "classified": turning.CLASSIFIED_SAMPLES},
         findings=[*report.findings, *findings, *setup.findings],
         tables=[table],
     )

@@ -103,7 +103,7 @@ def learn_from_source(
         corners=corners[inside],
     )
     console.note(
-        f"{source.location}: {source.kind}, {counted(len(rows), 'picture')} with boxes are trained on"
+        f"{source.location}: {source.kind}, {counted(len(rows), 'image')} with boxes are trained on"
     )
     return train_detector(console, np.stack(images), framed.take(chosen), model, kind, device, seed)
 
@@ -138,13 +138,13 @@ def train_detector(
         console.note(f"not looked for: {name}: {reason}")
     for name, known in detector.objects.items():
         without = round((known.share.n or 0) * (1 - known.share.value))
-        said = f"not evaluated, {counted_are(without, 'picture')} without"
+        said = f"not evaluated, {counted_are(without, 'image')} without"
         if known.whether is not None:
             low, high = known.whether.low, known.whether.high
             said = f"{known.whether.value:.3f} [{low:.3f}, {high:.3f}] (chance 0.5)"
         console.note(
             f"object detector: {name}: AUC {known.where.value:.3f} [{known.where.low:.3f}, "
-            f"{known.where.high:.3f}] on {counted(known.where.n or 0, 'picture')} held out, by the usual place "
+            f"{known.where.high:.3f}] on {counted(known.where.n or 0, 'image')} held out, by the usual place "
             f"{known.where_usual.value:.3f}; whether there is one: {said}"
         )
     return detector

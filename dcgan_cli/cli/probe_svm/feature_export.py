@@ -93,5 +93,5 @@ def draw_map(
     with console.progress("laying out the map"):
         points = embed(torch.cat(tables), settings.seed)
     codes = np.concatenate([side.codes[chosen] for side, chosen in parts])
-    title = f"UMAP of D's features, {counted(len(points), 'picture')}, by {task.column}"
+    title = f"UMAP of D's features, {counted(len(points), 'image')}, by {task.column}"
     return encode_scatter(points, codes, task.classes, title)

@@ -118,7 +118,7 @@ def read_task(
             left_out = int(first.is_test[known].sum())
             known = known[~first.is_test[known]]
             console.note(
-                f"the column {SPLIT} keeps {counted(left_out, 'picture')} of --train from learning"
+                f"the column {SPLIT} keeps {counted(left_out, 'image')} of --train from learning"
             )
     elif first.is_test is not None and held_out is None:
         second = first

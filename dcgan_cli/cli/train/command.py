@@ -317,7 +317,7 @@ def train(
         max_unreadable=max_unreadable,
     )
     from dcgan_cli.cli.places import run_path
-    from dcgan_cli.cli.train_checks import check_line
+    from dcgan_cli.cli.train.checks import check_line
 
     given = {name: value for name, value in overrides.items() if value is not None}
     check_line(

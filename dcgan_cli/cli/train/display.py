@@ -75,7 +75,7 @@ class Display:
             f"threads {trainer.about['training']['threads']}, seed {settings.seed}"
         )
         self.console.note(
-            f"{counted(len(trainer.batches.images), 'picture')} in batches of {recipe.batch_size}: "
+            f"{counted(len(trainer.batches.images), 'image')} in batches of {recipe.batch_size}: "
             f"{counted(trainer.steps_per_epoch, 'step')} an epoch"
         )
         steps = trainer.last_step(length)
@@ -121,7 +121,7 @@ class Display:
         if self.board is not None:
             for name, value in event.metrics.items():
                 self.board.add_scalar(name, value, event.step)
-            self.board.add_scalar("pictures_per_second", event.images_per_second, event.step)
+            self.board.add_scalar("images_per_second", event.images_per_second, event.step)
         if self._live is not None:
             self._live.update(_live_table(self.title, event, self._diagnostics))
         elif time.monotonic() - self._told >= LINE_SECONDS:

@@ -21,7 +21,7 @@ from dcgan_cli.cli.train.resume import (
     same_images,
 )
 from dcgan_cli.cli.train.signals import listening
-from dcgan_cli.cli.train_checks import policy_of
+from dcgan_cli.cli.train.checks import policy_of
 from dcgan_cli.cores import allowed_cores
 from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches, too_few
 from dcgan_cli.data.decode import ImageSpec

@@ -46,7 +46,7 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
     if "y" in variables:
         codes = np.asarray(variables["y"]).reshape(-1)
         if len(codes) != len(pixels) or not all(0 <= code <= 10 for code in np.unique(codes)):
-            raise SourceError(f"{path}: y does not fit the {counted(len(pixels), 'picture')} of X")
+            raise SourceError(f"{path}: y does not fit the {counted(len(pixels), 'image')} of X")
         labels = class_labels(codes.astype(np.int64) % 10)
     return ArraySource(kind, location, pixels, functools.partial(_load, path), labels, [path])
 
