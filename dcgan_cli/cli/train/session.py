@@ -12,6 +12,7 @@ from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.image_source import Request, inspect_source, measured, prepare_images
 from dcgan_cli.cli.places import refuse_overlap, run_path
 from dcgan_cli.cli.results import conclude
+from dcgan_cli.cli.train.checks import policy_of
 from dcgan_cli.cli.train.display import Display, require_tensorboard
 from dcgan_cli.cli.train.resume import (
     as_before,
@@ -21,7 +22,6 @@ from dcgan_cli.cli.train.resume import (
     same_images,
 )
 from dcgan_cli.cli.train.signals import listening
-from dcgan_cli.cli.train.checks import policy_of
 from dcgan_cli.cores import allowed_cores
 from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches, too_few
 from dcgan_cli.data.decode import ImageSpec
