@@ -87,7 +87,7 @@ def bomb(stream: random.Random, marker: Path) -> bytes:
 
 
 def _long(value: int) -> bytes:
-    data = value.to_bytes(9, "little", normalized=True)
+    data = value.to_bytes(9, "little", signed=True)
     return b"\x8a" + bytes([len(data)]) + data
 
 
