@@ -242,3 +242,40 @@ def test_a_signal_while_decoding_leaves_no_process_behind(number: int, tmp_path:
 
 def test_interrupted_is_not_caught_by_accident() -> None:
     assert not issubclass(Interrupted, Exception)
+
+
+def test_an_operation_outside_of_python_keeps_no_signal_waiting() -> None:
+    """A signal is answered between two instructions of Python, and this is one that does not end."""
+    body = """
+import hashlib, os, signal, threading
+from dcgan_cli.cli import boundary
+boundary.PATIENCE = 0.3
+boundary.ends_on_signals()
+threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", body], timeout=30, capture_output=True, check=False
+    )
+    assert done.returncode == 143, done.stderr
+
+
+def test_a_run_that_saves_its_state_is_given_the_time() -> None:
+    """A process that handles the signal in another way is not ended from outside."""
+    body = """
+import os, signal, time
+from dcgan_cli.cli import boundary
+boundary.PATIENCE = 0.1
+boundary.ends_on_signals()
+heard = []
+signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+os.kill(os.getpid(), signal.SIGTERM)
+end = time.monotonic() + 1
+while time.monotonic() < end:
+    time.sleep(0.05)
+print(heard)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", body], timeout=30, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, b"[15]\n"), done.stderr

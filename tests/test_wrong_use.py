@@ -126,3 +126,21 @@ def test_a_checkpoint_is_named_either_way(line: str, tmp_path: Path) -> None:
         check=True,
     )
     assert "demo-rooms.pt" in done.stderr
+
+
+def test_an_extra_that_is_missing_is_told_without_torch(tmp_path: Path) -> None:
+    body = """
+import importlib.util, sys
+sys.modules["tensorboard"] = None
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *more: None if name == "tensorboard" else find(name, *more)
+from dcgan_cli.cli.app import app
+from dcgan_cli.cli.boundary import run_guarded
+code = run_guarded(lambda: app(["train", "digits", "--tensorboard"], standalone_mode=False))
+print(code, "torch" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", body], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "2 False", done.stderr
+    assert "pip install 'dcgan[tensorboard]'" in done.stderr

@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from types import FrameType
 
@@ -13,6 +14,9 @@ from dcgan_cli.cli.streams import what_was_lost
 from dcgan_cli.errors import DcganError, Interrupted
 
 _debug = bool(os.environ.get("DCGAN_DEBUG"))
+
+PATIENCE = 5.0
+"""Seconds that one operation of a library may keep a signal waiting."""
 
 
 def set_debug(value: bool) -> bool:
@@ -74,14 +78,43 @@ def ends_on_signals() -> None:
     if os.environ.get("WORLD_SIZE", "1") != "1":
         return
 
+    answered = threading.Event()
+
     def end(number: int, _: FrameType | None) -> None:
+        answered.set()
         raise Interrupted(number)
 
+    handled: set[int] = set()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         usual = (signal.SIG_DFL, signal.default_int_handler)
         if number is not None and signal.getsignal(number) in usual:
             signal.signal(number, end)
+            handled.add(number)
+    if hasattr(os, "set_blocking"):
+        _leave_if_unanswered(handled, end, answered)
+
+
+def _leave_if_unanswered(
+    numbers: set[int], handler: Callable[..., None], answered: threading.Event
+) -> None:
+    """End the process PATIENCE seconds after a signal whose `handler` could not run until then.
+
+    Python answers signals between two of its own instructions, and a backward pass at 512 pixels is
+    one. While something else handles a signal (a run that saves its state), this leaves it alone.
+    """
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        while byte := os.read(read, 1):
+            number = byte[0]
+            ours = number in numbers and signal.getsignal(number) is handler
+            if ours and not answered.wait(PATIENCE):
+                os._exit(128 + number)
+
+    threading.Thread(target=watch, name="signals", daemon=True).start()
 
 
 def _say(error: BaseException, code: int, text: str) -> int:

@@ -1,6 +1,7 @@
 """What can be wrong with a `dcgan train` line, told before torch is imported."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ def check_line(
     resume: bool,
     overwrite: bool,
     profile: bool,
+    tensorboard: bool,
     preset: str | None,
     overrides: dict[str, Any],
     loss: str | None,
@@ -28,6 +30,8 @@ def check_line(
     """Raise UsageError or SourceError for a line that cannot be meant."""
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
+    if tensorboard and find_spec("tensorboard") is None:
+        raise UsageError("--tensorboard needs TensorBoard; pip install 'dcgan[tensorboard]'")
     parse_keep(keep or KEEP)
     policy_of(policy)
     one_of("--preset", preset or "small", tuple(PRESETS))

@@ -326,6 +326,7 @@ def train(
         resume=resume,
         overwrite=overwrite,
         profile=profile,
+        tensorboard=tensorboard,
         preset=preset,
         overrides=given,
         loss=loss,

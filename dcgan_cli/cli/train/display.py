@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -199,14 +198,6 @@ def _grid(images: Images, aspect: float = 1.0) -> "torch.Tensor":
         columns, rows = shown_size(width, height, aspect)
         tiles = resize(tiles, [rows, columns])
     return make_grid(tiles, nrow=8, pad_value=255)
-
-
-def require_tensorboard() -> None:
-    """Raise UsageError, with what to install, where TensorBoard's files cannot be written."""
-    from dcgan_cli.errors import UsageError
-
-    if find_spec("tensorboard") is None:
-        raise UsageError("--tensorboard needs TensorBoard; pip install 'dcgan[tensorboard]'")
 
 
 def _open_board(folder: RunFolder) -> "SummaryWriter":

@@ -13,7 +13,7 @@ from dcgan_cli.cli.image_source import Request, inspect_source, measured, prepar
 from dcgan_cli.cli.places import refuse_overlap, run_path
 from dcgan_cli.cli.results import conclude
 from dcgan_cli.cli.train.checks import policy_of
-from dcgan_cli.cli.train.display import Display, require_tensorboard
+from dcgan_cli.cli.train.display import Display
 from dcgan_cli.cli.train.resume import (
     as_before,
     earlier_state,
@@ -274,8 +274,6 @@ class Session:
     def _check_options(self) -> None:
         """Raise UsageError for a value that cannot be meant, before anything long begins."""
         parse_keep(self.keep or KEEP)
-        if self.tensorboard:
-            require_tensorboard()
         policy_of(self.policy)
         with_options(PRESETS[self._preset()], self.overrides)
         choose_precision(self.precision, self._device())
