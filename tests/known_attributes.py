@@ -48,7 +48,7 @@ class Planted(nn.Module):
 
 
 def sampler() -> Sampler:
-    """The planted generator as a Drawing."""
+    """The planted generator as a Sampler."""
     return Sampler("0123456789ab", Planted(), "running", True)  # type: ignore[arg-type]
 
 

@@ -62,7 +62,7 @@ def generator(config: ModelConfig = CONFIG) -> Generator:
 
 
 def sampler() -> Sampler:
-    """The planted network as a Drawing."""
+    """The planted network as a Sampler."""
     return Sampler("0123456789ab", generator(), "running", True)
 
 

@@ -228,7 +228,7 @@ def test_the_grid_holds_every_term_the_results_and_the_control() -> None:
     assert (tiles[2:, 3:] == 255).all()
     assert [*grid.captions].count("yes") == [*grid.captions].count("no") == 9
     assert report.facts["expression"] == "a - b"
-    assert report.facts["exemplars"] == {"a": 5, "b": 2}
+    assert report.facts["exemplars"] == [{"name": "a", "value": 5}, {"name": "b", "value": 2}]
     length = by_key(report.findings)["length"]
     assert length.value.value == pytest.approx(np.linalg.norm(done.results[CENTER]), rel=1e-5)
     assert length.control is not None

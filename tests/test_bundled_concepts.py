@@ -116,7 +116,7 @@ def test_what_is_bundled_is_known_by_its_place(place: str, bundled: Path) -> Non
 
 def test_a_bundled_file_is_no_output(bundled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = content(bundled)
-    line = ["drop-filters", "nowhere.pt", "--find", "window", "--save", str(bundled)]
+    line = ["drop-filters", str(bundled), "--find", "window", "--save", str(bundled)]
     assert run_guarded(lambda: app(line, standalone_mode=False)) == 2
     assert "came with dcgan" in capsys.readouterr().err
     assert dcgan("export", str(c.concepts_path(bundled)), "-c", str(bundled)) == 2

@@ -207,7 +207,7 @@ def test_two_builders_at_once_share_the_work() -> None:
 
 def script(body: str, *arguments: str) -> list[str]:
     """A process that builds: `body` sees what this file defines."""
-    head = "import sys, time\nfrom test_cache import FRAMING, prepare\nfrom numbered_pictures import Images\n"
+    head = "import sys, time\nfrom test_cache import IMAGE_SPEC, prepare\nfrom numbered_images import Images\n"
     return [sys.executable, "-c", head + body, *arguments]
 
 
@@ -219,7 +219,7 @@ def environment() -> dict[str, str]:
 def building(workers: int) -> Iterator[subprocess.Popen[str]]:
     """A process, and its group, that builds the cache of slow images."""
     body = (
-        "try: prepare(Images(seconds=0.002), FRAMING, workers=int(sys.argv[1]))\n"
+        "try: prepare(Images(seconds=0.002), IMAGE_SPEC, workers=int(sys.argv[1]))\n"
         "except KeyboardInterrupt: sys.exit(130)\n"
     )
     process = subprocess.Popen(
@@ -236,9 +236,10 @@ def building(workers: int) -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
-def wait_for(what: str, cache: Path, count: int) -> None:
+def wait_for(what: str, cache: Path, process: subprocess.Popen[str]) -> None:
     end = time.monotonic() + 120
-    while len(list(cache.rglob(what))) < count:
+    while not list(cache.rglob(what)):
+        assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < end, f"no {what} in {cache}"
         time.sleep(0.01)
 
@@ -260,7 +261,7 @@ def test_killed_while_building_the_next_run_finishes(
     cache: Path, workers: int, moment: str
 ) -> None:
     with building(workers) as process:
-        wait_for(".shard-*.tmp" if moment == "writing" else "shard-*.json", cache, 1)
+        wait_for(".shard-*.tmp" if moment == "writing" else "shard-*.json", cache, process)
         process.kill()
         process.wait()
         wait_for_the_end_of(process.pid)
@@ -276,7 +277,7 @@ def test_killed_while_building_the_next_run_finishes(
 @posix
 def test_ctrl_c_is_quiet_and_keeps_what_is_finished(cache: Path) -> None:
     with building(workers=2) as process:
-        wait_for("shard-*.json", cache, 1)
+        wait_for("shard-*.json", cache, process)
         os.killpg(process.pid, signal.SIGINT)
         _, stderr = process.communicate(timeout=120)
         assert process.returncode == 130

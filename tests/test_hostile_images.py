@@ -220,7 +220,7 @@ def test_no_warning_reaches_stderr(tmp_path: Path) -> None:
         "import pathlib, sys\n"
         "from dcgan_cli.data.decode import *\n"
         "for path in pathlib.Path(sys.argv[1]).iterdir():\n"
-        "    try: decode(path.read_bytes(), Framing(8, 3))\n"
+        "    try: decode(path.read_bytes(), ImageSpec(8, 3))\n"
         "    except Unreadable: print('refused')\n"
     )
     command = [sys.executable, "-W", "always", "-c", script, str(folder)]

@@ -160,7 +160,7 @@ LARGE = """
 import resource, sys
 import numpy as np, torch
 sys.path.insert(0, {tests!r})
-from test_neighbours import Endless
+from test_neighbors import Endless
 from dcgan_cli.analysis.nearest_neighbors.distance_metrics import Outlines, Pixels
 from dcgan_cli.analysis.nearest_neighbors.training_search import Question, Training, find
 

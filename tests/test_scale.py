@@ -24,7 +24,7 @@ BUILD = """
 import json, sys, threading, time
 from pathlib import Path
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import Framing, read_picture
+from dcgan_cli.data.decode import ImageSpec, read_image
 from dcgan_cli.data.sources import open_source
 
 def anonymous():
@@ -33,10 +33,10 @@ def anonymous():
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) * 1024
 
 def main():
-    framing = Framing(8, 3)
+    image_spec = ImageSpec(8, 3)
     start = time.perf_counter()
     source = open_source(sys.argv[1])
-    read_picture(source, len(source) - 1, framing)
+    read_image(source, len(source) - 1, image_spec)
     first = time.perf_counter() - start
     peak, done = [anonymous()], threading.Event()
 
@@ -46,7 +46,7 @@ def main():
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    images = prepare(source, framing, workers=2)
+    images = prepare(source, image_spec, workers=2)
     done.set()
     watcher.join()
     where = [0, 12345, len(images) - 1]
