@@ -1,0 +1,92 @@
+"""README and docs: every command parses as it is typed, every link leads somewhere."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from cli_reference import PAGE, commands, reference
+
+from dcgan_cli.cli.app import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "checkpoints/README.md"]
+
+FENCE = re.compile(r"^```(?:sh|console|bash)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def typed(page: Path) -> Iterator[list[str]]:
+    """The arguments of every `dcgan` in the page's blocks of commands."""
+    for block in FENCE.findall(page.read_text()):
+        text = block.replace("\\\n", " ")
+        prompts = "$ " in text
+        for line in text.splitlines():
+            if prompts and not line.startswith("$ "):
+                continue  # what the command printed
+            line = line.removeprefix("$ ").replace("'", " ").replace("$s", "0")
+            lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|><()")
+            lexer.whitespace_split = True
+            yield from _commands(list(lexer))
+
+
+def _commands(words: list[str]) -> Iterator[list[str]]:
+    starts = [i for i, word in enumerate(words) if word.split("/")[-1] in ("dcgan", "dcgan_cli")]
+    for start in starts:
+        if start and words[start - 1] in ("git", "cd"):
+            continue
+        rest = words[start + 1 :]
+        end = next((i for i, word in enumerate(rest) if set(word) <= set(";&|><()")), len(rest))
+        yield rest[:end]
+
+
+def test_pages_hold_commands() -> None:
+    found = {page: len(list(typed(page))) for page in PAGES}
+    assert found[PAGES[0]] >= 15
+    assert sum(found.values()) > 60
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_parses(page: Path) -> None:
+    group = typer.main.get_command(app)
+    for arguments in typed(page):
+        context = group.make_context("dcgan", list(arguments), resilient_parsing=True)
+        _, command, rest = group.resolve_command(context, list(arguments))  # type: ignore[attr-defined]
+        while command is not None and hasattr(command, "commands"):
+            _, command, rest = command.resolve_command(context, rest)
+        assert command is not None, arguments
+        if "--help" not in rest and "-h" not in rest:
+            command.make_context(command.name, rest, parent=context)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = page.read_text()
+    targets = re.findall(r"\]\(([^)#\s]+)", text) + re.findall(r'src="([^"]+)"', text)
+    missing = [
+        target
+        for target in targets
+        if not target.startswith("http") and not (page.parent / target).exists()
+    ]
+    assert missing == []
+
+
+def test_readme_takes_three_minutes() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 200
+
+
+def test_every_page_is_reached_from_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        assert f"docs/{page.name}" in readme, page.name
+
+
+def test_the_reference_is_of_these_commands() -> None:
+    assert PAGE.read_text() == reference(), "run: python tests/cli_reference.py"
+
+
+def test_every_command_is_in_the_reference() -> None:
+    page = PAGE.read_text()
+    for name, _ in commands():
+        assert f"## dcgan {name}\n" in page
