@@ -117,7 +117,7 @@ def main() -> None:
             parser.exit(1, f"{not_recorded(updater.recorded.fault)}\n")
     ratio = compare(ours, theirs, arguments.rounds)
     name = f"training, {arguments.preset}, {device}, {torch.get_num_threads()} threads, {arguments.precision}"
-    print(ratio.line(name, "pictures", arguments.batch * arguments.steps))
+    print(ratio.line(name, "images", arguments.batch * arguments.steps))
 
 
 if __name__ == "__main__":
