@@ -1,14 +1,14 @@
 """Options that commands share: whoever can use one has it, spelled alike."""
 
-import inspect
-from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import pytest
+import typer
+from typer.main import get_command
 
-from dcgan_cli.cli.app import COMMANDS
+from dcgan_cli.cli.app import app
 from dcgan_cli.cli.commands import command
-from dcgan_cli.cli.concepts.command import concepts
 from dcgan_cli.errors import UsageError
 from dcgan_cli.wording import counted, counted_are
 
@@ -34,11 +34,12 @@ WANTED = {
 }
 
 
-def commands() -> dict[str, Callable[..., Any]]:
-    found = {name: call for name, call in COMMANDS if name != "concepts"}
-    for info in concepts.registered_commands:
-        assert info.callback is not None
-        found[f"concepts {info.name or info.callback.__name__}"] = info.callback
+def commands() -> dict[str, Any]:
+    """The commands as they are typed, `concepts learn` among them."""
+    found: dict[str, Any] = {}
+    for name, one in get_command(app).commands.items():  # type: ignore[attr-defined]
+        parts = getattr(one, "commands", None)
+        found |= {name: one} if parts is None else {f"{name} {k}": v for k, v in parts.items()}
     return found
 
 
@@ -48,8 +49,38 @@ def test_every_command_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("name", WANTED)
 def test_a_command_has_the_common_options(name: str) -> None:
-    parameters = set(inspect.signature(commands()[name]).parameters)
-    assert WANTED[name] <= parameters
+    assert WANTED[name] <= {one.name for one in commands()[name].params}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    panel = "Sizes"
+    width: Annotated[int, typer.Option(help="Columns.", min=1)] = 3
+    height: Annotated[float, typer.Option(help="Rows.")] = 2.0
+
+
+def test_a_group_of_options_stands_where_its_parameter_does() -> None:
+    taken: list[tuple[int, Sizes, bool]] = []
+
+    def draw(
+        first: Annotated[int, typer.Option(help="Before.")] = 0,
+        *,
+        sizes: Sizes,
+        last: Annotated[bool, typer.Option("--last", help="After.")] = False,
+    ) -> None:
+        taken.append((first, sizes, last))
+
+    tool = typer.Typer()
+    tool.command()(command(draw))
+    options = get_command(tool).params
+    assert [one.name for one in options][:4] == ["first", "width", "height", "last"]
+    panels = [getattr(one, "rich_help_panel", None) for one in options][:4]
+    assert panels == [None, "Sizes", "Sizes", None]
+    tool(["--width", "5", "--last"], standalone_mode=False)
+    tool([], standalone_mode=False)
+    assert taken == [(0, Sizes(5, 2.0), True), (0, Sizes(), False)]
+    with pytest.raises(UsageError, match="--height nan: expected a finite number"):
+        tool(["--height", "nan"], standalone_mode=False)
 
 
 def test_a_checkpoint_is_an_argument_or_an_option(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,12 @@
 """What every command has in common, given to it where it is registered."""
 
+import copy
 import functools
 import inspect
 import math
 from collections.abc import Callable
-from typing import Annotated, Any
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -20,17 +22,20 @@ _BY_OPTION = "checkpoint_by_option"
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """`function` as a command: what can be told to be wrong at once is told before it is called.
 
-    Where it takes a checkpoint as an argument, --checkpoint does too; whichever is given must be
-    there. Numbers are finite.
+    A parameter whose annotation is a dataclass is a group of options: they stand in its place, in
+    the panel of help that the attribute `panel` of the class names, and the function gets the
+    dataclass. Where the function takes a checkpoint as an argument, --checkpoint does too;
+    whichever is given must be there. Numbers are finite.
     """
     signature = inspect.signature(function)
-    takes_checkpoint = "checkpoint" in signature.parameters
-    parameters = list(signature.parameters.values())
-    if takes_checkpoint:
-        place = [parameter.name for parameter in parameters].index("checkpoint") + 1
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        extra = inspect.Parameter(_BY_OPTION, kind, default=None, annotation=ByOption)
-        parameters.insert(place, extra)
+    groups: dict[str, tuple[Any, list[str]]] = {
+        name: (parameter.annotation, [field.name for field in fields(parameter.annotation)])
+        for name, parameter in signature.parameters.items()
+        if is_dataclass(parameter.annotation)
+    }
+    parameters = [
+        part for parameter in signature.parameters.values() for part in _expanded(parameter)
+    ]
 
     @functools.wraps(function)
     def checked(**given: Any) -> None:
@@ -38,14 +43,45 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             if isinstance(value, float) and not math.isfinite(value):
                 option = f"--{name.strip('_').replace('_', '-')}"
                 raise UsageError(f"{option} {value}: expected a finite number")
-        if takes_checkpoint:
+        if _BY_OPTION in given:
             by_option = given.pop(_BY_OPTION)
             given["checkpoint"] = _one_checkpoint(given["checkpoint"], by_option)
+        for group, (kind, names) in groups.items():
+            given[group] = kind(**{name: given.pop(name) for name in names})
         function(**given)
 
     checked.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    checked.__annotations__ = {**function.__annotations__, _BY_OPTION: ByOption}
+    checked.__annotations__ = {part.name: part.annotation for part in parameters}
     return checked
+
+
+def _expanded(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    """What stands on the command line for `parameter`: itself, and more of a group or checkpoint."""
+    group = parameter.annotation
+    if is_dataclass(group):
+        panel = getattr(group, "panel", None)
+        return [
+            _keyword(field.name, field.default, _in_panel(field.type, panel))
+            for field in fields(group)
+        ]
+    itself = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+    if parameter.name == "checkpoint":
+        return [itself, _keyword(_BY_OPTION, None, ByOption)]
+    return [itself]
+
+
+def _keyword(name: str, default: Any, annotation: Any) -> inspect.Parameter:
+    default = inspect.Parameter.empty if default is MISSING else default
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, default=default, annotation=annotation)
+
+
+def _in_panel(annotation: Any, panel: str | None) -> Any:
+    """The annotation of an option, which stands in the panel of that name in help."""
+    kind, option = get_args(annotation)
+    option = copy.copy(option)
+    option.rich_help_panel = panel
+    return Annotated[kind, option]
 
 
 def _one_checkpoint(argument: str | None, option: str | None) -> str | None:

@@ -7,13 +7,8 @@ import typer
 
 from dcgan_cli.choices import RULES, one_of
 from dcgan_cli.cli import options
-from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.outputs import (
-    PNG,
-    Output,
-    check_outputs,
-    refuse_inputs,
-)
+from dcgan_cli.cli.models import open_model
+from dcgan_cli.cli.outputs import PNG, Output, check_outputs
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
 LIMIT = 4000
@@ -70,11 +65,8 @@ def guided_backprop(
     out: Annotated[Path, typer.Option("-o", "--out", help="The PNG to write; - is stdout.")] = Path(
         "guided-backprop.png"
     ),
-    json: options.Json = False,
-    device: options.Device = "auto",
-    threads: options.Threads = None,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
+    *,
+    common: options.Common,
 ) -> None:
     """Draw what the discriminator's features look at, beside random filters (paper Fig. 5).
 
@@ -97,25 +89,18 @@ def guided_backprop(
 
       dcgan guided-backprop rooms --json --quiet
     """
-    refuse_two_results(out, json)
+    refuse_two_results(out, common.json)
     one_of("--rule", rule, RULES)
     outputs = (Output("-o", out, PNG),)
     check_outputs(outputs, (data, labels))
 
     from dcgan_cli.analysis.guided_backprop import guided
-    from dcgan_cli.checkpoint.find import find_checkpoint
-    from dcgan_cli.checkpoint.format import load
     from dcgan_cli.cli.image_source import inspect_source, prepare_shown, training_images
     from dcgan_cli.render.png import encode_grid
-    from dcgan_cli.runtime import choose_device, use_threads
 
-    console = Console(quiet)
-    use_threads(threads)
-    machine = choose_device(device)
-    file = find_checkpoint(checkpoint)
-    refuse_inputs(outputs, file)
-    console.note(f"looking with the discriminator of {file}")
-    model = load(file)
+    console, machine = common.begin()
+    doing = "looking with the discriminator of"
+    _, model = open_model(console, checkpoint, doing, outputs)
     choice = guided.Choice.of(model.model, layer, rule, features, top, measured, draws, seed)
     source, request = training_images(
         console, model, "--data", location=data, labels=labels, limit=limit
@@ -138,4 +123,4 @@ def guided_backprop(
         )
     images.close()
     console.write_result(out, encode_grid(report.grids[0].shaped(model.aspect)))
-    conclude(console, report, out=out, json=json, data=source.location)
+    conclude(console, report, out=out, json=common.json, data=source.location)

@@ -9,7 +9,8 @@ import typer
 from dcgan_cli.choices import PATHS, one_of
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.outputs import Output, check_outputs, refuse_inputs
+from dcgan_cli.cli.models import open_model
+from dcgan_cli.cli.outputs import Output, check_outputs
 from dcgan_cli.cli.results import conclude, refuse_two_results
 from dcgan_cli.files import is_special
 
@@ -77,13 +78,9 @@ def interpolate(
     fps: Annotated[
         float, typer.Option(help="Images a second of an animation.", min=1, max=50)
     ] = 20,
-    bn: options.BatchNorm = options.BATCH_NORM,
-    no_ema: options.NoEma = False,
-    json: options.Json = False,
-    device: options.Device = "auto",
-    threads: options.Threads = None,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
+    *,
+    drawing: options.Drawing,
+    common: options.Common,
 ) -> None:
     """Walk through Z between points, and measure how evenly the images change (paper Fig. 4).
 
@@ -106,38 +103,29 @@ def interpolate(
     from dcgan_cli.render.animation import FORMATS as FILMS
     from dcgan_cli.render.animation import require_video
 
-    refuse_two_results(out, json)
+    refuse_two_results(out, common.json)
     if between and points is not None:
         raise UsageError("--points draws random points, --between names them; give one of the two")
     one_of("--path", path, PATHS)
     ending = ".png" if is_special(out) and not out.suffix else out.suffix.lower()
     outputs = (Output("-o", out, (".png", *FILMS)),)
-    check_outputs(outputs)
+    check_outputs(outputs, between or ())
     if ending == ".mp4":
         require_video()
 
     from dcgan_cli.analysis.interpolate import interpolation
     from dcgan_cli.analysis.interpolate.paths import LatentPath
-    from dcgan_cli.analysis.sampling import Sampler
-    from dcgan_cli.checkpoint.concepts import find_knowing
-    from dcgan_cli.checkpoint.format import load
     from dcgan_cli.model.latents import seeded_latents
     from dcgan_cli.render.animation import film_frames
     from dcgan_cli.render.png import encode_grid
-    from dcgan_cli.runtime import choose_device, use_threads
 
-    console = Console(quiet)
-    use_threads(threads)
-    machine = choose_device(device)
-    file = find_knowing(checkpoint, between or ())
-    console.note(f"walking with {file}")
-    model = load(file)
-    sampler = Sampler.of(model, bn, machine, average=not no_ema)
+    console, machine = common.begin()
+    file, model = open_model(console, checkpoint, "walking with", outputs, knowing=between or ())
+    sampler = drawing.sampler(model, machine)
     if between:
         visited = _named_points(console, between, model, file, sampler)
     else:
         visited = seeded_latents(seed, points or POINTS, model.model.z_dim, model.model.z_dist)
-    refuse_inputs(outputs, file, *(between or ()))
     way = LatentPath.of(visited, path, loop)
     with console.progress("measuring") as bar:
         report = interpolation.interpolate(
@@ -157,7 +145,7 @@ def interpolate(
     else:
         encoded = encode_grid(grid)
     console.write_result(out, encoded)
-    conclude(console, report, out=out, json=json)
+    conclude(console, report, out=out, json=common.json)
 
 
 def _named_points(

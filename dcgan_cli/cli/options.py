@@ -1,12 +1,24 @@
-"""Options that commands share, each written once."""
+"""Options that commands share, each written once, and groups of them.
 
+A group is a dataclass: a command that has a parameter of its type has all of its options, in the
+order of the fields (cli/commands.py).
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dcgan_cli.choices import MODES, PRECISIONS, check_device, one_of
 from dcgan_cli.cli.boundary import set_debug
+from dcgan_cli.cli.console import Console
+
+if TYPE_CHECKING:
+    import torch
+
+    from dcgan_cli.analysis.sampling import Sampler
+    from dcgan_cli.checkpoint.format import Checkpoint as Model
 
 Checkpoint = Annotated[
     str | None,
@@ -55,3 +67,49 @@ Debug = Annotated[
         "--debug", help="Show the traceback of an error.", callback=set_debug, is_eager=True
     ),
 ]
+
+
+@dataclass(frozen=True)
+class Streams:
+    """What a command prints, and where."""
+
+    json: Json = False
+    quiet: Quiet = False
+    debug: Debug = False
+
+    @property
+    def console(self) -> Console:
+        """The two streams, as loud as was asked for."""
+        return Console(self.quiet)
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every command takes that computes: how it prints, and on what it works."""
+
+    json: Json = False
+    device: Device = "auto"
+    threads: Threads = None
+    quiet: Quiet = False
+    debug: Debug = False
+
+    def begin(self) -> "tuple[Console, torch.device]":
+        """The two streams and the device, PyTorch's threads set. Raises UsageError."""
+        from dcgan_cli.runtime import choose_device, use_threads
+
+        use_threads(self.threads)
+        return Console(self.quiet), choose_device(self.device)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How samples are drawn from a generator."""
+
+    bn: BatchNorm = BATCH_NORM
+    no_ema: NoEma = False
+
+    def sampler(self, model: "Model", device: "torch.device") -> "Sampler":
+        """What draws with the generator of `model`."""
+        from dcgan_cli.analysis.sampling import Sampler
+
+        return Sampler.of(model, self.bn, device, average=not self.no_ema)

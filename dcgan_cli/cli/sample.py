@@ -6,16 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from dcgan_cli.cli import options
-from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.outputs import (
-    NPY,
-    PNG,
-    WHY_PNG,
-    Output,
-    check_folder,
-    check_outputs,
-    refuse_inputs,
-)
+from dcgan_cli.cli.models import open_model
+from dcgan_cli.cli.outputs import NPY, PNG, WHY_PNG, Output, check_folder, check_outputs
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
 
@@ -43,14 +35,10 @@ def sample(
         typer.Option(help="Draw these points: z.npy, z.npy#0,4, samples.png#3,17 or a concept."),
     ] = None,
     save_latents: options.SaveLatents = None,
-    bn: options.BatchNorm = options.BATCH_NORM,
-    no_ema: options.NoEma = False,
+    *,
+    drawing: options.Drawing,
     show: options.Show = False,
-    json: options.Json = False,
-    device: options.Device = "auto",
-    threads: options.Threads = None,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
+    common: options.Common,
 ) -> None:
     """Draw images from a checkpoint.
 
@@ -68,7 +56,7 @@ def sample(
       dcgan sample faces -o - | imgcat
     """
     if split is None:
-        refuse_two_results(out, json)
+        refuse_two_results(out, common.json)
     grid = None if split is not None else out
     outputs = (
         Output("-o", grid, PNG, WHY_PNG),
@@ -77,21 +65,14 @@ def sample(
     check_outputs(outputs, (latents,))
     check_folder("--split", split)
 
-    from dcgan_cli.analysis.sampling import Sampler, draw_latents, draw_samples
-    from dcgan_cli.checkpoint.find import find_checkpoint
-    from dcgan_cli.checkpoint.format import load
+    from dcgan_cli.analysis.sampling import draw_latents, draw_samples
     from dcgan_cli.checkpoint.latent_arguments import to_npy
     from dcgan_cli.cli.tiles import read_points
     from dcgan_cli.render.png import encode_grid, encode_image
-    from dcgan_cli.runtime import choose_device, use_threads
 
-    console = Console(quiet)
-    use_threads(threads)
-    path = find_checkpoint(checkpoint)
-    refuse_inputs(outputs, path)
-    console.note(f"drawing with {path}")
-    model = load(path)
-    sampler = Sampler.of(model, bn, choose_device(device), average=not no_ema)
+    console, machine = common.begin()
+    path, model = open_model(console, checkpoint, "drawing with", outputs)
+    sampler = drawing.sampler(model, machine)
     if latents is None:
         report = draw_samples(sampler, seed=seed, count=count or 64, columns=columns)
     else:
@@ -119,4 +100,4 @@ def sample(
         from dcgan_cli.render.terminal import HalfBlocks
 
         console.result_table(HalfBlocks(image_grid))
-    conclude(console, report, out=split or out, json=json, **facts)
+    conclude(console, report, out=split or out, json=common.json, **facts)

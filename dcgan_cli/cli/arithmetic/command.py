@@ -10,14 +10,8 @@ from dcgan_cli.cli.arithmetic.reports import calculated, turned
 from dcgan_cli.cli.classifier_setup import train_classifier
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.image_source import Request
-from dcgan_cli.cli.outputs import (
-    NPY,
-    PNG,
-    WHY_PNG,
-    Output,
-    check_outputs,
-    refuse_inputs,
-)
+from dcgan_cli.cli.models import open_model
+from dcgan_cli.cli.outputs import NPY, PNG, WHY_PNG, Output, check_outputs
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
 if TYPE_CHECKING:
@@ -127,14 +121,10 @@ def arithmetic(
         ),
     ] = None,
     save_latents: options.SaveLatents = None,
-    bn: options.BatchNorm = options.BATCH_NORM,
-    no_ema: options.NoEma = False,
+    *,
+    drawing: options.Drawing,
     show: options.Show = False,
-    json: options.Json = False,
-    device: options.Device = "auto",
-    threads: options.Threads = None,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
+    common: options.Common,
 ) -> None:
     """Calculate with concepts in Z: smiling woman - neutral woman + neutral man (paper Figs. 7, 8).
 
@@ -172,7 +162,7 @@ def arithmetic(
     if classifier is None:
         _refuse(needs_classifier, "needs --classifier SOURCE, labeled images such as demo:faces")
     _refuse(*(arithmetic_only, "is not for --turn") if turn else (turn_only, "is for --turn"))
-    refuse_two_results(out, json)
+    refuse_two_results(out, common.json)
     target = out or Path("turn.png" if turn else "arithmetic.png")
     outputs = (
         Output("-o", target, PNG, WHY_PNG),
@@ -182,22 +172,14 @@ def arithmetic(
 
     from dcgan_cli.analysis.arithmetic.calculation import EXEMPLARS, calculate
     from dcgan_cli.analysis.arithmetic.turn import COLUMNS, REACH, ROWS, Turn
-    from dcgan_cli.analysis.sampling import Sampler
-    from dcgan_cli.checkpoint.concepts import find_knowing
-    from dcgan_cli.checkpoint.format import load
     from dcgan_cli.checkpoint.latent_arguments import to_npy
     from dcgan_cli.render.png import encode_grid
     from dcgan_cli.render.terminal import HalfBlocks
-    from dcgan_cli.runtime import choose_device, use_threads
 
-    console = Console(quiet)
-    use_threads(threads)
-    machine = choose_device(device)
-    path = find_knowing(checkpoint, (name for _, name in roles))
-    refuse_inputs(outputs, path)
-    console.note(f"calculating with {path}")
-    model = load(path)
-    sampler = Sampler.of(model, bn, machine, average=not no_ema)
+    console, machine = common.begin()
+    named = [name for _, name in roles]
+    path, model = open_model(console, checkpoint, "calculating with", outputs, knowing=named)
+    sampler = drawing.sampler(model, machine)
     terms = [_term(console, role, name, model, path, sampler) for role, name in roles]
     setup = None
     if classifier is not None:
@@ -238,7 +220,7 @@ def arithmetic(
         facts["latents"] = str(save_latents)
     if show:
         console.result_table(HalfBlocks(grid))
-    conclude(console, report, out=target, json=json, **facts)
+    conclude(console, report, out=target, json=common.json, **facts)
 
 
 def _asked(

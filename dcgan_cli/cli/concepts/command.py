@@ -8,16 +8,10 @@ import typer
 from dcgan_cli.cli import options
 from dcgan_cli.cli.commands import command
 from dcgan_cli.cli.concepts.learn import learn
-from dcgan_cli.cli.concepts.storage import open_model, write
+from dcgan_cli.cli.concepts.storage import write
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.outputs import (
-    JSON,
-    PNG,
-    WHY_PNG,
-    Output,
-    check_outputs,
-    refuse_inputs,
-)
+from dcgan_cli.cli.models import open_model
+from dcgan_cli.cli.outputs import JSON, PNG, WHY_PNG, Output, check_outputs, refuse_inputs
 from dcgan_cli.cli.results import refuse_two_results
 from dcgan_cli.files import is_stdout
 
@@ -46,6 +40,9 @@ name is a latent argument of every command, and a term of dcgan arithmetic.
 """,
 )
 
+DOING = "concepts of"
+"""What is said before the model's file."""
+
 Name = Annotated[str, typer.Argument(help="The concept: small letters, digits and _.")]
 ByOption = Annotated[
     str | None,
@@ -71,9 +68,8 @@ def add(
     ],
     by_option: ByOption = None,
     overwrite: Overwrite = False,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
+    *,
+    streams: options.Streams,
 ) -> None:
     """Name points: three or more exemplars that you picked by eye.
 
@@ -89,8 +85,8 @@ def add(
     from dcgan_cli.checkpoint.latent_arguments import read_latents
 
     check_name(name)
-    console = Console(quiet)
-    path, model = open_model(console, by_option)
+    console = streams.console
+    path, model = open_model(console, by_option, DOING)
     known = own_concepts(path, model)
     _refuse_taken([name], known, overwrite, path)
     found = [read_latents(point, model, path) for point in points]
@@ -101,16 +97,15 @@ def add(
     if (warning := unsteady(name, len(rows))) is not None:
         console.note(f"warning: {warning}")
     write(console, path, model, {**known, name: concept})
-    _say(console, "Concept added", model, name, json, concepts=[name], exemplars=len(rows))
+    _say(console, "Concept added", model, name, streams.json, concepts=[name], exemplars=len(rows))
 
 
 @concepts.command(name="list")
 @command
 def list_(
     checkpoint: options.Checkpoint = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
+    *,
+    streams: options.Streams,
 ) -> None:
     """List a model's concepts.
 
@@ -125,10 +120,10 @@ def list_(
     from dcgan_cli.render.terminal import plain_table
     from dcgan_cli.report import Report, Table
 
-    console = Console(quiet)
-    path, model = open_model(console, checkpoint)
+    console = streams.console
+    path, model = open_model(console, checkpoint, DOING)
     known = read_concepts(path, model)
-    if json:
+    if streams.json:
         entries = [
             {
                 "name": name,
@@ -160,13 +155,11 @@ def show(
         Path | None,
         typer.Option("-o", "--out", help="The PNG. Default: NAME.png; - writes it to stdout."),
     ] = None,
-    bn: options.BatchNorm = options.BATCH_NORM,
-    no_ema: options.NoEma = False,
+    *,
+    drawing: options.Drawing,
     device: options.Device = "auto",
     threads: options.Threads = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
+    streams: options.Streams,
 ) -> None:
     """Draw a concept: its exemplars, and last the point that is their mean.
 
@@ -176,22 +169,21 @@ def show(
 
       dcgan concepts show smiling_woman -o - | imgcat
     """
-    refuse_two_results(out, json)
+    refuse_two_results(out, streams.json)
     target = out or Path(f"{name}.png")
     outputs = (Output("-o", target, PNG, WHY_PNG),)
     check_outputs(outputs, (name,))
 
     from dcgan_cli.analysis.arithmetic.calculation import draw_concept
-    from dcgan_cli.analysis.sampling import Sampler
     from dcgan_cli.cli.tiles import read_points
     from dcgan_cli.render.png import encode_grid
     from dcgan_cli.runtime import choose_device, use_threads
 
-    console = Console(quiet)
+    console = streams.console
     use_threads(threads)
-    path, model = open_model(console, checkpoint)
+    path, model = open_model(console, checkpoint, DOING)
     refuse_inputs(outputs, path)
-    sampler = Sampler.of(model, bn, choose_device(device), average=not no_ema)
+    sampler = drawing.sampler(model, choose_device(device))
     points = read_points(console, name, model, path, sampler)
     grid = draw_concept(sampler, name, points.latents).shaped(model.aspect)
     console.write_result(target, encode_grid(grid))
@@ -199,7 +191,7 @@ def show(
         console.note(f"{name}: {points.concept.made}")
     if not is_stdout(target):
         facts = {"concept": name, "exemplars": len(points.latents), "file": str(target)}
-        _say(console, "Concept shown", model, str(target), json, **facts)
+        _say(console, "Concept shown", model, str(target), streams.json, **facts)
 
 
 @concepts.command()
@@ -207,9 +199,8 @@ def show(
 def remove(
     name: Name,
     checkpoint: options.Checkpoint = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
+    *,
+    streams: options.Streams,
 ) -> None:
     """Forget a concept.
 
@@ -220,13 +211,13 @@ def remove(
     from dcgan_cli.checkpoint.concepts import read_concepts, unknown
     from dcgan_cli.errors import UsageError
 
-    console = Console(quiet)
-    path, model = open_model(console, checkpoint)
+    console = streams.console
+    path, model = open_model(console, checkpoint, DOING)
     known = read_concepts(path, model)
     if name not in known:
         raise UsageError(f"{name}: {unknown(known, name, path)}")
     write(console, path, model, {key: known[key] for key in known if key != name})
-    _say(console, "Concept removed", model, name, json, concepts=[name])
+    _say(console, "Concept removed", model, name, streams.json, concepts=[name])
 
 
 @concepts.command()
@@ -234,9 +225,8 @@ def remove(
 def export(
     file: Annotated[Path, typer.Argument(help="The JSON to write; - writes it to stdout.")],
     checkpoint: options.Checkpoint = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
+    *,
+    streams: options.Streams,
 ) -> None:
     """Write all concepts of a model to a file, to pass on with its checkpoint.
 
@@ -244,15 +234,15 @@ def export(
 
       dcgan concepts export faces.json --checkpoint faces
     """
-    refuse_two_results(file, json)
+    refuse_two_results(file, streams.json)
     outputs = (Output("FILE", file, JSON),)
     check_outputs(outputs)
 
     from dcgan_cli.checkpoint.concepts import concepts_path, read_concepts, to_text, unknown
     from dcgan_cli.errors import UsageError
 
-    console = Console(quiet)
-    path, model = open_model(console, checkpoint)
+    console = streams.console
+    path, model = open_model(console, checkpoint, DOING)
     known = read_concepts(path, model)
     refuse_inputs(outputs, path, concepts_path(path))
     if not known:
@@ -260,7 +250,7 @@ def export(
     console.write_result(file, to_text(model, known).encode())
     if not is_stdout(file):
         facts = {"concepts": sorted(known), "file": str(file)}
-        _say(console, "Concepts exported", model, str(file), json, **facts)
+        _say(console, "Concepts exported", model, str(file), streams.json, **facts)
 
 
 @concepts.command(name="import")
@@ -269,9 +259,8 @@ def import_(
     file: Annotated[Path, typer.Argument(help="A file that concepts export wrote.")],
     checkpoint: options.Checkpoint = None,
     overwrite: Overwrite = False,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
+    *,
+    streams: options.Streams,
 ) -> None:
     """Take over the concepts of a file; it must be of the same weights.
 
@@ -281,12 +270,19 @@ def import_(
     """
     from dcgan_cli.checkpoint.concepts import own_concepts, read_file
 
-    console = Console(quiet)
-    path, model = open_model(console, checkpoint)
+    console = streams.console
+    path, model = open_model(console, checkpoint, DOING)
     new, known = read_file(file, model), own_concepts(path, model)
     _refuse_taken(list(new), known, overwrite, path)
     write(console, path, model, {**known, **new})
-    _say(console, "Concepts imported", model, "\n".join(sorted(new)), json, concepts=sorted(new))
+    _say(
+        console,
+        "Concepts imported",
+        model,
+        "\n".join(sorted(new)),
+        streams.json,
+        concepts=sorted(new),
+    )
 
 
 def _say(

@@ -7,9 +7,9 @@ import typer
 
 from dcgan_cli.cli import classifier_setup, options
 from dcgan_cli.cli.classifier_setup import train_classifier
-from dcgan_cli.cli.concepts.storage import open_model, write
-from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.concepts.storage import write
 from dcgan_cli.cli.image_source import Request
+from dcgan_cli.cli.models import open_model
 from dcgan_cli.cli.results import conclude
 
 SAMPLES, EXEMPLARS = 4096, 32
@@ -46,13 +46,9 @@ def learn(
         int, typer.Option(help="How many samples are classified to find them.", min=100)
     ] = SAMPLES,
     seed: options.Seed = 0,
-    bn: options.BatchNorm = options.BATCH_NORM,
-    no_ema: options.NoEma = False,
-    json: options.Json = False,
-    device: options.Device = "auto",
-    threads: options.Threads = None,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
+    *,
+    drawing: options.Drawing,
+    common: options.Common,
 ) -> None:
     """Find exemplars with an attribute classifier that learns from labeled real images.
 
@@ -76,21 +72,17 @@ def learn(
         raise UsageError("--data SOURCE is missing: labeled images such as demo:faces")
 
     from dcgan_cli.analysis.concepts import concept_search
-    from dcgan_cli.analysis.sampling import Sampler
     from dcgan_cli.checkpoint.concepts import own_concepts, written_path
-    from dcgan_cli.runtime import choose_device, use_threads
 
-    console = Console(quiet)
-    use_threads(threads)
-    machine = choose_device(device)
-    path, model = open_model(console, checkpoint)
+    console, machine = common.begin()
+    path, model = open_model(console, checkpoint, "concepts of")
     known = own_concepts(path, model)
     request = Request(data, labels=labels, limit=limit)
     classifier = train_classifier(
         console, request, model, machine, "--data", attribute, seed
     ).classifier
     requests = [concept_search.parse_request(text, classifier) for text in concept or ()]
-    sampler = Sampler.of(model, bn, machine, average=not no_ema)
+    sampler = drawing.sampler(model, machine)
     with console.progress("classifying samples") as bar:
         latents, predictions = concept_search.score_samples(sampler, classifier, samples, seed, bar)
     found, report = concept_search.find_exemplars(
@@ -99,15 +91,15 @@ def learn(
         requests or concept_search.default_requests(classifier),
         classifier,
         exemplars=exemplars,
-        made=f"trained on {data} (seed {seed}, --bn {bn}{' --no-ema' if no_ema else ''})",
+        made=f"trained on {data} (seed {seed}, --bn {drawing.bn}{' --no-ema' if drawing.no_ema else ''})",
     )
     write(console, path, model, {**known, **{one.name: one for one in found}})
     facts = {
         "checkpoint": model.hash,
         "seed": seed,
         "samples": samples,
-        "bn": bn,
+        "bn": drawing.bn,
         "ema": sampler.average,
         "concepts": [one.name for one in found],
     }
-    conclude(console, report, out=written_path(path, model), json=json, **facts)
+    conclude(console, report, out=written_path(path, model), json=common.json, **facts)

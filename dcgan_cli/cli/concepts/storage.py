@@ -1,4 +1,4 @@
-"""Whose concepts are meant, and writing them; shared by the `dcgan concepts` commands."""
+"""Writing the concepts of a model; shared by the `dcgan concepts` commands."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,16 +8,6 @@ from dcgan_cli.cli.console import Console
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.concepts import Concept
     from dcgan_cli.checkpoint.format import Checkpoint
-
-
-def open_model(console: Console, checkpoint: str | None) -> "tuple[Path, Checkpoint]":
-    """The model that `checkpoint` names, said on stderr. Raises CheckpointError."""
-    from dcgan_cli.checkpoint.find import find_checkpoint
-    from dcgan_cli.checkpoint.format import load
-
-    path = find_checkpoint(checkpoint)
-    console.note(f"concepts of {path}")
-    return path, load(path)
 
 
 def write(

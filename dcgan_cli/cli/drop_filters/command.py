@@ -8,16 +8,8 @@ import typer
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.outputs import (
-    HTML,
-    JSON,
-    PNG,
-    PT,
-    WHY_PNG,
-    Output,
-    check_outputs,
-    refuse_inputs,
-)
+from dcgan_cli.cli.models import open_model
+from dcgan_cli.cli.outputs import HTML, JSON, PNG, PT, WHY_PNG, Output, check_outputs
 from dcgan_cli.files import is_special, is_stdout
 from dcgan_cli.wording import counted
 
@@ -121,13 +113,9 @@ def drop_filters(
             show_default=False,
         ),
     ] = None,
-    bn: options.BatchNorm = options.BATCH_NORM,
-    no_ema: options.NoEma = False,
-    json: options.Json = False,
-    device: options.Device = "auto",
-    threads: options.Threads = None,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
+    *,
+    drawing: options.Drawing,
+    common: options.Common,
 ) -> None:
     """Make the generator forget an object by dropping feature maps (paper §6.3.1, Fig. 6).
 
@@ -152,7 +140,7 @@ def drop_filters(
     from dcgan_cli.errors import UsageError
 
     to_stdout = is_stdout(out)
-    if to_stdout and json:
+    if to_stdout and common.json:
         raise UsageError("-o - and --json would both be written to stdout; name a file with -o")
     if maps is not None and threshold is not None:
         raise UsageError("--maps says how many maps, --threshold which; give one of the two")
@@ -180,25 +168,16 @@ def drop_filters(
     from dcgan_cli.analysis.drop_filters.drop_experiment import DropExperiment, DropPlan
     from dcgan_cli.analysis.drop_filters.filters import activations, choose_layer, rank_feature_maps
     from dcgan_cli.analysis.drop_filters.forgetting import forget
-    from dcgan_cli.analysis.sampling import Sampler
-    from dcgan_cli.checkpoint.find import find_checkpoint
-    from dcgan_cli.checkpoint.format import load
     from dcgan_cli.cli.drop_filters.detector import boxed_source, learn_from_source
     from dcgan_cli.cli.drop_filters.sample_boxes import Samples, write_page
     from dcgan_cli.render.dose_curve import encode_dose
     from dcgan_cli.render.json_report import to_json
     from dcgan_cli.render.png import encode_grid
     from dcgan_cli.render.terminal import findings_table
-    from dcgan_cli.runtime import choose_device, use_threads
 
-    console = Console(quiet)
-    use_threads(threads)
-    machine = choose_device(device)
-    file = find_checkpoint(checkpoint)
-    refuse_inputs(outputs, file)
-    console.note(f"looking into {file}")
-    model = load(file)
-    sampler = Sampler.of(model, bn, machine, average=not no_ema)
+    console, machine = common.begin()
+    _, model = open_model(console, checkpoint, "looking into", outputs)
+    sampler = drawing.sampler(model, machine)
     number = choose_layer(sampler.generator, layer)  # before any work is done
     samples = Samples(sampler, seed, count)
     drawn = None if boxes is None else samples.read(boxes)
@@ -214,7 +193,7 @@ def drop_filters(
 
         console.write_result(save_boxes, write_boxes(drawn))
     if annotate is not None:
-        write_page(console, annotate, samples, kind, drawn, json)
+        write_page(console, annotate, samples, kind, drawn, common.json)
         return
     assert drawn is not None  # they were given, or predicted
 
@@ -238,7 +217,7 @@ def drop_filters(
         facts["saved"] = str(save)
     for note in report.notes:
         console.note(note)
-    if json:
+    if common.json:
         console.result(to_json(replace(report, facts=facts)))
         return
     # an image on stdout leaves no room there for anything else

@@ -10,15 +10,10 @@ import typer
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.image_source import training_images
+from dcgan_cli.cli.models import open_model
 from dcgan_cli.cli.nearest_neighbors.comparison import compare_with
 from dcgan_cli.cli.nearest_neighbors.queries import given, samples
-from dcgan_cli.cli.outputs import (
-    PNG,
-    WHY_PNG,
-    Output,
-    check_outputs,
-    refuse_inputs,
-)
+from dcgan_cli.cli.outputs import PNG, WHY_PNG, Output, check_outputs
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
 if TYPE_CHECKING:
@@ -107,14 +102,10 @@ def nearest_neighbors(
         Path | None,
         typer.Option("--map", help="A UMAP of samples among training images, as a PNG."),
     ] = None,
-    bn: options.BatchNorm = options.BATCH_NORM,
-    no_ema: options.NoEma = False,
+    *,
+    drawing: options.Drawing,
     show: options.Show = False,
-    json: options.Json = False,
-    device: options.Device = "auto",
-    threads: options.Threads = None,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
+    common: options.Common,
 ) -> None:
     """Find the training images nearest to samples, and say whether the model memorized.
 
@@ -133,7 +124,7 @@ def nearest_neighbors(
 
       dcgan nearest-neighbors mnist --data mnist/ --held-out mnist/#test --classify label
     """
-    refuse_two_results(out, json)
+    refuse_two_results(out, common.json)
     _refuse(count, of, classify, held_out, held_out_labels)
     outputs = (Output("-o", out, PNG, WHY_PNG), Output("--map", map_file, PNG))
     check_outputs(outputs, [data, held_out, labels, *(of or ())])
@@ -141,20 +132,11 @@ def nearest_neighbors(
     from contextlib import ExitStack
 
     from dcgan_cli.analysis.nearest_neighbors import nearest as experiment
-    from dcgan_cli.analysis.sampling import Sampler
-    from dcgan_cli.checkpoint.find import find_checkpoint
-    from dcgan_cli.checkpoint.format import load
     from dcgan_cli.render.png import encode_grid
-    from dcgan_cli.runtime import choose_device, use_threads
 
-    console = Console(quiet)
-    use_threads(threads)
-    machine = choose_device(device)
-    path = find_checkpoint(checkpoint)
-    refuse_inputs(outputs, path)
-    console.note(f"drawing with {path}")
-    model = load(path)
-    sampler = Sampler.of(model, bn, machine, average=not no_ema)
+    console, machine = common.begin()
+    path, model = open_model(console, checkpoint, "drawing with", outputs)
+    sampler = drawing.sampler(model, machine)
     discriminator = model.build_discriminator().to(machine)
     source, request = training_images(console, model, "--data", location=data, labels=labels)
     with ExitStack() as stack:
@@ -194,7 +176,7 @@ def nearest_neighbors(
     facts = {
         "data": request.location,
         "held_out_from": held_out or request.location,
-        "bn": bn,
+        "bn": drawing.bn,
         "ema": sampler.average,
     }
     if map_file is not None and points is not None:
@@ -204,7 +186,7 @@ def nearest_neighbors(
         from dcgan_cli.render.terminal import HalfBlocks
 
         console.result_table(HalfBlocks(grid))
-    conclude(console, report, out=out, json=json, **facts)
+    conclude(console, report, out=out, json=common.json, **facts)
     if strict and report.facts["memorised"]:
         raise typer.Exit(1)
 

@@ -7,17 +7,9 @@ import typer
 
 from dcgan_cli.choices import CONTROLS as KNOWN
 from dcgan_cli.cli import options
-from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.image_source import Request, training_images
-from dcgan_cli.cli.outputs import (
-    CSV,
-    NPY,
-    PNG,
-    Output,
-    check_outputs,
-    refuse_inputs,
-    rows_file,
-)
+from dcgan_cli.cli.models import open_model
+from dcgan_cli.cli.outputs import CSV, NPY, PNG, Output, check_outputs, rows_file
 from dcgan_cli.cli.probe_svm.labeled_images import HELD_OUT, SPLIT, Task, read_task
 from dcgan_cli.cli.results import conclude
 from dcgan_cli.files import is_stdout
@@ -182,11 +174,8 @@ def probe_svm(
         typer.Option(help="Write them as float32 [N, F] .npy, and a .csv saying whose they are."),
     ] = None,
     seed: options.Seed = 0,
-    json: options.Json = False,
-    device: options.Device = "auto",
-    threads: options.Threads = None,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
+    *,
+    common: options.Common,
 ) -> None:
     """Tell classes apart by the discriminator's features (paper §5, Tables 1 and 2).
 
@@ -212,7 +201,7 @@ def probe_svm(
         {
             "--per-class and --labels-total": per_class is not None and labels_total is not None,
             "--test and --held-out": test is not None and held_out is not None,
-            "--map - and --json": is_stdout(map_) and json,
+            "--map - and --json": is_stdout(map_) and common.json,
         },
         "give one of the two",
     )
@@ -241,18 +230,11 @@ def probe_svm(
     from dcgan_cli.analysis.probe_svm.probe import probe
     from dcgan_cli.analysis.probe_svm.probe_split import Budget, ProbeSplit
     from dcgan_cli.analysis.probe_svm.splits import over
-    from dcgan_cli.checkpoint.find import find_checkpoint
-    from dcgan_cli.checkpoint.format import load
     from dcgan_cli.cli.probe_svm.feature_export import draw_map, write_features
-    from dcgan_cli.runtime import choose_device, use_threads
 
-    console = Console(quiet)
-    use_threads(threads)
-    machine = choose_device(device)
-    file = find_checkpoint(checkpoint)
-    refuse_inputs(outputs, file)
-    console.note(f"looking with the discriminator of {file}")
-    model = load(file)
+    console, machine = common.begin()
+    doing = "looking with the discriminator of"
+    _, model = open_model(console, checkpoint, doing, outputs)
     layer_spans(model.model, grid, taps)  # refuses what D does not have
     settings = Settings(grid, taps, centroids, trials, epochs, seed, machine)
     learn = training_images(console, model, "--train", location=train, labels=labels, limit=limit)
@@ -311,7 +293,9 @@ def probe_svm(
             "the network was trained on these test images too, without their labels; for a "
             "stricter value train it on the training part alone"
         )
-    conclude(console, report, out=map_, json=json, **_facts(model, task, bn, save_features, seen))
+    conclude(
+        console, report, out=map_, json=common.json, **_facts(model, task, bn, save_features, seen)
+    )
 
 
 def _refuse(given: dict[str, bool], why: str) -> None:
