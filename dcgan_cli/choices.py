@@ -25,6 +25,7 @@ MODES: tuple[BatchNormMode, ...] = get_args(BatchNormMode)
 PATHS: tuple[PathKind, ...] = get_args(PathKind)
 RULES: tuple[Rule, ...] = get_args(Rule)
 LOSS_NAMES: tuple[LossName, ...] = get_args(LossName)
+DEFAULT_LOSS = LOSS_NAMES[0]
 CONTROLS = ("random", "pixels", "knn", "kmeans", "supervised")
 """What a probe is compared with: analysis/probe_svm/baselines.py."""
 

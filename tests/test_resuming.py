@@ -12,7 +12,7 @@ from PIL import Image
 from dcgan_cli.checkpoint.format import load
 from dcgan_cli.cli.app import app
 from dcgan_cli.cli.boundary import run_guarded
-from dcgan_cli.cli.train.resume import FREE, KEPT
+from dcgan_cli.cli.train.resume import KEPT
 from dcgan_cli.data.reference import Reference
 from dcgan_cli.errors import SourceError
 from dcgan_cli.training.distributed import ProcessGroup
@@ -30,6 +30,14 @@ OTHER = {
     "optimizer": "rmsprop",
 }  # fmt: skip
 """For each option that a run keeps, another value than BEGIN has."""
+
+FREE = {
+    *("source", "run", "out", "resume", "overwrite", "epochs", "steps", "minutes", "keep"),
+    *("save_minutes", "on_unhealthy", "profile", "tensorboard", "labels", "workers"),
+    *("no_cache", "cache_limit", "max_unreadable", "device", "precision", "threads"),
+    *("json", "quiet", "debug"),
+}
+"""The others: what is typed with --resume holds from then on."""
 
 
 @pytest.fixture(scope="module")

@@ -46,9 +46,11 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         if _BY_OPTION in given:
             by_option = given.pop(_BY_OPTION)
             given["checkpoint"] = _one_checkpoint(given["checkpoint"], by_option)
-        for group, (kind, names) in groups.items():
-            given[group] = kind(**{name: given.pop(name) for name in names})
-        function(**given)
+        built = {
+            group: kind(**{name: given.pop(name) for name in names})
+            for group, (kind, names) in groups.items()
+        }
+        function(**given, **built)
 
     checked.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     checked.__annotations__ = {part.name: part.annotation for part in parameters}

@@ -5,6 +5,7 @@ leaves out; soumith/dcgan.torch and pytorch/examples for the two other dialects 
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self, get_args
 
@@ -166,6 +167,12 @@ class Recipe:
         return asdict(self)
 
 
+HYPERPARAMETERS = frozenset(
+    field.name for part in (ModelConfig, Recipe) for field in fields(part) if field.name != "epochs"
+)
+"""What a preset decides and an option overrides; how long is said apart."""
+
+
 @dataclass(frozen=True)
 class Preset:
     """A named pair of networks and recipe; `about` is its line in help texts."""
@@ -203,7 +210,7 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def with_options(preset: Preset, options: dict[str, Any]) -> tuple[ModelConfig, Recipe]:
+def with_options(preset: Preset, options: Mapping[str, Any]) -> tuple[ModelConfig, Recipe]:
     """The preset with every option that is not None put in its place.
 
     Raises UsageError for a value out of range, TypeError for a name neither dataclass has.

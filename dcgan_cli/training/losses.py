@@ -14,6 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from dcgan_cli.errors import UsageError
+from dcgan_cli.training.loss_recipes import LOSS_RECIPES
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ LOSSES: dict[str, Loss] = {
         lambda fake: -fake.mean(),
         d_steps=5,
         clip=0.01,
-        recipe={"optimizer": "rmsprop", "lr": 5e-5},  # Arjovsky et al. 2017, algorithm 1
+        recipe=LOSS_RECIPES["wgan"],
     ),
     "wgan-gp": Loss(
         "critic with gradient penalty 10, 5 D steps per G step",
@@ -89,8 +90,7 @@ LOSSES: dict[str, Loss] = {
         lambda fake: -fake.mean(),
         d_steps=5,
         penalty=10.0,
-        # Gulrajani et al. 2017, algorithm 1; β₁ 0, β₂ 0.9
-        recipe={"optimizer": "adam", "lr": 1e-4, "beta1": 0.0, "beta2": 0.9},
+        recipe=LOSS_RECIPES["wgan-gp"],
     ),
 }
 

@@ -1,13 +1,15 @@
 """What can be wrong with a `dcgan train` line, told before torch is imported."""
 
 import os
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from dcgan_cli.choices import LOSS_NAMES, POLICIES, Policy, one_of
+from dcgan_cli.choices import DEFAULT_LOSS, LOSS_NAMES, POLICIES, Policy, one_of
 from dcgan_cli.cli.image_source import Request
 from dcgan_cli.cli.places import refuse_overlap
+from dcgan_cli.cli.train.options import LearningOptions, NetworkOptions, RunOptions
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.config import PRESETS, with_options
 from dcgan_cli.training.run_folder import KEEP, check_folder, parse_keep
@@ -16,34 +18,28 @@ from dcgan_cli.training.run_folder import KEEP, check_folder, parse_keep
 def check_line(
     request: Request,
     path: Path,
-    *,
-    resume: bool,
-    overwrite: bool,
-    profile: bool,
-    tensorboard: bool,
-    preset: str | None,
-    overrides: dict[str, Any],
-    loss: str | None,
-    keep: str | None,
-    policy: str,
+    run: RunOptions,
+    networks: NetworkOptions,
+    learning: LearningOptions,
+    overrides: Mapping[str, Any],
 ) -> None:
     """Raise UsageError or SourceError for a line that cannot be meant."""
-    if resume and overwrite:
+    if run.resume and run.overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
-    if tensorboard and find_spec("tensorboard") is None:
+    if run.tensorboard and find_spec("tensorboard") is None:
         raise UsageError("--tensorboard needs TensorBoard; pip install 'dcgan[tensorboard]'")
-    parse_keep(keep or KEEP)
-    policy_of(policy)
-    one_of("--preset", preset or "small", tuple(PRESETS))
-    one_of("--loss", loss or LOSS_NAMES[0], LOSS_NAMES)
-    with_options(PRESETS[preset or "small"], overrides)
+    parse_keep(run.keep or KEEP)
+    policy_of(run.on_unhealthy)
+    preset = one_of("--preset", networks.preset or "small", tuple(PRESETS))
+    one_of("--loss", learning.loss or DEFAULT_LOSS, LOSS_NAMES)
+    with_options(PRESETS[preset], overrides)
     request.image_spec(1, 1)
     if request.labels is not None and not request.labels.is_file():
         raise UsageError(f"--labels {request.labels}: no such file; name a CSV file")
     _check_place(request.location)
     refuse_overlap(request.location, path)
-    if not profile and "RANK" not in os.environ:  # of several ranks the first one looks
-        check_folder(path, resume, overwrite)
+    if not run.profile and "RANK" not in os.environ:  # of several ranks the first one looks
+        check_folder(path, run.resume, run.overwrite)
 
 
 def policy_of(typed: str) -> Policy:

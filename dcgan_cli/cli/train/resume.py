@@ -10,6 +10,7 @@ from dcgan_cli.cli.image_source import Request
 from dcgan_cli.data.reference import Reference, color
 from dcgan_cli.data.sources import Source, open_source, with_labels
 from dcgan_cli.errors import UsageError
+from dcgan_cli.model.config import HYPERPARAMETERS
 from dcgan_cli.training.distributed import was_restarted
 from dcgan_cli.training.run_folder import RunFolder, check_folder
 from dcgan_cli.wording import counted
@@ -32,26 +33,12 @@ def earlier_state(folder: RunFolder, resume: bool, overwrite: bool) -> Checkpoin
     return load_resumable(folder.last) if resume else None
 
 
-KEPT = frozenset(
-    {
-        *("limit", "size", "channels", "crop", "flip", "background", "fit", "levels"),
-        *("preset", "z_dim", "z_dist", "ngf", "ndf", "kernel", "projection", "bn_eps"),
-        *("g_norm", "d_norm", "loss", "d_steps", "updates", "batch_size", "sync_bn", "optimizer"),
-        *("lr", "beta1", "beta2", "weight_decay", "ema", "seed"),
-    }
-)
-"""Options of `dcgan train` that a run keeps: another value, typed with --resume, is refused."""
-
-FREE = frozenset(
-    {
-        *("source", "run", "out", "resume", "overwrite", "epochs", "steps", "minutes", "keep"),
-        *("save_minutes", "on_unhealthy", "profile", "tensorboard", "labels", "workers"),
-        *("no_cache", "cache_limit", "max_unreadable", "device", "precision", "threads"),
-        *("json", "quiet", "debug"),
-    }
-)
-"""The others: what is typed with --resume holds from then on. SOURCE may name another place, where
-the same images are."""
+KEPT = HYPERPARAMETERS | {
+    *("limit", "background", "fit", "levels", "preset", "loss", "d_steps", "sync_bn", "ema", "seed")
+}
+"""Options of `dcgan train` that a run keeps: another value, typed with --resume, is refused. Of the
+others, what is typed with --resume holds from then on. SOURCE may name another place, where the same
+images are."""
 
 
 def as_before(request: Request, before: Reference) -> Request:

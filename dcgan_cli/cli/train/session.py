@@ -3,17 +3,24 @@
 import os
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from dcgan_cli.checkpoint.format import Checkpoint
+from dcgan_cli.choices import DEFAULT_LOSS
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.image_source import Request, inspect_source, measured, prepare_images
 from dcgan_cli.cli.places import refuse_overlap, run_path
 from dcgan_cli.cli.results import conclude
 from dcgan_cli.cli.train.checks import policy_of
 from dcgan_cli.cli.train.display import Display
+from dcgan_cli.cli.train.options import (
+    LearningOptions,
+    MachineOptions,
+    NetworkOptions,
+    RunOptions,
+)
 from dcgan_cli.cli.train.resume import (
     as_before,
     earlier_state,
@@ -36,6 +43,7 @@ from dcgan_cli.report import Report
 from dcgan_cli.runtime import choose_device, choose_precision, precision_name, use_threads
 from dcgan_cli.training.distributed import ProcessGroup, was_restarted
 from dcgan_cli.training.events import Finished, Length
+from dcgan_cli.training.loss_recipes import LOSS_NORMS
 from dcgan_cli.training.losses import Loss, choose_loss
 from dcgan_cli.training.plan import make_plan
 from dcgan_cli.training.precision import check_bf16
@@ -51,46 +59,25 @@ if TYPE_CHECKING:
     from dcgan_cli.data.sources import Source
     from dcgan_cli.data.survey import Survey
 
-DEFAULT_LOSS = "non-saturating"
-
-DEFAULT_SIZE = 64
-"""The paper's side; smaller images are trained at the largest allowed size they fill."""
-
 
 @dataclass
 class Session:
     """What `dcgan train` was asked for. None means: not asked.
 
-    `typed` holds the options that stood on the command line, by name, defaults too.
+    `overrides` are the hyper-parameters that were typed; `typed` holds all options that stood on
+    the command line, by name, defaults too.
     """
 
     console: Console
     process_group: ProcessGroup
     request: Request
-    run: str | None
-    out: Path
-    resume: bool
-    overwrite: bool
-    preset: str | None
-    loss: str | None
-    d_steps: int | None
-    ema: float | None
-    sync_bn: bool | None
-    seed: int
-    device: str
-    precision: str
-    threads: int | None
-    epochs: float | None
-    steps: int | None
-    minutes: float | None
-    keep: str | None
-    save_minutes: float
-    policy: str
-    tensorboard: bool
-    profile: bool
+    run: RunOptions
+    networks: NetworkOptions
+    learning: LearningOptions
+    machine: MachineOptions
     json: bool
-    overrides: dict[str, Any] = field(default_factory=dict[str, Any])
-    typed: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    overrides: Mapping[str, Any]
+    typed: Mapping[str, Any]
 
     def train(self) -> int:
         """Train until the end that was asked for or a signal; returns the exit code."""
@@ -100,7 +87,7 @@ class Session:
             kind = RunFolder if self.process_group.is_main else NullRunFolder
             with kind(path, self.console.note) as folder:  # from here on nobody else writes there
                 before = self.process_group.broadcast_from_main(
-                    lambda: earlier_state(folder, self.resume, self.overwrite)
+                    lambda: earlier_state(folder, self.run.resume, self.run.overwrite)
                 )
                 end, trainer = self._train(folder, before)
         return self._conclude(end, folder, trainer)
@@ -113,7 +100,7 @@ class Session:
             self._check_options()
             path = self._path()
             with NullRunFolder(path) as folder:
-                before = earlier_state(folder, True, False) if self.resume else None
+                before = earlier_state(folder, True, False) if self.run.resume else None
                 trainer, _ = self._begin(folder, before)
                 try:
                     report = profile_steps(trainer)
@@ -166,20 +153,20 @@ class Session:
             self._batches(source, images, model, recipe, settings),
             folder,
             about,
-            policy=policy_of(self.policy),
-            keep=folder.keeping(self.keep, goes_on=before is not None),
-            save_minutes=self.save_minutes,
+            policy=policy_of(self.run.on_unhealthy),
+            keep=folder.keeping(self.run.keep, goes_on=before is not None),
+            save_minutes=self.run.save_minutes,
         )
         name, display = about["training"]["preset"], None
         if before is None:
             folder.clear()
-        if self.process_group.is_main and not self.profile:
+        if self.process_group.is_main and not self.run.profile:
             aspect = images.image_spec.aspect
-            display = Display(self.console, folder, name, self.tensorboard, trainer.way, aspect)
+            display = Display(self.console, folder, name, self.run.tensorboard, trainer.way, aspect)
         if before is not None:
             trainer.restore(before)
             self.console.note(f"resuming at step {trainer.step:,}, epoch {trainer.epoch:.2f}")
-        if not self.profile:
+        if not self.run.profile:
             lower = settings.precision is asked.precision
             plan = make_plan(model, recipe, settings, recommend_bf16=lower)
             if plan.fault is not None:
@@ -203,7 +190,7 @@ class Session:
 
     def _resuming(self) -> str:
         """What to type to go on with images that have moved."""
-        elsewhere = "" if self.out == Path("checkpoints") else f" --out {self.out}"
+        elsewhere = "" if self.run.out == Path("checkpoints") else f" --out {self.run.out}"
         return f"dcgan train NEWPLACE --run {self._path().name}{elsewhere} --resume"
 
     def _framing(self, before: Checkpoint | None, model: ModelConfig, recipe: Recipe) -> ImageSpec:
@@ -269,19 +256,19 @@ class Session:
         return 0 if end.signal is None else 128 + end.signal
 
     def _path(self) -> Path:
-        return run_path(self.out, self.run, self.request.location)
+        return run_path(self.run.out, self.run.run, self.request.location)
 
     def _check_options(self) -> None:
         """Raise UsageError for a value that cannot be meant, before anything long begins."""
-        parse_keep(self.keep or KEEP)
-        policy_of(self.policy)
+        parse_keep(self.run.keep or KEEP)
+        policy_of(self.run.on_unhealthy)
         with_options(PRESETS[self._preset()], self.overrides)
-        choose_precision(self.precision, self._device())
-        choose_loss(self.loss or DEFAULT_LOSS)
+        choose_precision(self.machine.precision, self._device())
+        choose_loss(self.learning.loss or DEFAULT_LOSS)
         self.request.image_spec(1, 1)
 
     def _device(self) -> "torch.device":
-        return choose_device(self.device, self.process_group.local_rank)
+        return choose_device(self.machine.device, self.process_group.local_rank)
 
     def _networks(self, before: Checkpoint | None, survey: "Survey") -> tuple[ModelConfig, Recipe]:
         """Networks and recipe: of the run that goes on, or of the preset and the options."""
@@ -289,11 +276,12 @@ class Session:
             return before.model, Recipe(**before.recipe)
         preset = self._preset()
         self.console.note(f"preset {preset}: {PRESETS[preset].about}")
-        loss = choose_loss(self.loss or DEFAULT_LOSS)
+        loss = choose_loss(self.learning.loss or DEFAULT_LOSS)
         options = {
-            "size": largest_size(min(DEFAULT_SIZE, int(survey.short_side))),
+            # the paper's side; smaller images are trained at the largest allowed size they fill
+            "size": largest_size(min(ModelConfig.size, int(survey.short_side))),
             "channels": survey.channels,
-            "d_norm": "layer" if self.loss == "wgan-gp" else None,
+            "d_norm": LOSS_NORMS.get(self.learning.loss or DEFAULT_LOSS),
             **loss.recipe,
             **self.overrides,
         }
@@ -307,40 +295,44 @@ class Session:
         names = {"adam": "Adam", "rmsprop": "RMSProp"}
         betas = f", β₁ {recipe.beta1:g}, β₂ {recipe.beta2:g}"
         typed = [name for name in loss.recipe if name in self.overrides]
-        typed += [] if self.d_steps is None else ["d_steps"]
+        typed += [] if self.learning.d_steps is None else ["d_steps"]
         self.console.note(
-            f"loss {self.loss}: {names[recipe.optimizer]} with lr {recipe.lr:g}"
-            f"{betas if recipe.optimizer == 'adam' else ''}, {self.d_steps or loss.d_steps} D steps "
+            f"loss {self.learning.loss}: {names[recipe.optimizer]} with lr {recipe.lr:g}"
+            f"{betas if recipe.optimizer == 'adam' else ''}, {self.learning.d_steps or loss.d_steps} D steps "
             f"per G step, as its paper trains it"
             + (f" but for {', '.join('--' + n.replace('_', '-') for n in typed)}" if typed else "")
         )
 
     def _preset(self) -> str:
-        if self.preset is None:
+        if self.networks.preset is None:
             return "small" if self._device().type == "cpu" else "paper"
-        if self.preset not in PRESETS:
-            raise UsageError(f"--preset {self.preset}: expected one of {', '.join(PRESETS)}")
-        return self.preset
+        if self.networks.preset not in PRESETS:
+            raise UsageError(
+                f"--preset {self.networks.preset}: expected one of {', '.join(PRESETS)}"
+            )
+        return self.networks.preset
 
     def _settings(self, before: Checkpoint | None) -> StepSettings:
         held: dict[str, Any] = {"sync_bn": True}
         held |= {} if before is None else before.training
-        loss = choose_loss(held.get("loss") or self.loss or DEFAULT_LOSS)
+        loss = choose_loss(held.get("loss") or self.learning.loss or DEFAULT_LOSS)
         device = self._device()
-        precision = self.precision
+        precision = self.machine.precision
         if before is not None and (precision == "auto" or was_restarted()):
             precision = held["precision"]
-            if "precision" in self.typed and self.precision != precision:
-                self.console.note(f"--precision {self.precision}: goes on in {precision}, as begun")
+            if "precision" in self.typed and self.machine.precision != precision:
+                self.console.note(
+                    f"--precision {self.machine.precision}: goes on in {precision}, as begun"
+                )
         return StepSettings(
             loss=loss,
-            d_steps=held.get("d_steps") or self.d_steps or loss.d_steps,
-            ema=held["ema"] if before is not None else self.ema,
-            seed=held.get("seed", self.seed),
+            d_steps=held.get("d_steps") or self.learning.d_steps or loss.d_steps,
+            ema=held["ema"] if before is not None else self.learning.ema,
+            seed=held.get("seed", self.machine.seed),
             device=device,
             precision=choose_precision(precision, device),
             process_group=self.process_group,
-            sync_bn=held["sync_bn"] if self.sync_bn is None else self.sync_bn,
+            sync_bn=held["sync_bn"] if self.learning.sync_bn is None else self.learning.sync_bn,
         )
 
     def _threads(self, before: Checkpoint | None) -> int:
@@ -348,10 +340,15 @@ class Session:
         alone, chosen = self.process_group.size == 1, "OMP_NUM_THREADS" in os.environ
         held = before.training.get("threads") if before is not None and alone else None
         allowed = allowed_cores()
-        if self.threads is None and not chosen and isinstance(held, int) and held <= allowed:
+        if (
+            self.machine.threads is None
+            and not chosen
+            and isinstance(held, int)
+            and held <= allowed
+        ):
             return use_threads(held)
-        threads = use_threads(self.threads, self.process_group.local_size, heed_others=True)
-        if self.threads is None and not chosen and alone and threads < allowed:
+        threads = use_threads(self.machine.threads, self.process_group.local_size, heed_others=True)
+        if self.machine.threads is None and not chosen and alone and threads < allowed:
             self.console.note(
                 f"{threads} of {allowed} CPU threads, since other programs are busy; "
                 "--threads N overrides"
@@ -380,7 +377,7 @@ class Session:
         held = {} if before is None else before.training
         return {
             "preset": held.get("preset") or self._preset(),
-            "loss": held.get("loss") or self.loss or DEFAULT_LOSS,
+            "loss": held.get("loss") or self.learning.loss or DEFAULT_LOSS,
             "d_steps": settings.d_steps,
             "ema": settings.ema,
             "sync_bn": settings.sync_bn,
@@ -394,9 +391,9 @@ class Session:
         }
 
     def _length(self, recipe: Recipe) -> Length:
-        if self.epochs is None and self.steps is None and self.minutes is None:
+        if self.run.epochs is None and self.run.steps is None and self.run.minutes is None:
             return Length(epochs=recipe.epochs)
-        return Length(self.epochs, self.steps, self.minutes)
+        return Length(self.run.epochs, self.run.steps, self.run.minutes)
 
 
 def _as_json(end: Finished, folder: RunFolder, trainer: Trainer) -> str:
