@@ -40,10 +40,8 @@ def conclude(
     for note in report.notes:
         console.note(note)
     if json:
-        from dcgan_cli.render.json_report import to_json
-
         files: Mapping[str, Any] = {} if out is None else {"file": str(out)}
-        console.result(to_json(replace(report, facts={**report.facts, **facts, **files})))
+        show_document(console, report, **facts, **files)
         return
     if report.findings or report.tables:
         from dcgan_cli.render.terminal import findings_table, plain_table
@@ -56,3 +54,20 @@ def conclude(
             show(plain_table(table))
     if out is not None and not is_stdout(out):
         console.result(str(out))
+
+
+def show_document(console: Console, report: "Report", **facts: Any) -> None:
+    """Print `report` as JSON; `facts` are more of its keys."""
+    from dcgan_cli.render.json_report import to_json
+
+    console.result(to_json(replace(report, facts={**report.facts, **facts})))
+
+
+def say_done(console: Console, title: str, text: str, json: bool, **facts: Any) -> None:
+    """End a command that measured nothing: `text`, or with `json` a document of `facts`."""
+    if not json:
+        console.result(text)
+        return
+    from dcgan_cli.report import Report
+
+    show_document(console, Report(title), **facts)

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Iterable
 
 from dcgan_cli.analysis.concepts.attribute_classifier import AttributeClassifier
 from dcgan_cli.errors import UsageError
@@ -43,3 +44,12 @@ def parse_meaning(option: str, text: str, classifier: AttributeClassifier) -> di
             raise UsageError(f"{option} {text!r}: two classes of one attribute; nothing is both")
         meaning |= known[word]
     return meaning
+
+
+def unknown_attribute(option: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error that `option` names an attribute which is not among `known`; what comes near."""
+    listed = list(known)
+    near = difflib.get_close_matches(name, listed, n=3) or listed
+    return UsageError(
+        f"{option} {name}: no such attribute is classified; there are {', '.join(near)}"
+    )

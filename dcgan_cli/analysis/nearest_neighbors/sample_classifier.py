@@ -6,7 +6,7 @@ conditional. So each sample is given the class of the training image nearest to 
 done with real images, to tell what such labels cost from what the samples do.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from dcgan_cli.analysis.neighbors import nearest
 from dcgan_cli.analysis.statistics import share
 from dcgan_cli.errors import DcganError
 from dcgan_cli.progress import ProgressCallback
-from dcgan_cli.report import Estimate, Finding, Images, Table
+from dcgan_cli.report import Estimate, Finding, Images, Report, Table
 from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.wording import counted
 
@@ -35,6 +35,15 @@ class SampleClassifierResult:
     findings: tuple[Finding, ...]
     table: Table
     note: str
+
+    def added_to(self, report: Report) -> Report:
+        """`report` with these findings after its own."""
+        return replace(
+            report,
+            findings=(*report.findings, *self.findings),
+            tables=(*report.tables, self.table),
+            notes=(*report.notes, self.note),
+        )
 
 
 def evaluate(

@@ -1,7 +1,6 @@
 """Who is evaluated: the discriminator's features with an L2-SVM, and the controls (paper §5)."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,7 +18,7 @@ from dcgan_cli.data.batches import ImageDataset
 from dcgan_cli.data.pixels import normalize
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.layers import initialize
-from dcgan_cli.progress import ProgressCallback
+from dcgan_cli.progress import Stage
 from dcgan_cli.runtime import numpy_stream, torch_stream
 
 DCGAN = "dcgan"
@@ -40,9 +39,6 @@ PIXEL_ROWS = 4096
 
 CENTROIDS = 400
 """Of the K-means features where nothing else is said (the published row has 4800 units)."""
-
-Stage = Callable[[str], AbstractContextManager[ProgressCallback]]
-"""From what is being done to a place where progress is told."""
 
 
 @dataclass(frozen=True, eq=False)

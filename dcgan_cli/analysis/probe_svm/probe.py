@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.analysis.features import layer_spans
-from dcgan_cli.analysis.probe_svm.baselines import CONTROLS, DCGAN, LABELS, ProbeSetup, Stage
+from dcgan_cli.analysis.probe_svm.baselines import CONTROLS, DCGAN, LABELS, ProbeSetup
 from dcgan_cli.analysis.probe_svm.learners import SvmLearner
 from dcgan_cli.analysis.probe_svm.probe_split import Budget, Learner, ProbeSplit, Result, evaluate
 from dcgan_cli.analysis.probe_svm.published import beside
 from dcgan_cli.analysis.probe_svm.supervised import DRAWS, SupervisedLearner
 from dcgan_cli.analysis.statistics import scaled, two_way, two_way_difference
+from dcgan_cli.progress import Stage
 from dcgan_cli.report import Estimate, Finding, Report, Table
 from dcgan_cli.wording import counted
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dcgan_cli.cli import classifier_setup, options
-from dcgan_cli.cli.arithmetic.reports import calculated, turned
 from dcgan_cli.cli.classifier_setup import train_classifier
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.image_source import Request
@@ -171,6 +170,7 @@ def arithmetic(
     check_outputs(outputs, [classifier, classifier_labels, *(name for _, name in roles)])
 
     from dcgan_cli.analysis.arithmetic.calculation import EXEMPLARS, calculate
+    from dcgan_cli.analysis.arithmetic.reports import calculated, turned
     from dcgan_cli.analysis.arithmetic.turn import COLUMNS, REACH, ROWS, Turn
     from dcgan_cli.checkpoint.latent_arguments import to_npy
     from dcgan_cli.render.png import encode_grid
@@ -185,7 +185,7 @@ def arithmetic(
     if classifier is not None:
         request = Request(classifier, labels=classifier_labels, limit=classifier_limit)
         learned = train_classifier(console, request, model, machine, "--classifier", attribute)
-        setup = learned.with_samples(console, sampler, SCORED, seed, orthogonal_to or [])
+        setup = learned.with_samples(console.progress, sampler, SCORED, seed, orthogonal_to or [])
     if turn is not None:
         left, right = terms
         way = Turn.between(
@@ -197,7 +197,7 @@ def arithmetic(
             reach=reach or REACH,
             without=None if setup is None else setup.without,
         )
-        report, points = turned(console, sampler, way, turn, setup, rows or ROWS, seed)
+        report, points = turned(console.progress, sampler, way, turn, setup, rows or ROWS, seed)
     else:
         done = [
             calculate(
@@ -209,7 +209,7 @@ def arithmetic(
             )
             for number in range(seed, seed + seeds)
         ]
-        report = calculated(console, sampler, terms, done, setup, seed, expect)
+        report = calculated(console.progress, sampler, terms, done, setup, seed, expect)
         points = done[0].results
 
     grid = report.grids[0].shaped(model.aspect)

@@ -1,7 +1,7 @@
 """`dcgan concepts`: names for points of one model's Z."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,15 +9,13 @@ from dcgan_cli.cli import options
 from dcgan_cli.cli.commands import command
 from dcgan_cli.cli.concepts.learn import learn
 from dcgan_cli.cli.concepts.storage import write
-from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.models import open_model
 from dcgan_cli.cli.outputs import JSON, PNG, WHY_PNG, Output, check_outputs, refuse_inputs
-from dcgan_cli.cli.results import refuse_two_results
+from dcgan_cli.cli.results import refuse_two_results, say_done, show_document
 from dcgan_cli.files import is_stdout
 
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.concepts import Concept
-    from dcgan_cli.checkpoint.format import Checkpoint
 
 concepts = typer.Typer(
     name="concepts",
@@ -97,7 +95,15 @@ def add(
     if (warning := unsteady(name, len(rows))) is not None:
         console.note(f"warning: {warning}")
     write(console, path, model, {**known, name: concept})
-    _say(console, "Concept added", model, name, streams.json, concepts=[name], exemplars=len(rows))
+    say_done(
+        console,
+        "Concept added",
+        name,
+        streams.json,
+        checkpoint=model.hash,
+        concepts=[name],
+        exemplars=len(rows),
+    )
 
 
 @concepts.command(name="list")
@@ -115,35 +121,19 @@ def list_(
 
       dcgan concepts list faces --json
     """
+    from dcgan_cli.analysis.concepts.concept_list import concept_list, concept_table
     from dcgan_cli.checkpoint.concepts import read_concepts
-    from dcgan_cli.render.json_report import to_json
     from dcgan_cli.render.terminal import plain_table
-    from dcgan_cli.report import Report, Table
 
     console = streams.console
     path, model = open_model(console, checkpoint, DOING)
     known = read_concepts(path, model)
     if streams.json:
-        entries = [
-            {
-                "name": name,
-                "exemplars": len(concept.exemplars),
-                "meaning": [
-                    {"name": attribute, "value": value}
-                    for attribute, value in concept.meaning.items()
-                ],
-                "made": concept.made,
-            }
-            for name, concept in sorted(known.items())
-        ]
-        facts = {"checkpoint": model.hash, "concepts": entries}
-        console.result(to_json(Report("Concepts", facts)))
-        return
-    if not known:
+        show_document(console, concept_list(model.hash, known))
+    elif known:
+        console.result_table(plain_table(concept_table(known)))
+    else:
         console.note(f"{path} has no concepts yet; make some: dcgan concepts learn --data SOURCE")
-        return
-    rows = [(name, len(c.exemplars), c.made) for name, c in sorted(known.items())]
-    console.result_table(plain_table(Table("Concepts", ("name", "exemplars", "made"), rows)))
 
 
 @concepts.command()
@@ -190,8 +180,13 @@ def show(
     if points.concept is not None:
         console.note(f"{name}: {points.concept.made}")
     if not is_stdout(target):
-        facts = {"concept": name, "exemplars": len(points.latents), "file": str(target)}
-        _say(console, "Concept shown", model, str(target), streams.json, **facts)
+        facts = {
+            "checkpoint": model.hash,
+            "concept": name,
+            "exemplars": len(points.latents),
+            "file": str(target),
+        }
+        say_done(console, "Concept shown", str(target), streams.json, **facts)
 
 
 @concepts.command()
@@ -217,7 +212,7 @@ def remove(
     if name not in known:
         raise UsageError(f"{name}: {unknown(known, name, path)}")
     write(console, path, model, {key: known[key] for key in known if key != name})
-    _say(console, "Concept removed", model, name, streams.json, concepts=[name])
+    say_done(console, "Concept removed", name, streams.json, checkpoint=model.hash, concepts=[name])
 
 
 @concepts.command()
@@ -249,8 +244,8 @@ def export(
         raise UsageError(unknown(known, "", path))
     console.write_result(file, to_text(model, known).encode())
     if not is_stdout(file):
-        facts = {"concepts": sorted(known), "file": str(file)}
-        _say(console, "Concepts exported", model, str(file), streams.json, **facts)
+        facts = {"checkpoint": model.hash, "concepts": sorted(known), "file": str(file)}
+        say_done(console, "Concepts exported", str(file), streams.json, **facts)
 
 
 @concepts.command(name="import")
@@ -275,27 +270,14 @@ def import_(
     new, known = read_file(file, model), own_concepts(path, model)
     _refuse_taken(list(new), known, overwrite, path)
     write(console, path, model, {**known, **new})
-    _say(
+    say_done(
         console,
         "Concepts imported",
-        model,
         "\n".join(sorted(new)),
         streams.json,
+        checkpoint=model.hash,
         concepts=sorted(new),
     )
-
-
-def _say(
-    console: Console, title: str, model: "Checkpoint", text: str, json: bool, **facts: Any
-) -> None:
-    """End a command: `text` for people, or one document."""
-    if not json:
-        console.result(text)
-        return
-    from dcgan_cli.render.json_report import to_json
-    from dcgan_cli.report import Report
-
-    console.result(to_json(Report(title, {"checkpoint": model.hash, **facts})))
 
 
 def _refuse_taken(

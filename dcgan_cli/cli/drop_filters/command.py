@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,7 @@ from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.models import open_model
 from dcgan_cli.cli.outputs import HTML, JSON, PNG, PT, WHY_PNG, Output, check_outputs
+from dcgan_cli.cli.results import show_document
 from dcgan_cli.files import is_special, is_stdout
 from dcgan_cli.wording import counted
 
@@ -171,7 +172,6 @@ def drop_filters(
     from dcgan_cli.cli.drop_filters.detector import boxed_source, learn_from_source
     from dcgan_cli.cli.drop_filters.sample_boxes import Samples, write_page
     from dcgan_cli.render.dose_curve import encode_dose
-    from dcgan_cli.render.json_report import to_json
     from dcgan_cli.render.png import encode_grid
     from dcgan_cli.render.terminal import findings_table
 
@@ -207,7 +207,7 @@ def drop_filters(
     with console.progress("dropping") as bar:
         setup = DropExperiment.of(sampler, detector, kind, later.latents)
         report = forget(setup, plan, seed=later.seed, progress=bar)
-    facts = {**report.facts, "seed": seed, "samples": count, "file": str(out)}
+    facts: dict[str, Any] = {"seed": seed, "samples": count, "file": str(out)}
     console.write_result(out, encode_grid(report.grids[0].shaped(model.aspect)))
     if target is not None:
         console.write_result(target, encode_dose(report.tables[0], kind, plan.chosen, keep_only))
@@ -218,7 +218,7 @@ def drop_filters(
     for note in report.notes:
         console.note(note)
     if common.json:
-        console.result(to_json(replace(report, facts=facts)))
+        show_document(console, report, **facts)
         return
     # an image on stdout leaves no room there for anything else
     (console.show if to_stdout else console.result_table)(findings_table(report))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.drop_filters.detector import check_kind, train_detector
+from dcgan_cli.cli.results import say_done
 from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
@@ -129,8 +130,6 @@ def write_page(
     """Write the page on which to draw boxes, with those there are already. Raises StorageError."""
     from dcgan_cli.data.box_files import write_boxes
     from dcgan_cli.render.annotate import annotation_page
-    from dcgan_cli.render.json_report import to_json
-    from dcgan_cli.report import Report
 
     sampler = samples.sampler
     page = annotation_page(
@@ -146,15 +145,15 @@ def write_page(
     console.note(
         f"{path}: open it in a browser, draw, save; then dcgan drop-filters --boxes boxes.json"
     )
-    if json:
-        facts = {
-            "checkpoint": sampler.checkpoint,
-            "seed": samples.seed,
-            "samples": samples.count,
-            "object": kind,
-            "boxes": 0 if drawn is None else len(drawn.boxes.image),
-            "file": str(path),
-        }
-        console.result(to_json(Report("Annotation page", facts)))
-    else:
-        console.result(str(path))
+    say_done(
+        console,
+        "Annotation page",
+        str(path),
+        json=json,
+        checkpoint=sampler.checkpoint,
+        seed=samples.seed,
+        samples=samples.count,
+        object=kind,
+        boxes=0 if drawn is None else len(drawn.boxes.image),
+        file=str(path),
+    )

@@ -1,7 +1,6 @@
 """`dcgan nearest-neighbors`: the training images nearest to samples, and whether these are copies."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -233,12 +232,7 @@ def _classified(
             seed=seed,
             progress=bar,
         )
-    return replace(
-        report,
-        findings=(*report.findings, *found.findings),
-        tables=(*report.tables, found.table),
-        notes=(*report.notes, found.note),
-    )
+    return found.added_to(report)
 
 
 def _map(rows: "torch.Tensor", groups: "NDArray[np.int64]", seed: int) -> bytes:

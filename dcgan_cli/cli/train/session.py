@@ -39,7 +39,6 @@ from dcgan_cli.data.streaming import StreamedImages
 from dcgan_cli.errors import SourceError, UsageError
 from dcgan_cli.model.config import PRESETS, ModelConfig, Recipe, with_options
 from dcgan_cli.model.sizes import largest_size
-from dcgan_cli.report import Report
 from dcgan_cli.runtime import choose_device, choose_precision, precision_name, use_threads
 from dcgan_cli.training.distributed import ProcessGroup, was_restarted
 from dcgan_cli.training.events import Finished, Length
@@ -48,6 +47,7 @@ from dcgan_cli.training.losses import Loss, choose_loss
 from dcgan_cli.training.plan import make_plan
 from dcgan_cli.training.precision import check_bf16
 from dcgan_cli.training.run_folder import KEEP, NullRunFolder, RunFolder, parse_keep
+from dcgan_cli.training.run_report import run_report
 from dcgan_cli.training.step import StepSettings, share_of
 from dcgan_cli.training.trainer import Trainer
 from dcgan_cli.wording import counted
@@ -252,7 +252,8 @@ class Session:
 
     def _conclude(self, end: Finished, folder: RunFolder, trainer: Trainer) -> int:
         if self.process_group.is_main:
-            self.console.result(_as_json(end, folder, trainer) if self.json else str(folder.last))
+            report = run_report(end, folder, trainer)
+            conclude(self.console, report, out=folder.last, json=self.json)
         return 0 if end.signal is None else 128 + end.signal
 
     def _path(self) -> Path:
@@ -394,42 +395,3 @@ class Session:
         if self.run.epochs is None and self.run.steps is None and self.run.minutes is None:
             return Length(epochs=recipe.epochs)
         return Length(self.run.epochs, self.run.steps, self.run.minutes)
-
-
-def _as_json(end: Finished, folder: RunFolder, trainer: Trainer) -> str:
-    """What a script wants to know of a run: docs/json.md."""
-    from dcgan_cli.render.json_report import to_json
-
-    data, training = trainer.about["data"], trainer.about["training"]
-    facts = {
-        "run": str(folder.path),
-        "file": str(folder.last),
-        "checkpoint": end.checkpoint,
-        "step": end.step,
-        "epoch": end.epoch,
-        "seconds": end.seconds,
-        "interrupted": end.signal is not None,
-        "source": data["location"],
-        "content": data["content"],
-        "images": data["images"],
-        "size": trainer.model.size,
-        "channels": trainer.model.channels,
-        "preset": training["preset"],
-        "loss": training["loss"],
-        "seed": training["seed"],
-        "batch_size": trainer.recipe.batch_size,
-        "device": training["device"],
-        "precision": training["precision"],
-        "d_loss": end.metrics.get("d_loss"),
-        "g_loss": end.metrics.get("g_loss"),
-        "diagnostics": [
-            {
-                "step": told.step,
-                "name": told.diagnosis.name,
-                "sign": told.diagnosis.sign,
-                "action": told.action,
-            }
-            for told in trainer.told
-        ],
-    }
-    return to_json(Report("Training", facts))

@@ -1,34 +1,29 @@
-"""What `dcgan arithmetic` does once everything is read: calculate or turn, and classifier."""
+"""The report of arithmetic and of a turn: drawn, and measured where there is a classifier."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from dcgan_cli.cli.console import Console
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from dcgan_cli.analysis.arithmetic.calculation import Calculation, Term
-    from dcgan_cli.analysis.arithmetic.turn import Turn
-    from dcgan_cli.analysis.sampling import Sampler
-    from dcgan_cli.cli.classifier_setup import ClassifierSetup
-    from dcgan_cli.model.latents import Latents
-    from dcgan_cli.report import Report
+from dcgan_cli.analysis.arithmetic import evaluation
+from dcgan_cli.analysis.arithmetic import turn as turning
+from dcgan_cli.analysis.arithmetic.calculation import Calculation, Term, arithmetic
+from dcgan_cli.analysis.arithmetic.classifier_setup import ClassifierSetup
+from dcgan_cli.analysis.arithmetic.turn import Turn
+from dcgan_cli.analysis.sampling import Sampler
+from dcgan_cli.model.latents import Latents
+from dcgan_cli.progress import Stage
+from dcgan_cli.report import Report
 
 
 def calculated(
-    console: Console,
-    sampler: "Sampler",
-    terms: "Sequence[Term]",
-    done: "Sequence[Calculation]",
-    setup: "ClassifierSetup | None",
+    stage: Stage,
+    sampler: Sampler,
+    terms: Sequence[Term],
+    done: Sequence[Calculation],
+    setup: ClassifierSetup | None,
     seed: int,
     expect: str | None,
-) -> "Report":
+) -> Report:
     """The report on calculations, one a seed, of which the first is drawn."""
-    from dcgan_cli.analysis.arithmetic import evaluation
-    from dcgan_cli.analysis.arithmetic.calculation import arithmetic
-
     if setup is None:
         hint = "what the results are, by measurement: --classifier SOURCE (labeled images)"
         return replace(arithmetic(sampler, terms, done[0], seed=seed), notes=[hint])
@@ -40,7 +35,7 @@ def calculated(
     overlays = evaluation.overlay_classifier(
         setup.normalized, setup.columns, terms, averaged, target, setup.discriminator, seed
     )
-    with console.progress("classifying results") as bar:
+    with stage("classifying results") as bar:
         found = evaluation.measure_arithmetic(
             sampler, setup.classifier, overlays, terms, done, target, setup.samples, progress=bar
         )
@@ -61,17 +56,15 @@ def calculated(
 
 
 def turned(
-    console: Console,
-    sampler: "Sampler",
-    way: "Turn",
+    stage: Stage,
+    sampler: Sampler,
+    way: Turn,
     names: tuple[str, str],
-    setup: "ClassifierSetup | None",
+    setup: ClassifierSetup | None,
     rows: int,
     seed: int,
-) -> "tuple[Report, Latents]":
+) -> tuple[Report, Latents]:
     """The report on a turn, and the points of its image grid."""
-    from dcgan_cli.analysis.arithmetic import turn as turning
-
     report = turning.turn(sampler, way, names=names, rows=rows, seed=seed)
     record = report.grids[0].provenance
     assert record is not None
@@ -79,7 +72,7 @@ def turned(
         hint = "whether it turns, by measurement: --classifier SOURCE (labeled images)"
         return replace(report, notes=[hint]), record.latents
     attribute = turning.turned_attribute(sampler, setup.classifier, way, setup.samples)
-    with console.progress("classifying results") as bar:
+    with stage("classifying results") as bar:
         findings, table = turning.measure_turn(
             sampler,
             setup.classifier,

@@ -1,0 +1,43 @@
+"""How a run ended."""
+
+from dcgan_cli.report import Report
+from dcgan_cli.training.events import Finished
+from dcgan_cli.training.run_folder import RunFolder
+from dcgan_cli.training.trainer import Trainer
+
+
+def run_report(end: Finished, folder: RunFolder, trainer: Trainer) -> Report:
+    """What a script wants to know of a run: docs/json.md."""
+    data, training = trainer.about["data"], trainer.about["training"]
+    facts = {
+        "run": str(folder.path),
+        "file": str(folder.last),
+        "checkpoint": end.checkpoint,
+        "step": end.step,
+        "epoch": end.epoch,
+        "seconds": end.seconds,
+        "interrupted": end.signal is not None,
+        "source": data["location"],
+        "content": data["content"],
+        "images": data["images"],
+        "size": trainer.model.size,
+        "channels": trainer.model.channels,
+        "preset": training["preset"],
+        "loss": training["loss"],
+        "seed": training["seed"],
+        "batch_size": trainer.recipe.batch_size,
+        "device": training["device"],
+        "precision": training["precision"],
+        "d_loss": end.metrics.get("d_loss"),
+        "g_loss": end.metrics.get("g_loss"),
+        "diagnostics": [
+            {
+                "step": told.step,
+                "name": told.diagnosis.name,
+                "sign": told.diagnosis.sign,
+                "action": told.action,
+            }
+            for told in trainer.told
+        ],
+    }
+    return Report("Training", facts)
