@@ -1,13 +1,13 @@
 """Options that commands share: whoever can use one has it, spelled alike."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import pytest
 import typer
+from cli_runner import commands
 from typer.main import get_command
 
-from dcgan_cli.cli.app import app
 from dcgan_cli.cli.commands import command
 from dcgan_cli.errors import UsageError
 from dcgan_cli.wording import counted, counted_are
@@ -32,15 +32,6 @@ WANTED = {
     "concepts export": EVERY | {"checkpoint"},
     "concepts import": EVERY | {"checkpoint"},
 }
-
-
-def commands() -> dict[str, Any]:
-    """The commands as they are typed, `concepts learn` among them."""
-    found: dict[str, Any] = {}
-    for name, one in get_command(app).commands.items():  # type: ignore[attr-defined]
-        parts = getattr(one, "commands", None)
-        found |= {name: one} if parts is None else {f"{name} {k}": v for k, v in parts.items()}
-    return found
 
 
 def test_every_command_is_in_the_table() -> None:

@@ -10,7 +10,7 @@ from dcgan_cli.choices import PATHS, one_of
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.models import open_model
-from dcgan_cli.cli.outputs import Output, check_outputs
+from dcgan_cli.cli.outputs import Output, check_outputs, refuse_inputs
 from dcgan_cli.cli.results import conclude, refuse_two_results
 from dcgan_cli.files import is_special
 
@@ -109,7 +109,7 @@ def interpolate(
     one_of("--path", path, PATHS)
     ending = ".png" if is_special(out) and not out.suffix else out.suffix.lower()
     outputs = (Output("-o", out, (".png", *FILMS)),)
-    check_outputs(outputs, between or ())
+    check_outputs(outputs)
     if ending == ".mp4":
         require_video()
 
@@ -126,6 +126,7 @@ def interpolate(
         visited = _named_points(console, between, model, file, sampler)
     else:
         visited = seeded_latents(seed, points or POINTS, model.model.z_dim, model.model.z_dist)
+    refuse_inputs(outputs, *(between or ()))
     way = LatentPath.of(visited, path, loop)
     with console.progress("measuring") as bar:
         report = interpolation.interpolate(
