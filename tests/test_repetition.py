@@ -1,8 +1,9 @@
 """What commands share is written once."""
 
+import re
 from pathlib import Path
 
-from repetition import LINES, MOST, of_commands, repeated
+from repetition import LINES, MOST, ROOT, of_commands, repeated
 
 
 def test_commands_hardly_repeat_each_other() -> None:
@@ -18,3 +19,12 @@ def test_a_repetition_is_found_whatever_its_whitespace_and_imports(tmp_path: Pat
     assert repeated(files) == [((files[0], 1), (files[1], 4))]
     files[0].write_text("\n".join(steps[:-1]))
     assert repeated(files) == []
+
+
+def test_reports_are_put_together_in_analysis() -> None:
+    """Commands show them; only the shared end of a command adds where files were written."""
+    made = re.compile(r"\bReport\(|replace\(\s*report\b")
+    files = {
+        path for path in (ROOT / "dcgan_cli/cli").rglob("*.py") if made.search(path.read_text())
+    }
+    assert files == {ROOT / "dcgan_cli/cli/results.py"}

@@ -21,6 +21,7 @@ import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -284,13 +285,24 @@ def _entry(concept: Concept) -> str:
     return f' {json.dumps(concept.name)}: {about[:-1]}, "exemplars": [\n   {rows}]}}'
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> Mapping[str, Any]:
+    """What the file at `path` holds, checked as far as all files of concepts are alike."""
     try:
-        if path.stat().st_size > LARGEST:
+        status = path.stat()
+        if status.st_size > LARGEST:
             raise CheckpointError(f"{path}: larger than any list of concepts; not read")
-        content = json.loads(path.read_text("utf-8"))
+        return _parsed(
+            path, (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        )
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror or error}; expected concepts") from error
+
+
+@lru_cache(maxsize=4)
+def _parsed(path: Path, stamp: tuple[int, ...]) -> Mapping[str, Any]:
+    """The same once for each state of the file, which `stamp` tells apart. Raises OSError too."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: not a list of concepts in JSON ({reason(error)})"

@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,9 +65,9 @@ class Checkpoint:
     data: Mapping[str, Any] = field(default_factory=dict[str, Any])
     progress: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    @property
+    @cached_property
     def hash(self) -> str:
-        """Twelve hex digits that name this model: they change when any weight of it changes."""
+        """Twelve hex digits that name this model: others for other weights. Computed at first use."""
         networks = [
             self.model.to_dict(),
             *map(_version_1, (self.generator, self.discriminator, self.average)),
