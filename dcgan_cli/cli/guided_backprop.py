@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from dcgan_cli.analysis.guided_backprop.defaults import DRAWS, FEATURES, MEASURED, TOP
 from dcgan_cli.choices import RULES, one_of
 from dcgan_cli.cli import options
 from dcgan_cli.cli.models import open_model
@@ -41,18 +42,18 @@ def guided_backprop(
     ] = None,
     features: Annotated[
         int, typer.Option(help="Maps to draw, the first of the layer (paper: 6).", min=1)
-    ] = 6,
-    top: Annotated[int, typer.Option(help="Images of each map (paper: 5).", min=1)] = 5,
+    ] = FEATURES,
+    top: Annotated[int, typer.Option(help="Images of each map (paper: 5).", min=1)] = TOP,
     measured: Annotated[
         int,
         typer.Option(
             help="Maps to measure, the first of the layer; at least --features, at most all.",
             min=1,
         ),
-    ] = 32,
+    ] = MEASURED,
     draws: Annotated[
         int, typer.Option(help="Random discriminators to measure beside it.", min=2)
-    ] = 8,
+    ] = DRAWS,
     rule: Annotated[
         str,
         typer.Option(
@@ -60,7 +61,7 @@ def guided_backprop(
             "ones only: read as ReLU), leaky (positive ones only, with its slope below zero), "
             "gradient (as they are)."
         ),
-    ] = "guided",
+    ] = RULES[0],
     seed: options.Seed = 0,
     out: Annotated[Path, typer.Option("-o", "--out", help="The PNG to write; - is stdout.")] = Path(
         "guided-backprop.png"

@@ -10,12 +10,16 @@ from dcgan_cli.cli.models import open_model
 from dcgan_cli.cli.outputs import NPY, PNG, WHY_PNG, Output, check_folder, check_outputs
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
+COUNT = 64
+
 
 def sample(
     checkpoint: options.Checkpoint = None,
     count: Annotated[
         int | None,
-        typer.Option("-n", "--count", help="How many. Default: 64, or all of --latents.", min=1),
+        typer.Option(
+            "-n", "--count", help=f"How many. Default: {COUNT}, or all of --latents.", min=1
+        ),
     ] = None,
     seed: options.Seed = 0,
     out: Annotated[
@@ -74,7 +78,7 @@ def sample(
     path, model = open_model(console, checkpoint, "drawing with", outputs)
     sampler = drawing.sampler(model, machine)
     if latents is None:
-        report = draw_samples(sampler, seed=seed, count=count or 64, columns=columns)
+        report = draw_samples(sampler, seed=seed, count=count or COUNT, columns=columns)
     else:
         given = read_points(console, latents, model, path, sampler).latents[:count]
         report = draw_latents(sampler, given, columns=columns)

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dcgan_cli.analysis.arithmetic.defaults import EXEMPLARS
 from dcgan_cli.analysis.arithmetic.directions import draw_exemplars, mean, project_out, random_like
 from dcgan_cli.analysis.arithmetic.expression import Role
 from dcgan_cli.analysis.arithmetic.expression import parse_expression as parse_expression
@@ -25,9 +26,6 @@ from dcgan_cli.runtime import numpy_stream
 
 NOISE = 0.25
 """Half the width of the neighbors' uniform noise (paper §6.3.2)."""
-
-EXEMPLARS = 16
-"""Averaged where a concept has so many: steadier than the paper's 3 (README says how much)."""
 
 TILES = 9
 CENTER = TILES // 2

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
+from dcgan_cli.analysis.arithmetic.defaults import COLUMNS, REACH, ROWS
 from dcgan_cli.analysis.arithmetic.directions import draw_exemplars, mean, project_out, random_like
 from dcgan_cli.analysis.concepts.attribute_classifier import (
     AttributeClassifier,
@@ -27,13 +28,6 @@ from dcgan_cli.model.latents import Latents, seeded_latents
 from dcgan_cli.progress import ProgressCallback
 from dcgan_cli.report import Estimate, Finding, ImageGrid, Report, Table
 from dcgan_cli.runtime import numpy_stream
-
-ROWS, COLUMNS = 5, 11
-"""The paper's Fig. 8."""
-
-REACH = 0.5
-"""How many times the vector is added at most: half of it leads from the middle to either side; more
-would be extrapolation beyond the exemplars."""
 
 CLASSIFIED_SAMPLES = 64
 """Samples that are moved when a classifier measures; the image grid shows the first of them."""

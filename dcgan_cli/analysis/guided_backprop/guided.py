@@ -18,6 +18,7 @@ from typing import Self
 import numpy as np
 import torch
 
+from dcgan_cli.analysis.guided_backprop.defaults import DRAWS, FEATURES, MEASURED, TOP
 from dcgan_cli.analysis.guided_backprop.maxima import (
     BRIGHT,
     Maxima,
@@ -115,10 +116,10 @@ class Choice:
         config: ModelConfig,
         layer: int | None = None,
         rule: str = "guided",
-        features: int = 6,
-        top: int = 5,
-        measured: int = 32,
-        draws: int = 8,
+        features: int = FEATURES,
+        top: int = TOP,
+        measured: int = MEASURED,
+        draws: int = DRAWS,
         seed: int = 0,
     ) -> Self:
         """The choice for a network of `config`: the last layer where None is given.

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dcgan_cli.analysis.arithmetic.defaults import COLUMNS, EXEMPLARS, REACH, ROWS
 from dcgan_cli.cli import classifier_setup, options
 from dcgan_cli.cli.classifier_setup import train_classifier
 from dcgan_cli.cli.console import Console
@@ -49,7 +50,7 @@ def arithmetic(
         int | None,
         typer.Option(
             help="How many exemplars of each term are averaged (paper: 3, and 4 for --turn). "
-            "Default: 16, where a concept has so many.",
+            f"Default: {EXEMPLARS}, where a concept has so many.",
             min=1,
         ),
     ] = None,
@@ -57,15 +58,15 @@ def arithmetic(
         float, typer.Option(help="Half the width of the neighbors' uniform noise.", min=0)
     ] = 0.25,
     rows: Annotated[
-        int | None, typer.Option(help="Samples that --turn moves. Default: 5.", min=1)
+        int | None, typer.Option(help=f"Samples that --turn moves. Default: {ROWS}.", min=1)
     ] = None,
     columns: Annotated[
-        int | None, typer.Option(help="Steps along the turn vector. Default: 11.", min=2)
+        int | None, typer.Option(help=f"Steps along the turn vector. Default: {COLUMNS}.", min=2)
     ] = None,
     reach: Annotated[
         float | None,
         typer.Option(
-            help="How many times the turn vector is added at most. Default: 0.5, from the middle "
+            help=f"How many times the turn vector is added at most. Default: {REACH}, from the middle "
             "to LEFT and RIGHT; more extrapolates.",
             min=0.01,
         ),
@@ -169,9 +170,9 @@ def arithmetic(
     )
     check_outputs(outputs, [classifier, classifier_labels, *(name for _, name in roles)])
 
-    from dcgan_cli.analysis.arithmetic.calculation import EXEMPLARS, calculate
+    from dcgan_cli.analysis.arithmetic.calculation import calculate
     from dcgan_cli.analysis.arithmetic.reports import calculated, turned
-    from dcgan_cli.analysis.arithmetic.turn import COLUMNS, REACH, ROWS, Turn
+    from dcgan_cli.analysis.arithmetic.turn import Turn
     from dcgan_cli.checkpoint.latent_arguments import to_npy
     from dcgan_cli.render.png import encode_grid
     from dcgan_cli.render.terminal import HalfBlocks

@@ -66,7 +66,7 @@ def nearest_neighbors(
     rows: Annotated[
         int | None,
         typer.Option(
-            help="Images shown, and closest ones below. Default: 8, or all of --of.", min=1
+            help=f"Images shown, and closest ones below. Default: {ROWS}, or all of --of.", min=1
         ),
     ] = None,
     limit: Annotated[
