@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from typer.main import get_command
 
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.cli.app import app
@@ -31,15 +30,6 @@ def command(name: str, capture: pytest.CaptureFixture[bytes]) -> Run:
         return code, said.out, said.err.decode()
 
     return run
-
-
-def commands() -> dict[str, Any]:
-    """The commands as they are typed, `concepts learn` among them."""
-    found: dict[str, Any] = {}
-    for name, one in get_command(app).commands.items():  # type: ignore[attr-defined]
-        parts = getattr(one, "commands", None)
-        found |= {name: one} if parts is None else {f"{name} {k}": v for k, v in parts.items()}
-    return found
 
 
 def untrained(config: ModelConfig, contrast: float = 1.0, **about: Any) -> Checkpoint:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import pytest
 import typer
-from cli_runner import commands
+from cli_reference import commands
 from typer.main import get_command
 
 from dcgan_cli.cli.commands import command
@@ -35,12 +35,12 @@ WANTED = {
 
 
 def test_every_command_is_in_the_table() -> None:
-    assert set(commands()) == set(WANTED)
+    assert set(dict(commands())) == set(WANTED)
 
 
 @pytest.mark.parametrize("name", WANTED)
 def test_a_command_has_the_common_options(name: str) -> None:
-    assert WANTED[name] <= {one.name for one in commands()[name].params}
+    assert WANTED[name] <= {one.name for one in dict(commands())[name].params}
 
 
 @dataclass(frozen=True)

@@ -45,12 +45,7 @@ class ClassifierSetup:
     findings: Sequence[Finding]
 
     def with_samples(
-        self,
-        stage: Stage,
-        sampler: Sampler,
-        count: int,
-        seed: int,
-        orthogonal_to: list[str],
+        self, stage: Stage, sampler: Sampler, count: int, seed: int, orthogonal_to: list[str]
     ) -> Self:
         """The setup after a look at plain samples, and the directions of `orthogonal_to`.
 

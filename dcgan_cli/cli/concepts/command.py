@@ -108,11 +108,7 @@ def add(
 
 @concepts.command(name="list")
 @command
-def list_(
-    checkpoint: options.Checkpoint = None,
-    *,
-    streams: options.Streams,
-) -> None:
+def list_(checkpoint: options.Checkpoint = None, *, streams: options.Streams) -> None:
     """List a model's concepts.
 
     [bold]Examples[/bold]
@@ -191,12 +187,7 @@ def show(
 
 @concepts.command()
 @command
-def remove(
-    name: Name,
-    checkpoint: options.Checkpoint = None,
-    *,
-    streams: options.Streams,
-) -> None:
+def remove(name: Name, checkpoint: options.Checkpoint = None, *, streams: options.Streams) -> None:
     """Forget a concept.
 
     [bold]Examples[/bold]

@@ -104,13 +104,7 @@ class Samples:
     ) -> "ObjectDetector":
         """A detector that learns from boxes on these samples. Raises DcganError as `train_detector` does."""
         detector = train_detector(
-            console,
-            self.sampler.images(self.latents),
-            drawn.boxes,
-            model,
-            kind,
-            device,
-            self.seed,
+            console, self.sampler.images(self.latents), drawn.boxes, model, kind, device, self.seed
         )
         console.note(
             f"whether a {kind} is there afterwards, an object detector says trained on these boxes; "

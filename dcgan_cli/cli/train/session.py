@@ -15,12 +15,7 @@ from dcgan_cli.cli.places import refuse_overlap, run_path
 from dcgan_cli.cli.results import conclude
 from dcgan_cli.cli.train.checks import policy_of
 from dcgan_cli.cli.train.display import Display
-from dcgan_cli.cli.train.options import (
-    LearningOptions,
-    MachineOptions,
-    NetworkOptions,
-    RunOptions,
-)
+from dcgan_cli.cli.train.options import LearningOptions, MachineOptions, NetworkOptions, RunOptions
 from dcgan_cli.cli.train.resume import (
     as_before,
     earlier_state,
@@ -36,7 +31,7 @@ from dcgan_cli.data.kinds.passed_over import PASSED_OVER
 from dcgan_cli.data.reference import Reference
 from dcgan_cli.data.resident import make_resident
 from dcgan_cli.data.streaming import StreamedImages
-from dcgan_cli.errors import SourceError, UsageError
+from dcgan_cli.errors import SourceError
 from dcgan_cli.model.config import PRESETS, ModelConfig, Recipe, with_options
 from dcgan_cli.model.sizes import largest_size
 from dcgan_cli.runtime import choose_device, choose_precision, precision_name, use_threads
@@ -46,7 +41,7 @@ from dcgan_cli.training.loss_recipes import LOSS_NORMS
 from dcgan_cli.training.losses import Loss, choose_loss
 from dcgan_cli.training.plan import make_plan
 from dcgan_cli.training.precision import check_bf16
-from dcgan_cli.training.run_folder import KEEP, NullRunFolder, RunFolder, parse_keep
+from dcgan_cli.training.run_folder import NullRunFolder, RunFolder
 from dcgan_cli.training.run_report import run_report
 from dcgan_cli.training.step import StepSettings, share_of
 from dcgan_cli.training.trainer import Trainer
@@ -260,13 +255,9 @@ class Session:
         return run_path(self.run.out, self.run.run, self.request.location)
 
     def _check_options(self) -> None:
-        """Raise UsageError for a value that cannot be meant, before anything long begins."""
-        parse_keep(self.run.keep or KEEP)
-        policy_of(self.run.on_unhealthy)
+        """Raise UsageError for what `check_line` could not tell without importing torch."""
         with_options(PRESETS[self._preset()], self.overrides)
         choose_precision(self.machine.precision, self._device())
-        choose_loss(self.learning.loss or DEFAULT_LOSS)
-        self.request.image_spec(1, 1)
 
     def _device(self) -> "torch.device":
         return choose_device(self.machine.device, self.process_group.local_rank)
@@ -305,13 +296,7 @@ class Session:
         )
 
     def _preset(self) -> str:
-        if self.networks.preset is None:
-            return "small" if self._device().type == "cpu" else "paper"
-        if self.networks.preset not in PRESETS:
-            raise UsageError(
-                f"--preset {self.networks.preset}: expected one of {', '.join(PRESETS)}"
-            )
-        return self.networks.preset
+        return self.networks.preset or ("small" if self._device().type == "cpu" else "paper")
 
     def _settings(self, before: Checkpoint | None) -> StepSettings:
         held: dict[str, Any] = {"sync_bn": True}
