@@ -1,6 +1,6 @@
-"""The callback by which long work says how far it is."""
+"""The type of the callback through which long computations report progress."""
 
 from collections.abc import Callable
 
 ProgressCallback = Callable[[int, int], None]
-"""Called with how many items are done and how many there are."""
+"""Called with the number of finished items and the total."""

@@ -174,13 +174,13 @@ def test_a_network_of_crops_classifiers_probes_and_looks_at_crops(
     from dcgan_cli.data import reference
 
     taken: list[tuple[int, ...]] = []
-    plain = reference.Middle.take
+    plain = reference.CenterCrop.take
 
     def take(self: Any, indices: Any) -> Any:
         taken.append(plain(self, indices).shape)
         return plain(self, indices)
 
-    monkeypatch.setattr(reference.Middle, "take", take)
+    monkeypatch.setattr(reference.CenterCrop, "take", take)
     remember("crops.pt", "photos")
     lines = (
         ("probe-svm", "crops.pt", *PROBE),

@@ -368,10 +368,10 @@ def void(_: object) -> None:
     pass
 
 
-@pytest.mark.parametrize("part", contents.NEEDED)
+@pytest.mark.parametrize("part", contents.REQUIRED_KEYS)
 def test_a_key_that_resuming_needs_is_named(part: str, trained: Path, tmp_path: Path) -> None:
     load_resumable(trained)
-    for key in contents.NEEDED[part]:
+    for key in contents.REQUIRED_KEYS[part]:
 
         def remove(content: dict[str, Any], key: str = key) -> None:
             for name in part.split("."):

@@ -45,7 +45,7 @@ SUFFIX = ".concepts.json"
 STEADY = 3
 """Exemplars that the paper averages: single ones were unstable (§6.3.2)."""
 
-LARGEST = 64 << 20
+MAX_FILE_BYTES = 64 << 20
 """Bytes beyond which a file is not read: a thousand concepts of 32 exemplars take 40 MB."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
@@ -206,7 +206,7 @@ def write_concepts(path: Path, checkpoint: Checkpoint, concepts: Concepts) -> Pa
     were none. Raises StorageError.
     """
     own = written_path(path, checkpoint)
-    on_capture_stream = None
+    set_aside = None
     if own != concepts_path(path):
         make_folder(own.parent)
         beside = _beside(path, checkpoint)
@@ -214,10 +214,10 @@ def write_concepts(path: Path, checkpoint: Checkpoint, concepts: Concepts) -> Pa
         write_text(own, to_text(checkpoint, new, beside.keys() - concepts.keys()))
         return None
     if own.is_file() and (found := _hash_of(own)) != checkpoint.hash:
-        on_capture_stream = own.with_name(f"{path.stem}.{found}{SUFFIX}")
-        write_text(on_capture_stream, own.read_text("utf-8"))
+        set_aside = own.with_name(f"{path.stem}.{found}{SUFFIX}")
+        write_text(set_aside, own.read_text("utf-8"))
     write_file(own, checkpoint, concepts)
-    return on_capture_stream
+    return set_aside
 
 
 def write_file(path: Path, checkpoint: Checkpoint, concepts: Concepts) -> None:
@@ -286,7 +286,7 @@ def _entry(concept: Concept) -> str:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > LARGEST:
+        if path.stat().st_size > MAX_FILE_BYTES:
             raise CheckpointError(f"{path}: larger than any list of concepts; not read")
         content = json.loads(path.read_text("utf-8"))
     except OSError as error:

@@ -154,7 +154,7 @@ TABLES: Mapping[str, Table] = {
     "progress.health": DIAGNOSTICS,
 }
 
-NEEDED = {
+REQUIRED_KEYS = {
     "recipe": tuple(key for key in RECIPE if key != "optimizer"),  # the first versions had one
     "training": ("loss", "d_steps", "ema", "seed", "precision"),
     "progress": ("step", "seconds", "attempt", "health"),
@@ -187,7 +187,7 @@ def check_parts(where: str, parts: Parts) -> None:
         for key, value in _part(parts, name).items():
             rule = table.get(key)
             if rule is not None and not rule.fits(value):
-                raise _impossible(where, f"{name}.{key}", value, rule)
+                raise _invalid_value(where, f"{name}.{key}", value, rule)
     _check_recipe(where, parts["recipe"])
 
 
@@ -209,7 +209,7 @@ def check_resumable(
         raise CheckpointError(
             f"{where}: holds no optimizer state: it cannot be trained on; begin another run"
         )
-    for name, keys in NEEDED.items():
+    for name, keys in REQUIRED_KEYS.items():
         part = _part(parts, name)
         if missing := [key for key in keys if key not in part]:
             raise CheckpointError(
@@ -272,7 +272,7 @@ def _check_optimizer(where: str, state: object, network: nn.Module, kind: str) -
     for key, value in group.items():
         rule = GROUP.get(str(key), SETTING)
         if key != "params" and not rule.fits(value):
-            raise _impossible(where, f"param_groups.{str(key)[:40]}", value, rule)
+            raise _invalid_value(where, f"param_groups.{str(key)[:40]}", value, rule)
     if missing := [key for key in ("lr", "eps", "weight_decay") if key not in group]:
         raise CheckpointError(f"{where}.param_groups: {missing[0]} is missing")
     _check_moments(where, moments, parameters, MOMENTS[kind])
@@ -310,5 +310,5 @@ def _check_moment(where: str, value: object, shape: list[int], name: str) -> Non
         raise CheckpointError(f"{where} holds negative values, expected 0 or more")
 
 
-def _impossible(where: str, key: str, value: object, rule: Rule) -> CheckpointError:
+def _invalid_value(where: str, key: str, value: object, rule: Rule) -> CheckpointError:
     return CheckpointError(f"{where}: {key} is {reprlib.repr(value)}; expected {rule.expected}")

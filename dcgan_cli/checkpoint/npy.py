@@ -16,10 +16,10 @@ import numpy as np
 from numpy.lib import format as numpy_format
 from numpy.typing import NDArray
 
-MOST_BYTES = 1 << 30
+MAX_BYTES = 1 << 30
 """Bytes that are read at once."""
 
-_LONGEST_HEADER = 1 << 16
+_MAX_HEADER_BYTES = 1 << 16
 
 _HEADERS = {
     (1, 0): numpy_format.read_array_header_1_0,
@@ -42,7 +42,7 @@ class NpyFile:
     start: int
 
     def read(self) -> NDArray[Any]:
-        """All numbers. Raises OSError, or ValueError for more than MOST_BYTES or a shrunk file."""
+        """All numbers. Raises OSError, or ValueError for more than MAX_BYTES or a shrunk file."""
         count = math.prod(self.shape)
         with self.path.open("rb") as file:
             values = self._numbers(file, 0, count)
@@ -53,7 +53,7 @@ class NpyFile:
         if self.column_major:
             return self.read()[numbers]
         width = self.shape[1]
-        if len(numbers) * width * self.dtype.itemsize > MOST_BYTES:
+        if len(numbers) * width * self.dtype.itemsize > MAX_BYTES:
             raise ValueError(_too_large(len(numbers) * width * self.dtype.itemsize))
         rows = np.empty((len(numbers), width), self.dtype)
         with self.path.open("rb") as file:
@@ -63,7 +63,7 @@ class NpyFile:
 
     def _numbers(self, file: IO[bytes], first: int, count: int) -> NDArray[Any]:
         size = count * self.dtype.itemsize
-        if size > MOST_BYTES:
+        if size > MAX_BYTES:
             raise ValueError(_too_large(size))
         file.seek(self.start + first * self.dtype.itemsize)
         data = file.read(size)
@@ -81,7 +81,7 @@ def open_npy(path: Path) -> NpyFile:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         # numpy reads a header of any length that is promised; ours never sees more than this
-        head = io.BytesIO(file.read(_LONGEST_HEADER))
+        head = io.BytesIO(file.read(_MAX_HEADER_BYTES))
     try:
         read_header = _HEADERS[numpy_format.read_magic(head)]
         with warnings.catch_warnings():

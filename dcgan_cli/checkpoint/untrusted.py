@@ -29,11 +29,11 @@ STORAGES = {
 }
 """What torch.save calls the numbers of a tensor, by their kind."""
 
-MOST_PICKLED = 16 << 20
+MAX_PICKLE_BYTES = 16 << 20
 """Bytes of everything in a checkpoint that is no tensor."""
 
-MOST_TENSORS = 100_000
-MOST_DIMENSIONS = 8
+MAX_TENSORS = 100_000
+MAX_DIMENSIONS = 8
 
 _DAMAGED = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError)
 """What zipfile raises for archives that are not what they should be."""
@@ -105,21 +105,21 @@ class _Reader:
         found = [name for name in self._entries if name.endswith("/data.pkl")]
         if len(found) != 1:
             raise CheckpointError(f"{path}: not a checkpoint: no data.pkl in it")
-        self._home = found[0].removesuffix("data.pkl")
+        self._prefix = found[0].removesuffix("data.pkl")
 
     def content(self) -> object:
         """The value that was saved."""
-        order = self._entries.get(f"{self._home}byteorder")
+        order = self._entries.get(f"{self._prefix}byteorder")
         if order is not None and self._bytes(order, 16) != sys.byteorder.encode():
             raise CheckpointError(
                 f"{self._path}: written on a machine of another byte order; save it on one like this"
             )
-        data = self._bytes(self._entries[f"{self._home}data.pkl"], MOST_PICKLED)
+        data = self._bytes(self._entries[f"{self._prefix}data.pkl"], MAX_PICKLE_BYTES)
         stand_ins: dict[tuple[str, str], Callable[..., object]] = {
             ("torch", name): _never_called for name in STORAGES
         }
         stand_ins["torch._utils", "_rebuild_tensor_v2"] = self._tensor
-        stand_ins["collections", "OrderedDict"] = _empty
+        stand_ins["collections", "OrderedDict"] = _empty_dictionary
         return read_pickle(data, stand_ins, self._storage)
 
     def _check_sums(self) -> None:
@@ -138,8 +138,8 @@ class _Reader:
         match identity:
             case ("storage", named, str() as key, str(), int()):
                 dtype = STORAGES.get(str(getattr(named, "name", "")))
-                if dtype is not None and f"{self._home}data/{key}" in self._entries:
-                    return _Storage(f"{self._home}data/{key}", dtype)
+                if dtype is not None and f"{self._prefix}data/{key}" in self._entries:
+                    return _Storage(f"{self._prefix}data/{key}", dtype)
             case _:
                 pass
         raise ForbiddenError("numbers of a kind that is not read")
@@ -152,7 +152,7 @@ class _Reader:
             case _:
                 raise ForbiddenError("a tensor of a kind that is not read")
         self._tensors += 1
-        if self._tensors > MOST_TENSORS or len(shape) > MOST_DIMENSIONS:
+        if self._tensors > MAX_TENSORS or len(shape) > MAX_DIMENSIONS:
             raise ForbiddenError("more tensors than any network has")
         if not all(type(length) is int and 0 <= length < 1 << 40 for length in shape):
             raise PickleError("a tensor of no possible shape")
@@ -168,13 +168,13 @@ class _Reader:
         if storage.name not in self._read:
             data = bytearray(self._archive.read(self._entries[storage.name]))
             self._read[storage.name] = (
-                torch.frombuffer(data, dtype=torch.uint8) if data else _none()
+                torch.frombuffer(data, dtype=torch.uint8) if data else _empty_bytes()
             )
         raw = self._read[storage.name]
         return raw[: len(raw) - len(raw) % storage.dtype.itemsize].view(storage.dtype)
 
 
-def _none() -> Tensor:
+def _empty_bytes() -> Tensor:
     return torch.empty(0, dtype=torch.uint8)
 
 
@@ -192,7 +192,7 @@ def _never_called(*_: object) -> object:
     raise ForbiddenError("it makes numbers of its own")
 
 
-def _empty(*arguments: object) -> dict[Any, Any]:
+def _empty_dictionary(*arguments: object) -> dict[Any, Any]:
     if arguments:
         raise ForbiddenError("a dictionary made of arguments")
     return {}

@@ -7,10 +7,10 @@ Our own JSON, which the annotation page saves, remembers which samples it is abo
      "seen": [0, 1, 2, …],
      "boxes": [{"sample": 1, "kind": "window", "corners": [0.25, 0.125, 0.5, 0.375]}, …]}
 
-`seen` are the samples that were looked at, those without the object too; corners are x0, y0, x1, y1
+`seen` are the samples that were annotated at, those without the object too; corners are x0, y0, x1, y1
 as fractions of width and height. Other programs' files name samples as `dcgan sample --split` does,
 0017.png: COCO, LabelMe and Pascal VOC (a file or a folder of them), and the CSV of --labels
-(file, kind, x0, y0, x1, y1). There, every image that is listed counts as looked at.
+(file, kind, x0, y0, x1, y1). There, every image that is listed counts as annotated at.
 """
 
 import json
@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from dcgan_cli.data.foreign_boxes import (
+    AnnotatedImage,
     Corners,
-    Looked,
     checked_kind,
     entries,
     number,
@@ -40,7 +40,7 @@ from dcgan_cli.errors import SourceError
 
 FORMAT, VERSION = "dcgan boxes", 1
 
-LARGEST = 16 << 20
+MAX_FILE_BYTES = 16 << 20
 """Bytes that a file, or a folder of files, may have: a hundred thousand boxes of ours."""
 
 Row = tuple[int, str, Corners]
@@ -80,7 +80,7 @@ def read_boxes(path: Path, count: int) -> SampleBoxes:
     samples = SampleFiles(count)
     if path.is_dir():
         return SampleBoxes(_by_name(_read_folder(path), samples))
-    data = _read_bytes(path, LARGEST)
+    data = _read_bytes(path, MAX_FILE_BYTES)
     if data.startswith(b"<"):
         return SampleBoxes(_by_name([read_voc(path, data)], samples))
     if not data.startswith((b"{", b"[")):
@@ -173,7 +173,7 @@ def _corners(where: str, value: object) -> Corners:
     return x0, y0, x1, y1
 
 
-def _read_folder(path: Path) -> list[Looked]:
+def _read_folder(path: Path) -> list[AnnotatedImage]:
     """The LabelMe or Pascal VOC files of a folder, by name; other files are passed over."""
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in (".json", ".xml"))
     if not files:
@@ -181,13 +181,13 @@ def _read_folder(path: Path) -> list[Looked]:
             f"{path}: a folder without .json or .xml; expected files of LabelMe or Pascal VOC, one "
             "an image"
         )
-    looked: list[Looked] = []
-    left = LARGEST
+    annotated: list[AnnotatedImage] = []
+    left = MAX_FILE_BYTES
     for file in files:
         data = _read_bytes(file, left)
         left -= len(data)
         if data.startswith(b"<"):
-            looked.append(read_voc(file, data))
+            annotated.append(read_voc(file, data))
             continue
         document = _parse_json(file, data)
         if "shapes" not in document:
@@ -195,8 +195,8 @@ def _read_folder(path: Path) -> list[Looked]:
                 f"{file}: not of LabelMe, which its folder was given for; give {file} itself if "
                 "it holds the boxes of all samples"
             )
-        looked.append(read_labelme(file, document))
-    return looked
+        annotated.append(read_labelme(file, document))
+    return annotated
 
 
 def _read_csv(path: Path, data: bytes, samples: SampleFiles) -> Boxes:
@@ -225,11 +225,11 @@ def _read_csv(path: Path, data: bytes, samples: SampleFiles) -> Boxes:
     return boxes
 
 
-def _by_name(looked: Iterable[Looked], samples: SampleFiles) -> Boxes:
+def _by_name(annotated: Iterable[AnnotatedImage], samples: SampleFiles) -> Boxes:
     """Boxes by the name of their image as boxes by sample."""
     seen: list[int] = []
     rows: list[Row] = []
-    for image in looked:
+    for image in annotated:
         sample = samples.find(image.where, image.image)
         seen.append(sample)
         rows += ((sample, kind, corners) for kind, corners in image.boxes)
@@ -237,13 +237,13 @@ def _by_name(looked: Iterable[Looked], samples: SampleFiles) -> Boxes:
 
 
 def _boxes(seen: Iterable[int], rows: Sequence[Row], samples: SampleFiles) -> Boxes:
-    looked_at = np.zeros(samples.count, np.bool_)
-    looked_at[[*seen, *(sample for sample, _, _ in rows)]] = True
+    seen_by_sample = np.zeros(samples.count, np.bool_)
+    seen_by_sample[[*seen, *(sample for sample, _, _ in rows)]] = True
     return Boxes(
         np.array([sample for sample, _, _ in rows], np.int64),
         np.array([kind for _, kind, _ in rows], np.str_),
         np.array([corners for _, _, corners in rows], np.float64).reshape(-1, 4),
-        looked_at,
+        seen_by_sample,
     )
 
 
@@ -267,7 +267,7 @@ def _read_bytes(path: Path, most: int) -> bytes:
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}; {EXPECTED}") from error
     if len(data) > most:
-        raise SourceError(f"{path}: larger than {LARGEST >> 20} MiB; no list of boxes is")
+        raise SourceError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB; no list of boxes is")
     if not (data := data.removeprefix(b"\xef\xbb\xbf").strip()):
         raise SourceError(f"{path}: the file is empty; {EXPECTED}")
     return data

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.decode import ImageSpec, Unreadable, read_image
-from dcgan_cli.data.eviction import alone, claim, make_room
+from dcgan_cli.data.eviction import exclusive_lock, make_room, mark_in_use
 from dcgan_cli.data.image_set import DecodedImages, Pixels, log_line, refusal
 from dcgan_cli.data.shards import Layout, Shard, open_shard
 from dcgan_cli.data.sources import Source
@@ -160,12 +160,12 @@ def _open_cache(
     max_unreadable: float,
     progress: ProgressCallback | None,
 ) -> CachedImages:
-    in_use = claim(layout.folder)
+    in_use = mark_in_use(layout.folder)
     try:
-        with alone(layout.folder / "building", lambda: _follow_builder(layout, progress)):
+        with exclusive_lock(layout.folder / "building", lambda: _follow_builder(layout, progress)):
             notes = _build(layout, source, workers, max_unreadable, progress)
             shards = [shard for shard in _open_all(layout) if shard]
-            log = _account(layout, source, shards, max_unreadable)
+            log = _write_log(layout, source, shards, max_unreadable)
         if len(shards) < layout.shards:
             raise StorageError(f"{layout.folder}: what was written there cannot be read back")
         return CachedImages(layout, shards, log, notes, in_use)
@@ -199,10 +199,10 @@ def _build(
     layout.sweep()
     try:
         with contextlib.closing(build_shards(layout, source, missing, workers)) as steps:
-            for done, refused in steps:
+            for done, unreadable_records in steps:
                 if progress:
                     progress(layout.count - unbuilt + done, layout.count)
-                if unreadable + refused > max_unreadable * layout.count:
+                if unreadable + unreadable_records > max_unreadable * layout.count:
                     break
     finally:
         layout.sweep()
@@ -215,24 +215,26 @@ def _open_all(layout: Layout) -> list[Shard | None]:
     return [open_shard(layout, number) for number in range(layout.shards)]
 
 
-def _account(
+def _write_log(
     layout: Layout, source: Source, shards: Sequence[Shard], max_unreadable: float
 ) -> Path | None:
     """Write the log of unreadable records; raises SourceError where there are too many."""
 
-    def refused():
+    def unreadable_records():
         return (item for shard in shards for item in shard.unreadable.items())
 
-    looked_at = sum(len(shard.sizes) for shard in shards)
+    checked = sum(len(shard.sizes) for shard in shards)
     unreadable = sum(len(shard.unreadable) for shard in shards)
     if not unreadable:
         return None
     log = layout.folder / "unreadable.tsv"
     with atomic_write(log) as file:
-        for number, reason in refused():
+        for number, reason in unreadable_records():
             file.write(log_line(source, number, reason))
     if unreadable > max_unreadable * layout.count or unreadable == layout.count:
-        raise refusal(source, unreadable, looked_at, max_unreadable, islice(refused(), 3), log)
+        raise refusal(
+            source, unreadable, checked, max_unreadable, islice(unreadable_records(), 3), log
+        )
     return log
 
 

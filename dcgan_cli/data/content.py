@@ -6,12 +6,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_READ = 256
+MAX_READ = 256
 """Records read at most: enough to tell two sets apart, and a million images open no more files."""
 
-FEWEST_READ = 16
+MIN_READ = 16
 
-MOST_BYTES = 1 << 28
+MAX_BYTES = 1 << 28
 """Of large records fewer are read, so that all of them together are about this many bytes."""
 
 
@@ -55,8 +55,8 @@ def content_digest(records: Records, sizes: NDArray[np.integer] | None = None) -
 
 def _chosen(count: int, sizes: NDArray[np.integer] | None) -> list[int]:
     """Numbers of the records that are read: the first, the last, and evenly between."""
-    most = MOST_READ
+    most = MAX_READ
     if sizes is not None and count:
         mean = max(1, int(np.maximum(sizes, 0).mean()))
-        most = min(MOST_READ, max(FEWEST_READ, MOST_BYTES // mean))
+        most = min(MAX_READ, max(MIN_READ, MAX_BYTES // mean))
     return np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.int64)).tolist()

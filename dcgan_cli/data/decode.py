@@ -18,7 +18,7 @@ What is done on purpose, file by file:
   bicubic resize takes it there. Bicubic rather than Lanczos: nearly as sharp, rings less around
   hard edges (sprites, digits), enlarges small images well, and is what Parmar et al. (2022,
   arXiv:2104.11222) ask for when generated images are to be compared with these.
-- *Bombs*: more than MOST_PIXELS pixels to be held, by the header, or more than MOST_SCANS scans in
+- *Bombs*: more than MAX_PIXELS pixels to be held, by the header, or more than MAX_JPEG_SCANS scans in
   a JPEG, is refused before decoding. A larger JPEG is shrunk while it is decoded.
 - *Truncated* files are refused, never half gray.
 """
@@ -32,8 +32,8 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, UnidentifiedImageError
 
 from dcgan_cli.data.image_files import (
-    MOST_PIXELS,
-    Opened,
+    MAX_PIXELS,
+    OpenedImage,
     Unreadable,
     is_wide,
     limit,
@@ -180,7 +180,7 @@ def crop_corners(
     return boxes
 
 
-class Extremes(NamedTuple):
+class ValueRange(NamedTuple):
     """The smallest and largest value of a wide image, and whether it is floating point."""
 
     low: float
@@ -188,7 +188,7 @@ class Extremes(NamedTuple):
     floating: bool
 
 
-def extremes(record: Record) -> Extremes | None:
+def value_range(record: Record) -> ValueRange | None:
     """The range of values in a record of more than 8 bits a channel; None for any other.
 
     Raises Unreadable where it cannot be read, or holds a value that is not finite.
@@ -204,10 +204,10 @@ def extremes(record: Record) -> Extremes | None:
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
         raise Unreadable("holds values that are not finite (NaN or infinity)")
-    return Extremes(low, high, values.dtype.kind == "f")
+    return ValueRange(low, high, values.dtype.kind == "f")
 
 
-def _from_array(pixels: NDArray[np.uint8]) -> Opened:
+def _from_array(pixels: NDArray[np.uint8]) -> OpenedImage:
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
     known = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
@@ -215,10 +215,10 @@ def _from_array(pixels: NDArray[np.uint8]) -> Opened:
         raise Unreadable(f"an array of {pixels.dtype} {list(pixels.shape)} is no image")
     limit(pixels.shape[1], pixels.shape[0])
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    return Opened(image, image.size)
+    return OpenedImage(image, image.size)
 
 
-def _fill(image: Image.Image, opened: Opened, image_spec: ImageSpec) -> Image.Image:
+def _fill(image: Image.Image, opened: OpenedImage, image_spec: ImageSpec) -> Image.Image:
     """`image`, in mode L or RGB, as the square that the framing asks for."""
     square = (image_spec.side, image_spec.side)
     if image_spec.fit == "pad":
@@ -280,7 +280,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not an image in JPEG, PNG, WebP, BMP, GIF, TIFF, PPM, AVIF or JPEG 2000"
     if isinstance(error, Image.DecompressionBombError):
-        return f"more than {MOST_PIXELS // 1_000_000} megapixels; shrink it first"
+        return f"more than {MAX_PIXELS // 1_000_000} megapixels; shrink it first"
     if isinstance(error, MemoryError):
         return "needs more memory than there is"
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -44,7 +44,7 @@ else:
         return True
 
 
-def claim(folder: Path) -> IO[bytes]:
+def mark_in_use(folder: Path) -> IO[bytes]:
     """Create `folder` and mark it used, now and until the returned file is closed.
 
     Raises StorageError.
@@ -65,8 +65,8 @@ def claim(folder: Path) -> IO[bytes]:
 
 
 @contextlib.contextmanager
-def alone(path: Path, while_waiting: Callable[[], None]) -> Generator[None]:
-    """Hold the lock `path` alone; `while_waiting` is called now and then until it is free."""
+def exclusive_lock(path: Path, while_waiting: Callable[[], None]) -> Generator[None]:
+    """Hold the lock `path` exclusive_lock; `while_waiting` is called now and then until it is free."""
     try:
         file = path.open("ab")
     except OSError as error:
@@ -87,13 +87,13 @@ def make_room(folder: Path, needed: int, limit: int) -> bool:
     """
     if needed > limit:
         return False
-    home = folder.parent
+    caches = folder.parent
     try:
-        others = [other for other in home.iterdir() if other != folder and _is_cache(other)]
+        others = [other for other in caches.iterdir() if other != folder and _is_cache(other)]
     except FileNotFoundError:
         return True
     except OSError as error:
-        raise storage_error(home, error) from error
+        raise storage_error(caches, error) from error
     sizes = {other: _size(other) for other in others}
     excess = needed + sum(sizes.values()) - limit
     for other in sorted(others, key=_last_used):
@@ -132,11 +132,11 @@ def _evict(folder: Path) -> bool:
                 return False
             # Gone under its name at once: no one can find it half deleted.
             gone = f".{folder.name.strip('.')[:32]}.{os.getpid()}.evicted"
-            doomed = folder.rename(folder.with_name(gone))
-            for left in doomed.iterdir():
+            evicted = folder.rename(folder.with_name(gone))
+            for left in evicted.iterdir():
                 if _FILE.fullmatch(left.name):
                     left.unlink(missing_ok=True)
-            doomed.rmdir()
+            evicted.rmdir()
             return True
     except OSError:
         return False

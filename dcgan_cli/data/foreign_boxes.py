@@ -22,7 +22,7 @@ Corners = tuple[float, float, float, float]
 LONGEST_KIND = 80
 """Characters that the name of an object may have."""
 
-LARGEST_XML = 1 << 20
+MAX_XML_BYTES = 1 << 20
 """Bytes of one image's XML: parsed it takes sixty times as much memory."""
 
 OVERHANG = 1.0
@@ -35,8 +35,8 @@ _SHAPES = ("rectangle", "polygon")
 
 
 @dataclass(frozen=True)
-class Looked:
-    """One image that was looked at: what it is called, and each box with its kind, as fractions.
+class AnnotatedImage:
+    """One image that was annotated at: what it is called, and each box with its kind, as fractions.
 
     `where` names the place in the file, for errors about the image.
     """
@@ -46,33 +46,33 @@ class Looked:
     boxes: list[tuple[str, Corners]] = field(default_factory=list[tuple[str, Corners]])
 
 
-def read_coco(path: Path, document: Mapping[str, Any]) -> list[Looked]:
+def read_coco(path: Path, document: Mapping[str, Any]) -> list[AnnotatedImage]:
     """The images of a COCO file; one without a file name is called by its id. Raises SourceError."""
     kinds: dict[int | str, str] = {}
     for place, category in enumerate(entries(str(path), document, "categories")):
         where = f"{path}, category {place}"
         kinds[_identity(where, category, "id")] = checked_kind(where, category.get("name"))
-    looked: dict[int | str, Looked] = {}
+    annotated: dict[int | str, AnnotatedImage] = {}
     sizes: dict[int | str, tuple[float, float]] = {}
     for place, image in enumerate(entries(str(path), document, "images")):
         where = f"{path}, image {place}"
         identity = _identity(where, image, "id")
         sizes[identity] = _size(where, image, "width", "height")
-        looked[identity] = Looked(where, str(image.get("file_name") or identity))
+        annotated[identity] = AnnotatedImage(where, str(image.get("file_name") or identity))
     for place, annotation in enumerate(entries(str(path), document, "annotations")):
         where = f"{path}, annotation {place}"
-        image = _known(where, "image_id", annotation, looked)
+        image = _known(where, "image_id", annotation, annotated)
         kind = _known(where, "category_id", annotation, kinds)
         x, y, width, height = _numbers(where, "bbox", annotation.get("bbox"), 4)
         box = fractions(where, (x, y, x + width, y + height), sizes[image])
-        looked[image].boxes.append((kinds[kind], box))
-    return list(looked.values())
+        annotated[image].boxes.append((kinds[kind], box))
+    return list(annotated.values())
 
 
-def read_labelme(path: Path, document: Mapping[str, Any]) -> Looked:
+def read_labelme(path: Path, document: Mapping[str, Any]) -> AnnotatedImage:
     """The image of a LabelMe file; a polygon counts as its bounding box. Raises SourceError."""
     size = _size(str(path), document, "imageWidth", "imageHeight")
-    looked = Looked(str(path), str(document.get("imagePath") or path.name))
+    annotated = AnnotatedImage(str(path), str(document.get("imagePath") or path.name))
     for place, shape in enumerate(entries(str(path), document, "shapes")):
         where = f"{path}, shape {place}"
         form = shape.get("shape_type") or "polygon"
@@ -83,11 +83,11 @@ def read_labelme(path: Path, document: Mapping[str, Any]) -> Looked:
             raise SourceError(f"{where}: points is {shown(points)}; expected two or more [x, y]")
         xs, ys = zip(*(_numbers(where, "points", point, 2) for point in points), strict=True)
         box = fractions(where, (min(xs), min(ys), max(xs), max(ys)), size)
-        looked.boxes.append((checked_kind(where, shape.get("label")), box))
-    return looked
+        annotated.boxes.append((checked_kind(where, shape.get("label")), box))
+    return annotated
 
 
-def read_voc(path: Path, data: bytes) -> Looked:
+def read_voc(path: Path, data: bytes) -> AnnotatedImage:
     """The image of a Pascal VOC file, whose pixels count from 1, the last one included.
 
     Raises SourceError.
@@ -98,7 +98,7 @@ def read_voc(path: Path, data: bytes) -> Looked:
             f"{path}: XML of <{root.tag[:40]}>; expected Pascal VOC, whose root is <annotation>"
         )
     size = _text_number(path, root, "size/width"), _text_number(path, root, "size/height")
-    looked = Looked(str(path), (root.findtext("filename") or "").strip() or path.name)
+    annotated = AnnotatedImage(str(path), (root.findtext("filename") or "").strip() or path.name)
     for place, entry in enumerate(root.iterfind("object")):
         where = f"{path}, object {place}"
         x0, y0, x1, y1 = (
@@ -106,8 +106,8 @@ def read_voc(path: Path, data: bytes) -> Looked:
             for name in ("xmin", "ymin", "xmax", "ymax")
         )
         kind = checked_kind(where, (entry.findtext("name") or "").strip())
-        looked.boxes.append((kind, fractions(where, (x0 - 1, y0 - 1, x1, y1), size)))
-    return looked
+        annotated.boxes.append((kind, fractions(where, (x0 - 1, y0 - 1, x1, y1), size)))
+    return annotated
 
 
 def fractions(where: str, box: Corners, size: tuple[float, float]) -> Corners:
@@ -226,8 +226,8 @@ def _parse_xml(path: Path, data: bytes) -> ElementTree.Element:
             "grow without end; remove <!DOCTYPE …>"
         )
 
-    if len(data) > LARGEST_XML:
-        raise SourceError(f"{path}: larger than {LARGEST_XML >> 20} MiB; no image's boxes are")
+    if len(data) > MAX_XML_BYTES:
+        raise SourceError(f"{path}: larger than {MAX_XML_BYTES >> 20} MiB; no image's boxes are")
     guard = expat.ParserCreate()
     guard.StartDoctypeDeclHandler = refuse
     try:

@@ -32,16 +32,16 @@ from PIL import (
     WebPImagePlugin,
 )
 
-MOST_PIXELS = 64_000_000
+MAX_PIXELS = 64_000_000
 """An image of more pixels is refused unseen: decoded it would take some 200 MB to 1 GB."""
 
-MOST_JPEG_PIXELS = 1_000_000_000
+MAX_JPEG_PIXELS = 1_000_000_000
 """A JPEG of one scan is shrunk row by row while it is decoded: memory holds what is left alone."""
 
-MOST_BUFFERED_PIXELS = 128_000_000
+MAX_BUFFERED_PIXELS = 128_000_000
 """A JPEG of several scans (a progressive one) is held whole meanwhile, 2 bytes a value."""
 
-MOST_SCANS = 500
+MAX_JPEG_SCANS = 500
 """A progressive JPEG has about ten; thousands of empty ones would keep a decoder busy for hours."""
 
 DRAFT_GAP = 3
@@ -95,7 +95,7 @@ class Unreadable(ValueError):  # noqa: N818 - a fact about an image, counted and
     """A record that is no usable image; `str(error)` is the short reason, one line."""
 
 
-class Opened(NamedTuple):
+class OpenedImage(NamedTuple):
     """An upright image of `size` (width, height), decoded `shrunk` times smaller."""
 
     image: Image.Image
@@ -103,7 +103,7 @@ class Opened(NamedTuple):
     shrunk: float = 1.0
 
 
-def load_file(data: bytes, side: int, levels: tuple[float, float] | None) -> Opened:
+def load_file(data: bytes, side: int, levels: tuple[float, float] | None) -> OpenedImage:
     """The image in `data`, decoded no smaller than a square of `side` pixels needs.
 
     `levels` are the values of 16-bit color that become 0 and 255; None for the full range. Raises
@@ -113,20 +113,20 @@ def load_file(data: bytes, side: int, levels: tuple[float, float] | None) -> Ope
     scaled = None if levels is None or not _is_wide_color(image) else _scaled_color(data, levels)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         image.load()  # and this turns it upright
-        return Opened(scaled or image, image.size)
+        return OpenedImage(scaled or image, image.size)
     orientation = _orientation(image)
     image.load()
     image = scaled or image
     if orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[orientation])
-    return Opened(image, (size[1], size[0]) if orientation in _SIDEWAYS else size, shrunk)
+    return OpenedImage(image, (size[1], size[0]) if orientation in _SIDEWAYS else size, shrunk)
 
 
 _MEND = "shrink it first, or save it as a JPEG that is not progressive"
 
 
 def limit(
-    width: int, height: int, most: int = MOST_PIXELS, what: str = "", mend: str = _MEND
+    width: int, height: int, most: int = MAX_PIXELS, what: str = "", mend: str = _MEND
 ) -> None:
     """Raise Unreadable where an image of this size has no pixels, or more than `most`."""
     if width < 1 or height < 1:
@@ -176,14 +176,14 @@ def _open_jpeg(data: bytes, side: int) -> tuple[Image.Image, tuple[int, int], fl
     # Not by Image.open, which refuses by the size before it is shrunk.
     image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
     width, height = image.size
-    if data.count(b"\xff\xda") > MOST_SCANS:
-        raise Unreadable(f"more than {MOST_SCANS} JPEG scans")
+    if data.count(b"\xff\xda") > MAX_JPEG_SCANS:
+        raise Unreadable(f"more than {MAX_JPEG_SCANS} JPEG scans")
     if _in_one_scan(data):
-        limit(width, height, MOST_JPEG_PIXELS, mend="shrink it first")
+        limit(width, height, MAX_JPEG_PIXELS, mend="shrink it first")
     else:
-        limit(width, height, MOST_BUFFERED_PIXELS, "a progressive JPEG of ")
+        limit(width, height, MAX_BUFFERED_PIXELS, "a progressive JPEG of ")
     factor = max(1, min(width, height) // (side * DRAFT_GAP))
-    while width * height > MOST_PIXELS * factor**2:
+    while width * height > MAX_PIXELS * factor**2:
         factor += 1
     if draft := image.draft(None, (max(1, width // factor), max(1, height // factor))):
         return image, (width, height), width / draft[1][2]

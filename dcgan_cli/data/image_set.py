@@ -62,7 +62,7 @@ def log_line(source: Source, number: int, reason: str) -> bytes:
 def refusal(
     source: Source,
     unreadable: int,
-    looked_at: int,
+    checked: int,
     most: float,
     examples: Iterable[tuple[int, str]],
     log: Path | None,
@@ -71,10 +71,10 @@ def refusal(
     names: Sequence[str] = [
         f"{printable(source.name(number))} ({reason})" for number, reason in examples
     ]
-    share = unreadable / looked_at
+    share = unreadable / checked
     limit = f", more than --max-unreadable {100 * most:g} %" if share > most else ""
     return SourceError(
-        f"{source.location}: {unreadable:,} of {counted(looked_at, 'image')} could not be read "
+        f"{source.location}: {unreadable:,} of {counted(checked, 'image')} could not be read "
         f"({100 * share:.3g} %){limit}: "
         + ", ".join(names)
         + (", ..." if unreadable > len(names) else "")

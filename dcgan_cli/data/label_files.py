@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.labels import Boxes, Column, Columns, Labels, Words, vocabulary
-from dcgan_cli.data.table_matching import Match, Named, match_rows
+from dcgan_cli.data.table_matching import Match, NamedImages, match_rows
 from dcgan_cli.data.tables import Table, read_table
 from dcgan_cli.errors import SourceError
 
@@ -38,7 +38,7 @@ _UNNAMED = re.compile(r"unnamed: ?\d+", re.IGNORECASE)
 """How pandas calls a column without a name when it reads one."""
 
 
-def join_labels(path: Path, source: Named) -> Labels:
+def join_labels(path: Path, source: NamedImages) -> Labels:
     """What the CSV file at `path` says about the images of `source`.
 
     `Labels.listed` tells which images have a row, `Labels.notes` how rows and images were matched
@@ -51,7 +51,7 @@ def join_labels(path: Path, source: Named) -> Labels:
     return join_table(read_table(path), source)
 
 
-def join_table(table: Table, source: Named) -> Labels:
+def join_table(table: Table, source: NamedImages) -> Labels:
     """As `join_labels`, for a table that is in memory."""
     match = match_rows(table, source)
     table = match.table

@@ -12,11 +12,11 @@ Column = NDArray[np.str_] | NDArray[np.float64]
 """One entry an image: words ('' where unknown) or numbers (NaN where unknown)."""
 
 
-MOST_TEXT = 64 << 20
+MAX_VOCABULARY_CHARACTERS = 64 << 20
 """Characters that the words of a column may take, each as many as the longest has: 256 MiB."""
 
 
-MOST_ROWS_TEXT = 1 << 30
+MAX_COLUMN_CHARACTERS = 1 << 30
 """Characters of a whole column when it is spread out, row by row: 4 GiB."""
 
 
@@ -26,7 +26,7 @@ def vocabulary(words: Sequence[str]) -> NDArray[np.str_]:
     Raises SourceError where one long word would make that exhaust memory.
     """
     longest = max(map(len, words), default=0)
-    if longest * len(words) > MOST_TEXT:
+    if longest * len(words) > MAX_VOCABULARY_CHARACTERS:
         raise SourceError(
             f"labels: {len(words):,} words of up to {longest:,} characters are more than a column "
             f"of labels holds; shorten or remove {max(words, key=len)[:40]!r}…"
@@ -58,7 +58,7 @@ class Words:
     def array(self) -> NDArray[np.str_]:
         """The column as an array of str [N]. Raises SourceError where that would exhaust memory."""
         characters = self.vocabulary.dtype.itemsize // 4 * len(self.codes)
-        if characters > MOST_ROWS_TEXT:
+        if characters > MAX_COLUMN_CHARACTERS:
             raise SourceError(
                 f"labels: {len(self.codes):,} rows of words of up to "
                 f"{self.vocabulary.dtype.itemsize // 4:,} characters exhaust memory; shorten the words"

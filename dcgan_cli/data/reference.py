@@ -29,7 +29,7 @@ from dcgan_cli.data.sources import Record, Source, open_source
 from dcgan_cli.errors import CheckpointError, SourceError, UsageError
 from dcgan_cli.wording import counted
 
-LARGEST_MARGIN = 4
+MAX_FRAME_RATIO = 4
 """A frame is at most this many times the side of what is cut out of it; more is no checkpoint."""
 
 
@@ -56,7 +56,7 @@ class Shown:
 
     def of(self, images: DecodedImages) -> DecodedImages:
         """The same of `images`, which are framed as `image_spec` says."""
-        return images if self.image_spec.side == self.size else Middle(images, self)
+        return images if self.image_spec.side == self.size else CenterCrop(images, self)
 
     def middle(self, pixels: Pixels) -> Pixels:
         """uint8 [..., side, side, C] → uint8 [..., size, size, C]."""
@@ -81,7 +81,7 @@ class Shown:
         return (self.image_spec.side - self.size) // 2
 
 
-class Middle(DecodedImages):
+class CenterCrop(DecodedImages):
     """The middle of framed images, as `shown` says."""
 
     def __init__(self, images: DecodedImages, shown: Shown) -> None:
@@ -303,7 +303,7 @@ def _framing(fields: Any, size: int, channels: int) -> ImageSpec:
         whole = type(values["side"]) is int
         if (
             whole
-            and size <= image_spec.side <= LARGEST_MARGIN * size
+            and size <= image_spec.side <= MAX_FRAME_RATIO * size
             and image_spec.channels == channels
         ):
             return image_spec

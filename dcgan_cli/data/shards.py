@@ -31,8 +31,8 @@ from dcgan_cli.data.sources import Source
 from dcgan_cli.files import atomic_write, write_text
 
 # Each open file holds a file descriptor, of which a process on macOS has 256.
-_MOST_SHARDS = 128
-_LEAST_RECORDS = 256
+_MAX_SHARDS = 128
+_MIN_RECORDS = 256
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Layout:
     @property
     def records(self) -> int:
         """Records a shard; the last may hold fewer."""
-        return max(_LEAST_RECORDS, math.ceil(self.count / _MOST_SHARDS))
+        return max(_MIN_RECORDS, math.ceil(self.count / _MAX_SHARDS))
 
     @property
     def shards(self) -> int:
@@ -104,12 +104,12 @@ def build_shard(
     layout: Layout,
     shard: int,
     source: Source,
-    crashers: Mapping[int, str],
+    crashing_records: Mapping[int, str],
     announce: Callable[[int], None],
 ) -> int:
     """Decode the records of `shard` into its two files; returns how many were unreadable.
 
-    `crashers` are records that must not be touched, with the reason. `announce` hears the number of
+    `crashing_records` are records that must not be touched, with the reason. `announce` hears the number of
     each record before it is touched. Raises StorageError.
     """
     span = layout.span(shard)
@@ -121,8 +121,8 @@ def build_shard(
         for row, number in enumerate(span):
             announce(number)
             try:
-                if number in crashers:
-                    raise Unreadable(crashers[number])
+                if number in crashing_records:
+                    raise Unreadable(crashing_records[number])
                 pixels, sizes[row] = read_image(source, number, layout.image_spec)
             except Unreadable as error:
                 unreadable[number] = str(error)

@@ -16,7 +16,7 @@ from dcgan_cli.data.workers import available_cpus
 from dcgan_cli.errors import SourceError, StorageError
 from dcgan_cli.files import make_folder
 
-_FIRST_LOOK = 256
+_CHECKED_FIRST = 256
 """Records decoded before anything is trained, to refuse a source that is mostly unreadable."""
 
 
@@ -53,7 +53,7 @@ class StreamedImages(DecodedImages):
         self._state = threading.Lock()
         self._pool = ThreadPoolExecutor(max(available_cpus() if workers is None else workers, 1))
         try:
-            self._look()
+            self._check_some()
         except BaseException:
             self.close()
             raise
@@ -114,19 +114,19 @@ class StreamedImages(DecodedImages):
             self.log = None
             self.notes.append(f"unreadable images are not listed: {log} cannot be written")
 
-    def _look(self) -> None:
+    def _check_some(self) -> None:
         """Decode some records, evenly spaced; raises SourceError if too many are unreadable.
 
         A sample may hold more than the whole does: four standard deviations are forgiven.
         """
-        numbers = np.unique(np.linspace(0, len(self) - 1, _FIRST_LOOK).astype(np.int64))
+        numbers = np.unique(np.linspace(0, len(self) - 1, _CHECKED_FIRST).astype(np.int64))
         list(self._pool.map(self._image, numbers.tolist()))
         bad = int(self._bad[numbers].sum())
         expected = self._max_unreadable * len(numbers)
         if bad > expected + 4 * math.sqrt(expected * (1 - self._max_unreadable)):
             raise self._refusal(bad, len(numbers))
 
-    def _refusal(self, unreadable: int, looked_at: int) -> SourceError:
+    def _refusal(self, unreadable: int, checked: int) -> SourceError:
         return refusal(
-            self._source, unreadable, looked_at, self._max_unreadable, self._examples, self.log
+            self._source, unreadable, checked, self._max_unreadable, self._examples, self.log
         )

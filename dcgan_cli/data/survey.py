@@ -1,29 +1,37 @@
-"""A look at some images of a source, before anything is decided: color, sizes, range of values."""
+"""A spec at some images of a source, before anything is decided: color, sizes, range of values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dcgan_cli.data.decode import Extremes, ImageSpec, Levels, Unreadable, decode, extremes, fetch
+from dcgan_cli.data.decode import (
+    ImageSpec,
+    Levels,
+    Unreadable,
+    ValueRange,
+    decode,
+    fetch,
+    value_range,
+)
 from dcgan_cli.data.kinds.names import printable
 from dcgan_cli.data.sources import Source
 from dcgan_cli.errors import SourceError
 from dcgan_cli.wording import counted
 
-# Enough to tell color from gray; large JPEGs are shrunk while decoding, so the look stays short.
-_LOOK = ImageSpec(side=128, channels=3)
+# Enough to tell color from gray; large JPEGs are shrunk while decoding, so the spec stays short.
+_SURVEY_SPEC = ImageSpec(side=128, channels=3)
 
 _BITS = (8, 10, 12, 14, 16)
 """Bits that cameras, scanners and medical devices fill of the 16 that a file has room for."""
 
-_LEAST_USED = 0.25
+_MIN_SCALE_USED = 0.25
 """A customary full scale is taken for the true one where the brightest value reaches this share."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What a look at `looked` of `count` records found.
+    """What a spec at `looked` of `count` records found.
 
     `channels` is 1 where every image was gray (R = G = B in each pixel of the centered square),
     else 3. `short_side` is the median of the shorter sides in pixels, `aspect` that of width /
@@ -58,16 +66,16 @@ def survey(source: Source, most: int = 256) -> Survey:
         raise SourceError(f"{source.location}: this {source.kind} holds no images")
     numbers = np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.int64))
     sizes: list[tuple[int, int]] = []
-    ranges: list[Extremes] = []
+    ranges: list[ValueRange] = []
     unreadable: list[str] = []
     gray = True
     for number in numbers.tolist():
         try:
             record = fetch(source, number)
-            look = _LOOK
-            if found := extremes(record):
-                look = replace(_LOOK, levels=(found.low, max(found.high, found.low + 1)))
-            pixels, size = decode(record, look)
+            spec = _SURVEY_SPEC
+            if found := value_range(record):
+                spec = replace(_SURVEY_SPEC, levels=(found.low, max(found.high, found.low + 1)))
+            pixels, size = decode(record, spec)
         except Unreadable as error:
             unreadable.append(f"{printable(source.name(number))} ({error})")
             continue
@@ -98,7 +106,7 @@ def survey(source: Source, most: int = 256) -> Survey:
     )
 
 
-def _common_levels(location: str, ranges: Sequence[Extremes]) -> tuple[Levels | None, str]:
+def _common_levels(location: str, ranges: Sequence[ValueRange]) -> tuple[Levels | None, str]:
     """The one range from which all wide images are scaled, and a sentence about it."""
     found = {
         floating: _levels(min(r.low for r in alike), max(r.high for r in alike), floating)
@@ -136,7 +144,7 @@ def _levels(low: float, high: float, floating: bool) -> Levels:
         scales = [1.0, 255.0, 65535.0]
     if low >= 0:
         scale = next((full for full in scales if high <= full), None)
-        if scale is not None and high >= _LEAST_USED * scale:
+        if scale is not None and high >= _MIN_SCALE_USED * scale:
             return 0.0, scale
     elif low >= -1 and high <= 1 and floating:
         return -1.0, 1.0

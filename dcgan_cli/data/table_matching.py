@@ -8,7 +8,7 @@
 4. If nothing was found so: numbers, `1` is `000001.jpg`.
 5. If nothing was found so: the last parts of the paths alone, `old/place/x.jpg` is `new/x.jpg`.
 
-A row that could be about two images is refused in each way. The column whose cells find most images
+A row that could be about two images is refused in each rule. The column whose cells find most images
 is the one that names them, wherever it stands.
 """
 
@@ -31,7 +31,7 @@ from dcgan_cli.wording import counted
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
-class Named(Protocol):
+class NamedImages(Protocol):
     """Images with names: all that matching needs of a source."""
 
     @property
@@ -55,7 +55,7 @@ class Match:
     notes: tuple[str, ...]
 
 
-def match_rows(table: Table, source: Named) -> Match:
+def match_rows(table: Table, source: NamedImages) -> Match:
     """Find the image of each row, the column that names them, and whether there is a header.
 
     Raises SourceError where no row finds an image, or one row finds two.
@@ -76,26 +76,26 @@ def match_rows(table: Table, source: Named) -> Match:
 
 
 class _Names:
-    """The plain names of a source's images, and what they end with, spelled in each way."""
+    """The plain names of a source's images, and what they end with, spelled in each rule."""
 
-    def __init__(self, source: Named) -> None:
+    def __init__(self, source: NamedImages) -> None:
         self.names = [_plain(source.name(index)) for index in range(len(source))]
         place = f"{_plain(str(Path(source.location).absolute()))}/"
         self.above = [place, *(end for end in _ends(place) if end)]
         self._spelled: dict[str, tuple[_Images, _Images]] = {}
 
-    def spelled(self, way: "_Way") -> "tuple[_Images, _Images]":
+    def spelled(self, rule: "_MatchRule") -> "tuple[_Images, _Images]":
         """Images by their whole name, and by what it ends with from each of its folders on."""
-        if way.words not in self._spelled:
+        if rule.words not in self._spelled:
             whole, ends = _Images(), _Images()
             for image, name in enumerate(self.names):
-                own = way.spell(name)
+                own = rule.spell(name)
                 if own:
                     whole.setdefault(own, []).append(image)
                 for end in _ends(own):
                     ends.setdefault(end, []).append(image)
-            self._spelled[way.words] = whole, ends
-        return self._spelled[way.words]
+            self._spelled[rule.words] = whole, ends
+        return self._spelled[rule.words]
 
 
 class _Images(dict[str, list[int]]):
@@ -103,8 +103,8 @@ class _Images(dict[str, list[int]]):
 
 
 @dataclass(frozen=True)
-class _Way:
-    """A way to compare names: how they are spelled for it, and whether it is a last resort."""
+class _MatchRule:
+    """A rule to compare names: how they are spelled for it, and whether it is a last resort."""
 
     words: str
     spell: Callable[[str], str]
@@ -113,45 +113,45 @@ class _Way:
 
 @dataclass(frozen=True)
 class _Found:
-    """By the plain name in the table: the image, and the way in which it was found."""
+    """By the plain name in the table: the image, and the rule in which it was found."""
 
     image: dict[str, int]
-    way: dict[str, _Way]
+    rule: dict[str, _MatchRule]
 
 
 def _find(files: Sequence[str], known: _Names, last_resorts: bool = True) -> _Found:
     """The images that `files` (plain names, each once) are about. Raises SourceError for two."""
     found = _Found({}, {})
-    for way in _WAYS:
+    for rule in _MATCH_RULES:
         left = [file for file in files if file not in found.image]
-        if not left or (way.last_resort and (found.image or not last_resorts)):
+        if not left or (rule.last_resort and (found.image or not last_resorts)):
             break
-        whole, ends = known.spelled(way)
-        above = [way.spell(folder) for folder in known.above]
+        whole, ends = known.spelled(rule)
+        above = [rule.spell(folder) for folder in known.above]
         taken = set(found.image.values())
         later: list[tuple[str, str]] = []
         for file in left:
-            key = way.spell(file)
+            key = rule.spell(file)
             names = [key, *(key[len(at) :] for at in above if at and key.startswith(at))]
             exact = next((whole[name] for name in names if name in whole), None)
             if exact is None:
                 later.append((file, key))
             elif image := [number for number in exact if number not in taken]:
-                _take(file, image, way, found, known)
+                _take(file, image, rule, found, known)
         taken = set(found.image.values())
-        times = Counter(end for file in files for end in _ends(way.spell(file)))
+        times = Counter(end for file in files for end in _ends(rule.spell(file)))
         for file, key in sorted(later, key=lambda pair: -len(pair[1])):
             images = ends.get(key)
             if images is None:  # the source may have been opened further down than the table says
                 shorter = (end for end in _ends(key) if end in whole and times[end] == 1)
                 images = whole.get(next(shorter, ""), [])
             if image := [number for number in images if number not in taken]:
-                _take(file, image, way, found, known)
+                _take(file, image, rule, found, known)
                 taken.add(image[0])
     return found
 
 
-def _take(file: str, images: Sequence[int], way: _Way, found: _Found, known: _Names) -> None:
+def _take(file: str, images: Sequence[int], rule: _MatchRule, found: _Found, known: _Names) -> None:
     """Note that `file` is about the only one of `images`. Raises SourceError for several."""
     if len(images) > 1:
         raise SourceError(
@@ -159,7 +159,7 @@ def _take(file: str, images: Sequence[int], way: _Way, found: _Found, known: _Na
             f"{_shown(known.names[images[1]])}; write it with its folder and ending"
         )
     found.image[file] = images[0]
-    found.way[file] = way
+    found.rule[file] = rule
 
 
 def _ends(path: str) -> Iterator[str]:
@@ -198,17 +198,17 @@ def _as_number(path: str) -> str:
     return (word.lstrip("0") or "0") if word.isascii() and word.isdecimal() else ""
 
 
-_WAYS = (
-    _Way("by name", str),
-    _Way("without regard to upper and lower case", _caseless),
-    _Way("by name without ending", _without_ending),
-    _Way("by number", _as_number, last_resort=True),
-    _Way("by the last part of the path alone", _last_part, last_resort=True),
+_MATCH_RULES = (
+    _MatchRule("by name", str),
+    _MatchRule("without regard to upper and lower case", _caseless),
+    _MatchRule("by name without ending", _without_ending),
+    _MatchRule("by number", _as_number, last_resort=True),
+    _MatchRule("by the last part of the path alone", _last_part, last_resort=True),
 )
 
 
 def _file_column(table: Table, known: _Names) -> int:
-    """The place of the column whose cells find most images; the strictest way decides between two.
+    """The place of the column whose cells find most images; the strictest rule decides between two.
 
     Raises SourceError where a cell finds two images and no column names them plainly.
     """
@@ -229,7 +229,7 @@ def _file_column(table: Table, known: _Names) -> int:
             continue
         if not found.image:
             continue
-        strictest = min(_WAYS.index(way) for way in found.way.values())
+        strictest = min(_MATCH_RULES.index(rule) for rule in found.rule.values())
         if (len(found.image), -strictest) > best:
             best, chosen = (len(found.image), -strictest), place
         if strictest == 0 and 2 * len(found.image) >= min(len(files), len(known.names)):
@@ -281,9 +281,11 @@ def _notes(table: Table, files: Sequence[str], found: _Found) -> Iterator[str]:
     if table.file_column:
         name = table.header[table.file_column]
         yield f"{table.path}: the images are named by column {table.file_column + 1}, {name!r}"
-    counts = Counter(way.words for way in found.way.values())
-    if set(counts) - {_WAYS[0].words}:
-        ways = [f"{counts[way.words]:,} {way.words}" for way in _WAYS if counts[way.words]]
+    counts = Counter(rule.words for rule in found.rule.values())
+    if set(counts) - {_MATCH_RULES[0].words}:
+        ways = [
+            f"{counts[rule.words]:,} {rule.words}" for rule in _MATCH_RULES if counts[rule.words]
+        ]
         yield f"{table.path}: images matched {', '.join(ways)}"
     missing = list(dict.fromkeys(file for file in files if file not in found.image))
     if missing:

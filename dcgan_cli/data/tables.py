@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dcgan_cli.errors import SourceError
 
-MOST_BYTES = 256 << 20
+MAX_BYTES = 256 << 20
 """Bytes that a table may have: CelebA's 40 attributes of 202,599 images take 27 MB."""
 
 _ENCODINGS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -125,9 +125,9 @@ def _too_little(path: Path) -> SourceError:
 def _text(path: Path) -> tuple[str, tuple[str, ...]]:
     """The text of the file, and a note where it is in another encoding than UTF-8."""
     try:
-        if path.stat().st_size > MOST_BYTES:
+        if path.stat().st_size > MAX_BYTES:
             raise SourceError(
-                f"--labels {path}: larger than {MOST_BYTES >> 20} MiB; no table of labels is"
+                f"--labels {path}: larger than {MAX_BYTES >> 20} MiB; no table of labels is"
             )
         data = path.read_bytes()
     except OSError as error:

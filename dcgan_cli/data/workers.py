@@ -22,10 +22,10 @@ from dcgan_cli.data.shards import Layout, build_shard
 from dcgan_cli.data.sources import Source
 from dcgan_cli.errors import DcganError
 
-_TICK = 0.2
+_REPORT_SECONDS = 0.2
 """Seconds between two reports of progress."""
 
-_MOST_DEATHS = 5
+_MAX_UNEXPLAINED_EXITS = 5
 """Workers that may die without a record to blame (killed, out of memory) before giving up."""
 
 _NO_RECORD = -1
@@ -35,7 +35,7 @@ _NO_RECORD = -1
 class _Task:
     shard: int
     suspects: set[int] = field(default_factory=set[int])
-    crashers: dict[int, str] = field(default_factory=dict[int, str])
+    crashing_records: dict[int, str] = field(default_factory=dict[int, str])
 
 
 class _Worker:
@@ -45,21 +45,21 @@ class _Worker:
         # spawn: a fork would copy the threads' locks of whatever the parent has loaded.
         context = multiprocessing.get_context("spawn")
         self.touching: Any = context.RawValue(ctypes.c_int64, _NO_RECORD)
-        self.connection, theirs = context.Pipe()
+        self.connection, child_connection = context.Pipe()
         self.process = context.Process(
-            target=_serve, args=(theirs, layout, source, self.touching), daemon=True
+            target=_run_worker, args=(child_connection, layout, source, self.touching), daemon=True
         )
         self.process.start()
-        theirs.close()
+        child_connection.close()
         self.started = False
         self.task: _Task | None = None
 
-    def give(self, task: _Task) -> None:
+    def assign(self, task: _Task) -> None:
         self.task = task
         self.touching.value = _NO_RECORD
         # A worker that has died meanwhile is found out, with its task, when its pipe is read.
         with contextlib.suppress(OSError):
-            self.connection.send((task.shard, task.crashers))
+            self.connection.send((task.shard, task.crashing_records))
 
     def stop(self) -> None:
         self.process.kill()
@@ -71,11 +71,11 @@ class _Worker:
             "worker processes keep ending" if self.started else "a worker process could not start"
         )
         return DcganError(
-            f"decoding: {what} ({self.cause_of_death()}); close other programs if memory is short, "
+            f"decoding: {what} ({self.exit_reason()}); close other programs if memory is short, "
             "or pass --no-cache"
         )
 
-    def cause_of_death(self) -> str:
+    def exit_reason(self) -> str:
         self.process.join()
         code = self.process.exitcode or 0
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
@@ -104,21 +104,21 @@ def build_shards(
         return
 
     pending = deque(_Task(shard) for shard in shards)
-    workers_alive = [_Worker(layout, source) for _ in range(min(workers, len(pending)))]
-    deaths = 0
+    running = [_Worker(layout, source) for _ in range(min(workers, len(pending)))]
+    unexplained_exits = 0
     try:
-        while pending or any(worker.task for worker in workers_alive):
-            ready = wait([worker.connection for worker in workers_alive], _TICK)
-            for place, worker in enumerate(workers_alive):
+        while pending or any(worker.task for worker in running):
+            ready = wait([worker.connection for worker in running], _REPORT_SECONDS)
+            for place, worker in enumerate(running):
                 if worker.connection not in ready:
                     continue
                 try:
                     reply = worker.connection.recv()
                 except (EOFError, OSError):
-                    deaths += _requeue(worker, pending)
-                    if deaths > _MOST_DEATHS or not worker.started:
+                    unexplained_exits += _requeue(worker, pending)
+                    if unexplained_exits > _MAX_UNEXPLAINED_EXITS or not worker.started:
                         raise worker.error_message() from None
-                    workers_alive[place] = _Worker(layout, source)
+                    running[place] = _Worker(layout, source)
                     continue
                 if isinstance(reply, Exception):
                     raise reply
@@ -126,18 +126,18 @@ def build_shards(
                     done += len(layout.span(worker.task.shard))
                     unreadable += reply
                 worker.started, worker.task = True, None
-            for worker in workers_alive:
+            for worker in running:
                 if pending and worker.started and not worker.task:
-                    worker.give(pending.popleft())
-            yield done + sum(_in_hand(layout, worker) for worker in workers_alive), unreadable
+                    worker.assign(pending.popleft())
+            yield done + sum(_records_done(layout, worker) for worker in running), unreadable
     finally:
-        for worker in workers_alive:
+        for worker in running:
             worker.stop()
 
 
 def _requeue(worker: _Worker, pending: deque[_Task]) -> int:
     """Put the task of a dead worker back; returns 1 where no record is to blame, else 0."""
-    cause = worker.cause_of_death()
+    cause = worker.exit_reason()
     worker.connection.close()
     task, record = worker.task, int(worker.touching.value)
     if task is None:
@@ -146,12 +146,12 @@ def _requeue(worker: _Worker, pending: deque[_Task]) -> int:
     if record == _NO_RECORD:
         return 1
     if record in task.suspects:
-        task.crashers[record] = f"crashes the decoder ({cause})"
+        task.crashing_records[record] = f"crashes the decoder ({cause})"
     task.suspects.add(record)
     return 0
 
 
-def _in_hand(layout: Layout, worker: _Worker) -> int:
+def _records_done(layout: Layout, worker: _Worker) -> int:
     """How many records of its shard a worker has done already."""
     record = int(worker.touching.value)
     if worker.task is None or record == _NO_RECORD:
@@ -159,7 +159,7 @@ def _in_hand(layout: Layout, worker: _Worker) -> int:
     return record - layout.span(worker.task.shard).start
 
 
-def _leave_with_parent() -> None:
+def _exit_with_parent() -> None:
     """End this process at once when its parent ends, in whatever it is."""
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -171,10 +171,10 @@ def _leave_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _serve(connection: Connection, layout: Layout, source: Source, touching: Any) -> None:
+def _run_worker(connection: Connection, layout: Layout, source: Source, touching: Any) -> None:
     """The life of a worker: say hello, then build the shards that come, until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    _leave_with_parent()
+    _exit_with_parent()
 
     def announce(number: int) -> None:
         touching.value = number
@@ -182,9 +182,9 @@ def _serve(connection: Connection, layout: Layout, source: Source, touching: Any
     try:
         connection.send(None)
         while True:
-            shard, crashers = connection.recv()
+            shard, crashing_records = connection.recv()
             try:
-                reply = build_shard(layout, shard, source, crashers, announce)
+                reply = build_shard(layout, shard, source, crashing_records, announce)
             except Exception as error:  # noqa: BLE001 - raised again by the parent
                 reply = error
             connection.send(reply)

@@ -24,10 +24,10 @@ from torch.distributed.rendezvous import rendezvous
 from dcgan_cli.errors import DcganError, UsageError
 from dcgan_cli.model.layers import tensors_of
 
-PREPARATION = timedelta(days=2)
+PREPARATION_TIMEOUT = timedelta(days=2)
 """How long ranks wait for one that still decodes its images."""
 
-PATIENCE = timedelta(minutes=5)
+TIMEOUT = timedelta(minutes=5)
 """How long they wait, in training, for one that lives and does not answer: rank 0 may be writing to
 a slow disk."""
 
@@ -99,13 +99,17 @@ class TorchProcessGroup(ProcessGroup):
         self.size = int(os.environ["WORLD_SIZE"])
         self.local_rank = int(os.environ.get("LOCAL_RANK", "0"))
         self.local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        with self._together():
+        with self._connection_errors():
             store = self._rendezvous_store()
             dist.init_process_group(
-                "gloo", store=store, rank=self.rank, world_size=self.size, timeout=PREPARATION
+                "gloo",
+                store=store,
+                rank=self.rank,
+                world_size=self.size,
+                timeout=PREPARATION_TIMEOUT,
             )
-        self._deciding: dist.ProcessGroup | None = None  # the one just made
-        self._computing: dist.ProcessGroup | None = None
+        self._gloo_group: dist.ProcessGroup | None = None  # the one just made
+        self._tensor_group: dist.ProcessGroup | None = None
 
     def _rendezvous_store(self) -> Store:
         """Where ranks tell each other their addresses.
@@ -113,18 +117,18 @@ class TorchProcessGroup(ProcessGroup):
         On one machine torchrun keeps it from one start of its processes to the next. Without a part
         of its own, each start would now and then read an address of the last one, and wait for it.
         """
-        store, _, _ = next(rendezvous("env://", timeout=PREPARATION))
+        store, _, _ = next(rendezvous("env://", timeout=PREPARATION_TIMEOUT))
         alone = self.local_size == self.size
-        return PrefixStore(f"start {_starts()}", store) if alone else store
+        return PrefixStore(f"start {_restart_count()}", store) if alone else store
 
     def begin(self, device: torch.device) -> None:
         """As ProcessGroup.begin."""
         self.agree(0)
-        with self._together():
-            self._deciding = self._computing = _new_group("gloo")
+        with self._connection_errors():
+            self._gloo_group = self._tensor_group = _new_group("gloo")
             if device.type == "cuda":
                 torch.cuda.set_device(device)
-                self._computing = _new_group("nccl")
+                self._tensor_group = _new_group("nccl")
 
     def share(self, batch_size: int) -> slice:
         """As ProcessGroup.share."""
@@ -141,16 +145,16 @@ class TorchProcessGroup(ProcessGroup):
     def agree(self, *numbers: int) -> tuple[int, ...]:
         """As ProcessGroup.agree."""
         votes = torch.tensor(numbers, dtype=torch.int64)
-        with self._together():
-            dist.all_reduce(votes, dist.ReduceOp.MAX, group=self._deciding)
+        with self._connection_errors():
+            dist.all_reduce(votes, dist.ReduceOp.MAX, group=self._gloo_group)
         return tuple(votes.tolist())
 
     def broadcast_from_main(self, make: Callable[[], T]) -> T:
         """As ProcessGroup.from_first."""
-        parcel = [make() if self.is_main else None]
-        with self._together():
-            dist.broadcast_object_list(parcel, 0, group=self._deciding)
-        return cast(T, parcel[0])
+        payload = [make() if self.is_main else None]
+        with self._connection_errors():
+            dist.broadcast_object_list(payload, 0, group=self._gloo_group)
+        return cast(T, payload[0])
 
     def mean(self, tensor: Tensor) -> Tensor:
         """As ProcessGroup.mean."""
@@ -168,14 +172,14 @@ class TorchProcessGroup(ProcessGroup):
     @torch.no_grad()
     def broadcast_tensors(self, network: nn.Module) -> None:
         """As ProcessGroup.copy_first."""
-        with self._together():
+        with self._connection_errors():
             for tensor in tensors_of(network):
-                dist.broadcast(tensor, 0, group=self._computing)
+                dist.broadcast(tensor, 0, group=self._tensor_group)
 
     def sum_(self, tensor: Tensor) -> Tensor:
         """Sum the contiguous `tensor` over the ranks, in place; all get the same bits."""
-        with self._together():
-            dist.all_reduce(tensor, group=self._computing)
+        with self._connection_errors():
+            dist.all_reduce(tensor, group=self._tensor_group)
         return tensor
 
     @contextmanager
@@ -195,20 +199,20 @@ class TorchProcessGroup(ProcessGroup):
             raise RuntimeError(text) from error
         finally:
             # nccl would wait for what a lost process never answers
-            if done or self._computing is self._deciding:
-                self._let_go()
+            if done or self._tensor_group is self._gloo_group:
+                self._destroy()
 
-    def _let_go(self) -> None:
+    def _destroy(self) -> None:
         """End the threads of gloo, which nobody may hold a group for.
 
         One that lived on might let go of a tensor while the interpreter ends, which aborts the
         process (pytorch#179291).
         """
-        self._deciding = self._computing = None
+        self._gloo_group = self._tensor_group = None
         dist.destroy_process_group()
 
     @contextmanager
-    def _together(self) -> Generator[None]:
+    def _connection_errors(self) -> Generator[None]:
         """Say in words what PyTorch says of connections."""
         try:
             yield
@@ -239,8 +243,8 @@ class _Mean(torch.autograd.Function):
 
 
 def _new_group(backend: str) -> "dist.ProcessGroup":
-    """All ranks once more, who now wait for each other no longer than PATIENCE."""
-    return cast(dist.ProcessGroup, dist.new_group(backend=backend, timeout=PATIENCE))
+    """All ranks once more, who now wait for each other no longer than TIMEOUT."""
+    return cast(dist.ProcessGroup, dist.new_group(backend=backend, timeout=TIMEOUT))
 
 
 def join() -> ProcessGroup:
@@ -252,9 +256,9 @@ def join() -> ProcessGroup:
 
 def was_restarted() -> bool:
     """Whether torchrun has started this process in place of one that failed (--max-restarts)."""
-    return _starts() > 0
+    return _restart_count() > 0
 
 
-def _starts() -> int:
+def _restart_count() -> int:
     """How often torchrun has started the processes of this machine again."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))

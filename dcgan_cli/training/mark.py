@@ -24,10 +24,10 @@ FORMAT, VERSION = "dcgan run", 1
 BOARD_SUFFIX = ".dcgan"
 """Ends the names of our TensorBoard files: TensorBoard chooses the rest, so they cannot be listed."""
 
-_LARGEST = 64 << 20
+_MAX_MARK_BYTES = 64 << 20
 """Bytes beyond which a mark is not read: a million names take less."""
 
-_BOARD = re.compile(r"events\.out\.tfevents\..*" + re.escape(BOARD_SUFFIX))
+_TENSORBOARD_FILE = re.compile(r"events\.out\.tfevents\..*" + re.escape(BOARD_SUFFIX))
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Mark:
             "another place with --run NAME, or delete this file and type --resume to mark it again"
         )
         try:
-            if file.stat().st_size > _LARGEST:
+            if file.stat().st_size > _MAX_MARK_BYTES:
                 raise UsageError(damaged)
             content = json.loads(file.read_bytes())
             files, keep = set[str](content["files"]), content.get("keep")
@@ -90,7 +90,7 @@ class Mark:
         """Raise StorageError as `claim` does; lists nothing."""
         for name in names:
             file = self.path / name
-            if (link := self._link_on_the_way(name)) is not None:
+            if (link := self._link_in_path(name)) is not None:
                 raise StorageError(
                     f"{link} is a link, and a run writes only inside its own folder; move the link "
                     "elsewhere, or choose another place with --run NAME"
@@ -115,7 +115,7 @@ class Mark:
     def remove_all(self) -> None:
         """Delete everything that the run has written but the mark and the lock."""
         self.remove(list(self.files))
-        for name in self.found("tensorboard", _BOARD.fullmatch):
+        for name in self.found("tensorboard", _TENSORBOARD_FILE.fullmatch):
             _unlink(self.path / name)
         self.write()
 
@@ -140,9 +140,9 @@ class Mark:
 
     def _is_own(self, name: str) -> bool:
         """Whether `name` is a file that is reached without any link."""
-        return (self.path / name).is_file() and self._link_on_the_way(name) is None
+        return (self.path / name).is_file() and self._link_in_path(name) is None
 
-    def _link_on_the_way(self, name: str) -> Path | None:
+    def _link_in_path(self, name: str) -> Path | None:
         file = self.path / name
         places = (file, *list(file.parents)[: name.count("/")])
         return next((place for place in places if place.is_symlink()), None)
@@ -166,7 +166,7 @@ def marked(path: Path) -> Mark | None:
     if (mark := Mark.read(path)) is not None or not others:
         return mark
     if _is_checkpoint(path / "last.pt"):
-        return _of_earlier_version(path)
+        return _mark_of_earlier_version(path)
     more = f" and {len(others) - 1:,} more" if len(others) > 1 else ""
     raise UsageError(
         f"{path} holds files that no run has written ({others[0]}{more}), and nothing there is "
@@ -174,10 +174,10 @@ def marked(path: Path) -> Mark | None:
     )
 
 
-def _of_earlier_version(path: Path) -> Mark:
+def _mark_of_earlier_version(path: Path) -> Mark:
     """A mark that lists what a run has written at `path`, by its name and by how it begins."""
     mark = Mark(path, keep="all")
-    for folder, pattern, is_ours in _WRITTEN_EARLIER:
+    for folder, pattern, is_ours in _FILES_OF_EARLIER_VERSIONS:
         names = mark.found(folder, re.compile(pattern).fullmatch)
         mark.files |= {name for name in names if is_ours(path / name)}
     return mark
@@ -199,7 +199,7 @@ def _is_checkpoint(file: Path) -> bool:
     return all(word in head for word in (b"format", b"dcgan", b"digest"))
 
 
-def _begins(head: bytes) -> Callable[[Path], bool]:
+def _starts_with(head: bytes) -> Callable[[Path], bool]:
     """Whether a file begins with `head`."""
 
     def is_ours(file: Path) -> bool:
@@ -212,26 +212,26 @@ def _begins(head: bytes) -> Callable[[Path], bool]:
     return is_ours
 
 
-def _holds_steps(file: Path) -> bool:
+def _has_whole_line(file: Path) -> bool:
     """Whether any line of a metrics.jsonl is whole: others may be damaged."""
     try:
         with file.open("rb") as opened:
-            data = opened.read(_LARGEST)
+            data = opened.read(_MAX_MARK_BYTES)
     except OSError:
         return False
     return not data or bool(split_lines(data)[0])
 
 
-_PNG = _begins(b"\x89PNG")
+_PNG = _starts_with(b"\x89PNG")
 
-_WRITTEN_EARLIER: tuple[tuple[str, str, Callable[[Path], bool]], ...] = (
+_FILES_OF_EARLIER_VERSIONS: tuple[tuple[str, str, Callable[[Path], bool]], ...] = (
     (".", r"last\.pt|epoch-\d{4,}\.pt", _is_checkpoint),
-    (".", r"metrics\.jsonl", _holds_steps),
-    (".", r"config\.json", _begins(b'{\n  "model": ')),
+    (".", r"metrics\.jsonl", _has_whole_line),
+    (".", r"config\.json", _starts_with(b'{\n  "model": ')),
     (".", r"curves\.png", _PNG),
-    (".", r"samples\.gif", _begins(b"GIF8")),
+    (".", r"samples\.gif", _starts_with(b"GIF8")),
     ("samples", r"(epoch-\d{4,}|last)\.png", _PNG),
-    ("tensorboard", r"events\.out\.tfevents\..*", _begins(b"")),
+    ("tensorboard", r"events\.out\.tfevents\..*", _starts_with(b"")),
 )
 """Names that versions without a mark wrote, always the same ones, and how their files begin. Only
 beside a last.pt that is a checkpoint of a training are they taken to be a run's."""

@@ -24,7 +24,7 @@ from torch.autograd.function import once_differentiable
 
 
 @dataclass(frozen=True)
-class Form:
+class MatmulUse:
     """Which products of a layer are matrix products: its value, the gradients of maps and weights."""
 
     value: bool = False
@@ -32,10 +32,10 @@ class Form:
     to_weight: bool = False
 
 
-LIBRARY = Form()
-MATRIX = Form(True, True, True)
+LIBRARY = MatmulUse()
+MATRIX = MatmulUse(True, True, True)
 
-_WITH_AMX, _WITHOUT = 16, 8
+_MAX_SIDE_WITH_AMX, _MAX_SIDE_WITHOUT_AMX = 16, 8
 """Side of the larger maps up to which a CPU with AMX has MATRIX, others the gradient of the weights.
 
 Milliseconds of value / to maps / to weights of a batch of 128, by the library and by products. With
@@ -44,11 +44,11 @@ AMX: 256 × 8 × 8 → 512, 34 / 74 / 107 and 6 / 5 / 9; at 16 × 16, 24 / 24 / 
 """
 
 
-def best_form(side: int) -> Form:
+def best_matmul_use(side: int) -> MatmulUse:
     """The faster form in bfloat16, on this CPU, of a layer whose larger maps have `side`."""
     if _has_amx():
-        return MATRIX if side <= _WITH_AMX else LIBRARY
-    return Form(to_weight=True) if side <= _WITHOUT else LIBRARY
+        return MATRIX if side <= _MAX_SIDE_WITH_AMX else LIBRARY
+    return MatmulUse(to_weight=True) if side <= _MAX_SIDE_WITHOUT_AMX else LIBRARY
 
 
 def _has_amx() -> bool:
@@ -103,15 +103,17 @@ def _shape(plain: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int, int, int, i
     return plain.in_channels, plain.out_channels, *sides
 
 
-def _prepared(maps: Tensor, weight: Tensor, side: int) -> tuple[Tensor, Tensor, Form]:
+def _prepared(maps: Tensor, weight: Tensor, side: int) -> tuple[Tensor, Tensor, MatmulUse]:
     """Both in bfloat16, and the form for that, where autocast asks for it."""
     kind = maps.device.type
     if kind != "cpu" or not torch.is_autocast_enabled(kind):
         return maps, weight, LIBRARY
-    return maps.bfloat16(), weight.bfloat16(), best_form(side)
+    return maps.bfloat16(), weight.bfloat16(), best_matmul_use(side)
 
 
-def conv2d(maps: Tensor, weight: Tensor, stride: int, padding: int, form: Form = MATRIX) -> Tensor:
+def conv2d(
+    maps: Tensor, weight: Tensor, stride: int, padding: int, form: MatmulUse = MATRIX
+) -> Tensor:
     """`F.conv2d`: [N, I, H, W] and [O, I, k, k] → [N, O, H', W'], differentiable once."""
     if form == LIBRARY:
         return F.conv2d(maps, weight, None, stride, padding)
@@ -124,7 +126,7 @@ def conv_transpose2d(
     stride: int,
     padding: int,
     output_padding: int = 0,
-    form: Form = MATRIX,
+    form: MatmulUse = MATRIX,
 ) -> Tensor:
     """`F.conv_transpose2d`: [N, O, H', W'] and [O, I, k, k] → [N, I, H, W], differentiable once."""
     if form == LIBRARY:
@@ -137,7 +139,7 @@ def conv_transpose2d(
 class _ConvFunction(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, maps: Tensor, weight: Tensor, stride: int, padding: int, form: Form
+        ctx: Any, maps: Tensor, weight: Tensor, stride: int, padding: int, form: MatmulUse
     ) -> Tensor:
         ctx.save_for_backward(maps, weight)
         ctx.settings = stride, padding, form
@@ -151,7 +153,7 @@ class _ConvFunction(torch.autograd.Function):
         maps, weight = ctx.saved_tensors
         stride, padding, _ = ctx.settings
         (gradient,) = gradients
-        to_maps, to_weight = _both_ways(
+        to_maps, to_weight = _gradients(
             ctx, gradient, None,
             lambda: _conv_transpose(gradient, weight, stride, padding, maps.shape[2:]),
             lambda: _weight_gradient(maps, gradient, weight.shape[2], stride, padding),
@@ -168,7 +170,7 @@ class _ConvTransposeFunction(torch.autograd.Function):
         stride: int,
         padding: int,
         output_padding: int,
-        form: Form,
+        form: MatmulUse,
     ) -> Tensor:
         ctx.save_for_backward(maps, weight)
         ctx.settings = stride, padding, form
@@ -185,7 +187,7 @@ class _ConvTransposeFunction(torch.autograd.Function):
         maps, weight = ctx.saved_tensors
         stride, padding, _ = ctx.settings
         (gradient,) = gradients
-        to_maps, to_weight = _both_ways(
+        to_maps, to_weight = _gradients(
             ctx, gradient, ctx.output_padding,
             lambda: _conv(gradient, weight, stride, padding),
             lambda: _weight_gradient(gradient, maps, weight.shape[2], stride, padding),
@@ -193,7 +195,7 @@ class _ConvTransposeFunction(torch.autograd.Function):
         return to_maps, to_weight, None, None, None, None
 
 
-def _both_ways(
+def _gradients(
     ctx: Any,
     gradient: Tensor,
     output_padding: int | None,
@@ -228,9 +230,9 @@ def _by_library(
     """
     if not any(mask):
         return None, None
-    spreads = output_padding is not None
+    transposed = output_padding is not None
     to_maps, to_weight, _ = torch.ops.aten.convolution_backward(
-        gradient, maps, weight, None, (stride, stride), (padding, padding), (1, 1), spreads,
+        gradient, maps, weight, None, (stride, stride), (padding, padding), (1, 1), transposed,
         [output_padding or 0] * 2, 1, [*mask, False],
     )  # fmt: skip
     return to_maps if mask[0] else None, to_weight if mask[1] else None
@@ -239,10 +241,10 @@ def _by_library(
 def _conv(maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
     """Maps [N, I, H, W] → [N, O, H', W'] by weight [O, I, k, k]."""
     outputs, _, kernel, _ = weight.shape
-    high, wide = (_shrunk(side, kernel, stride, padding) for side in maps.shape[2:])
-    rows = _patches(_rows_last(maps), (padding, padding), (high, wide), (kernel, kernel), stride)
+    height, width = (_output_side(side, kernel, stride, padding) for side in maps.shape[2:])
+    rows = _patches(_to_nhwc(maps), (padding, padding), (height, width), (kernel, kernel), stride)
     taps = weight.permute(2, 3, 1, 0).reshape(-1, outputs)
-    result = _channels_last(maps, outputs, high, wide)
+    result = _channels_last(maps, outputs, height, width)
     torch.mm(rows, taps, out=result.permute(0, 2, 3, 1).view(-1, outputs))
     return result
 
@@ -252,19 +254,21 @@ def _conv_transpose(
 ) -> Tensor:
     """Maps [N, O, H', W'] → [N, I, *sides] by weight [O, I, k, k]: the transpose of `_conv`."""
     _, inputs, kernel, _ = weight.shape
-    source = _rows_last(maps)
+    source = _to_nhwc(maps)
     result = _channels_last(maps, inputs, *sides).zero_()
     cells = result.permute(0, 2, 3, 1)
     rows = _phases(sides[0], kernel, stride, padding)
     columns = _phases(sides[1], kernel, stride, padding)
     for top, ys, above in rows:
         for left, xs, before in columns:
-            high, wide = (len(range(o, s, stride)) for o, s in ((top, sides[0]), (left, sides[1])))
-            if not (ys and xs and high and wide):
+            height, width = (
+                len(range(o, s, stride)) for o, s in ((top, sides[0]), (left, sides[1]))
+            )
+            if not (ys and xs and height and width):
                 continue
-            part = _patches(source, (above, before), (high, wide), (len(ys), len(xs)), 1)
+            part = _patches(source, (above, before), (height, width), (len(ys), len(xs)), 1)
             taps = weight[:, :, ys][:, :, :, xs].permute(2, 3, 0, 1).reshape(-1, inputs)
-            cells[:, top::stride, left::stride] = (part @ taps).view(-1, high, wide, inputs)
+            cells[:, top::stride, left::stride] = (part @ taps).view(-1, height, width, inputs)
     return result
 
 
@@ -274,9 +278,9 @@ def _weight_gradient(
     """The gradient [O, I, k, k] of `_conv`'s weight, from its maps and the gradient of its result."""
     inputs, outputs = maps.shape[1], gradient.shape[1]
     rows = _patches(
-        _rows_last(maps), (padding, padding), gradient.shape[2:], (kernel, kernel), stride
+        _to_nhwc(maps), (padding, padding), gradient.shape[2:], (kernel, kernel), stride
     )
-    taps = rows.t() @ _rows_last(gradient).reshape(-1, outputs)
+    taps = rows.t() @ _to_nhwc(gradient).reshape(-1, outputs)
     return taps.view(kernel, kernel, inputs, outputs).permute(3, 2, 0, 1)
 
 
@@ -299,8 +303,8 @@ def _patches(
     maps: Tensor, before: Sequence[int], counts: Sequence[int], taps: Sequence[int], stride: int
 ) -> Tensor:
     """Windows of `taps` of maps [N, H, W, C], the first `before` outside: [N·counts, taps·C]."""
-    number, high, wide, channels = maps.shape
-    ends = [b + s for b, s in zip(before, (high, wide), strict=True)]
+    number, height, width, channels = maps.shape
+    ends = [b + s for b, s in zip(before, (height, width), strict=True)]
     needed = [(c - 1) * stride + t for c, t in zip(counts, taps, strict=True)]
     after = [n - e for n, e in zip(needed, ends, strict=True)]
     # negative padding cuts off
@@ -314,18 +318,18 @@ def _patches(
     return windows.reshape(-1, taps[0] * taps[1] * channels)
 
 
-def _channels_last(like: Tensor, channels: int, high: int, wide: int) -> Tensor:
-    """Empty maps [N, channels, high, wide], no view of others: activations change them in place."""
-    shape = (len(like), channels, high, wide)
+def _channels_last(like: Tensor, channels: int, height: int, width: int) -> Tensor:
+    """Empty maps [N, channels, height, width], no view of others: activations change them in place."""
+    shape = (len(like), channels, height, width)
     return torch.empty(
         shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
     )
 
 
-def _rows_last(maps: Tensor) -> Tensor:
+def _to_nhwc(maps: Tensor) -> Tensor:
     """[N, C, H, W] as a contiguous [N, H, W, C]: no copy where memory is channels-last."""
     return maps.permute(0, 2, 3, 1).contiguous()
 
 
-def _shrunk(side: int, kernel: int, stride: int, padding: int) -> int:
+def _output_side(side: int, kernel: int, stride: int, padding: int) -> int:
     return (side + 2 * padding - kernel) // stride + 1

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-LARGEST_STEP = 1 << 53
+STEP_LIMIT = 1 << 53
 """Steps from here on are damage: no float64 tells them apart."""
 
 
@@ -43,7 +43,7 @@ def _read(line: bytes) -> dict[str, Any] | None:
     if not isinstance(row, dict) or type(row.get("step")) is not int:
         return None
     numbers = all(value is None or _is_number(value) for value in row.values())
-    return row if numbers and 0 < row["step"] < LARGEST_STEP else None
+    return row if numbers and 0 < row["step"] < STEP_LIMIT else None
 
 
 def _is_number(value: object) -> bool:

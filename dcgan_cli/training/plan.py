@@ -23,7 +23,7 @@ PROBE_SECONDS = 2.0
 SAMPLES = 64
 """Fixed latents whose images show the progress of a run."""
 
-WRITING = 4e-7
+WRITE_SECONDS_PER_PIXEL = 4e-7
 """Seconds that a pixel of an image grid takes as PNG and as a frame of the film, roughly."""
 
 
@@ -98,7 +98,7 @@ def network_table(model: ModelConfig) -> Table:
 def _grid_seconds(model: ModelConfig, seconds_per_image: float) -> float:
     """Drawing the fixed samples, after the reference batches that fix statistics; and writing."""
     images = REFERENCE_BATCH * REFERENCE_BATCHES + SAMPLES
-    return seconds_per_image * images + WRITING * SAMPLES * model.size**2
+    return seconds_per_image * images + WRITE_SECONDS_PER_PIXEL * SAMPLES * model.size**2
 
 
 def _probe(

@@ -72,13 +72,13 @@ def _layers(model: ModelConfig, device: torch.device) -> list[tuple[str, nn.Modu
     with torch.random.fork_rng(devices=()):
         generator, discriminator = Generator(model), Discriminator(model)
     z = torch.from_numpy(seeded_latents(0, IMAGES, model.z_dim, model.z_dist)).to(device)
-    in_g, images = _followed("G", generator, z)
-    in_d, _ = _followed("D", discriminator, images)
+    in_g, images = _layer_inputs("G", generator, z)
+    in_d, _ = _layer_inputs("D", discriminator, images)
     return [*in_g, *in_d]
 
 
 @torch.no_grad()
-def _followed(
+def _layer_inputs(
     letter: str, network: nn.Module, given: Tensor
 ) -> tuple[list[tuple[str, nn.Module, Tensor]], Tensor]:
     """What reaches every multiplying layer of `network`, and what comes out of it."""

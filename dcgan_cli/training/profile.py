@@ -31,7 +31,7 @@ MATRIX = {"cpu": 2048, "cuda": 8192}
 
 _BATCH = "batch"
 
-_WHOLE = {
+_OWN_CONVOLUTIONS = {
     "_ConvFunction": "convolution",
     "_ConvTransposeFunction": "convolution",
     "_ConvFunctionBackward": "convolution, backward",
@@ -82,7 +82,7 @@ def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
         _step(trainer)  # the memory went with the recording: it is had anew before the profile
         activities.append(ProfilerActivity.CUDA)
     with (
-        _without_its_log(),
+        _stderr_silenced(),
         torch.profiler.profile(activities=activities, record_shapes=True) as profiler,
     ):
         profiled = _timed(device, lambda: [_step(trainer) for _ in range(steps)]) / steps
@@ -128,7 +128,7 @@ def _step(trainer: Trainer) -> Tensor:
 
 
 @contextmanager
-def _without_its_log() -> Generator[None]:
+def _stderr_silenced() -> Generator[None]:
     """PyTorch's profiler tells of its own doings on the file behind stderr, without asking."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -180,14 +180,14 @@ def _kind(event: FunctionEvent) -> str:
     while parent is not None:
         if parent.name == _BATCH:
             return _BATCH
-        if parent.name in _WHOLE:
-            return _WHOLE[parent.name]
-        own = own or _named(parent.name)
+        if parent.name in _OWN_CONVOLUTIONS:
+            return _OWN_CONVOLUTIONS[parent.name]
+        own = own or _kind_of_name(parent.name)
         parent = parent.cpu_parent
     return own or "everything else"
 
 
-def _named(name: str) -> str | None:
+def _kind_of_name(name: str) -> str | None:
     lower = name.lower()
     return next(
         (kind for kind, parts in _KINDS if any(part.lower() in lower for part in parts)), None

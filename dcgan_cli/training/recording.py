@@ -22,7 +22,7 @@ ERROR = 0.1
 and weights have gone. Sums in another order come to less than a hundredth."""
 
 
-class Given(NamedTuple):
+class UpdateInputs(NamedTuple):
     """What one update is given, on the device.
 
     Attributes:
@@ -37,7 +37,7 @@ class Given(NamedTuple):
     alpha: Tensor | None = None
 
 
-Update = Callable[[Iterable[Given]], Tensor]
+Update = Callable[[Iterable[UpdateInputs]], Tensor]
 """Makes a step of what it is given; returns its values, and never waits for the device."""
 
 
@@ -111,37 +111,37 @@ class RecordedUpdate:
         self._update = update
         self._state = state
         self._recorder = recorder
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Record anew: the state lies elsewhere now, or a learning rate is another one."""
         self._plain = 0
-        self._place: list[Given] = []
+        self._static_inputs: list[UpdateInputs] = []
         self._replay: Callable[[], Tensor] | None = None
 
-    def __call__(self, given: Sequence[Given]) -> Tensor:
+    def __call__(self, given: Sequence[UpdateInputs]) -> Tensor:
         """Make a step; its values are a tensor of their own, not waited for."""
         if self._replay is not None:
-            return self._replayed(given, self._replay)
+            return self._replay_with(given, self._replay)
         self._plain += 1
         if self.fault is not None or self._plain <= WARM_UP:
             return self._recorder.on_capture_stream(lambda: self._update(given))
-        return self._tried(given)
+        return self._record_and_verify(given)
 
-    def _tried(self, given: Sequence[Given]) -> Tensor:
+    def _record_and_verify(self, given: Sequence[UpdateInputs]) -> Tensor:
         """Make a step both ways from one state; the recording is kept if they agree."""
         before = self._snapshot()
         expected = self._recorder.on_capture_stream(lambda: self._update(given))
         if not bool(expected.isfinite().all()):
-            self.forget()  # training is unhealthy: no time to compare
+            self.reset()  # training is unhealthy: no time to compare
             return expected
         after = self._snapshot()
-        self._put_back(before)
+        self._restore(before)
         found = expected
         try:
-            self._place = [_copy(each) for each in given]
-            self._replay = self._recorder.record(lambda: self._update(self._place))
-            found = self._replayed(given, self._replay)
+            self._static_inputs = [_copy(each) for each in given]
+            self._replay = self._recorder.record(lambda: self._update(self._static_inputs))
+            found = self._replay_with(given, self._replay)
             nothing = torch.zeros_like(expected)
             error = _error([found, *self._state()], [expected, *after], [nothing, *before])
             if error > ERROR:
@@ -149,12 +149,12 @@ class RecordedUpdate:
         except RuntimeError as error:
             self.fault = _first_line(error)
         if self.fault is not None:
-            self.forget()
-            self._put_back(after)
+            self.reset()
+            self._restore(after)
         return found if self.fault is None else expected
 
-    def _replayed(self, given: Sequence[Given], replay: Callable[[], Tensor]) -> Tensor:
-        for place, each in zip(self._place, given, strict=True):
+    def _replay_with(self, given: Sequence[UpdateInputs], replay: Callable[[], Tensor]) -> Tensor:
+        for place, each in zip(self._static_inputs, given, strict=True):
             for there, here in zip(place, each, strict=True):
                 if there is not None and here is not None:
                     there.copy_(here)
@@ -168,15 +168,15 @@ class RecordedUpdate:
         return [tensor.detach().clone() for tensor in self._state()]
 
     @torch.no_grad()
-    def _put_back(self, kept: Sequence[Tensor]) -> None:
+    def _restore(self, kept: Sequence[Tensor]) -> None:
         for tensor, value in zip(self._state(), kept, strict=True):
             tensor.copy_(value)
 
 
-def _copy(given: Given) -> Given:
+def _copy(given: UpdateInputs) -> UpdateInputs:
     z, *others = (None if part is None else part.clone() for part in given)
     assert z is not None
-    return Given(z, *others)
+    return UpdateInputs(z, *others)
 
 
 def _first_line(error: BaseException) -> str:

@@ -18,7 +18,7 @@ from dcgan_cli.wording import counted
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.format import Checkpoint
 
-PAPERS_EPOCHS = (1, 5)
+PAPER_EPOCHS = (1, 5)
 """The epochs whose samples the paper shows (§4.1); their checkpoints are always kept."""
 
 KEEP = "2"
@@ -178,8 +178,8 @@ class RunFolder:
         """Drop the lines after `step`: the run goes on from there. Damaged ones are set aside."""
         rows, damaged = split_lines(self._read(METRICS))
         if damaged:
-            on_capture_stream = self._read(DAMAGED) + b"".join(damaged)
-            self.write(DAMAGED, on_capture_stream)
+            set_aside = self._read(DAMAGED) + b"".join(damaged)
+            self.write(DAMAGED, set_aside)
             lines = counted(len(damaged), "line")
             self._tell(
                 f"{self.metrics}: {lines} of {len(rows) + len(damaged):,} damaged, and set aside in "
@@ -198,7 +198,7 @@ class RunFolder:
         found = sorted((name for name in names if self._mark.holds(name)), key=_number)
         newest = found[-keep:] if keep else []
         self._mark.remove(
-            name for name in found if name not in newest and _number(name) not in PAPERS_EPOCHS
+            name for name in found if name not in newest and _number(name) not in PAPER_EPOCHS
         )
 
     def _read(self, name: str) -> bytes:

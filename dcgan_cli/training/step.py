@@ -20,7 +20,7 @@ from dcgan_cli.training.distributed import ProcessGroup
 from dcgan_cli.training.losses import Loss, gradient_penalty
 from dcgan_cli.training.matmul_conv import use_matrix_products
 from dcgan_cli.training.precision import memory_format
-from dcgan_cli.training.recording import CudaRecorder, Given, RecordedUpdate
+from dcgan_cli.training.recording import CudaRecorder, RecordedUpdate, UpdateInputs
 from dcgan_cli.training.sync_batch_norm import synchronize
 from dcgan_cli.wording import counted
 
@@ -96,19 +96,19 @@ class Updater:
     def load_optimizers(self, generator: dict[str, Any], discriminator: dict[str, Any]) -> None:
         """Go on with the optimizers' state of another Updater of the same recipe, on whatever device."""
         for optimizer, state in ((self.g_optimizer, generator), (self.d_optimizer, discriminator)):
-            groups = [{**group, **self._ways()} for group in state["param_groups"]]
+            groups = [{**group, **self._optimizer_flags()} for group in state["param_groups"]]
             optimizer.load_state_dict({**state, "param_groups": groups})
             # A fused optimizer goes through a weight and its moments in the order of their memory.
             for weight, moments in optimizer.state.items():
                 for name, value in moments.items():
                     if value.shape == weight.shape:
                         moments[name] = torch.empty_like(weight).copy_(value)
-        self.rates_changed()
+        self.discard_recording()
 
-    def rates_changed(self) -> None:
+    def discard_recording(self) -> None:
         """To be called after a learning rate was set: a recording holds the one of its time."""
         if self.recorded is not None:
-            self.recorded.forget()
+            self.recorded.reset()
 
     @property
     def batches_per_step(self) -> int:
@@ -126,13 +126,15 @@ class Updater:
         `attempt` counts rollbacks: a repeated step draws other latents. Returns FIGURES as a
         float32 vector on the device, not waited for.
         """
-        given = self._given(number, attempt, batch)
+        given = self._draw_inputs(number, attempt, batch)
         metrics = self.update(given) if self.recorded is None else self.recorded(list(given))
         if self.average is not None:
             self._update_ema(self.average, number)
         return metrics
 
-    def _given(self, number: int, attempt: int, batch: Callable[[int], Tensor]) -> Iterator[Given]:
+    def _draw_inputs(
+        self, number: int, attempt: int, batch: Callable[[int], Tensor]
+    ) -> Iterator[UpdateInputs]:
         """What the updates of a step are given, in their order; all that is random is drawn here.
 
         Under "alternate" the first is G's, which D sees no reals beside.
@@ -149,9 +151,9 @@ class Updater:
                     stream = numpy_stream(self.settings.seed, "mix", *place)
                     rows = stream.random((self.recipe.batch_size, 1, 1, 1), "float32")
                     alpha = send(rows[self.share], device)
-            yield Given(send(z[self.share], device), real, alpha)
+            yield UpdateInputs(send(z[self.share], device), real, alpha)
 
-    def update(self, given: Iterable[Given]) -> Tensor:
+    def update(self, given: Iterable[UpdateInputs]) -> Tensor:
         """Make a step of what it is given; FIGURES, as `step` returns them.
 
         Nothing in it asks the device for a value, or differs from step to step but by `given` and
@@ -160,33 +162,35 @@ class Updater:
         self.generator.train()
         self.discriminator.train()
         together = self.recipe.updates == "together"
-        metrics = (self._together if together else self._alternate)(iter(given))
-        return self.process_group.mean(torch.stack([figure.detach().float() for figure in metrics]))
+        metrics = (self._step_together if together else self._step_alternate)(iter(given))
+        return self.process_group.mean(torch.stack([metric.detach().float() for metric in metrics]))
 
-    def _together(self, given: Iterator[Given]) -> Sequence[Tensor]:
+    def _step_together(self, given: Iterator[UpdateInputs]) -> Sequence[Tensor]:
         """D on every batch, then G on the images D saw last (both torch dialects)."""
         for _ in range(self.settings.d_steps - 1):
-            self._update_on_fresh(next(given))
+            self._update_discriminator_on_new_fakes(next(given))
         last = next(given)
         fake = self._generate(last.z)
         d_metrics = self._update_discriminator(last, fake.detach())
         return self._metrics(d_metrics, self._update_generator(fake))
 
-    def _alternate(self, given: Iterator[Given]) -> Sequence[Tensor]:
+    def _step_alternate(self, given: Iterator[UpdateInputs]) -> Sequence[Tensor]:
         """G first, while its batch of reals passes by; then D on other ones (authors' code)."""
         g_metrics = self._update_generator(self._generate(next(given).z))
         for _ in range(self.settings.d_steps - 1):
-            self._update_on_fresh(next(given))
-        return self._metrics(self._update_on_fresh(next(given)), g_metrics)
+            self._update_discriminator_on_new_fakes(next(given))
+        return self._metrics(self._update_discriminator_on_new_fakes(next(given)), g_metrics)
 
-    def _update_on_fresh(self, given: Given) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _update_discriminator_on_new_fakes(
+        self, given: UpdateInputs
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Update D on a batch and images that G is not trained on."""
         with torch.no_grad():
             fake = self._generate(given.z)
         return self._update_discriminator(given, fake)
 
     def _update_discriminator(
-        self, given: Given, fake: Tensor
+        self, given: UpdateInputs, fake: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         loss, real = self.settings.loss, given.real
         assert real is not None
@@ -263,12 +267,12 @@ class Updater:
     def _optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         recipe, weights = self.recipe, network.parameters()
         common: dict[str, Any] = {"lr": recipe.lr, "eps": 1e-8, "weight_decay": recipe.weight_decay}
-        common |= self._ways()
+        common |= self._optimizer_flags()
         if recipe.optimizer == "rmsprop":
             return torch.optim.RMSprop(weights, alpha=0.99, **common)
         return torch.optim.Adam(weights, betas=(recipe.beta1, recipe.beta2), **common)
 
-    def _ways(self) -> dict[str, bool]:
+    def _optimizer_flags(self) -> dict[str, bool]:
         """How the optimizer is computed on this device: what a recording needs, and what is fast."""
         kind = self.settings.device.type
         on_gpu = kind == "cuda"

@@ -40,7 +40,7 @@ from dcgan_cli.training.events import (
     Sampler,
 )
 from dcgan_cli.training.plan import SAMPLES
-from dcgan_cli.training.run_folder import PAPERS_EPOCHS, RunFolder
+from dcgan_cli.training.run_folder import PAPER_EPOCHS, RunFolder
 from dcgan_cli.training.step import METRICS, StepSettings, Updater
 from dcgan_cli.wording import counted, counted_are
 
@@ -49,13 +49,13 @@ SAMPLES_BN: BatchNormMode = "reestimated"
 
 DIVERSITY_EVERY = 200
 
-SHORT, FIRST_EPOCHS = 50, 10
-"""Epochs of fewer steps than SHORT are, after the first ones, finished only every so many steps: of 50
+SHORT_EPOCH_STEPS, FIRST_EPOCHS = 50, 10
+"""Epochs of fewer steps than SHORT_EPOCH_STEPS are, after the first ones, finished only every so many steps: of 50
 images, drawing and saving after each would take ten times as long as training."""
 
 ROLLBACKS = 3
 
-WORTH_SAYING = 2.0
+ANNOUNCED_SECONDS = 2.0
 """Seconds above which an image grid is announced before it is drawn."""
 
 
@@ -107,8 +107,8 @@ class Trainer:
         """Around work that a signal may cut short by Interrupted: the state is saved already."""
         self.grid_seconds = 0.0
         """How long an image grid takes, drawn, written and saved: estimated, then measured."""
-        self._grids_took = 0.0
-        self._drawn: tuple[int, Images | None] | None = None
+        self._seconds_on_grids = 0.0
+        self._last_grid: tuple[int, Images | None] | None = None
         self.told: list[DiagnosisEvent] = []
         """What the diagnostics found in this invocation."""
         self._real_diversity: float | None = None
@@ -289,7 +289,10 @@ class Trainer:
         """How many grids are drawn after this step and until `last_step`, its own included."""
 
         def finished(step: int) -> int:
-            number, together = step // self.steps_per_epoch, math.ceil(SHORT / self.steps_per_epoch)
+            number, together = (
+                step // self.steps_per_epoch,
+                math.ceil(SHORT_EPOCH_STEPS / self.steps_per_epoch),
+            )
             later = max(number // together - FIRST_EPOCHS // together, 0)
             return min(number, FIRST_EPOCHS) + later
 
@@ -306,7 +309,7 @@ class Trainer:
     def _is_finished(self, step: int) -> bool:
         """Whether `step` ends an epoch after which samples are drawn and states are kept."""
         number, rest = divmod(step, self.steps_per_epoch)
-        together = math.ceil(SHORT / self.steps_per_epoch)
+        together = math.ceil(SHORT_EPOCH_STEPS / self.steps_per_epoch)
         return rest == 0 and (number <= FIRST_EPOCHS or number % together == 0)
 
     def _advance(self) -> str | None:
@@ -380,7 +383,7 @@ class Trainer:
         self, last_step: int | None, minutes: float | None, clock: Clock
     ) -> ProgressEvent:
         made = self.step - clock.first_step
-        each = (clock.elapsed() - self._grids_took) / max(made, 1)
+        each = (clock.elapsed() - self._seconds_on_grids) / max(made, 1)
         left = self.seconds_left(each, last_step, minutes, clock.elapsed())
         images = self.settings.d_steps * self.recipe.batch_size
         return ProgressEvent(
@@ -390,7 +393,7 @@ class Trainer:
     def _finish_epoch(self) -> Iterator[Event]:
         began = time.monotonic()
         number = self._passes
-        if self.keep != 0 or number in PAPERS_EPOCHS:
+        if self.keep != 0 or number in PAPER_EPOCHS:
             self._save(self.folder.epoch(number))
         # After the epoch's own: a run killed between the two makes both again.
         state = self._save(self.folder.last)
@@ -398,23 +401,23 @@ class Trainer:
         yield from self._announce()
         yield EpochDone(number, self.step, self._grid(), self.latents, state.hash)
         self.grid_seconds = time.monotonic() - began
-        self._grids_took += self.grid_seconds
+        self._seconds_on_grids += self.grid_seconds
 
     def _announce(self) -> Iterator[Event]:
         """Say that an image grid is going to be drawn, where that takes a while."""
-        is_there = self._drawn is not None and self._drawn[0] == self.step
-        if self.grid_seconds > WORTH_SAYING and not is_there and self.signal is None:
+        is_there = self._last_grid is not None and self._last_grid[0] == self.step
+        if self.grid_seconds > ANNOUNCED_SECONDS and not is_there and self.signal is None:
             yield Sampler(self.step, self.grid_seconds)
 
     def _grid(self) -> Images | None:
         """What `draw` gives, drawn once a step; None where a signal cut it short."""
-        if self._drawn is None or self._drawn[0] != self.step:
+        if self._last_grid is None or self._last_grid[0] != self.step:
             try:
                 with self.spare():
-                    self._drawn = self.step, self.draw()
+                    self._last_grid = self.step, self.draw()
             except Interrupted:
-                self._drawn = self.step, None
-        return self._drawn[1]
+                self._last_grid = self.step, None
+        return self._last_grid[1]
 
     def _save(self, path: Path) -> Checkpoint:
         state = self.checkpoint()
@@ -455,5 +458,5 @@ class Trainer:
         for optimizer in (self.updater.g_optimizer, self.updater.d_optimizer):
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        self.updater.rates_changed()
+        self.updater.discard_recording()
         return f"back to step {self.step}, learning rate {rate:.3g}"

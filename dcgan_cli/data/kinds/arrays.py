@@ -29,7 +29,7 @@ class FileRows:
         return np.frombuffer(data, np.uint8).reshape(self._shape[1:])
 
 
-class Rows(Protocol):
+class PixelRows(Protocol):
     """Images by number, in memory or in a file."""
 
     def __len__(self) -> int: ...
@@ -39,7 +39,7 @@ class Rows(Protocol):
         ...
 
 
-Load = Callable[[], Rows]
+LoadPixels = Callable[[], PixelRows]
 
 
 class ArraySource:
@@ -53,8 +53,8 @@ class ArraySource:
         self,
         kind: str,
         location: str,
-        pixels: Rows,
-        load: Load,
+        pixels: PixelRows,
+        load: LoadPixels,
         labels: Labels | None,
         files: Sequence[Path],
         notes: tuple[str, ...] = (),
@@ -65,7 +65,7 @@ class ArraySource:
         self.notes = notes
         self._load = load
         self._files = list(files)
-        self._pixels: Rows | None = pixels
+        self._pixels: PixelRows | None = pixels
         self._count = len(pixels)
 
     def __len__(self) -> int:

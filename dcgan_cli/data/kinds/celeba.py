@@ -12,7 +12,7 @@ from dcgan_cli.data.kinds import folder, zips
 from dcgan_cli.data.kinds.folder import FolderSource
 from dcgan_cli.data.kinds.zips import ZipSource
 from dcgan_cli.data.label_files import join_table
-from dcgan_cli.data.tables import MOST_BYTES, Table
+from dcgan_cli.data.tables import MAX_BYTES, Table
 from dcgan_cli.errors import SourceError
 
 _LIST = "list_attr_celeba.txt"
@@ -43,8 +43,8 @@ def _list_file(path: Path) -> Path | None:
 
 
 def _read_list(path: Path) -> Table:
-    if path.stat().st_size > MOST_BYTES:
-        raise SourceError(f"{path}: larger than {MOST_BYTES >> 20} MiB; download it again")
+    if path.stat().st_size > MAX_BYTES:
+        raise SourceError(f"{path}: larger than {MAX_BYTES >> 20} MiB; download it again")
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:

@@ -35,7 +35,7 @@ _COLUMNS = {
 
 def matches(path: Path) -> bool:
     """Whether `path` is a folder of batches (also in torchvision's layout)."""
-    return _home(path) is not None
+    return _find_files(path) is not None
 
 
 def open_path(path: Path, location: str, part: str | None) -> ArraySource:
@@ -44,7 +44,7 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
     Raises:
         SourceError: batches that are missing, damaged or hostile, or no such part.
     """
-    folder, parts, meta_name = _home(path) or (path, _PARTS, "batches.meta")
+    folder, parts, meta_name = _find_files(path) or (path, _PARTS, "batches.meta")
     part = part or "train"
     if part not in parts:
         raise SourceError(f"{location}: CIFAR has no part {part}; use #train or #test")
@@ -66,7 +66,7 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
     )
 
 
-def _home(path: Path) -> tuple[Path, dict[str, tuple[str, ...]], str] | None:
+def _find_files(path: Path) -> tuple[Path, dict[str, tuple[str, ...]], str] | None:
     """The folder with the batches, the files of its parts, and the name of its meta file."""
     for place in _FOLDERS:
         folder = path / place

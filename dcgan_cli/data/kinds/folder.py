@@ -123,7 +123,7 @@ def _image_files(root: Path, passed_over: PassedOver) -> Generator[bytes]:
     cannot be read.
     """
     visited: set[tuple[int, int]] = set()
-    home = root.resolve()
+    resolved_root = root.resolve()
     pending = [""]
     while pending:
         prefix = pending.pop()
@@ -139,7 +139,7 @@ def _image_files(root: Path, passed_over: PassedOver) -> Generator[bytes]:
                     if _is_folder(entry):
                         if litter(entry.name + "/"):
                             _count_litter(Path(entry.path), entry.name, passed_over)
-                        elif entry.is_symlink() and _leads_up(Path(entry.path), home):
+                        elif entry.is_symlink() and _leads_up(Path(entry.path), resolved_root):
                             passed_over.links += 1
                         else:
                             folders.append((entry.is_symlink(), f"{prefix}{entry.name}/"))
@@ -165,10 +165,10 @@ def _may_be_read(entry: "os.DirEntry[str]") -> bool:
     return entry.is_file()
 
 
-def _leads_up(link: Path, home: Path) -> bool:
-    """Whether a link to a folder leads to one that contains the link itself, or `home`."""
+def _leads_up(link: Path, resolved_root: Path) -> bool:
+    """Whether a link to a folder leads to one that contains the link itself, or `resolved_root`."""
     target = link.resolve()
-    return any(inner.is_relative_to(target) for inner in (link.parent.resolve(), home))
+    return any(inner.is_relative_to(target) for inner in (link.parent.resolve(), resolved_root))
 
 
 def _count_litter(folder: Path, name: str, passed_over: PassedOver) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.kinds.arrays import ArraySource, FileRows, Rows, class_labels
+from dcgan_cli.data.kinds.arrays import ArraySource, FileRows, PixelRows, class_labels
 from dcgan_cli.data.kinds.reading import MAX_RECORD, FileReader, first_bytes
 from dcgan_cli.errors import SourceError
 
@@ -27,11 +27,11 @@ _PATTERNS = ("*images-idx3-ubyte*", "*images.idx3-ubyte*")
 _FOLDERS = (".", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "EMNIST/raw", "gzip")
 _EMNIST = re.compile(r"emnist-(\w+)-(train|test)-images")
 _TEST_NAMES = ("t10k", "test")
-_BEST_DEFLATE = 1032
+_DEFLATE_LIMIT = 1032
 """No deflated byte becomes more bytes than this, so a header that claims more is lying."""
-_HARMLESS, _MOST_DEFLATE = 64 << 20, 100
+_ALWAYS_ALLOWED_BYTES, _MAX_DEFLATE_RATIO = 64 << 20, 100
 """Beyond so many bytes, no deflated byte of images becomes more than this: MNIST's become five."""
-_MOST_BYTES = 4 << 30
+_MAX_BYTES = 4 << 30
 """EMNIST's largest file has 0.6 GB."""
 _GZIP, _HEAD = 31, 1 << 16
 """"Window bits" that ask zlib for gzip's form; where the first values begin at the latest."""
@@ -131,7 +131,7 @@ def _choose(files: list[Path], location: str, part: str | None) -> Path:
     )
 
 
-def _upright(path: Path, on_its_side: bool) -> Rows:
+def _upright(path: Path, on_its_side: bool) -> PixelRows:
     images = _read(path, _IMAGES)
     return np.asarray(images).transpose(0, 2, 1) if on_its_side else images
 
@@ -161,7 +161,7 @@ def _words(images: Path, codes: NDArray[np.uint8]) -> list[str] | None:
     return words
 
 
-def _read(path: Path, magic: bytes) -> Rows:
+def _read(path: Path, magic: bytes) -> PixelRows:
     """The values of an IDX file: of images in a plain one, each is read when it is asked for."""
     packed = first_bytes(path, 2) == b"\x1f\x8b"
     dimensions = magic[3]
@@ -178,16 +178,16 @@ def _read(path: Path, magic: bytes) -> Rows:
             cut_short = SourceError(
                 f"{path}: cut short for the {shape[0]:,} entries it announces; download it again"
             )
-            if needed > (size * _BEST_DEFLATE if packed else size - header_size):
+            if needed > (size * _DEFLATE_LIMIT if packed else size - header_size):
                 raise cut_short
-            if packed and needed > max(_HARMLESS, size * _MOST_DEFLATE):
+            if packed and needed > max(_ALWAYS_ALLOWED_BYTES, size * _MAX_DEFLATE_RATIO):
                 raise SourceError(
                     f"{path}: refused: it unpacks to {needed:,} bytes, {needed // size} times its own; "
                     "no images do"
                 )
             if not packed and magic == _IMAGES:
                 return FileRows(FileReader(path), header_size, shape)
-            if needed > (_MOST_BYTES if packed else MAX_RECORD):
+            if needed > (_MAX_BYTES if packed else MAX_RECORD):
                 raise SourceError(
                     f"{path}: {needed:,} bytes are more than is held in memory; unpack it, and "
                     "check what it is"

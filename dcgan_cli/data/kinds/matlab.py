@@ -14,10 +14,10 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-HARMLESS, MOST_DEFLATE = 64 << 20, 100
+ALWAYS_ALLOWED_BYTES, MAX_DEFLATE_RATIO = 64 << 20, 100
 """Beyond so many bytes, no deflated byte of images becomes more than this: SVHN's become 1.2."""
 
-MOST_BYTES = 8 << 30
+MAX_BYTES = 8 << 30
 """Bytes of one array; SVHN's largest has 1.6 GB."""
 
 _HEADER = 128
@@ -106,13 +106,13 @@ def _variable(
         if inner != _MATRIX:
             return "", None
         head = head[8:]
-        if need > max(HARMLESS, size * MOST_DEFLATE):
+        if need > max(ALWAYS_ALLOWED_BYTES, size * MAX_DEFLATE_RATIO):
             raise MatlabError(f"refused: {size:,} bytes that unpack to {need:,}; no images do")
     matrix = _Matrix(head, order)
     name = matrix.name
     if name not in names:
         return name, None
-    if need > MOST_BYTES:
+    if need > MAX_BYTES:
         raise MatlabError(f"an array of {need:,} bytes")
     file.seek(start)
     data = file.read(size)

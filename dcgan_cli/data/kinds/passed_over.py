@@ -10,10 +10,10 @@ PASSED_OVER = "passed over"
 """How the sentence begins, among the notes of a source."""
 
 NO_ENDING = ""
-_MOST_NAMED = 6
+_MAX_NAMED = 6
 """Endings that are named in the sentence; the others are added up."""
 
-_LONGEST = 12
+_MAX_ENDING_LENGTH = 12
 """Letters of an ending with its dot; what is longer is a part of a name."""
 
 _ONE_IMAGE = ".jpg or .png"
@@ -62,7 +62,7 @@ class PassedOver:
         if found is not None:
             self.litter[found] += ending in IMAGE_SUFFIXES
         elif path.rpartition("/")[2].casefold() not in _QUIET:
-            self.endings[ending if len(ending) <= _LONGEST else NO_ENDING] += 1
+            self.endings[ending if len(ending) <= _MAX_ENDING_LENGTH else NO_ENDING] += 1
         return False
 
     def sentence(self) -> str:
@@ -70,7 +70,7 @@ class PassedOver:
         parts = self.kinds(mends=True)
         parts += [
             f"{plural(count, 'image')} in {printable(name)}"
-            for name, count in self.litter.most_common(_MOST_NAMED)
+            for name, count in self.litter.most_common(_MAX_NAMED)
             if count
         ]
         if self.links:
@@ -88,14 +88,15 @@ class PassedOver:
         """The files by ending, most first: "2 .txt files", and what to do about them if asked."""
         ranked = self.endings.most_common()
         named = [
-            _named(ending, count) + (f" ({mend})" if mends and (mend := _MENDS.get(ending)) else "")
-            for ending, count in ranked[:_MOST_NAMED]
+            _describe(ending, count)
+            + (f" ({mend})" if mends and (mend := _MENDS.get(ending)) else "")
+            for ending, count in ranked[:_MAX_NAMED]
         ]
-        rest = sum(count for _, count in ranked[_MOST_NAMED:])
+        rest = sum(count for _, count in ranked[_MAX_NAMED:])
         return [*named, f"{plural(rest, 'file')} of other endings"] if rest else named
 
 
-def _named(ending: str, count: int) -> str:
+def _describe(ending: str, count: int) -> str:
     if ending == NO_ENDING:
         return f"{plural(count, 'file')} without an ending"
     return plural(count, f"{printable(ending)} file")

@@ -45,7 +45,7 @@ class _Form:
         return before + 3 * self.side * self.side
 
 
-_MOST_WORDS = 1 << 20
+_MAX_NAMES_CHARACTERS = 1 << 20
 """Characters of a file of names that are read."""
 
 _FORMS = (
@@ -80,7 +80,7 @@ _FORMS = (
 
 def matches(path: Path) -> bool:
     """Whether `path` is a folder with files of one of these names (also in the archive's folder)."""
-    return _home(path) is not None
+    return _find_files(path) is not None
 
 
 def open_path(path: Path, location: str, part: str | None) -> ArraySource:
@@ -89,9 +89,9 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
     Raises:
         SourceError: files that are missing, cut short or of another form, or no such part.
     """
-    home = _home(path)
-    assert home is not None
-    folder, form = home
+    found = _find_files(path)
+    assert found is not None
+    folder, form = found
     part = part or "train"
     if part not in form.parts:
         parts = " or ".join(f"#{name}" for name in form.parts)
@@ -105,7 +105,7 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
     return ArraySource(f"{form.name}, {part} part", location, images, load, labels, files)
 
 
-def _home(path: Path) -> tuple[Path, _Form] | None:
+def _find_files(path: Path) -> tuple[Path, _Form] | None:
     """The folder with the files, and what they are."""
     for form in _FORMS:
         for place in form.folders:
@@ -183,5 +183,5 @@ def _words(file: Path) -> list[str]:
     if not file.is_file():
         return []
     with file.open(encoding="utf-8", errors="replace") as opened:
-        lines = opened.read(_MOST_WORDS).splitlines()
+        lines = opened.read(_MAX_NAMES_CHARACTERS).splitlines()
     return [line.strip() for line in lines if line.strip()]

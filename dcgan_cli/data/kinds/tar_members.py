@@ -10,13 +10,13 @@ from typing import IO, NamedTuple
 
 BLOCK = 512
 
-LONGEST_NAME = 1 << 16
+MAX_NAME_BYTES = 1 << 16
 """Bytes of a name; systems allow 4,096."""
 
-LARGEST_PAX = 1 << 20
+MAX_PAX_BYTES = 1 << 20
 """Bytes of a member's pax records."""
 
-LARGEST = 1 << 62
+MAX_MEMBER_BYTES = 1 << 62
 """Bytes of a member."""
 
 _FILES, _SPARSE = b"0\0" + b"7", b"S"
@@ -52,12 +52,12 @@ def members(file: IO[bytes], total: int) -> Iterator[Member]:
         size = _number(header[124:136])
         start = at + BLOCK
         if kind in _LONG_NAME + _LONG_LINK:
-            text = _read(file, start, size, LONGEST_NAME, "a name").rstrip(b"\0")
+            text = _read(file, start, size, MAX_NAME_BYTES, "a name").rstrip(b"\0")
             name = _text(text) if kind in _LONG_NAME else name
         elif kind in _PAX:
-            records |= _pax(_read(file, start, size, LARGEST_PAX, "pax records"))
+            records |= _pax(_read(file, start, size, MAX_PAX_BYTES, "pax records"))
         elif kind in _GLOBAL_PAX:
-            everywhere |= _pax(_read(file, start, size, LARGEST_PAX, "pax records"))
+            everywhere |= _pax(_read(file, start, size, MAX_PAX_BYTES, "pax records"))
         else:
             said = everywhere | records
             size = _decimal(said["size"]) if "size" in said else size
@@ -108,7 +108,7 @@ def _number(field: bytes) -> int:
         if text.strip(b"01234567"):
             raise TarError(f"a header has {text[:20]!r} where a number should be")
         value = int(text or b"0", 8)
-    if value > LARGEST:
+    if value > MAX_MEMBER_BYTES:
         raise TarError(f"a member of {value:,} bytes")
     return value
 
