@@ -56,7 +56,7 @@ class _RawWriter:
 
 
 class _PipeWriter(_RawWriter):
-    """The same for a pipe or a device; that a reader closes it early, as `head` does, is no error."""
+    """The same for a pipe or a device; a reader that closes it early is no error."""
 
     _left = False
 

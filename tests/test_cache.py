@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from numbered_images import Images, Pixels, pixels
 
 from dcgan_cli.data.cache import DecodedImages, prepare
-from dcgan_cli.data.decode import ImageSpec, decode
+from dcgan_cli.data.decode import decode
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.errors import DcganError, SourceError, StorageError
 
 IMAGE_SPEC = ImageSpec(4, 3)

@@ -15,8 +15,8 @@ from PIL import Image
 from dcgan_cli.checkpoint.format import load, save
 from dcgan_cli.checkpoint.latent_arguments import read_latents
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import ImageSpec
 from dcgan_cli.data.reference import Reference
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.errors import DcganError
 from dcgan_cli.model.config import ModelConfig

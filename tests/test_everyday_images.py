@@ -16,7 +16,8 @@ from test_survey import Records
 
 from dcgan_cli.data import image_files
 from dcgan_cli.data.cache import _key
-from dcgan_cli.data.decode import Fit, ImageSpec, Unreadable, crop_corners, decode, frame_box
+from dcgan_cli.data.decode import Unreadable, decode
+from dcgan_cli.data.resize_crop import Fit, ImageSpec, crop_corners, frame_box
 from dcgan_cli.data.survey import survey
 from dcgan_cli.errors import SourceError
 

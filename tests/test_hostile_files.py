@@ -33,7 +33,7 @@ from dcgan_cli.checkpoint.format import Checkpoint, load, load_resumable, save
 from dcgan_cli.checkpoint.latent_arguments import read_latents
 from dcgan_cli.data.batches import Batches
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import ImageSpec
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.errors import CheckpointError, SourceError, UsageError
 from dcgan_cli.model.config import ModelConfig

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 from test_decode import encode, gray, noise, png, smooth
 
-from dcgan_cli.data.decode import ImageSpec, Unreadable, decode
+from dcgan_cli.data.decode import Unreadable, decode
 from dcgan_cli.data.image_files import MAX_JPEG_SCANS, MAX_PIXELS
+from dcgan_cli.data.resize_crop import ImageSpec
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),

@@ -13,8 +13,8 @@ from PIL import Image
 
 from dcgan_cli.checkpoint.format import Checkpoint, load, save
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import ImageSpec
 from dcgan_cli.data.reference import CenterCrop, Reference, Shown, absolute
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import Source, open_source
 from dcgan_cli.errors import CheckpointError, SourceError
 from dcgan_cli.model.config import ModelConfig

@@ -26,9 +26,10 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.decode import ImageSpec, Unreadable, read_image
+from dcgan_cli.data.decode import Unreadable, read_image
 from dcgan_cli.data.eviction import exclusive_lock, make_room, mark_in_use
 from dcgan_cli.data.image_set import DecodedImages, Pixels, log_line, refusal
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.shards import Layout, Shard, open_shard
 from dcgan_cli.data.sources import Source
 from dcgan_cli.data.streaming import StreamedImages

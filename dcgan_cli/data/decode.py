@@ -23,12 +23,10 @@ What is done on purpose, file by file:
 - *Truncated* files are refused, never half gray.
 """
 
-import math
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from dcgan_cli.data.image_files import (
@@ -40,59 +38,11 @@ from dcgan_cli.data.image_files import (
     load_file,
     wide_values,
 )
+from dcgan_cli.data.resize_crop import FITS as FITS
+from dcgan_cli.data.resize_crop import MOST_ASPECT as MOST_ASPECT
+from dcgan_cli.data.resize_crop import ImageSpec as ImageSpec
+from dcgan_cli.data.resize_crop import Levels, resize_to_square
 from dcgan_cli.data.sources import Record, Source
-
-Fit = Literal["crop", "pad", "stretch"]
-
-FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
-"""How an image that is no square fills one: its centered square alone; whole, on a background; or
-whole, with its two sides scaled by different factors."""
-
-Levels = tuple[float, float]
-"""The values of a wide image that become black (0) and white (255)."""
-
-
-MOST_ASPECT = 20
-"""A grid of images that are wider or higher than this could not be looked at."""
-
-
-@dataclass(frozen=True)
-class ImageSpec:
-    """How an image becomes a square of pixels: `side` pixels a side, 1 (gray) or 3 (RGB) channels.
-
-    `background`, RGB in 0..255, shows where an image is transparent and where `fit` is "pad".
-    `levels` are those of wide values, None where each image has its own. `aspect` is the width /
-    height in which images that were stretched are to be shown again. Raises ValueError for a `fit`,
-    `levels` or `aspect` that cannot be.
-    """
-
-    side: int
-    channels: int
-    background: tuple[int, int, int] = (255, 255, 255)
-    fit: Fit = "crop"
-    levels: Levels | None = None
-    aspect: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.fit not in FITS:
-            raise ValueError(f"fit {self.fit}: expected one of {', '.join(FITS)}")
-        if not 1 / MOST_ASPECT <= self.aspect <= MOST_ASPECT:
-            raise ValueError(f"aspect {self.aspect}: expected 1/{MOST_ASPECT} to {MOST_ASPECT}")
-        if self.levels is not None:
-            black, white = (float(level) for level in self.levels)
-            if not (math.isfinite(black) and math.isfinite(white) and black < white):
-                raise ValueError(f"levels {black:g} to {white:g}: expected black below white")
-            object.__setattr__(self, "levels", (black, white))  # a list, as JSON has it, too
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(side, side, channels), the shape of one image."""
-        return self.side, self.side, self.channels
-
-    @property
-    def image_bytes(self) -> int:
-        """Bytes of one image."""
-        return self.side * self.side * self.channels
 
 
 def read_image(
@@ -125,7 +75,7 @@ def decode(record: Record, image_spec: ImageSpec) -> tuple[NDArray[np.uint8], tu
         image = _flatten(decoded.image, image_spec)
         if image_spec.channels == 1:
             image = image.convert("L")
-        image = _fill(image, decoded, image_spec)
+        image = resize_to_square(image, decoded, image_spec)
         pixels = np.empty(image_spec.shape, np.uint8)
         pixels[:] = np.asarray(image).reshape(image_spec.side, image_spec.side, -1)
         return pixels, decoded.size
@@ -135,49 +85,6 @@ def decode(record: Record, image_spec: ImageSpec) -> tuple[NDArray[np.uint8], tu
     # and SyntaxError to ZeroDivisionError and MemoryError.
     except Exception as error:
         raise Unreadable(_reason(error)) from error
-
-
-def centered_square(width: int, height: int) -> tuple[int, int, int]:
-    """(left, top, side) in pixels of the largest centered square; an odd pixel is cut at the end."""
-    side = min(width, height)
-    return (width - side) // 2, (height - side) // 2, side
-
-
-def frame_box(width: int, height: int, fit: Fit) -> tuple[float, float, float, float]:
-    """(left, top, width, height) of what fills the square, in pixels of the whole image.
-
-    Under "pad" it is a square larger than the image, which lies in its middle.
-    """
-    if fit == "stretch":
-        return 0, 0, width, height
-    if fit == "pad":
-        side = max(width, height)
-        return (width - side) / 2, (height - side) / 2, side, side
-    left, top, side = centered_square(width, height)
-    return left, top, side, side
-
-
-def crop_corners(
-    corners: ArrayLike, width: ArrayLike, height: ArrayLike, fit: Fit = "crop"
-) -> NDArray[np.float64]:
-    """Boxes on the whole image, as boxes on the square that `fit` makes of it.
-
-    `corners` [M, 4] holds x0, y0, x1, y1 as fractions of the whole image, which is `width` by
-    `height` pixels (one number, or [M] for boxes of several images). Returns float64 [M, 4], in
-    fractions of the square, clipped to [0, 1]; a box that lies outside is a row of NaN.
-    """
-    boxes = np.array(corners, np.float64).reshape(-1, 4)
-    sizes = np.broadcast_to(np.stack(np.broadcast_arrays(width, height), -1), (len(boxes), 2))
-    frames = [frame_box(int(wide), int(high), fit) for wide, high in sizes]
-    frame = np.array(frames, np.float64).reshape(-1, 4)
-    for axis in (0, 1):
-        start, length, whole = frame[:, axis], frame[:, 2 + axis], sizes[:, axis]
-        ends = boxes[:, axis::2]
-        boxes[:, axis::2] = (ends * whole[:, None] - start[:, None]) / length[:, None]
-    boxes = np.clip(boxes, 0.0, 1.0)
-    outside = (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])
-    boxes[outside] = np.nan
-    return boxes
 
 
 class ValueRange(NamedTuple):
@@ -216,25 +123,6 @@ def _from_array(pixels: NDArray[np.uint8]) -> OpenedImage:
     limit(pixels.shape[1], pixels.shape[0])
     image = Image.fromarray(np.ascontiguousarray(pixels))
     return OpenedImage(image, image.size)
-
-
-def _fill(image: Image.Image, opened: OpenedImage, image_spec: ImageSpec) -> Image.Image:
-    """`image`, in mode L or RGB, as the square that the framing asks for."""
-    square = (image_spec.side, image_spec.side)
-    if image_spec.fit == "pad":
-        mode = "RGB" if image_spec.channels == 3 else "L"
-        canvas = Image.new("RGB", square, image_spec.background).convert(mode)
-        factor = image_spec.side / max(opened.size)
-        width, height = (max(1, round(edge * factor)) for edge in opened.size)
-        place = ((image_spec.side - width) // 2, (image_spec.side - height) // 2)
-        inner = image.resize((width, height), Image.Resampling.BICUBIC)
-        canvas.paste(inner.convert(mode), place)
-        return canvas
-    if image_spec.fit == "stretch":
-        return image.resize(square, Image.Resampling.BICUBIC)
-    left, top, side = (edge / opened.shrunk for edge in centered_square(*opened.size))
-    box = (left, top, left + side, top + side)
-    return image.resize(square, Image.Resampling.BICUBIC, box=box)
 
 
 def _flatten(image: Image.Image, image_spec: ImageSpec) -> Image.Image:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dcgan_cli.data.decode import ImageSpec, crop_corners
+from dcgan_cli.data.resize_crop import ImageSpec, crop_corners
 from dcgan_cli.data.sources import Source
 from dcgan_cli.data.survey import printable
 from dcgan_cli.errors import SourceError

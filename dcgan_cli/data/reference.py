@@ -22,9 +22,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dcgan_cli.data.decode import ImageSpec, crop_corners, decode, fetch
+from dcgan_cli.data.decode import decode, fetch
 from dcgan_cli.data.image_set import DecodedImages, Pixels
 from dcgan_cli.data.kinds import tars
+from dcgan_cli.data.resize_crop import ImageSpec, crop_corners
 from dcgan_cli.data.sources import Record, Source, open_source
 from dcgan_cli.errors import CheckpointError, SourceError, UsageError
 from dcgan_cli.wording import counted

@@ -24,9 +24,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.decode import ImageSpec, Unreadable, read_image
+from dcgan_cli.data.decode import Unreadable, read_image
 from dcgan_cli.data.image_set import Pixels
 from dcgan_cli.data.kinds.reading import FileReader
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import Source
 from dcgan_cli.files import atomic_write, write_text
 

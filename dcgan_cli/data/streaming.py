@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.decode import ImageSpec, Unreadable, decode, fetch
+from dcgan_cli.data.decode import Unreadable, decode, fetch
 from dcgan_cli.data.image_set import DecodedImages, Pixels, log_line, refusal
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import Source
 from dcgan_cli.data.workers import available_cpus
 from dcgan_cli.errors import SourceError, StorageError

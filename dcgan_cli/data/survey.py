@@ -5,16 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dcgan_cli.data.decode import (
-    ImageSpec,
-    Levels,
-    Unreadable,
-    ValueRange,
-    decode,
-    fetch,
-    value_range,
-)
+from dcgan_cli.data.decode import Unreadable, ValueRange, decode, fetch, value_range
 from dcgan_cli.data.kinds.names import printable
+from dcgan_cli.data.resize_crop import ImageSpec, Levels
 from dcgan_cli.data.sources import Source
 from dcgan_cli.errors import SourceError
 from dcgan_cli.wording import counted

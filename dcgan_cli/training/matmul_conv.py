@@ -1,16 +1,17 @@
-"""Convolutions as matrix products of gathered patches, where a CPU is faster at those.
+"""Convolutions as matrix products of patches (im2col), for small feature maps in bfloat16 on a CPU.
 
-A library's convolution is made for large images; on maps of 4×4 to 16×16 it reaches a fraction of
-what the same CPU's matrix product does in bfloat16. So patches are copied into rows (im2col) and
-multiplied. The way back to the input of a convolution of stride s, which is also the
-fractionally-strided convolution, is done phase by phase: the outputs whose coordinates leave the
-same remainders modulo s are touched by the same taps of the kernel, so that each of the s·s phases
-is a small convolution of stride 1, without a multiplication by zero and without adding overlapping
-patches (col2im).
+Libraries optimize convolutions for large images; on maps of 4×4 to 16×16 they reach a fraction of
+the speed of the same CPU's matrix product. So patches are copied into rows (im2col) and multiplied.
 
-Exact: every product that the definition has is made once, and no other. A rule, not a race, says
-which
-of the three products of a layer are made so: a race would make other bits of it on a busy day.
+The gradient with respect to the input of a convolution of stride s, which is also the
+fractionally-strided convolution, is computed phase by phase: output coordinates with the same
+remainder modulo s depend on the same kernel elements, so that each of the s·s phases is a small
+convolution of stride 1. No multiplication by zero is made, and no overlapping patches are added
+(col2im).
+
+The result is exact: the products of the definition, each computed once. Which of the three products
+of a layer are computed in this way depends on its size and on the CPU alone, never on a timing: a
+timing would change the bits of the result on a busy day.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ from torch.autograd.function import once_differentiable
 
 @dataclass(frozen=True)
 class MatmulUse:
-    """Which products of a layer are matrix products: its value, the gradients of maps and weights."""
+    """Which products of a layer are matrix products: output, gradient of the input, of the weights."""
 
     value: bool = False
     to_maps: bool = False
@@ -36,16 +37,17 @@ LIBRARY = MatmulUse()
 MATRIX = MatmulUse(True, True, True)
 
 _MAX_SIDE_WITH_AMX, _MAX_SIDE_WITHOUT_AMX = 16, 8
-"""Side of the larger maps up to which a CPU with AMX has MATRIX, others the gradient of the weights.
+"""Side of the larger maps up to which a CPU with AMX uses MATRIX, and others compute only the
+gradient of the weights in this way.
 
-Milliseconds of value / to maps / to weights of a batch of 128, by the library and by products. With
-AMX: 256 × 8 × 8 → 512, 34 / 74 / 107 and 6 / 5 / 9; at 16 × 16, 24 / 24 / 17 and 14 / 14 / 16; at
-32 × 32 the library is faster. Without: 20 / 22 / 80 and 29 / 52 / 28; at 16 × 16 it gains nothing.
-"""
+Milliseconds of output / gradient of the maps / gradient of the weights for a batch of 128, by the
+library and by matrix products. With AMX: 256 × 8 × 8 → 512, 34 / 74 / 107 and 6 / 5 / 9; at 16 ×
+16, 24 / 24 / 17 and 14 / 14 / 16; at 32 × 32 the library is faster. Without: 20 / 22 / 80 and 29 /
+52 / 28; at 16 × 16 nothing is gained."""
 
 
 def best_matmul_use(side: int) -> MatmulUse:
-    """The faster form in bfloat16, on this CPU, of a layer whose larger maps have `side`."""
+    """The fastest choice in bfloat16 on this CPU for a layer whose larger maps have side `side`."""
     if _has_amx():
         return MATRIX if side <= _MAX_SIDE_WITH_AMX else LIBRARY
     return MatmulUse(to_weight=True) if side <= _MAX_SIDE_WITHOUT_AMX else LIBRARY
@@ -56,10 +58,10 @@ def _has_amx() -> bool:
 
 
 def use_matrix_products(network: nn.Module) -> None:
-    """Let the convolutions of `network` take their best form in bfloat16, in place.
+    """Replace the convolutions of `network` by ones that use matrix products where those are fast.
 
-    What is computed so can be differentiated once; a gradient penalty is computed in float32, by
-    the library.
+    In place, and only under bfloat16 autocast. The result can be differentiated once; a gradient
+    penalty is computed in float32, by the library.
     """
     for parent in list(network.modules()):
         for name, layer in parent.named_children():
@@ -70,11 +72,11 @@ def use_matrix_products(network: nn.Module) -> None:
 
 
 class _Conv(nn.Conv2d):
-    """A convolution with the weights of `plain`."""
+    """A convolution with the weights of `original`."""
 
-    def __init__(self, plain: nn.Conv2d) -> None:
-        super().__init__(*_shape(plain), bias=False, device="meta")
-        self.weight = plain.weight
+    def __init__(self, original: nn.Conv2d) -> None:
+        super().__init__(*_shape(original), bias=False, device="meta")
+        self.weight = original.weight
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # nn.Module's own word
         """[N, I, H, W] → [N, O, H', W']."""
@@ -83,28 +85,28 @@ class _Conv(nn.Conv2d):
 
 
 class _ConvTranspose(nn.ConvTranspose2d):
-    """A fractionally-strided convolution with the weights of `plain`."""
+    """A fractionally-strided convolution with the weights of `original`."""
 
-    def __init__(self, plain: nn.ConvTranspose2d) -> None:
-        super().__init__(*_shape(plain), plain.output_padding[0], bias=False, device="meta")
-        self.weight = plain.weight
+    def __init__(self, original: nn.ConvTranspose2d) -> None:
+        super().__init__(*_shape(original), original.output_padding[0], bias=False, device="meta")
+        self.weight = original.weight
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: A002
         """[N, O, H', W'] → [N, I, H, W]."""
         assert output_size is None
         maps, weight, form = _prepared(input, self.weight, self.stride[0] * max(input.shape[2:]))
-        places = self.stride[0], int(self.padding[0]), self.output_padding[0]
-        return conv_transpose2d(maps, weight, *places, form)
+        geometry = self.stride[0], int(self.padding[0]), self.output_padding[0]
+        return conv_transpose2d(maps, weight, *geometry, form)
 
 
-def _shape(plain: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int, int, int, int]:
+def _shape(original: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int, int, int, int]:
     """Both widths, kernel, stride and padding."""
-    sides = plain.kernel_size[0], plain.stride[0], int(plain.padding[0])
-    return plain.in_channels, plain.out_channels, *sides
+    sides = original.kernel_size[0], original.stride[0], int(original.padding[0])
+    return original.in_channels, original.out_channels, *sides
 
 
 def _prepared(maps: Tensor, weight: Tensor, side: int) -> tuple[Tensor, Tensor, MatmulUse]:
-    """Both in bfloat16, and the form for that, where autocast asks for it."""
+    """Both in bfloat16 and the matrix products to use, if autocast is on; else unchanged."""
     kind = maps.device.type
     if kind != "cpu" or not torch.is_autocast_enabled(kind):
         return maps, weight, LIBRARY
@@ -202,12 +204,14 @@ def _gradients(
     to_maps: Callable[[], Tensor],
     to_weight: Callable[[], Tensor],
 ) -> tuple[Tensor | None, Tensor | None]:
-    """The gradients that are asked for: as the form says by matrix products, or by the library."""
+    """The gradients that are needed, by matrix products where `form` says so, else by the library."""
     maps, weight = ctx.saved_tensors
     stride, padding, form = ctx.settings
     wants_maps, wants_weight = ctx.needs_input_grad[:2]
     mask = [wants_maps and not form.to_maps, wants_weight and not form.to_weight]
-    of_maps, of_weight = _by_library(gradient, maps, weight, stride, padding, output_padding, mask)
+    of_maps, of_weight = _library_gradients(
+        gradient, maps, weight, stride, padding, output_padding, mask
+    )
     if wants_maps and form.to_maps:
         of_maps = to_maps()
     if wants_weight and form.to_weight:
@@ -215,7 +219,7 @@ def _gradients(
     return of_maps, of_weight
 
 
-def _by_library(
+def _library_gradients(
     gradient: Tensor,
     maps: Tensor,
     weight: Tensor,
@@ -224,9 +228,9 @@ def _by_library(
     output_padding: int | None,
     mask: Sequence[bool],
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Those gradients by maps and weights that `mask` names.
+    """The gradients of maps and weights that `mask` selects, by the library.
 
-    Of a fractionally-strided convolution where there is an `output_padding`.
+    Of a fractionally-strided convolution if `output_padding` is given.
     """
     if not any(mask):
         return None, None
@@ -285,15 +289,15 @@ def _weight_gradient(
 
 
 def _phases(side: int, kernel: int, stride: int, padding: int) -> list[tuple[int, list[int], int]]:
-    """What makes up the coordinates of each remainder modulo `stride`.
+    """For each remainder modulo `stride`: first coordinate, kernel elements, and padding before.
 
-    The first such coordinate, the taps that touch it, in the order of the maps they come from, and
-    how far outside the maps that order begins.
+    The kernel elements that contribute to these coordinates are in the order of the maps they
+    multiply; the padding is how far outside the maps that order begins.
     """
     phases: list[tuple[int, list[int], int]] = []
     for first in range(min(stride, side)):
         taps = list(range((first + padding) % stride, kernel, stride))
-        # tap t brings the map at (coordinate + padding − t) / stride: later taps earlier maps
+        # element t multiplies the map at (coordinate + padding − t) / stride: later t, earlier map
         before = -((first + padding - taps[-1]) // stride) if taps else 0
         phases.append((first, taps[::-1], before))
     return phases
@@ -302,12 +306,12 @@ def _phases(side: int, kernel: int, stride: int, padding: int) -> list[tuple[int
 def _patches(
     maps: Tensor, before: Sequence[int], counts: Sequence[int], taps: Sequence[int], stride: int
 ) -> Tensor:
-    """Windows of `taps` of maps [N, H, W, C], the first `before` outside: [N·counts, taps·C]."""
+    """Patches of side `taps` of maps [N, H, W, C], beginning `before` outside: [N·counts, taps·C]."""
     number, height, width, channels = maps.shape
     ends = [b + s for b, s in zip(before, (height, width), strict=True)]
     needed = [(c - 1) * stride + t for c, t in zip(counts, taps, strict=True)]
     after = [n - e for n, e in zip(needed, ends, strict=True)]
-    # negative padding cuts off
+    # negative padding crops
     maps = F.pad(maps, (0, 0, before[1], after[1], before[0], after[0]))
     plane, row, cell, _ = maps.stride()
     windows = maps.as_strided(
@@ -319,7 +323,10 @@ def _patches(
 
 
 def _channels_last(like: Tensor, channels: int, height: int, width: int) -> Tensor:
-    """Empty maps [N, channels, height, width], no view of others: activations change them in place."""
+    """Uninitialized channels-last maps [N, channels, height, width].
+
+    Not a view of a larger tensor, because activations change them in place.
+    """
     shape = (len(like), channels, height, width)
     return torch.empty(
         shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
@@ -327,7 +334,7 @@ def _channels_last(like: Tensor, channels: int, height: int, width: int) -> Tens
 
 
 def _to_nhwc(maps: Tensor) -> Tensor:
-    """[N, C, H, W] as a contiguous [N, H, W, C]: no copy where memory is channels-last."""
+    """[N, C, H, W] as a contiguous [N, H, W, C]: no copy if memory is channels-last."""
     return maps.permute(0, 2, 3, 1).contiguous()
 
 

@@ -50,14 +50,14 @@ def check_bf16(model: ModelConfig, device: torch.device) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class _Trial:
-    """One layer, both ways, in one precision."""
+    """One layer, forward and backward, in one precision."""
 
     layer: nn.Module
     maps: Tensor
     precision: torch.dtype
 
     def run(self) -> list[Tensor]:
-        """Its output, and the gradients of the sum of its squares by input and by weights."""
+        """Its output, and the gradients of half the sum of its squares by input and by weights."""
         maps = self.maps.clone().requires_grad_()
         with autocast(maps.device, self.precision):
             out = self.layer(maps).float()
@@ -68,7 +68,7 @@ class _Trial:
 
 
 def _layers(model: ModelConfig, device: torch.device) -> list[tuple[str, nn.Module, Tensor]]:
-    """Name, layer, and what it is given, of every layer that multiplies."""
+    """Name, module and input of every convolution and linear layer of both networks."""
     with torch.random.fork_rng(devices=()):
         generator, discriminator = Generator(model), Discriminator(model)
     z = torch.from_numpy(seeded_latents(0, IMAGES, model.z_dim, model.z_dist)).to(device)
@@ -81,18 +81,18 @@ def _layers(model: ModelConfig, device: torch.device) -> list[tuple[str, nn.Modu
 def _layer_inputs(
     letter: str, network: nn.Module, given: Tensor
 ) -> tuple[list[tuple[str, nn.Module, Tensor]], Tensor]:
-    """What reaches every multiplying layer of `network`, and what comes out of it."""
+    """Name, module and input of every convolution and linear layer of `network`, and its output."""
     initialize(network, torch_stream(0, "bfloat16"))
     use_matrix_products(network)
     network.to(given.device).to(memory_format=memory_format(given.device, torch.bfloat16))
     found: list[tuple[str, nn.Module, Tensor]] = []
     names = {layer: f"{letter} {name}" for name, layer in network.named_modules()}
 
-    def note(layer: nn.Module, maps: tuple[Tensor, ...]) -> None:
+    def record(layer: nn.Module, maps: tuple[Tensor, ...]) -> None:
         found.append((names[layer], layer, maps[0]))
 
     hooks = [
-        layer.register_forward_pre_hook(note)
+        layer.register_forward_pre_hook(record)
         for layer in names
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
     ]
@@ -103,9 +103,9 @@ def _layer_inputs(
 
 
 def _error(found: list[Tensor], expected: list[Tensor]) -> float:
-    """The greatest ‖found − expected‖ ÷ ‖expected‖; infinite where something found is not finite."""
+    """The largest ‖found − expected‖ ÷ ‖expected‖; infinite if a value is not finite."""
     errors = [
-        (this - that).norm() / that.norm().clamp(min=1e-30)
-        for this, that in zip(found, expected, strict=True)
+        (value - target).norm() / target.norm().clamp(min=1e-30)
+        for value, target in zip(found, expected, strict=True)
     ]
     return float(torch.stack(errors).nan_to_num(torch.inf, torch.inf).max())
