@@ -317,7 +317,7 @@ def test_a_mistake_in_the_program_is_no_unreadable_image(workers: int) -> None:
 
 
 def test_workers_that_cannot_live_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dcgan_cli.data.workers._serve", os._exit)
+    monkeypatch.setattr("dcgan_cli.data.workers._run_worker", os._exit)
     with pytest.raises(DcganError, match=r"a worker process could not start \(exit code"):
         prepare(Images(), IMAGE_SPEC, workers=2)
 

@@ -107,7 +107,7 @@ def test_no_more_is_computed_than_is_asked_for(
     result = conv2d(*leaves, 2, 1, form)
     unwanted = "_weight_gradient" if wanted[0] else "_conv_transpose"
     monkeypatch.setattr(matmul_conv, unwanted, lambda *_: pytest.fail("made"))
-    library = matmul_conv._by_library
+    library = matmul_conv._library_gradients
 
     def watched(*given: Any) -> Any:
         found = library(*given)
@@ -116,7 +116,7 @@ def test_no_more_is_computed_than_is_asked_for(
         assert [gradient is not None for gradient in found] == made
         return found
 
-    monkeypatch.setattr(matmul_conv, "_by_library", watched)
+    monkeypatch.setattr(matmul_conv, "_library_gradients", watched)
     result.sum().backward()
     assert [leaf.grad is not None for leaf in leaves] == list(wanted)
 

@@ -263,7 +263,7 @@ def test_no_value_is_asked_for_and_no_memory_of_another_device_read(
         }
     given = [
         UpdateInputs(*(None if part is None else part.to("meta") for part in each))  # type: ignore[arg-type]
-        for each in updater._given(0, 0, images(0))
+        for each in updater._draw_inputs(0, 0, images(0))
     ]
     for _ in range(2):
         metrics = updater.update(given)

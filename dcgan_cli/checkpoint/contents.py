@@ -1,8 +1,8 @@
-"""What the plain values in a checkpoint may be, key by key, and what a run needs to go on.
+"""Validation of the plain values in a checkpoint, key by key, and what a run needs to resume.
 
-A file can match its digest and still hold values that no run has written. They are held against the
-tables below when the file is loaded, so that nothing after it meets a value of another kind. Keys
-that stand in no table are left alone: a later version may write more.
+A file may match its digest and still contain values that no run has written. They are checked
+against the tables below when the file is loaded, so that no later code sees a value of another
+type. Keys in no table are ignored: a later version may write more.
 """
 
 import math
@@ -19,7 +19,7 @@ from dcgan_cli.model.config import Recipe
 
 
 def _is_name(text: str) -> bool:
-    """Whether a file could be called so, as far as the system's own rules go."""
+    """Whether `text` can be a file name under the rules of the operating system."""
     try:
         return len(text.encode("utf-8", "surrogateescape")) < 1 << 16 and "\0" not in text
     except UnicodeEncodeError:
@@ -28,7 +28,7 @@ def _is_name(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Rule:
-    """What a value may be, in words and as a test."""
+    """What a value may be, in words and as a predicate."""
 
     expected: str
     fits: Callable[[object], bool]
@@ -58,7 +58,7 @@ def number(least: float, most: float = math.inf) -> Rule:
 
 
 def one_of(*allowed: object) -> Rule:
-    """One of some values, of the very type."""
+    """One of some values, of exactly the same type."""
 
     def fits(value: object) -> bool:
         return any(type(value) is type(known) and value == known for known in allowed)
@@ -67,12 +67,12 @@ def one_of(*allowed: object) -> Rule:
 
 
 def maybe(rule: Rule) -> Rule:
-    """What `rule` says, or null."""
+    """A value that fits `rule`, or null."""
     return Rule(f"{rule.expected}, or null", lambda value: value is None or rule.fits(value))
 
 
 def listed(rule: Rule, most: int) -> Rule:
-    """A list of up to `most` values of one kind."""
+    """A list of up to `most` values that fit `rule`."""
 
     def fits(value: object) -> bool:
         return isinstance(value, list) and len(value) <= most and all(map(rule.fits, value))
@@ -88,7 +88,7 @@ FINITE = number(-math.inf)
 Table = Mapping[str, Rule]
 
 MOMENTS = {"adam": {"step", "exp_avg", "exp_avg_sq"}, "rmsprop": {"step", "square_avg"}}
-"""What an optimizer keeps of every weight."""
+"""The state that an optimizer keeps for every weight."""
 
 RECIPE: Table = {
     "batch_size": whole(2),
@@ -131,7 +131,7 @@ DATA: Table = {
     "side": whole(1, 1 << 20),
     "channels": one_of(1, 3),
 }
-"""What data.reference reads, which also knows what may be missing."""
+"""The keys that data.reference reads, which also handles missing ones."""
 
 PROGRESS: Table = {
     "step": whole(0),
@@ -160,7 +160,7 @@ REQUIRED_KEYS = {
     "progress": ("step", "seconds", "attempt", "health"),
     "progress.health": tuple(DIAGNOSTICS),
 }
-"""Keys that a run cannot go on without."""
+"""Keys without which a run cannot be resumed."""
 
 GROUP: Table = {
     "lr": number(0),
@@ -171,18 +171,18 @@ GROUP: Table = {
         lambda value: listed(number(0, 1), 2).fits(value) and len(cast("list[object]", value)) == 2,
     ),
 }
-"""The settings of an optimizer that are known."""
+"""The known settings of an optimizer."""
 
 SETTING = maybe(
     Rule("a number, true or false", lambda value: isinstance(value, bool) or _is_number(value))
 )
 
 Parts = Mapping[str, Mapping[str, Any]]
-"""`recipe`, `training`, `data` and `progress` by name."""
+"""The values of `recipe`, `training`, `data` and `progress` by name."""
 
 
 def check_parts(where: str, parts: Parts) -> None:
-    """Hold all values that are there against the tables. Raises CheckpointError with the key."""
+    """Check all values against the tables. Raises CheckpointError with the key."""
     for name, table in TABLES.items():
         for key, value in _part(parts, name).items():
             rule = table.get(key)
@@ -194,16 +194,16 @@ def check_parts(where: str, parts: Parts) -> None:
 def check_resumable(
     where: str, parts: Parts, optimizers: Mapping[str, Any], networks: Mapping[str, nn.Module]
 ) -> None:
-    """What `check_parts` left open because only a run that goes on needs it.
+    """Checks beyond `check_parts` that only resuming needs.
 
     Args:
         where: the file, for the error.
         parts: as for `check_parts`, which they have passed.
         optimizers: their states by network.
-        networks: of the same names; shapes alone are enough.
+        networks: of the same names; may be on the device `meta`.
 
     Raises:
-        CheckpointError: a key is missing, or an optimizer's state is not of this network.
+        CheckpointError: a key is missing, or an optimizer state does not fit its network.
     """
     if not optimizers:
         raise CheckpointError(
@@ -229,7 +229,7 @@ def check_resumable(
 
 
 def check_weights_finite(what: str, weights: Mapping[str, Tensor]) -> None:
-    """Raise CheckpointError where a weight is NaN or infinite, or a variance negative."""
+    """Raise CheckpointError if a weight is NaN or infinite, or a variance is negative."""
     for name, tensor in weights.items():
         if not tensor.is_floating_point():
             continue
@@ -246,13 +246,13 @@ def check_weights_finite(what: str, weights: Mapping[str, Tensor]) -> None:
 
 
 def _part(parts: Parts, name: str) -> Mapping[str, Any]:
-    """`progress.diagnostics` is the part health of the part progress; empty where it is not there."""
+    """The values of a part; "progress.health" is the key health in progress. Empty if missing."""
     first, _, second = name.partition(".")
     return parts[first].get(second, {}) if second else parts[first]
 
 
 def _check_recipe(where: str, recipe: Mapping[str, Any]) -> None:
-    """What only the recipe itself knows of its values, such as a learning rate above 0."""
+    """Checks that the dataclass Recipe makes, such as a learning rate above 0."""
     known = {field.name for field in fields(Recipe)}
     try:
         Recipe(**{key: value for key, value in recipe.items() if key in known})
@@ -281,7 +281,7 @@ def _check_optimizer(where: str, state: object, network: nn.Module, kind: str) -
 def _check_moments(
     where: str, moments: Mapping[Any, Any], parameters: Sequence[nn.Parameter], names: set[str]
 ) -> None:
-    """None at all, before the first step; else those of `names` for every parameter."""
+    """Either no moments, before the first step, or those in `names` for every parameter."""
     if moments and set(moments) != set(range(len(parameters))):
         raise CheckpointError(
             f"{where}.state: found {len(moments)} entries, expected {len(parameters)}, numbered "

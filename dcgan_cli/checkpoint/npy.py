@@ -1,7 +1,8 @@
-"""Arrays in .npy files that anybody may have made: the header first, then only what is asked for.
+"""Reading untrusted .npy files: the header first, then only the requested rows.
 
-Form: numpy/lib/format.py. Nothing is mapped, so a file that shrinks while it is read is an error
-and not a signal; nothing is read beyond what the header's shape and the file's size both allow.
+Format: numpy/lib/format.py. The file is not memory-mapped, so that a file that is truncated while
+it is read raises an error instead of a signal; nothing is read beyond what the shape in the header
+and the size of the file both allow.
 """
 
 import io
@@ -17,7 +18,7 @@ from numpy.lib import format as numpy_format
 from numpy.typing import NDArray
 
 MAX_BYTES = 1 << 30
-"""Bytes that are read at once."""
+"""Maximum number of bytes that are read at once."""
 
 _MAX_HEADER_BYTES = 1 << 16
 
@@ -33,7 +34,7 @@ _HEADERS = {
 
 @dataclass(frozen=True)
 class NpyFile:
-    """What the header of a file says: its numbers are of `dtype` [*shape], from byte `start` on."""
+    """The header of a file: its numbers have type `dtype` and shape `shape`, from byte `start`."""
 
     path: Path
     shape: tuple[int, ...]
@@ -49,7 +50,7 @@ class NpyFile:
         return values.reshape(self.shape, order="F" if self.column_major else "C")
 
     def rows(self, numbers: list[int]) -> NDArray[Any]:
-        """The rows `numbers` of a matrix, and nothing else of it. Raises as `read` does."""
+        """Only the rows `numbers` of a matrix. Raises as `read` does."""
         if self.column_major:
             return self.read()[numbers]
         width = self.shape[1]
@@ -73,14 +74,16 @@ class NpyFile:
 
 
 def open_npy(path: Path) -> NpyFile:
-    """The header of the file at `path`.
+    """Read the header of the file at `path`.
 
-    Raises OSError, or ValueError where it is damaged, of other things than real numbers, or
-    promises more than the file holds.
+    Example: `open_npy(Path("z.npy")).read()`.
+
+    Raises OSError, or ValueError if it is damaged, not of real numbers, or announces more than the
+    file holds.
     """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        # numpy reads a header of any length that is promised; ours never sees more than this
+        # numpy would read a header of any announced length; here its length is limited
         head = io.BytesIO(file.read(_MAX_HEADER_BYTES))
     try:
         read_header = _HEADERS[numpy_format.read_magic(head)]

@@ -1,26 +1,28 @@
-"""One record becomes a square of pixels, or is refused with a reason: never anything else.
+"""Decoding: one record becomes a square of uint8 pixels, or raises Unreadable with a reason.
 
-What is done on purpose, file by file:
+The decisions, in order:
 
-- *Formats*: those of `image_files.py`, told by content; no other reader is tried.
-- *Orientation*: EXIF and XMP orientation is applied, so photographs stand upright.
-- *Transparency* (RGBA, LA, palette or single transparent color, premultiplied or not) is laid
-  over `ImageSpec.background` before anything is resized; colors hidden under alpha 0 never show.
+- *Formats*: those of `image_files.py`, recognized by content; no other reader is tried.
+- *Orientation*: EXIF and XMP orientation is applied, so that photographs are upright.
+- *Transparency* (RGBA, LA, palette or a single transparent color, premultiplied or not): composited
+  over `ImageSpec.background` before anything is resized; colors under alpha 0 never show.
 - *Animations*: the first frame.
-- *CMYK and YCCK*, Adobe's inverted files too, become RGB by the plain formula; ICC profiles are not
-  applied. CIE LAB is refused.
-- *Wide values* (16 and 32 bits a channel, floating point) are scaled from `ImageSpec.levels`, which
-  `survey` finds for a source as a whole; what lies outside is black or white. Without levels each
-  image has its own: the smallest customary full scale that holds its brightest pixel, 1 (floating
-  point alone), 255 or 65535. A NaN is refused.
-- *Color to gray* is ITU-R 601 luma (0.299 R + 0.587 G + 0.114 B); gray to color repeats.
-- *Framing*: `ImageSpec.fit` says which part of the image fills the square, and one antialiased
-  bicubic resize takes it there. Bicubic rather than Lanczos: nearly as sharp, rings less around
-  hard edges (sprites, digits), enlarges small images well, and is what Parmar et al. (2022,
-  arXiv:2104.11222) ask for when generated images are to be compared with these.
-- *Bombs*: more than MAX_PIXELS pixels to be held, by the header, or more than MAX_JPEG_SCANS scans in
-  a JPEG, is refused before decoding. A larger JPEG is shrunk while it is decoded.
-- *Truncated* files are refused, never half gray.
+- *CMYK and YCCK*, including Adobe's inverted files, become RGB by the plain formula; ICC profiles
+  are not applied. CIE LAB is refused.
+- *More than 8 bits a channel* (16 and 32 bits, floating point): scaled from `ImageSpec.levels`,
+  which `survey` determines for a source as a whole; values outside become black or white. Without
+  levels, each image has its own: the smallest usual full scale that contains its brightest pixel, 1
+  (floating point only), 255 or 65535. A NaN is refused.
+- *Color to gray* is ITU-R 601 luma (0.299 R + 0.587 G + 0.114 B); gray to color repeats the
+  channel.
+- *Fit*: `ImageSpec.fit` selects the part of the image that fills the square (`resize_crop.py`), and
+  one antialiased bicubic resize produces it. Bicubic rather than Lanczos: nearly as sharp, less
+  ringing around hard edges (sprites, digits), good for enlarging small images, and recommended by
+  Parmar et al. (2022, arXiv:2104.11222) where generated images are compared with real ones.
+- *Decompression bombs*: an image that its header says has more than MAX_PIXELS pixels, or a JPEG of
+  more than MAX_JPEG_SCANS scans, is refused before decoding. A larger JPEG is shrunk while it is
+  decoded.
+- *Truncated* files are refused, never filled with gray.
 """
 
 from typing import NamedTuple, cast
@@ -48,12 +50,12 @@ from dcgan_cli.data.sources import Record, Source
 def read_image(
     source: Source, index: int, image_spec: ImageSpec
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """Read and decode record `index`: as `decode`. Raises Unreadable, also where reading failed."""
+    """Read and decode record `index`, as `decode`. Raises Unreadable, also if reading failed."""
     return decode(fetch(source, index), image_spec)
 
 
 def fetch(source: Source, index: int) -> Record:
-    """Record `index` as its source holds it. Raises Unreadable where the source cannot read it."""
+    """Record `index` as its source stores it. Raises Unreadable if the source cannot read it."""
     try:
         return source.read(index)
     except (OSError, ValueError) as error:
@@ -61,7 +63,7 @@ def fetch(source: Source, index: int) -> Record:
 
 
 def decode(record: Record, image_spec: ImageSpec) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """The image as uint8 [side, side, channels], and its upright (width, height) before framing.
+    """The image as uint8 [side, side, channels], and its upright (width, height) before resizing.
 
     `record` is an encoded file, or pixels uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (RGBA).
     Raises Unreadable, and nothing else, whatever the bytes.
@@ -81,14 +83,14 @@ def decode(record: Record, image_spec: ImageSpec) -> tuple[NDArray[np.uint8], tu
         return pixels, decoded.size
     except Unreadable:
         raise
-    # Readers fed with hostile bytes have raised every kind of error there is, from struct.error
-    # and SyntaxError to ZeroDivisionError and MemoryError.
+    # For malicious bytes, readers have raised errors of all kinds, from struct.error and SyntaxError
+    # to ZeroDivisionError and MemoryError.
     except Exception as error:
         raise Unreadable(_reason(error)) from error
 
 
 class ValueRange(NamedTuple):
-    """The smallest and largest value of a wide image, and whether it is floating point."""
+    """The smallest and largest value of an image, and whether they are floating point."""
 
     low: float
     high: float
@@ -96,9 +98,9 @@ class ValueRange(NamedTuple):
 
 
 def value_range(record: Record) -> ValueRange | None:
-    """The range of values in a record of more than 8 bits a channel; None for any other.
+    """The range of values in a record of more than 8 bits a channel; None for any other record.
 
-    Raises Unreadable where it cannot be read, or holds a value that is not finite.
+    Raises Unreadable if it cannot be read, or holds a value that is not finite.
     """
     if isinstance(record, np.ndarray) or not is_wide(record):
         return None
@@ -126,7 +128,7 @@ def _from_array(pixels: NDArray[np.uint8]) -> OpenedImage:
 
 
 def _flatten(image: Image.Image, image_spec: ImageSpec) -> Image.Image:
-    """The same image in mode L or RGB."""
+    """The image in mode L or RGB: transparency composited, wide values scaled to 8 bits."""
     if image.mode[0] in "IF":
         return _narrow(image, image_spec.levels)
     if image.mode == "La":
@@ -154,10 +156,10 @@ def _narrow(image: Image.Image, levels: Levels | None) -> Image.Image:
 
 
 def _own_scale(values: NDArray[np.generic], mode: str) -> float:
-    """The smallest customary full scale that holds the brightest value."""
+    """The smallest usual full scale that contains the brightest value."""
     brightest = float(cast("NDArray[np.float64]", values).max())
     scales = (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
-    # A NaN compares as no larger than nothing, so it ends here too.
+    # NaN is not <= any scale, so it is refused here too.
     scale = next((full for full in scales if brightest <= full), None)
     if scale is None:
         raise Unreadable(f"gray levels up to {brightest:g} fit no known scale")

@@ -1,7 +1,8 @@
-"""Boxes that other programs drew, in pixels of images with names: COCO, LabelMe, Pascal VOC.
+"""Box files of other programs, in pixels of named images: COCO, LabelMe, Pascal VOC.
 
-Nothing in such a file is trusted: its numbers are checked one by one, and an XML file that declares
-anything (a DTD, and so entities that grow or name files) is refused before it is read.
+Such a file is untrusted: its numbers are checked one by one, and an XML file with a document type
+declaration (which can define entities that expand without end or read files) is refused before it
+is parsed.
 """
 
 import math
@@ -20,23 +21,23 @@ Corners = tuple[float, float, float, float]
 """x0, y0, x1, y1."""
 
 LONGEST_KIND = 80
-"""Characters that the name of an object may have."""
+"""Maximum length of the name of an object, in characters."""
 
 MAX_XML_BYTES = 1 << 20
-"""Bytes of one image's XML: parsed it takes sixty times as much memory."""
+"""Maximum size of one image's XML: parsed, it takes sixty times as much memory."""
 
 OVERHANG = 1.0
-"""Pixels that a box may reach out of its image: tools round, and let one draw over the edge."""
+"""Pixels by which a box may exceed its image: tools round, and allow drawing over the edge."""
 
 _UNPRINTED = ("Cc", "Cs", "Zl", "Zp")
-"""Control characters, halves of characters, and ends of lines."""
+"""Unicode categories of control characters, surrogates and line separators."""
 
 _SHAPES = ("rectangle", "polygon")
 
 
 @dataclass(frozen=True)
 class AnnotatedImage:
-    """One image that was annotated at: what it is called, and each box with its kind, as fractions.
+    """An annotated image: its name, and each box with its kind, in fractions.
 
     `where` names the place in the file, for errors about the image.
     """
@@ -47,7 +48,7 @@ class AnnotatedImage:
 
 
 def read_coco(path: Path, document: Mapping[str, Any]) -> list[AnnotatedImage]:
-    """The images of a COCO file; one without a file name is called by its id. Raises SourceError."""
+    """The images of a COCO file; one without a file name is named by its id. Raises SourceError."""
     kinds: dict[int | str, str] = {}
     for place, category in enumerate(entries(str(path), document, "categories")):
         where = f"{path}, category {place}"
@@ -88,7 +89,7 @@ def read_labelme(path: Path, document: Mapping[str, Any]) -> AnnotatedImage:
 
 
 def read_voc(path: Path, data: bytes) -> AnnotatedImage:
-    """The image of a Pascal VOC file, whose pixels count from 1, the last one included.
+    """The image of a Pascal VOC file; pixels count from 1, and the last pixel is included.
 
     Raises SourceError.
     """
@@ -111,9 +112,9 @@ def read_voc(path: Path, data: bytes) -> AnnotatedImage:
 
 
 def fractions(where: str, box: Corners, size: tuple[float, float]) -> Corners:
-    """`box` in pixels as fractions of an image of `size` (width, height), cut off at its edges.
+    """`box` in pixels as fractions of an image of `size` (width, height), clipped at its edges.
 
-    Raises SourceError where it is empty, reversed, or outside by more than OVERHANG.
+    Raises SourceError if it is empty, reversed, or exceeds the image by more than OVERHANG.
     """
     width, height = size
     x0, y0, x1, y1 = box
@@ -129,7 +130,7 @@ def fractions(where: str, box: Corners, size: tuple[float, float]) -> Corners:
 
 
 def checked_kind(where: str, kind: object) -> str:
-    """`kind` if it can be the name of an object. Raises SourceError."""
+    """`kind` if it is a valid name of an object. Raises SourceError."""
     if (
         not isinstance(kind, str)
         or kind != kind.strip()
@@ -166,7 +167,7 @@ def entries(where: str, document: Mapping[str, Any], key: str) -> list[dict[str,
 
 
 def shown(value: object) -> str:
-    """A value of somebody else's file on one short line."""
+    """A value from an untrusted file on one short line."""
     return "missing" if value is None else reprlib.repr(value)
 
 
@@ -180,7 +181,7 @@ def _identity(where: str, entry: Mapping[str, Any], key: str) -> int | str:
 def _known(
     where: str, key: str, entry: Mapping[str, Any], known: Mapping[int | str, Any]
 ) -> int | str:
-    """What `entry` refers to under `key`, which must be one of `known`."""
+    """The key that `entry` refers to under `key`, which must be in `known`."""
     if (found := _identity(where, entry, key)) not in known:
         raise SourceError(
             f"{where}: {key} {shown(found)} stands nowhere in the file; it lists "
@@ -218,7 +219,7 @@ def _text_number(where: str | Path, element: ElementTree.Element, tag: str) -> f
 
 
 def _parse_xml(path: Path, data: bytes) -> ElementTree.Element:
-    """The root element; a file that declares a document type is refused at the declaration."""
+    """The root element; a file with a document type declaration is refused."""
 
     def refuse(*_: object) -> None:
         raise SourceError(

@@ -1,4 +1,4 @@
-"""Images ready for training: uint8 squares by number, however they are kept."""
+"""Prepared images: uint8 squares by number, cached or decoded on the fly."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -17,12 +17,12 @@ Pixels = NDArray[np.uint8]
 
 
 class DecodedImages(ABC):
-    """Images of one source in one framing, by number from 0 to `len` − 1.
+    """The images of one source in one ImageSpec, by number from 0 to `len` − 1.
 
-    `origin` is int64 [N]: the number in the source of each image. `original_size` is uint32
-    [N, 2]: width and height before framing. `skipped` counts the records that could not be read;
-    `log`, where there are any, lists them, one `name<TAB>reason` a line. `notes` are things worth
-    saying about how the images were made ready, one sentence each.
+    `origin` is int64 [N]: the record number of each image in the source. `original_size` is uint32
+    [N, 2]: width and height before resizing. `skipped` counts the records that could not be read;
+    `log`, if there are any, lists them, one `name<TAB>reason` a line. `notes` are messages about
+    how the images were prepared, one sentence each.
     """
 
     image_spec: ImageSpec
@@ -39,23 +39,25 @@ class DecodedImages(ABC):
     def take(self, indices: NDArray[np.int64]) -> Pixels:
         """Images `indices` [B], as a new array uint8 [B, side, side, channels].
 
-        Safe to call from several threads. Raises IndexError beyond the end.
+        Thread-safe. Raises IndexError for an index that does not exist.
+
+        Example: `images.take(np.arange(64))`.
         """
 
     def corners(self, corners: ArrayLike, images: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Boxes on whole originals, as boxes on what `take` gives of them; as crop_corners.
+        """Transform boxes on the originals to boxes on the prepared images, as crop_corners.
 
-        `corners` [M, 4] lie on the originals of `images` [M]. A box that is not seen is NaN.
+        `corners` [M, 4] lie on the originals of `images` [M]. A box outside is NaN.
         """
         width, height = self.original_size[images].T
         return crop_corners(corners, width, height, self.image_spec.fit)
 
     def close(self) -> None:  # noqa: B027
-        """Give back threads and locks; nothing may be taken afterwards."""
+        """Release threads and locks; `take` must not be called afterwards."""
 
 
 def log_line(source: Source, number: int, reason: str) -> bytes:
-    """What the log says of one unreadable record."""
+    """The line of the log about one unreadable record."""
     return f"{printable(source.name(number))}\t{reason}\n".encode()
 
 

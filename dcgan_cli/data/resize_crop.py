@@ -16,25 +16,27 @@ from dcgan_cli.data.image_files import OpenedImage
 Fit = Literal["crop", "pad", "stretch"]
 
 FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
-"""How an image that is no square fills one: its centered square alone; whole, on a background; or
-whole, with its two sides scaled by different factors."""
+"""How a rectangular image is fitted to a square: "crop" takes its centered square, "pad" places the
+whole image on a background, "stretch" scales both sides differently."""
 
 Levels = tuple[float, float]
-"""The values of a wide image that become black (0) and white (255)."""
+"""The values of an image of more than 8 bits that become black (0) and white (255)."""
 
 
 MOST_ASPECT = 20
-"""A grid of images that are wider or higher than this could not be looked at."""
+"""The largest width / height, or height / width, in which images are shown."""
 
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """How an image becomes a square of pixels: `side` pixels a side, 1 (gray) or 3 (RGB) channels.
+    """The format of prepared images: side in pixels, channels (1 gray, 3 RGB), and how they fit.
 
-    `background`, RGB in 0..255, shows where an image is transparent and where `fit` is "pad".
-    `levels` are those of wide values, None where each image has its own. `aspect` is the width /
-    height in which images that were stretched are to be shown again. Raises ValueError for a `fit`,
-    `levels` or `aspect` that cannot be.
+    `background`, RGB in 0..255, shows where an image is transparent, and around it if `fit` is
+    "pad". `levels` apply to images of more than 8 bits; None: each image has its own. `aspect` is
+    the width / height in which stretched images are shown again. Raises ValueError for an invalid
+    `fit`, `levels` or `aspect`.
+
+    Example: `ImageSpec(side=64, channels=3)`.
     """
 
     side: int
@@ -53,7 +55,7 @@ class ImageSpec:
             black, white = (float(level) for level in self.levels)
             if not (math.isfinite(black) and math.isfinite(white) and black < white):
                 raise ValueError(f"levels {black:g} to {white:g}: expected black below white")
-            object.__setattr__(self, "levels", (black, white))  # a list, as JSON has it, too
+            object.__setattr__(self, "levels", (black, white))  # may be a list, from JSON
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -67,15 +69,15 @@ class ImageSpec:
 
 
 def centered_square(width: int, height: int) -> tuple[int, int, int]:
-    """(left, top, side) in pixels of the largest centered square; an odd pixel is cut at the end."""
+    """(left, top, side) in pixels of the largest centered square, rounded towards the upper left."""
     side = min(width, height)
     return (width - side) // 2, (height - side) // 2, side
 
 
 def frame_box(width: int, height: int, fit: Fit) -> tuple[float, float, float, float]:
-    """(left, top, width, height) of what fills the square, in pixels of the whole image.
+    """(left, top, width, height) of the part that fills the square, in pixels of the whole image.
 
-    Under "pad" it is a square larger than the image, which lies in its middle.
+    With "pad" it is a square larger than the image, which lies in its center.
     """
     if fit == "stretch":
         return 0, 0, width, height
@@ -89,11 +91,13 @@ def frame_box(width: int, height: int, fit: Fit) -> tuple[float, float, float, f
 def crop_corners(
     corners: ArrayLike, width: ArrayLike, height: ArrayLike, fit: Fit = "crop"
 ) -> NDArray[np.float64]:
-    """Boxes on the whole image, as boxes on the square that `fit` makes of it.
+    """Transform boxes on the whole image to boxes on the square that `fit` makes of it.
 
     `corners` [M, 4] holds x0, y0, x1, y1 as fractions of the whole image, which is `width` by
     `height` pixels (one number, or [M] for boxes of several images). Returns float64 [M, 4], in
-    fractions of the square, clipped to [0, 1]; a box that lies outside is a row of NaN.
+    fractions of the square, clipped to [0, 1]; a box outside the square is a row of NaN.
+
+    Example: `crop_corners([0.25, 0.5, 0.75, 1.0], width=200, height=100)`.
     """
     boxes = np.array(corners, np.float64).reshape(-1, 4)
     sizes = np.broadcast_to(np.stack(np.broadcast_arrays(width, height), -1), (len(boxes), 2))
@@ -110,7 +114,7 @@ def crop_corners(
 
 
 def resize_to_square(image: Image.Image, opened: OpenedImage, image_spec: ImageSpec) -> Image.Image:
-    """`image`, in mode L or RGB, as the square that the framing asks for."""
+    """`image`, in mode L or RGB, fitted to a square as `image_spec` says: one bicubic resize."""
     square = (image_spec.side, image_spec.side)
     if image_spec.fit == "pad":
         mode = "RGB" if image_spec.channels == 3 else "L"

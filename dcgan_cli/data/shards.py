@@ -1,17 +1,17 @@
 """Shards: decoded images on disk, a fixed number of records a file, read by offset.
 
-They are not memory-mapped: a file that another process cuts short, or a disk that fails, would end
-a mapping process with a signal; so they end in an error.
+They are not memory-mapped: if another process truncates a mapped file, or a disk fails, the process
+ends with a signal; reading by offset raises an error instead.
 
-Shard k is `shard-k.u8`, the raw uint8 pixels of its records one after another (zeros where a record
-is unreadable), and `shard-k.json`, which says what they are:
+Shard k is `shard-k.u8`, the raw uint8 pixels of its records one after another (zeros for an
+unreadable record), and `shard-k.json`, which describes them:
 
     {"sizes": [[width, height], ...],       0, 0 for an unreadable record
      "unreadable": {"17": "empty file"},    reasons, by number in the source
      "crc32": 305419896}                    of the pixels followed by the sizes as <u4
 
-Both are written atomically, the JSON last: where it stands, the pixels are whole. Building a shard
-twice writes the same bytes, so two processes that build one cache do no harm to each other.
+Both are written atomically, the JSON last: if it exists, the pixels are complete. Building a shard
+twice writes the same bytes, so two processes that build the same cache do no harm.
 """
 
 import json
@@ -38,7 +38,7 @@ _MIN_RECORDS = 256
 
 @dataclass(frozen=True)
 class Layout:
-    """Which records of a source of `count` lie in which shard of `folder`."""
+    """How the `count` records of a source are divided into shards in `folder`."""
 
     folder: Path
     count: int
@@ -46,7 +46,7 @@ class Layout:
 
     @property
     def records(self) -> int:
-        """Records a shard; the last may hold fewer."""
+        """Records a shard; the last shard may hold fewer."""
         return max(_MIN_RECORDS, math.ceil(self.count / _MAX_SHARDS))
 
     @property
@@ -63,11 +63,11 @@ class Layout:
         return self.folder / f"shard-{shard:03d}.u8"
 
     def facts(self, shard: int) -> Path:
-        """Where the facts about `shard` are."""
+        """Where the JSON of `shard` is."""
         return self.folder / f"shard-{shard:03d}.json"
 
     def sweep(self) -> None:
-        """Remove the temporary files of builders that were killed."""
+        """Remove temporary files of killed processes."""
         for leftover in self.folder.glob(".shard-*.tmp"):
             leftover.unlink(missing_ok=True)
 
@@ -86,11 +86,11 @@ class Shard:
     image_bytes: int
 
     def read_into(self, row: int, image: Pixels) -> None:
-        """Fill `image` with the pixels of `row`. Raises OSError, or ValueError where cut short."""
+        """Fill `image` with the pixels of `row`. Raises OSError, or ValueError if truncated."""
         self.pixels.read_into(row * self.image_bytes, image.reshape(-1).data)
 
     def intact(self) -> bool:
-        """Whether the bytes on disk are those that were written; reads all of them."""
+        """Whether the bytes on disk match their checksum; reads all of them."""
         crc, total = 0, len(self.sizes) * self.image_bytes
         try:
             for start in range(0, total, _CHECKED_AT_ONCE):
@@ -110,13 +110,13 @@ def build_shard(
 ) -> int:
     """Decode the records of `shard` into its two files; returns how many were unreadable.
 
-    `crashing_records` are records that must not be touched, with the reason. `announce` hears the number of
-    each record before it is touched. Raises StorageError.
+    `crashing_records` are skipped, with the given reason. `announce` is called with the number of
+    each record before it is decoded. Raises StorageError.
     """
     span = layout.span(shard)
     sizes = np.zeros((len(span), 2), "<u4")
     unreadable: dict[int, str] = {}
-    nothing = np.zeros(layout.image_spec.shape, np.uint8)
+    zeros = np.zeros(layout.image_spec.shape, np.uint8)
     crc = 0
     with atomic_write(layout.pixels(shard)) as file:
         for row, number in enumerate(span):
@@ -127,7 +127,7 @@ def build_shard(
                 pixels, sizes[row] = read_image(source, number, layout.image_spec)
             except Unreadable as error:
                 unreadable[number] = str(error)
-                pixels = nothing
+                pixels = zeros
             crc = zlib.crc32(pixels.data, crc)
             file.write(pixels.data)
     facts = {
@@ -140,7 +140,7 @@ def build_shard(
 
 
 def open_shard(layout: Layout, shard: int) -> Shard | None:
-    """Open a finished shard; None where there is none, or its files are not what they should be."""
+    """Open a finished shard; None if it does not exist or is damaged."""
     rows = len(layout.span(shard))
     try:
         facts = json.loads(layout.facts(shard).read_bytes())
@@ -151,7 +151,7 @@ def open_shard(layout: Layout, shard: int) -> Shard | None:
             return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
         return None
-    except (RecursionError, MemoryError):  # brackets in brackets
+    except (RecursionError, MemoryError):  # deeply nested JSON
         return None
     pixels = FileReader(layout.pixels(shard))
     return Shard(pixels, sizes, unreadable, crc32, layout.image_spec.image_bytes)

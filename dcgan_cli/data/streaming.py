@@ -1,4 +1,4 @@
-"""Images decoded as they are asked for: no cache, but all cores."""
+"""Images decoded on the fly: without a cache, on all cores."""
 
 import itertools
 import math
@@ -18,15 +18,15 @@ from dcgan_cli.errors import SourceError, StorageError
 from dcgan_cli.files import make_folder
 
 _CHECKED_FIRST = 256
-"""Records decoded before anything is trained, to refuse a source that is mostly unreadable."""
+"""Records decoded before training, to refuse a source that is mostly unreadable."""
 
 
 class StreamedImages(DecodedImages):
-    """One image a record, decoded by threads: Pillow works outside Python's lock.
+    """One image a record, decoded by threads: Pillow releases the GIL.
 
-    An unreadable record is shown as the next readable one, from when it is first met: then it is
-    counted in `skipped`, listed in the log, and `origin` says which record stands in. A row of
-    `original_size` is 0, 0 until its image was first decoded.
+    An unreadable record is replaced by the next readable one as soon as it is detected: it is then
+    counted in `skipped` and listed in the log, and `origin` gives the record that replaces it. A
+    row of `original_size` is 0, 0 until its image was first decoded.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class StreamedImages(DecodedImages):
             raise
 
     def take(self, indices: NDArray[np.int64]) -> Pixels:
-        """As PictureSet.take. Raises SourceError where too many records proved unreadable."""
+        """As DecodedImages.take. Raises SourceError if too many records are unreadable."""
         images = np.empty((len(indices), *self.image_spec.shape), np.uint8)
         numbers = np.arange(len(self))[indices].tolist()
         for place, image in enumerate(self._pool.map(self._image, numbers)):
@@ -68,7 +68,7 @@ class StreamedImages(DecodedImages):
         return images
 
     def close(self) -> None:
-        """End the threads; what they had not begun is dropped."""
+        """Stop the threads; pending work is dropped."""
         self._pool.shutdown(cancel_futures=True)
 
     def _image(self, index: int) -> Pixels:
@@ -77,7 +77,7 @@ class StreamedImages(DecodedImages):
             if self._bad[number]:
                 continue
             try:
-                with self._reading:  # a Source promises nothing about threads
+                with self._reading:  # a Source need not be thread-safe
                     record = fetch(self._source, number)
                 pixels, size = decode(record, self.image_spec)
             except Unreadable as error:
@@ -89,7 +89,7 @@ class StreamedImages(DecodedImages):
         raise self._refusal(self.skipped, len(self))
 
     def _refuse(self, number: int, reason: str) -> None:
-        """Count and list an unreadable record, once; raises SourceError when there are too many."""
+        """Count and log an unreadable record, once; raises SourceError if there are too many."""
         with self._state:
             if self._bad[number]:
                 return
@@ -111,14 +111,18 @@ class StreamedImages(DecodedImages):
             with log.open("wb" if first else "ab") as file:
                 file.write(line)
             self.log = log
-        except (OSError, StorageError):  # the disk may be why there is no cache; train all the same
+        except (
+            OSError,
+            StorageError,
+        ):  # perhaps the reason why there is no cache; training is still possible
             self.log = None
             self.notes.append(f"unreadable images are not listed: {log} cannot be written")
 
     def _check_some(self) -> None:
-        """Decode some records, evenly spaced; raises SourceError if too many are unreadable.
+        """Decode evenly spaced records; raises SourceError if too many are unreadable.
 
-        A sample may hold more than the whole does: four standard deviations are forgiven.
+        A sample may contain more unreadable records than the whole: four standard deviations are
+        allowed.
         """
         numbers = np.unique(np.linspace(0, len(self) - 1, _CHECKED_FIRST).astype(np.int64))
         list(self._pool.map(self._image, numbers.tolist()))

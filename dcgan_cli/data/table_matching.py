@@ -1,15 +1,20 @@
-"""Which row of a table is about which image: told by the names, in several ways, the strictest first.
+"""Matching the rows of a table to images by name, with several rules, the strictest first.
 
-1. The same path, or one path is the end of the other (where the source lies counts as a part of its
-   images' paths). Slashes both ways, a leading ./, and composed or decomposed accents make no
-   difference.
-2. The same without regard to upper and lower case.
-3. The same without the endings of images: `Aaron_0001` is `Aaron_0001.jpg`.
-4. If nothing was found so: numbers, `1` is `000001.jpg`.
-5. If nothing was found so: the last parts of the paths alone, `old/place/x.jpg` is `new/x.jpg`.
+1. The same path, or one path is the end of the other (the location of the source counts as part of
+the paths of its images). Backslashes, a leading ./, and composed or decomposed accents make no
+difference.
 
-A row that could be about two images is refused in each rule. The column whose cells find most images
-is the one that names them, wherever it stands.
+2. The same, ignoring case.
+
+3. The same without the suffixes of images: `Aaron_0001` is `Aaron_0001.jpg`.
+
+4. If nothing was matched so far: numbers, `1` is `000001.jpg`.
+
+5. If nothing was matched so far: only the last parts of the paths, `old/place/x.jpg` is
+`new/x.jpg`.
+
+With each rule, a row that matches two images is an error. The images are named by the column whose
+cells match the most images, wherever it is.
 """
 
 import re
@@ -32,11 +37,11 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 class NamedImages(Protocol):
-    """Images with names: all that matching needs of a source."""
+    """Named images: all that matching needs of a source."""
 
     @property
     def location(self) -> str:
-        """What was typed."""
+        """The location as typed."""
         ...
 
     def __len__(self) -> int: ...
@@ -48,7 +53,7 @@ class NamedImages(Protocol):
 
 @dataclass(frozen=True)
 class Match:
-    """The image of each row of `table`, int64 [R], −1 where there is none; and how it was found."""
+    """The image of each row of `table`, int64 [R], −1 if there is none; and notes about it."""
 
     table: Table
     image: NDArray[np.int64]
@@ -56,9 +61,9 @@ class Match:
 
 
 def match_rows(table: Table, source: NamedImages) -> Match:
-    """Find the image of each row, the column that names them, and whether there is a header.
+    """Match rows to images; finds the column that names them, and whether there is a header.
 
-    Raises SourceError where no row finds an image, or one row finds two.
+    Raises SourceError if no row matches an image, or one row matches two.
     """
     known = _Names(source)
     place = _file_column(table, known)
@@ -76,7 +81,7 @@ def match_rows(table: Table, source: NamedImages) -> Match:
 
 
 class _Names:
-    """The plain names of a source's images, and what they end with, spelled in each rule."""
+    """The normalized names of the images of a source, and their ends, by matching rule."""
 
     def __init__(self, source: NamedImages) -> None:
         self.names = [_plain(source.name(index)) for index in range(len(source))]
@@ -85,7 +90,7 @@ class _Names:
         self._spelled: dict[str, tuple[_Images, _Images]] = {}
 
     def spelled(self, rule: "_MatchRule") -> "tuple[_Images, _Images]":
-        """Images by their whole name, and by what it ends with from each of its folders on."""
+        """Images by their whole name, and by its end from each of its folders on."""
         if rule.words not in self._spelled:
             whole, ends = _Images(), _Images()
             for image, name in enumerate(self.names):
@@ -99,12 +104,12 @@ class _Names:
 
 
 class _Images(dict[str, list[int]]):
-    """Images by name."""
+    """Image numbers by name."""
 
 
 @dataclass(frozen=True)
 class _MatchRule:
-    """A rule to compare names: how they are spelled for it, and whether it is a last resort."""
+    """A rule for comparing names: how they are normalized, and whether it is a last resort."""
 
     words: str
     spell: Callable[[str], str]
@@ -113,14 +118,14 @@ class _MatchRule:
 
 @dataclass(frozen=True)
 class _Found:
-    """By the plain name in the table: the image, and the rule in which it was found."""
+    """By the normalized name in the table: the image, and the rule that matched it."""
 
     image: dict[str, int]
     rule: dict[str, _MatchRule]
 
 
 def _find(files: Sequence[str], known: _Names, last_resorts: bool = True) -> _Found:
-    """The images that `files` (plain names, each once) are about. Raises SourceError for two."""
+    """The images of `files` (normalized names, each once). Raises SourceError if ambiguous."""
     found = _Found({}, {})
     for rule in _MATCH_RULES:
         left = [file for file in files if file not in found.image]
@@ -142,7 +147,7 @@ def _find(files: Sequence[str], known: _Names, last_resorts: bool = True) -> _Fo
         times = Counter(end for file in files for end in _ends(rule.spell(file)))
         for file, key in sorted(later, key=lambda pair: -len(pair[1])):
             images = ends.get(key)
-            if images is None:  # the source may have been opened further down than the table says
+            if images is None:  # the source may be a sub-folder of the paths in the table
                 shorter = (end for end in _ends(key) if end in whole and times[end] == 1)
                 images = whole.get(next(shorter, ""), [])
             if image := [number for number in images if number not in taken]:
@@ -152,7 +157,7 @@ def _find(files: Sequence[str], known: _Names, last_resorts: bool = True) -> _Fo
 
 
 def _take(file: str, images: Sequence[int], rule: _MatchRule, found: _Found, known: _Names) -> None:
-    """Note that `file` is about the only one of `images`. Raises SourceError for several."""
+    """Record that `file` is the only one of `images`. Raises SourceError if there are several."""
     if len(images) > 1:
         raise SourceError(
             f"{_shown(file)} in the table could be {_shown(known.names[images[0]])} or "
@@ -163,7 +168,7 @@ def _take(file: str, images: Sequence[int], rule: _MatchRule, found: _Found, kno
 
 
 def _ends(path: str) -> Iterator[str]:
-    """What `path` is from each of its folders on: for a/b/c.png, b/c.png and c.png."""
+    """The end of `path` from each of its folders on: for a/b/c.png, b/c.png and c.png."""
     at = path.find("/")
     while at >= 0:
         yield path[at + 1 :]
@@ -171,7 +176,7 @@ def _ends(path: str) -> Iterator[str]:
 
 
 def _plain(file: str) -> str:
-    """A path as it is compared: slashes forward, no ./ before it, accents composed."""
+    """A path as it is compared: forward slashes, no leading ./, accents composed."""
     path = file.strip().replace("\\", "/")
     while path.startswith("./"):
         path = path[2:]
@@ -192,9 +197,11 @@ def _last_part(path: str) -> str:
 
 
 def _as_number(path: str) -> str:
-    """The number that the last part of a path is, without leading zeros; '' where it is none."""
+    """The last part of a path as a number without leading zeros; '' if it is not a number."""
     word = _last_part(path)
-    word = word[:-2] if word.endswith(".0") else word  # a column of numbers with gaps, by pandas
+    word = (
+        word[:-2] if word.endswith(".0") else word
+    )  # pandas writes a column of integers with gaps as floats
     return (word.lstrip("0") or "0") if word.isascii() and word.isdecimal() else ""
 
 
@@ -208,9 +215,9 @@ _MATCH_RULES = (
 
 
 def _file_column(table: Table, known: _Names) -> int:
-    """The place of the column whose cells find most images; the strictest rule decides between two.
+    """The index of the column whose cells match most images; the strictest rule breaks a tie.
 
-    Raises SourceError where a cell finds two images and no column names them plainly.
+    Raises SourceError if a cell matches two images and no column names them unambiguously.
     """
     best, chosen = (0, 0), table.file_column
     ambiguous: SourceError | None = None
@@ -218,10 +225,10 @@ def _file_column(table: Table, known: _Names) -> int:
     for place in sorted(places, key=lambda at: (not _is_file_word(table.header[at]), at)):
         files = list(dict.fromkeys(_plain(row[place]) for row in table.rows))
         if len(files) < best[0]:
-            continue  # a file finds one image: this column cannot find more
+            continue  # a file matches one image: this column cannot match more
         likely = place == table.file_column or _is_file_word(table.header[place])
         try:
-            # any number is that of an image: a column of ages or classes is not asked by number
+            # any number could be the number of an image, so a column of ages or classes is not tried by number
             found = _find(files, known, last_resorts=likely)
         except SourceError as error:
             if likely:
@@ -244,7 +251,7 @@ def _is_file_word(name: str) -> bool:
 
 
 def _with_first_row(table: Table, known: _Names) -> Table:
-    """`table`; where what seemed its header is a row like the others, with a header of its own."""
+    """`table`; if its header is a row of data, with that row restored and a generated header."""
     first = table.header[table.file_column]
     if _is_file_word(first) or not _is_data(first, table, known):
         return table
@@ -266,7 +273,7 @@ def _with_first_row(table: Table, known: _Names) -> Table:
 
 
 def _is_data(first: str, table: Table, known: _Names) -> bool:
-    """Whether the first cell that names an image is the name of one, and not of the column."""
+    """Whether the first cell of the column that names the images is a name itself."""
     if not first:
         return False
     if suffix(first) in ANY_IMAGE_SUFFIX or _find([_plain(first)], known).image:
@@ -277,7 +284,7 @@ def _is_data(first: str, table: Table, known: _Names) -> bool:
 
 
 def _notes(table: Table, files: Sequence[str], found: _Found) -> Iterator[str]:
-    """How rows were matched where that is not plain, and how many were not."""
+    """How rows were matched, if not by the first rule, and how many were not matched."""
     if table.file_column:
         name = table.header[table.file_column]
         yield f"{table.path}: the images are named by column {table.file_column + 1}, {name!r}"
@@ -297,5 +304,5 @@ def _notes(table: Table, files: Sequence[str], found: _Found) -> Iterator[str]:
 
 
 def _shown(name: str) -> str:
-    """A name in quotes; its code points too where it may look like another one."""
+    """A name in quotes; with its code points if it may look like another one."""
     return repr(name) if name.isascii() else f"{name!r} ({name!a})"

@@ -1,9 +1,8 @@
-"""Decoding in other processes: a crash costs one image, and none outlives its parent.
+"""Decoding in worker processes: a crash costs one image, and no worker outlives its parent.
 
-Each worker has a pipe of its own, gets one shard at a time and says which record it touches. So
-when a decoder takes its process down, the record to blame is known; a second crash on the same
-record, in a fresh process, makes it unreadable. A worker whose parent is gone, even killed, leaves
-at once, in the middle of its shard.
+Each worker has its own pipe, gets one shard at a time and stores the number of the record that it
+decodes. If a decoder crashes its process, that record is known; a second crash on the same record,
+in a new process, makes it unreadable. A worker whose parent is gone, even killed, exits at once.
 """
 
 import contextlib
@@ -26,7 +25,7 @@ _REPORT_SECONDS = 0.2
 """Seconds between two reports of progress."""
 
 _MAX_UNEXPLAINED_EXITS = 5
-"""Workers that may die without a record to blame (killed, out of memory) before giving up."""
+"""Workers that may die without decoding a record (killed, out of memory) before giving up."""
 
 _NO_RECORD = -1
 
@@ -39,10 +38,10 @@ class _Task:
 
 
 class _Worker:
-    """One process, and the task in its hands."""
+    """One worker process, and its current task."""
 
     def __init__(self, layout: Layout, source: Source) -> None:
-        # spawn: a fork would copy the threads' locks of whatever the parent has loaded.
+        # spawn: a fork would copy locks that threads of the parent hold.
         context = multiprocessing.get_context("spawn")
         self.touching: Any = context.RawValue(ctypes.c_int64, _NO_RECORD)
         self.connection, child_connection = context.Pipe()
@@ -57,7 +56,7 @@ class _Worker:
     def assign(self, task: _Task) -> None:
         self.task = task
         self.touching.value = _NO_RECORD
-        # A worker that has died meanwhile is found out, with its task, when its pipe is read.
+        # A worker that has died meanwhile is detected, with its task, when its pipe is read.
         with contextlib.suppress(OSError):
             self.connection.send((task.shard, task.crashing_records))
 
@@ -82,7 +81,7 @@ class _Worker:
 
 
 def available_cpus() -> int:
-    """CPUs this process may use: a container may grant fewer than there are."""
+    """CPUs that this process may use: a container may allow fewer than there are."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
@@ -90,10 +89,10 @@ def available_cpus() -> int:
 def build_shards(
     layout: Layout, source: Source, shards: Sequence[int], workers: int
 ) -> Generator[tuple[int, int]]:
-    """Build `shards` with `workers` processes, or in this one where `workers` is 0.
+    """Build `shards` with `workers` processes, or in this one if `workers` is 0.
 
-    Yields (records done, records unreadable) of these shards, now and then. Raises StorageError
-    where a shard cannot be written and DcganError where processes cannot be started or kept alive.
+    Yields (records done, records unreadable) of these shards, now and then. Raises StorageError if
+    a shard cannot be written, and DcganError if processes cannot be started or kept alive.
     """
     done = unreadable = 0
     if workers == 0:
@@ -136,8 +135,8 @@ def build_shards(
 
 
 def _requeue(worker: _Worker, pending: deque[_Task]) -> int:
-    """Put the task of a dead worker back; returns 1 where no record is to blame, else 0."""
-    cause = worker.exit_reason()
+    """Requeue the task of a dead worker; returns 1 if no record was the cause, else 0."""
+    reason = worker.exit_reason()
     worker.connection.close()
     task, record = worker.task, int(worker.touching.value)
     if task is None:
@@ -146,13 +145,13 @@ def _requeue(worker: _Worker, pending: deque[_Task]) -> int:
     if record == _NO_RECORD:
         return 1
     if record in task.suspects:
-        task.crashing_records[record] = f"crashes the decoder ({cause})"
+        task.crashing_records[record] = f"crashes the decoder ({reason})"
     task.suspects.add(record)
     return 0
 
 
 def _records_done(layout: Layout, worker: _Worker) -> int:
-    """How many records of its shard a worker has done already."""
+    """How many records of its current shard a worker has decoded."""
     record = int(worker.touching.value)
     if worker.task is None or record == _NO_RECORD:
         return 0
@@ -160,7 +159,7 @@ def _records_done(layout: Layout, worker: _Worker) -> int:
 
 
 def _exit_with_parent() -> None:
-    """End this process at once when its parent ends, in whatever it is."""
+    """Exit this process at once when its parent ends."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -172,8 +171,8 @@ def _exit_with_parent() -> None:
 
 
 def _run_worker(connection: Connection, layout: Layout, source: Source, touching: Any) -> None:
-    """The life of a worker: say hello, then build the shards that come, until the pipe ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    """The main loop of a worker: signal readiness, then build shards until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent
     _exit_with_parent()
 
     def announce(number: int) -> None:

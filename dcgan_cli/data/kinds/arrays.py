@@ -1,4 +1,4 @@
-"""Pixels that are held in memory whole: the small classic data sets."""
+"""Sources of raw pixels, in memory or in a file: the classic small data sets."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from dcgan_cli.data.labels import Columns, Labels, Words
 
 
 class FileRows:
-    """Images uint8 [N, H, W] one after the other in a file, each read when it is asked for."""
+    """Images uint8 [N, H, W] stored one after another in a file; each is read when requested."""
 
     def __init__(self, file: FileReader, start: int, shape: tuple[int, ...]) -> None:
         self._file, self._start, self._shape = file, start, shape
@@ -23,7 +23,7 @@ class FileRows:
         return self._shape[0]
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        """Image `index`. Raises OSError, or ValueError where the file has become shorter."""
+        """Image `index`. Raises OSError, or ValueError if the file was truncated."""
         size = math.prod(self._shape[1:])
         data = self._file.read(self._start + index * size, size)
         return np.frombuffer(data, np.uint8).reshape(self._shape[1:])
@@ -43,10 +43,10 @@ LoadPixels = Callable[[], PixelRows]
 
 
 class ArraySource:
-    """Images uint8 [N, H, W] or [N, H, W, 3].
+    """A source of images uint8 [N, H, W] or [N, H, W, 3].
 
-    Pixels are not sent between processes: one that gets the source pickled calls `load` for them
-    when it first reads. `files` are what the fingerprint watches.
+    Pixels are not sent between processes: a process that receives the pickled source calls `load`
+    at its first read. `files` are included in the fingerprint.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """CelebA: images and `list_attr_celeba.txt`, whose 40 attributes become columns of words.
 
-An attribute such as Smiling is the words "Smiling" (1) and "not_Smiling" (−1), so that concepts can
-be named after them. Form: a line with the number of images, a line with the attributes' names,
-then one line an image.
+An attribute such as Smiling becomes the words "Smiling" (1) and "not_Smiling" (−1), so that
+concepts can be named after them. Format: a line with the number of images, a line with the names of
+the attributes, then one line an image.
 """
 
 import dataclasses
@@ -17,11 +17,11 @@ from dcgan_cli.errors import SourceError
 
 _LIST = "list_attr_celeba.txt"
 _IMAGES = "img_"
-"""How CelebA's folders and zips of images begin; the list may lie beside such a one."""
+"""Prefix of CelebA's folders and zips of images; the list may lie beside them."""
 
 
 def matches(path: Path) -> bool:
-    """Whether the list lies in the folder `path`, or beside the images that `path` is."""
+    """Whether the list is in the folder `path`, or beside the images at `path`."""
     return _list_file(path) is not None and (path.is_dir() or zips.matches(path))
 
 

@@ -1,8 +1,8 @@
-"""CIFAR-10 and CIFAR-100 in their "python" form: pickles of rows of 3072 bytes, color by color.
+"""CIFAR-10 and CIFAR-100, "python" version: pickles of rows of 3072 bytes, channel by channel.
 
-Pickles can run code when they are read. The ones here are read by `pickles`, which knows a few
-names of numpy, and has stand-ins even for those: nothing of numpy and nothing of the file is ever
-called. Form: https://www.cs.toronto.edu/~kriz/cifar.html, "Dataset layout".
+Unpickling can run code. These pickles are read by `pickles`, with stand-ins for the few names of
+numpy that they use: nothing of numpy and nothing in the file is ever called. Format:
+https://www.cs.toronto.edu/~kriz/cifar.html, "Dataset layout".
 """
 
 import functools
@@ -30,11 +30,11 @@ _COLUMNS = {
     "label": (("labels", "label_names"), ("fine_labels", "fine_label_names")),
     "coarse_label": (("coarse_labels", "coarse_label_names"),),
 }
-"""For each column: what its numbers are called in a batch, and its words in the meta file."""
+"""For each column: the keys of its numbers in a batch and of its words in the meta file."""
 
 
 def matches(path: Path) -> bool:
-    """Whether `path` is a folder of batches (also in torchvision's layout)."""
+    """Whether `path` is a folder of batches (torchvision's layout too)."""
     return _find_files(path) is not None
 
 
@@ -98,7 +98,7 @@ def _stack(files: Sequence[Path], batches: Sequence[dict[str, Any]]) -> NDArray[
 def _labels(
     folder: Path, batches: Sequence[dict[str, Any]], meta: dict[str, Any], count: int
 ) -> Labels | None:
-    """The classes of all batches as words, by the meta file; as digits without one."""
+    """The classes of all batches as words from the meta file; as digits without one."""
     columns: dict[str, Words] = {}
     for column, forms in _COLUMNS.items():
         for codes_name, words_name in forms:
@@ -117,7 +117,7 @@ def _labels(
 
 
 def _text(word: object) -> str:
-    """A word of a pickle; of anything else its kind, for a list can be endless to print."""
+    """A word of a pickle; for any other value its type, because a value may be too long to print."""
     if isinstance(word, bytes):
         return word.decode("utf-8", "replace")
     return word if isinstance(word, str) else type(word).__name__
@@ -139,17 +139,17 @@ def _read_pickle(path: Path) -> dict[str, Any]:
 
 
 class _Dtype:
-    """Stands for a numpy dtype: its code alone."""
+    """Stand-in for a numpy dtype: only its code."""
 
     def __init__(self, code: object, *_: object) -> None:
         self.code = _text(code)
 
     def __setstate__(self, state: object) -> None:
-        """The byte order, which one-byte values have not."""
+        """Ignores the byte order, which is irrelevant for single bytes."""
 
 
 class _Array:
-    """Stands for a numpy array of bytes: `values` uint8, made from checked parts."""
+    """Stand-in for a numpy array of bytes: `values` uint8, made from checked parts."""
 
     values: NDArray[np.uint8]
 
@@ -165,7 +165,7 @@ class _Array:
 
 
 def _latin1(text: object, encoding: object) -> bytes:
-    """How Python 3 writes bytes into pickles of old protocols."""
+    """How Python 3 stores bytes in pickles of old protocols."""
     if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
         raise ForbiddenError("an encoding other than Latin-1")
     return text.encode("latin-1")
@@ -178,4 +178,4 @@ _STAND_INS: StandIns = {
     ("numpy._core.multiarray", "_reconstruct"): _Array,
     ("_codecs", "encode"): _latin1,
 }
-"""All that numpy's pickles call, and nothing of numpy itself."""
+"""All callables in pickles of numpy arrays, and their replacements."""

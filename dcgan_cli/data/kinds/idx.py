@@ -1,10 +1,10 @@
-"""IDX files, plain or gzipped: the form of MNIST, Fashion-MNIST, EMNIST and KMNIST.
+"""IDX files, plain or gzipped: the format of MNIST, Fashion-MNIST, EMNIST and KMNIST.
 
-EMNIST's images lie on their side in its files (G. Cohen et al., arXiv:1702.05373, made them with
-MATLAB, which counts columns first); they are turned upright. Its parts are those of its splits,
-such as `letters-test`, where several splits lie in one folder.
+EMNIST's images are stored transposed (G. Cohen et al., arXiv:1702.05373, made them with MATLAB,
+which is column-major); they are transposed back. Where several of its splits are in one folder, a
+part has the name of a split, such as `letters-test`.
 
-Layout (Y. LeCun, "The MNIST database", section "File formats"): two zero bytes, the type (8 is
+Format (Y. LeCun, "The MNIST database", section "File formats"): two zero bytes, the type (8 is
 uint8), the number of dimensions, one big-endian uint32 for each, then the values.
 """
 
@@ -28,17 +28,17 @@ _FOLDERS = (".", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "EMNIST/r
 _EMNIST = re.compile(r"emnist-(\w+)-(train|test)-images")
 _TEST_NAMES = ("t10k", "test")
 _DEFLATE_LIMIT = 1032
-"""No deflated byte becomes more bytes than this, so a header that claims more is lying."""
+"""Maximum compression ratio of deflate: a header that claims more is false."""
 _ALWAYS_ALLOWED_BYTES, _MAX_DEFLATE_RATIO = 64 << 20, 100
-"""Beyond so many bytes, no deflated byte of images becomes more than this: MNIST's become five."""
+"""Above this size, a compression ratio beyond _MAX_DEFLATE_RATIO is refused; MNIST's is five."""
 _MAX_BYTES = 4 << 30
 """EMNIST's largest file has 0.6 GB."""
 _GZIP, _HEAD = 31, 1 << 16
-""""Window bits" that ask zlib for gzip's form; where the first values begin at the latest."""
+"""The `wbits` value with which zlib reads gzip, and the bytes in which the first values begin."""
 
 
 def matches(path: Path) -> bool:
-    """Whether `path` is an IDX file of images, or a folder of such (also in torchvision's layout)."""
+    """Whether `path` is an IDX file of images, or a folder that contains such files."""
     return _begins_like_images(path) or bool(_image_files(path))
 
 
@@ -76,7 +76,7 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
 
 
 def _labels_file(images: Path) -> Path | None:
-    """The file of labels beside a file of images, by its name, gzipped or not; None without."""
+    """The file of labels beside a file of images, by its name, gzipped or not; None if missing."""
     name = images.name.replace("images", "labels").replace("idx3", "idx1").removesuffix(".gz")
     files = [images.with_name(name), images.with_name(f"{name}.gz")]
     return next((file for file in files if first_bytes(file, 1) and file != images), None)
@@ -90,9 +90,9 @@ def _begins_like_images(path: Path) -> bool:
 
 
 def unzipped_head(path: Path, count: int) -> bytes:
-    """The first `count` bytes inside a gzipped file; b'' where it cannot be unpacked."""
+    """The first `count` bytes inside a gzipped file; b'' if it cannot be unpacked."""
     try:
-        # not by gzip, which walks through a name of any length, byte by byte
+        # not by the gzip module, which skips a file name of any length byte by byte
         return zlib.decompressobj(_GZIP).decompress(first_bytes(path, _HEAD), count)
     except (OSError, zlib.error):
         return b""
@@ -114,7 +114,7 @@ def _part_of(file: Path) -> str:
 
 
 def _choose(files: list[Path], location: str, part: str | None) -> Path:
-    """The file of `part`, train where none was named; a plain one rather than its gzipped twin."""
+    """The file of `part`, or of train if none was given; a plain file before its gzipped copy."""
     wanted = part or "train"
     chosen = {
         file.name.removesuffix(".gz"): file
@@ -137,10 +137,10 @@ def _upright(path: Path, on_its_side: bool) -> PixelRows:
 
 
 def _words(images: Path, codes: NDArray[np.uint8]) -> list[str] | None:
-    """The characters that EMNIST's mapping gives to its codes; None where there is none.
+    """The characters that EMNIST's mapping file assigns to its codes; None without such a file.
 
-    A line is a code, then the character's number in ASCII (where upper and lower case are one
-    class: that of both, the upper one first).
+    A line is a code, then the character's ASCII number (if upper and lower case are one class:
+    both, the upper one first).
     """
     split = _EMNIST.match(images.name)
     file = images.with_name(f"emnist-{split[1]}-mapping.txt") if split else None
@@ -162,7 +162,7 @@ def _words(images: Path, codes: NDArray[np.uint8]) -> list[str] | None:
 
 
 def _read(path: Path, magic: bytes) -> PixelRows:
-    """The values of an IDX file: of images in a plain one, each is read when it is asked for."""
+    """The values of an IDX file; images of a plain file are read one by one when requested."""
     packed = first_bytes(path, 2) == b"\x1f\x8b"
     dimensions = magic[3]
     header_size = 4 + 4 * dimensions

@@ -1,9 +1,9 @@
-"""Data sets that are rows of bytes in files called *.bin: CIFAR-10, CIFAR-100 and STL-10.
+"""Data sets of fixed-size rows in *.bin files: CIFAR-10, CIFAR-100 and STL-10.
 
 CIFAR (https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version"): a row is one label byte (two
-in CIFAR-100: coarse, then fine) and 3072 bytes, color by color, row by row. STL-10
-(https://cs.stanford.edu/~acoates/stl10): 27,648 bytes, color by color, *column* by column, with the
-labels, 1 to 10, in a file of their own.
+in CIFAR-100: coarse, then fine) and 3072 bytes, channel by channel, row by row. STL-10
+(https://cs.stanford.edu/~acoates/stl10): 27,648 bytes, channel by channel, *column* by column, with
+the labels, 1 to 10, in a separate file.
 """
 
 import bisect
@@ -24,10 +24,10 @@ from dcgan_cli.errors import SourceError
 
 @dataclass(frozen=True)
 class _Form:
-    """One data set: its files, and what a row is made of.
+    """One data set: its files, and the layout of a row.
 
     `columns` are the label bytes before the pixels, each with the file of its words. `own_labels`
-    are the files that hold the labels instead, by part; they count from 1.
+    are the files that contain the labels instead, by part; they count from 1.
     """
 
     name: str
@@ -46,7 +46,7 @@ class _Form:
 
 
 _MAX_NAMES_CHARACTERS = 1 << 20
-"""Characters of a file of names that are read."""
+"""Characters of a file of class names that are read."""
 
 _FORMS = (
     _Form(
@@ -79,7 +79,7 @@ _FORMS = (
 
 
 def matches(path: Path) -> bool:
-    """Whether `path` is a folder with files of one of these names (also in the archive's folder)."""
+    """Whether `path` is a folder with files of these names (also in the archive's folder)."""
     return _find_files(path) is not None
 
 
@@ -106,7 +106,7 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
 
 
 def _find_files(path: Path) -> tuple[Path, _Form] | None:
-    """The folder with the files, and what they are."""
+    """The folder with the files, and which data set they are."""
     for form in _FORMS:
         for place in form.folders:
             folder = path / place
@@ -116,7 +116,7 @@ def _find_files(path: Path) -> tuple[Path, _Form] | None:
 
 
 class _Images:
-    """The images in rows of one or more files, each read when it is asked for."""
+    """The images in the rows of one or more files; each is read when requested."""
 
     def __init__(self, form: _Form, files: Sequence[Path]) -> None:
         self._form = form
@@ -127,7 +127,7 @@ class _Images:
         return self._ends[-1]
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        """Image `index`, [H, W, 3]. Raises OSError, or ValueError where a file became shorter."""
+        """Image `index`, [H, W, 3]. Raises OSError, or ValueError if a file was truncated."""
         side, size = self._form.side, 3 * self._form.side * self._form.side
         data = self._read(index, self._form.row - size, size)
         planes = np.frombuffer(data, np.uint8).reshape(3, side, side)
@@ -155,7 +155,7 @@ def _count(form: _Form, file: Path) -> int:
 
 
 def _labels(form: _Form, folder: Path, part: str, images: _Images) -> Labels | None:
-    """The labels as words, by the files of names; as numbers without one."""
+    """The labels as words from the files of names; as numbers without one."""
     count, width = len(images), len(form.columns)
     if form.own_labels is None:
         found = b"".join(images.before(index, width) for index in range(count))
