@@ -1,4 +1,4 @@
-"""What is seen at the locations of an image: the discriminator's features, colors, and the place."""
+"""Features of the locations of an image: discriminator features, colors, and the location itself."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
