@@ -1,6 +1,6 @@
-"""What the discriminator sees in an image, as one vector (paper §5.1).
+"""The discriminator's features of an image as one vector (paper §5.1).
 
-Every convolution layer after its activation, max-pooled to a grid × grid, flattened, concatenated.
+The activations of every convolution layer, max-pooled to a grid × grid, flattened, concatenated.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ GRID = 4
 """Side of the grid that feature maps are pooled to (paper §5.1)."""
 
 IMAGES_PER_BATCH = 128
-"""Images that pass the network at a time, and a batch of re-estimated statistics (paper §5.2)."""
+"""Images in one forward pass, and in a batch of re-estimated statistics (paper §5.2)."""
 
 
 @torch.no_grad()

@@ -55,9 +55,7 @@ class Sampler:
         return way_of(self.bn, self.average)
 
     def options_for(self, drawn: Drawn | None) -> str | None:
-        """The options that generate images as `drawn` says; None if these are already in use or
-        unknown.
-        """
+        """The options that generate images as `drawn` says; None if in use already, or unknown."""
         if drawn is None or drawn == self.way:
             return None
         weights = "leave out --no-ema" if drawn.ema else "give --no-ema"

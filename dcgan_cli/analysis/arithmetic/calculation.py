@@ -27,7 +27,7 @@ NOISE = 0.25
 """Half the width of the neighbors' uniform noise (paper §6.3.2)."""
 
 EXEMPLARS = 16
-"""Averaged where a concept has so many: steadier than the paper's 3 (README says how much)."""
+"""Number of exemplars that are averaged, if a concept has so many: more stable than the paper's 3."""
 
 TILES = 9
 CENTER = TILES // 2
@@ -87,7 +87,7 @@ class Calculation:
 
 
 def written(terms: Sequence[Term]) -> str:
-    """The terms as `A - B + C`."""
+    """The terms as text: `A - B + C`."""
     text = " ".join(f"{'-' if term.sign < 0 else '+'} {term.name}" for term in terms)
     return text.removeprefix("+ ")
 

@@ -32,11 +32,11 @@ ROWS, COLUMNS = 5, 11
 """The paper's Fig. 8."""
 
 REACH = 0.5
-"""How many times the vector is added at most: half of it leads from the middle to either side; more
-would be extrapolation beyond the exemplars."""
+"""Maximum multiple of the vector that is added: half of it leads from the middle to either side;
+more would extrapolate beyond the exemplars."""
 
 CLASSIFIED_SAMPLES = 64
-"""Samples that are moved when a classifier measures; the image grid shows the first of them."""
+"""Number of samples that are moved for the measurement; the image grid shows the first of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +156,7 @@ def measure_turn(
 
     Args:
         sampler: the generator.
-        classifier: who measures.
+        classifier: measures the attribute.
         way: the turn.
         attribute: of two classes or a number.
         samples: predictions on plain samples, whose spread is the unit of movement.
@@ -248,7 +248,7 @@ def _samples(sampler: Sampler, count: int, seed: int) -> Latents:
 
 
 def _rank_correlation(coefficients: FloatArray, row: FloatArray) -> float:
-    """Spearman's ρ; 0 where nothing changes along the row."""
+    """Spearman's ρ; 0 if the row is constant."""
     if np.ptp(row) == 0:
         return 0.0
     return correlation(np.stack([rankdata(coefficients), rankdata(row)], 1))

@@ -1,4 +1,4 @@
-"""Who is evaluated: the discriminator's features with an L2-SVM, and the controls (paper §5)."""
+"""What a probe evaluates: the discriminator's features with an L2-SVM, and the controls (paper §5)."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -34,7 +34,7 @@ LABELS = {
 }
 
 QUICK = ("random", "pixels", "knn")
-"""Controls that take little time, and are evaluated where nothing else is said."""
+"""The default controls, which take little time."""
 
 PIXEL_ROWS = 4096
 
@@ -42,7 +42,7 @@ CENTROIDS = 400
 """Of the K-means features where nothing else is said (the published row has 4800 units)."""
 
 Stage = Callable[[str], AbstractContextManager[ProgressCallback]]
-"""From what is being done to a place where progress is told."""
+"""From the name of a stage to a context that reports its progress."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class ProbeSetup:
-    """Makes learners for one split. D is on the device of the settings; its statistics are kept."""
+    """Creates the learners of one split. D is on the device of the settings and is not changed."""
 
     discriminator: Discriminator
     train: Labeled
