@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numbered_images import Images, Pixels, pixels
+from numbered_images import Images, PixelArray, pixels
 
 from dcgan_cli.data.cache import DecodedImages, prepare
 from dcgan_cli.data.decode import decode
@@ -29,13 +29,13 @@ IMAGE_SPEC = ImageSpec(4, 3)
 posix = pytest.mark.skipif(os.name != "posix", reason="kills processes by signal")
 
 
-def expected(source: Images, image_spec: ImageSpec = IMAGE_SPEC) -> Pixels:
+def expected(source: Images, image_spec: ImageSpec = IMAGE_SPEC) -> PixelArray:
     """Every readable image, decoded one after another."""
     readable = [n for n in range(source.count) if n not in source.broken | source.crash_on]
     return np.stack([decode(pixels(n), image_spec)[0] for n in readable])
 
 
-def everything(images: DecodedImages) -> Pixels:
+def everything(images: DecodedImages) -> PixelArray:
     return images.take(np.arange(len(images)))
 
 
@@ -95,10 +95,10 @@ def test_take_is_fancy_indexing(indices: list[int]) -> None:
     np.testing.assert_array_equal(images.take(numbers), whole[numbers])
 
 
-_TAKEN: list[tuple[DecodedImages, Pixels]] = []
+_TAKEN: list[tuple[DecodedImages, PixelArray]] = []
 
 
-def taken_from() -> tuple[DecodedImages, Pixels]:
+def taken_from() -> tuple[DecodedImages, PixelArray]:
     if not _TAKEN:
         source = Images(700, broken=frozenset({5, 400}))
         _TAKEN.append((prepare(source, IMAGE_SPEC), expected(source)))

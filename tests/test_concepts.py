@@ -170,7 +170,7 @@ def test_damage_is_one_line(path: Path, change: object, said: str) -> None:
 
 
 def test_huge_files_are_not_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(c, "MAX_FILE_BYTES", 10)
+    monkeypatch.setattr(c, "MAX_CONCEPTS_BYTES", 10)
     with pytest.raises(CheckpointError, match="larger than any"):
         c.read_concepts(path, MODEL)
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from dcgan_cli.training import matmul_conv, step
 from dcgan_cli.training.losses import LOSSES
 from dcgan_cli.training.matmul_conv import (
+    ALL_MATMUL,
     LIBRARY,
-    MATRIX,
     MatmulUse,
     best_matmul_use,
     conv2d,
@@ -96,7 +96,7 @@ def test_channels_last_memory_goes_in_and_comes_out(kernel: int) -> None:
     )
 
 
-@pytest.mark.parametrize("form", [MATRIX, MatmulUse(to_maps=True), MatmulUse(to_weight=True)])
+@pytest.mark.parametrize("form", [ALL_MATMUL, MatmulUse(to_maps=True), MatmulUse(to_weight=True)])
 @pytest.mark.parametrize("wanted", [(True, False), (False, True)])
 def test_no_more_is_computed_than_is_asked_for(
     wanted: tuple[bool, bool], form: MatmulUse, monkeypatch: pytest.MonkeyPatch
@@ -157,13 +157,13 @@ def test_every_part_may_be_made_either_way(form: MatmulUse) -> None:
 
 def test_the_form_goes_by_the_processor_and_the_side(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matmul_conv, "_has_amx", lambda: True)
-    assert [best_matmul_use(side) for side in (8, 16, 32)] == [MATRIX, MATRIX, LIBRARY]
+    assert [best_matmul_use(side) for side in (8, 16, 32)] == [ALL_MATMUL, ALL_MATMUL, LIBRARY]
     monkeypatch.setattr(matmul_conv, "_has_amx", lambda: False)
     weights = MatmulUse(to_weight=True)
     assert [best_matmul_use(side) for side in (8, 16, 32)] == [weights, LIBRARY, LIBRARY]
 
 
-@pytest.mark.parametrize("form", [MATRIX, MatmulUse(to_weight=True)])
+@pytest.mark.parametrize("form", [ALL_MATMUL, MatmulUse(to_weight=True)])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_run_in_bfloat16_is_the_librarys_to_rounding(
     loss: str, form: MatmulUse, monkeypatch: pytest.MonkeyPatch

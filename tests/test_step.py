@@ -182,7 +182,7 @@ def test_step_is_the_algorithm(loss: str, updates: Any, d_steps: int, decay: flo
 
 
 def test_weight_decay_changes_the_step() -> None:
-    """What makes the comparison above mean something: coupled decay is felt at once."""
+    """Shows that the comparison above is sensitive: coupled decay changes the step at once."""
     states = []
     for decay in (0.0, 0.1):
         updater, _ = make(recipe=replace(tiny.RECIPE, weight_decay=decay))

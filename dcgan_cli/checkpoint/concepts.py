@@ -45,7 +45,7 @@ SUFFIX = ".concepts.json"
 STEADY = 3
 """Number of exemplars that the paper averages: single ones were unstable (§6.3.2)."""
 
-MAX_FILE_BYTES = 64 << 20
+MAX_CONCEPTS_BYTES = 64 << 20
 """A larger file is not read: a thousand concepts of 32 exemplars take 40 MB."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
@@ -289,7 +289,7 @@ def _entry(concept: Concept) -> str:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
+        if path.stat().st_size > MAX_CONCEPTS_BYTES:
             raise CheckpointError(f"{path}: larger than any list of concepts; not read")
         content = json.loads(path.read_text("utf-8"))
     except OSError as error:

@@ -27,7 +27,7 @@ def _is_name(text: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Rule:
+class ValueRule:
     """What a value may be, in words and as a predicate."""
 
     expected: str
@@ -38,84 +38,89 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
-def whole(least: int, most: int = 1 << 53) -> Rule:
-    """A whole number in [`least`, `most`]."""
+def whole(least: int, most: int = 1 << 53) -> ValueRule:
+    """A whole number_between in [`least`, `most`]."""
 
     def fits(value: object) -> bool:
         return type(value) is int and least <= value <= most
 
-    return Rule(f"a whole number of {least} or more", fits)
+    return ValueRule(f"a whole number_between of {least} or more", fits)
 
 
-def number(least: float, most: float = math.inf) -> Rule:
-    """A finite number in [`least`, `most`]."""
+def number_between(least: float, most: float = math.inf) -> ValueRule:
+    """A finite number_between in [`least`, `most`]."""
 
     def fits(value: object) -> bool:
         return _is_number(value) and least <= cast("float", value) <= most
 
     until = "" if most == math.inf else f" to {most:g}"
-    return Rule(f"a number from {least:g}{until}" if least > -math.inf else "a finite number", fits)
+    return ValueRule(
+        f"a number_between from {least:g}{until}"
+        if least > -math.inf
+        else "a finite number_between",
+        fits,
+    )
 
 
-def one_of(*allowed: object) -> Rule:
+def literal(*allowed: object) -> ValueRule:
     """One of some values, of exactly the same type."""
 
     def fits(value: object) -> bool:
         return any(type(value) is type(known) and value == known for known in allowed)
 
-    return Rule(f"one of {', '.join(map(str, allowed))}", fits)
+    return ValueRule(f"one of {', '.join(map(str, allowed))}", fits)
 
 
-def maybe(rule: Rule) -> Rule:
+def maybe(rule: ValueRule) -> ValueRule:
     """A value that fits `rule`, or null."""
-    return Rule(f"{rule.expected}, or null", lambda value: value is None or rule.fits(value))
+    return ValueRule(f"{rule.expected}, or null", lambda value: value is None or rule.fits(value))
 
 
-def listed(rule: Rule, most: int) -> Rule:
+def listed(rule: ValueRule, most: int) -> ValueRule:
     """A list of up to `most` values that fit `rule`."""
 
     def fits(value: object) -> bool:
         return isinstance(value, list) and len(value) <= most and all(map(rule.fits, value))
 
-    return Rule(f"a list, each {rule.expected}", fits)
+    return ValueRule(f"a list, each {rule.expected}", fits)
 
 
-TEXT = Rule("text", lambda value: isinstance(value, str) and _is_name(value))
-FLAG = one_of(True, False)
-MAPPING = Rule("an object", lambda value: isinstance(value, dict))
-FINITE = number(-math.inf)
+TEXT = ValueRule("text", lambda value: isinstance(value, str) and _is_name(value))
+FLAG = literal(True, False)
+MAPPING = ValueRule("an object", lambda value: isinstance(value, dict))
+FINITE = number_between(-math.inf)
 
-Table = Mapping[str, Rule]
+Schema = Mapping[str, ValueRule]
 
 MOMENTS = {"adam": {"step", "exp_avg", "exp_avg_sq"}, "rmsprop": {"step", "square_avg"}}
 """The state that an optimizer keeps for every weight."""
 
-RECIPE: Table = {
+RECIPE: Schema = {
     "batch_size": whole(2),
-    "optimizer": one_of(*MOMENTS),
-    "lr": number(0),
-    "beta1": number(0, 1),
-    "beta2": number(0, 1),
-    "weight_decay": number(0),
-    "updates": one_of("together", "alternate"),
-    "crop": one_of("center", "random"),
+    "optimizer": literal(*MOMENTS),
+    "lr": number_between(0),
+    "beta1": number_between(0, 1),
+    "beta2": number_between(0, 1),
+    "weight_decay": number_between(0),
+    "updates": literal("together", "alternate"),
+    "crop": literal("center", "random"),
     "flip": FLAG,
-    "epochs": number(0),
+    "epochs": number_between(0),
 }
-TRAINING: Table = {
+TRAINING: Schema = {
     "preset": TEXT,
     "loss": TEXT,
     "d_steps": whole(1, 1 << 20),
-    "ema": maybe(number(0, 1)),
+    "ema": maybe(number_between(0, 1)),
     "sync_bn": FLAG,
     "processes": whole(1),
     "seed": whole(-(1 << 63), 1 << 64),
     "precision": TEXT,
     "device": TEXT,
     "threads": maybe(whole(1, 1 << 12)),
-    "statistics": one_of("none"),
+    "statistics": literal("none"),
 }
-DATA: Table = {
+DATA: Schema = {
     "location": maybe(TEXT),
     "kind": maybe(TEXT),
     "labels": maybe(TEXT),
@@ -129,24 +134,24 @@ DATA: Table = {
     "fingerprint": maybe(TEXT),
     "pictures": maybe(whole(0)),
     "side": whole(1, 1 << 20),
-    "channels": one_of(1, 3),
+    "channels": literal(1, 3),
 }
 """The keys that data.reference reads, which also handles missing ones."""
 
-PROGRESS: Table = {
+PROGRESS: Schema = {
     "step": whole(0),
-    "epoch": number(0),
-    "seconds": number(0),
+    "epoch": number_between(0),
+    "seconds": number_between(0),
     "attempt": whole(0, 1000),
     "health": MAPPING,
 }
-DIAGNOSTICS: Table = {
+DIAGNOSTICS: Schema = {
     "window": listed(listed(FINITE, 100), 100_000),
     "first_gradient": maybe(FINITE),
     "best_diversity": maybe(FINITE),
     "reported": listed(TEXT, 1000),
 }
-TABLES: Mapping[str, Table] = {
+TABLES: Mapping[str, Schema] = {
     "recipe": RECIPE,
     "training": TRAINING,
     "data": DATA,
@@ -162,19 +167,24 @@ REQUIRED_KEYS = {
 }
 """Keys without which a run cannot be resumed."""
 
-GROUP: Table = {
-    "lr": number(0),
-    "eps": number(0),
-    "weight_decay": number(0),
-    "betas": Rule(
+GROUP: Schema = {
+    "lr": number_between(0),
+    "eps": number_between(0),
+    "weight_decay": number_between(0),
+    "betas": ValueRule(
         "two numbers from 0 to 1",
-        lambda value: listed(number(0, 1), 2).fits(value) and len(cast("list[object]", value)) == 2,
+        lambda value: (
+            listed(number_between(0, 1), 2).fits(value) and len(cast("list[object]", value)) == 2
+        ),
     ),
 }
 """The known settings of an optimizer."""
 
 SETTING = maybe(
-    Rule("a number, true or false", lambda value: isinstance(value, bool) or _is_number(value))
+    ValueRule(
+        "a number_between, true or false",
+        lambda value: isinstance(value, bool) or _is_number(value),
+    )
 )
 
 Parts = Mapping[str, Mapping[str, Any]]
@@ -310,5 +320,5 @@ def _check_moment(where: str, value: object, shape: list[int], name: str) -> Non
         raise CheckpointError(f"{where} holds negative values, expected 0 or more")
 
 
-def _invalid_value(where: str, key: str, value: object, rule: Rule) -> CheckpointError:
+def _invalid_value(where: str, key: str, value: object, rule: ValueRule) -> CheckpointError:
     return CheckpointError(f"{where}: {key} is {reprlib.repr(value)}; expected {rule.expected}")

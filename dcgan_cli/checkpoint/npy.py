@@ -17,7 +17,7 @@ import numpy as np
 from numpy.lib import format as numpy_format
 from numpy.typing import NDArray
 
-MAX_BYTES = 1 << 30
+MAX_READ_BYTES = 1 << 30
 """Maximum number of bytes that are read at once."""
 
 _MAX_HEADER_BYTES = 1 << 16
@@ -43,7 +43,7 @@ class NpyFile:
     start: int
 
     def read(self) -> NDArray[Any]:
-        """All numbers. Raises OSError, or ValueError for more than MAX_BYTES or a shrunk file."""
+        """All numbers. Raises OSError, or ValueError for more than MAX_READ_BYTES or a shrunk file."""
         count = math.prod(self.shape)
         with self.path.open("rb") as file:
             values = self._numbers(file, 0, count)
@@ -54,7 +54,7 @@ class NpyFile:
         if self.column_major:
             return self.read()[numbers]
         width = self.shape[1]
-        if len(numbers) * width * self.dtype.itemsize > MAX_BYTES:
+        if len(numbers) * width * self.dtype.itemsize > MAX_READ_BYTES:
             raise ValueError(_too_large(len(numbers) * width * self.dtype.itemsize))
         rows = np.empty((len(numbers), width), self.dtype)
         with self.path.open("rb") as file:
@@ -64,7 +64,7 @@ class NpyFile:
 
     def _numbers(self, file: IO[bytes], first: int, count: int) -> NDArray[Any]:
         size = count * self.dtype.itemsize
-        if size > MAX_BYTES:
+        if size > MAX_READ_BYTES:
             raise ValueError(_too_large(size))
         file.seek(self.start + first * self.dtype.itemsize)
         data = file.read(size)

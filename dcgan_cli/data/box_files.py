@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from dcgan_cli.data.csv_tables import read_table
 from dcgan_cli.data.foreign_boxes import (
     AnnotatedImage,
     Corners,
@@ -35,12 +36,11 @@ from dcgan_cli.data.foreign_boxes import (
 from dcgan_cli.data.label_files import join_table
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.data.sample_files import SampleFiles
-from dcgan_cli.data.tables import read_table
 from dcgan_cli.errors import SourceError
 
 FORMAT, VERSION = "dcgan boxes", 1
 
-MAX_FILE_BYTES = 16 << 20
+MAX_BOXES_BYTES = 16 << 20
 """Maximum size of a file, or of a folder of files: a hundred thousand boxes in our format."""
 
 Row = tuple[int, str, Corners]
@@ -82,7 +82,7 @@ def read_boxes(path: Path, count: int) -> SampleBoxes:
     samples = SampleFiles(count)
     if path.is_dir():
         return SampleBoxes(_by_name(_read_folder(path), samples))
-    data = _read_bytes(path, MAX_FILE_BYTES)
+    data = _read_bytes(path, MAX_BOXES_BYTES)
     if data.startswith(b"<"):
         return SampleBoxes(_by_name([read_voc(path, data)], samples))
     if not data.startswith((b"{", b"[")):
@@ -184,7 +184,7 @@ def _read_folder(path: Path) -> list[AnnotatedImage]:
             "an image"
         )
     annotated: list[AnnotatedImage] = []
-    left = MAX_FILE_BYTES
+    left = MAX_BOXES_BYTES
     for file in files:
         data = _read_bytes(file, left)
         left -= len(data)
@@ -269,7 +269,7 @@ def _read_bytes(path: Path, most: int) -> bytes:
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}; {EXPECTED}") from error
     if len(data) > most:
-        raise SourceError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB; no list of boxes is")
+        raise SourceError(f"{path}: larger than {MAX_BOXES_BYTES >> 20} MiB; no list of boxes is")
     if not (data := data.removeprefix(b"\xef\xbb\xbf").strip()):
         raise SourceError(f"{path}: the file is empty; {EXPECTED}")
     return data

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from dcgan_cli.data.decode import Unreadable, read_image
 from dcgan_cli.data.eviction import exclusive_lock, make_room, mark_in_use
-from dcgan_cli.data.image_set import DecodedImages, Pixels, log_line, refusal
+from dcgan_cli.data.image_set import DecodedImages, PixelArray, log_line, refusal
 from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.shards import Layout, Shard, open_shard
 from dcgan_cli.data.sources import Source
@@ -74,7 +74,7 @@ class CachedImages(DecodedImages):
         self._shards = list(shards)
         self._in_use = in_use
 
-    def take(self, indices: NDArray[np.int64]) -> Pixels:
+    def take(self, indices: NDArray[np.int64]) -> PixelArray:
         """As DecodedImages.take; each image is one read, usually from the system's page cache.
 
         Raises SourceError if the cache was truncated or cannot be read.

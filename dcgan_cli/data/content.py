@@ -12,7 +12,7 @@ images."""
 
 MIN_READ = 16
 
-MAX_BYTES = 1 << 28
+MAX_DIGEST_BYTES = 1 << 28
 """Of large records fewer are read, so that together they are about this many bytes."""
 
 
@@ -61,5 +61,5 @@ def _record_numbers(count: int, sizes: NDArray[np.integer] | None) -> list[int]:
     most = MAX_READ
     if sizes is not None and count:
         mean = max(1, int(np.maximum(sizes, 0).mean()))
-        most = min(MAX_READ, max(MIN_READ, MAX_BYTES // mean))
+        most = min(MAX_READ, max(MIN_READ, MAX_DIGEST_BYTES // mean))
     return np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.int64)).tolist()

@@ -13,7 +13,7 @@ from dcgan_cli.data.survey import printable
 from dcgan_cli.errors import SourceError
 from dcgan_cli.wording import counted
 
-Pixels = NDArray[np.uint8]
+PixelArray = NDArray[np.uint8]
 
 
 class DecodedImages(ABC):
@@ -36,7 +36,7 @@ class DecodedImages(ABC):
         return len(self.origin)
 
     @abstractmethod
-    def take(self, indices: NDArray[np.int64]) -> Pixels:
+    def take(self, indices: NDArray[np.int64]) -> PixelArray:
         """Images `indices` [B], as a new array uint8 [B, side, side, channels].
 
         Thread-safe. Raises IndexError for an index that does not exist.

@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dcgan_cli.data.csv_tables import LabelTable, read_table
 from dcgan_cli.data.labels import Boxes, Column, Columns, Labels, Words, vocabulary
 from dcgan_cli.data.table_matching import Match, NamedImages, match_rows
-from dcgan_cli.data.tables import Table, read_table
 from dcgan_cli.errors import SourceError
 
 _CORNERS = ("x0", "y0", "x1", "y1")
@@ -54,7 +54,7 @@ def join_labels(path: Path, source: NamedImages) -> Labels:
     return join_table(read_table(path), source)
 
 
-def join_table(table: Table, source: NamedImages) -> Labels:
+def join_table(table: LabelTable, source: NamedImages) -> Labels:
     """As `join_labels`, for a table in memory."""
     match = match_rows(table, source)
     table = match.table
@@ -72,7 +72,7 @@ def join_table(table: Table, source: NamedImages) -> Labels:
     return Labels(Columns(columns), listed=listed, notes=match.notes)
 
 
-def _named_columns(table: Table) -> list[tuple[int, str]]:
+def _named_columns(table: LabelTable) -> list[tuple[int, str]]:
     """Index and name of each column of labels; an unnamed column gets a name unless it is an index.
 
     Raises SourceError if two columns have the same name.
@@ -91,7 +91,7 @@ def _named_columns(table: Table) -> list[tuple[int, str]]:
     return [(place, name) for name, place in columns.items()]
 
 
-def _is_index(table: Table, place: int) -> bool:
+def _is_index(table: LabelTable, place: int) -> bool:
     """Whether the cells of a column are distinct whole numbers: a row index."""
     cells = {row[place].strip() for row in table.rows}
     return len(cells) == len(table.rows) and all(cell.isdecimal() for cell in cells)
@@ -113,7 +113,7 @@ def _refuse_contradictions(match: Match) -> None:
             )
 
 
-def _labels(table: Table, row: int) -> list[str]:
+def _labels(table: LabelTable, row: int) -> list[str]:
     """The label cells of a row."""
     places = {place for place, _ in _named_columns(table)}
     return [cell.strip() for place, cell in enumerate(table.rows[row]) if place in places]

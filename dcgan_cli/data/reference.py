@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dcgan_cli.data.decode import decode, fetch
-from dcgan_cli.data.image_set import DecodedImages, Pixels
+from dcgan_cli.data.image_set import DecodedImages, PixelArray
 from dcgan_cli.data.kinds import tars
 from dcgan_cli.data.resize_crop import ImageSpec, crop_corners
 from dcgan_cli.data.sources import Record, Source, open_source
@@ -47,12 +47,12 @@ class Shown:
     image_spec: ImageSpec
     size: int
 
-    def decode(self, record: Record) -> tuple[Pixels, tuple[int, int]]:
+    def decode(self, record: Record) -> tuple[PixelArray, tuple[int, int]]:
         """As data.decode.decode: uint8 [size, size, C] and the original (width, height)."""
         pixels, original = decode(record, self.image_spec)
         return self.middle(pixels), original
 
-    def read(self, source: Source, index: int) -> tuple[Pixels, tuple[int, int]]:
+    def read(self, source: Source, index: int) -> tuple[PixelArray, tuple[int, int]]:
         """As `decode`, for record `index`. Raises Unreadable."""
         return self.decode(fetch(source, index))
 
@@ -60,7 +60,7 @@ class Shown:
         """The center crops of `images`, which were prepared with `image_spec`."""
         return images if self.image_spec.side == self.size else CenterCrop(images, self)
 
-    def middle(self, pixels: Pixels) -> Pixels:
+    def middle(self, pixels: PixelArray) -> PixelArray:
         """The center crop: uint8 [..., side, side, C] → uint8 [..., size, size, C]."""
         inside = slice(self._margin, self._margin + self.size)
         return pixels[..., inside, inside, :]
@@ -96,7 +96,7 @@ class CenterCrop(DecodedImages):
         self._images = images
         self._shown = shown
 
-    def take(self, indices: NDArray[np.int64]) -> Pixels:
+    def take(self, indices: NDArray[np.int64]) -> PixelArray:
         """As DecodedImages.take."""
         return self._shown.middle(self._images.take(indices))
 

@@ -9,7 +9,7 @@ from dcgan_cli.runtime import send
 SHARE = 0.5
 """Share of a GPU's free memory that images may take: the rest is for networks and activations."""
 
-BLOCK = 4096
+IMAGES_PER_COPY = 4096
 """Images that are copied at a time."""
 
 
@@ -30,7 +30,7 @@ def copy_to(images: ImageDataset, device: torch.device) -> torch.Tensor:
     """All `images` on `device`, copied block by block."""
     first = images.take(np.zeros(1, np.int64))
     whole = torch.empty((len(images), *first.shape[1:]), dtype=torch.uint8, device=device)
-    for start in range(0, len(images), BLOCK):
-        numbers = np.arange(start, min(start + BLOCK, len(images)))
-        whole[start : start + BLOCK] = send(images.take(numbers), device)
+    for start in range(0, len(images), IMAGES_PER_COPY):
+        numbers = np.arange(start, min(start + IMAGES_PER_COPY, len(images)))
+        whole[start : start + IMAGES_PER_COPY] = send(images.take(numbers), device)
     return whole

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.decode import Unreadable, read_image
-from dcgan_cli.data.image_set import Pixels
-from dcgan_cli.data.kinds.reading import FileReader
+from dcgan_cli.data.image_set import PixelArray
+from dcgan_cli.data.kinds.file_reader import FileReader
 from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import Source
 from dcgan_cli.files import atomic_write, write_text
@@ -85,7 +85,7 @@ class Shard:
     crc32: int
     image_bytes: int
 
-    def read_into(self, row: int, image: Pixels) -> None:
+    def read_into(self, row: int, image: PixelArray) -> None:
         """Fill `image` with the pixels of `row`. Raises OSError, or ValueError if truncated."""
         self.pixels.read_into(row * self.image_bytes, image.reshape(-1).data)
 

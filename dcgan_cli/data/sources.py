@@ -8,9 +8,20 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.kinds import celeba, cifar, digits, folder, idx, lsun, rows, svhn, tars, zips
+from dcgan_cli.data.kinds import (
+    bin_files,
+    celeba,
+    cifar,
+    digits,
+    folder,
+    idx,
+    lsun,
+    svhn,
+    tars,
+    zips,
+)
+from dcgan_cli.data.kinds.file_reader import first_bytes, unreadable
 from dcgan_cli.data.kinds.names import is_image_name
-from dcgan_cli.data.kinds.reading import first_bytes, unreadable
 from dcgan_cli.data.label_files import join_labels
 from dcgan_cli.data.labels import Labels
 from dcgan_cli.errors import SourceError, UsageError
@@ -195,7 +206,7 @@ class _Kind(Protocol):
 _KINDS: tuple[_Kind, ...] = (
     lsun,  # a folder that is an LMDB, or that holds *_lmdb folders
     cifar,  # data_batch_1 .. 5, or train and meta
-    rows,  # the same as .bin files, and STL-10
+    bin_files,  # the same as .bin files, and STL-10
     svhn,  # MATLAB files
     celeba,  # list_attr_celeba.txt
     idx,  # an IDX file, or a folder of them
@@ -288,7 +299,7 @@ def _not_recognized(path: Path) -> SourceError:
         return tars.refuse_compressed(path)
     if is_image_name(path.name):
         return SourceError(f"{path}: one image is not enough; give its folder, {path.parent}")
-    if path.suffix == ".bin" and rows.matches(path.parent):
+    if path.suffix == ".bin" and bin_files.matches(path.parent):
         return SourceError(f"{path}: one file of a data set; give its folder, {path.parent}")
     if not head:
         return SourceError(f"{path}: the file is empty; download or copy it again")

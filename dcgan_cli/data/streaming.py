@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.decode import Unreadable, decode, fetch
-from dcgan_cli.data.image_set import DecodedImages, Pixels, log_line, refusal
+from dcgan_cli.data.image_set import DecodedImages, PixelArray, log_line, refusal
 from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import Source
 from dcgan_cli.data.workers import available_cpus
@@ -59,7 +59,7 @@ class StreamedImages(DecodedImages):
             self.close()
             raise
 
-    def take(self, indices: NDArray[np.int64]) -> Pixels:
+    def take(self, indices: NDArray[np.int64]) -> PixelArray:
         """As DecodedImages.take. Raises SourceError if too many records are unreadable."""
         images = np.empty((len(indices), *self.image_spec.shape), np.uint8)
         numbers = np.arange(len(self))[indices].tolist()
@@ -71,7 +71,7 @@ class StreamedImages(DecodedImages):
         """Stop the threads; pending work is dropped."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _image(self, index: int) -> Pixels:
+    def _image(self, index: int) -> PixelArray:
         """The image of record `index`, or of the next readable one."""
         for number in itertools.chain(range(index, len(self)), range(index)):
             if self._bad[number]:

@@ -28,8 +28,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dcgan_cli.data.csv_tables import FILE_WORDS, LabelTable
 from dcgan_cli.data.kinds.names import ANY_IMAGE_SUFFIX, suffix
-from dcgan_cli.data.tables import FILE_WORDS, Table
 from dcgan_cli.errors import SourceError
 from dcgan_cli.wording import counted
 
@@ -55,12 +55,12 @@ class NamedImages(Protocol):
 class Match:
     """The image of each row of `table`, int64 [R], −1 if there is none; and notes about it."""
 
-    table: Table
+    table: LabelTable
     image: NDArray[np.int64]
     notes: tuple[str, ...]
 
 
-def match_rows(table: Table, source: NamedImages) -> Match:
+def match_rows(table: LabelTable, source: NamedImages) -> Match:
     """Match rows to images; finds the column that names them, and whether there is a header.
 
     Raises SourceError if no row matches an image, or one row matches two.
@@ -214,7 +214,7 @@ _MATCH_RULES = (
 )
 
 
-def _file_column(table: Table, known: _Names) -> int:
+def _file_column(table: LabelTable, known: _Names) -> int:
     """The index of the column whose cells match most images; the strictest rule breaks a tie.
 
     Raises SourceError if a cell matches two images and no column names them unambiguously.
@@ -250,7 +250,7 @@ def _is_file_word(name: str) -> bool:
     return name.casefold() in FILE_WORDS
 
 
-def _with_first_row(table: Table, known: _Names) -> Table:
+def _with_first_row(table: LabelTable, known: _Names) -> LabelTable:
     """`table`; if its header is a row of data, with that row restored and a generated header."""
     first = table.header[table.file_column]
     if _is_file_word(first) or not _is_data(first, table, known):
@@ -272,7 +272,7 @@ def _with_first_row(table: Table, known: _Names) -> Table:
     )
 
 
-def _is_data(first: str, table: Table, known: _Names) -> bool:
+def _is_data(first: str, table: LabelTable, known: _Names) -> bool:
     """Whether the first cell of the column that names the images is a name itself."""
     if not first:
         return False
@@ -283,7 +283,7 @@ def _is_data(first: str, table: Table, known: _Names) -> bool:
     )
 
 
-def _notes(table: Table, files: Sequence[str], found: _Found) -> Iterator[str]:
+def _notes(table: LabelTable, files: Sequence[str], found: _Found) -> Iterator[str]:
     """How rows were matched, if not by the first rule, and how many were not matched."""
     if table.file_column:
         name = table.header[table.file_column]

@@ -34,10 +34,10 @@ class MatmulUse:
 
 
 LIBRARY = MatmulUse()
-MATRIX = MatmulUse(True, True, True)
+ALL_MATMUL = MatmulUse(True, True, True)
 
 _MAX_SIDE_WITH_AMX, _MAX_SIDE_WITHOUT_AMX = 16, 8
-"""Side of the larger maps up to which a CPU with AMX uses MATRIX, and others compute only the
+"""Side of the larger maps up to which a CPU with AMX uses ALL_MATMUL, and others compute only the
 gradient of the weights in this way.
 
 Milliseconds of output / gradient of the maps / gradient of the weights for a batch of 128, by the
@@ -49,7 +49,7 @@ library and by matrix products. With AMX: 256 × 8 × 8 → 512, 34 / 74 / 107 a
 def best_matmul_use(side: int) -> MatmulUse:
     """The fastest choice in bfloat16 on this CPU for a layer whose larger maps have side `side`."""
     if _has_amx():
-        return MATRIX if side <= _MAX_SIDE_WITH_AMX else LIBRARY
+        return ALL_MATMUL if side <= _MAX_SIDE_WITH_AMX else LIBRARY
     return MatmulUse(to_weight=True) if side <= _MAX_SIDE_WITHOUT_AMX else LIBRARY
 
 
@@ -114,7 +114,7 @@ def _prepared(maps: Tensor, weight: Tensor, side: int) -> tuple[Tensor, Tensor, 
 
 
 def conv2d(
-    maps: Tensor, weight: Tensor, stride: int, padding: int, form: MatmulUse = MATRIX
+    maps: Tensor, weight: Tensor, stride: int, padding: int, form: MatmulUse = ALL_MATMUL
 ) -> Tensor:
     """`F.conv2d`: [N, I, H, W] and [O, I, k, k] → [N, O, H', W'], differentiable once."""
     if form == LIBRARY:
@@ -128,7 +128,7 @@ def conv_transpose2d(
     stride: int,
     padding: int,
     output_padding: int = 0,
-    form: MatmulUse = MATRIX,
+    form: MatmulUse = ALL_MATMUL,
 ) -> Tensor:
     """`F.conv_transpose2d`: [N, O, H', W'] and [O, I, k, k] → [N, I, H, W], differentiable once."""
     if form == LIBRARY:

@@ -1,8 +1,8 @@
-"""Whether bfloat16 can be trusted with these networks on this machine.
+"""Whether bfloat16 is correct for these networks on this machine; memory formats.
 
-Libraries have shipped convolutions in bfloat16 that were wrong for some shapes on some processors.
-So every layer is tried both ways before a run begins. How fast it is does not count: a timing would
-decide the bits of a run.
+Libraries have shipped bfloat16 convolutions that were wrong for some shapes on some processors, so
+every layer is checked before a run begins. Speed is not considered: a timing would decide the bits
+of a run. Which precision `auto` selects is decided in runtime.choose_precision.
 """
 
 from dataclasses import dataclass
@@ -18,32 +18,34 @@ from dcgan_cli.model.layers import initialize
 from dcgan_cli.runtime import autocast, torch_stream
 from dcgan_cli.training.matmul_conv import use_matrix_products
 
-IMAGES = 16
+CHECK_BATCH_SIZE = 16
 
-ERROR = 0.05
-"""Relative error that is not rounding any more: of sums in bfloat16 it is below 0.01."""
+MAX_BF16_ERROR = 0.05
+"""Maximum relative error; that of sums in bfloat16 is below 0.01."""
 
 
 def memory_format(device: torch.device, precision: torch.dtype) -> torch.memory_format:
-    """Order of the numbers of weights in memory, which maps follow.
+    """The memory format of weights, which feature maps follow.
 
-    Channels last spares a CPU's convolutions their reordering, some 15 % of a step of the smaller
-    presets, and is what a GPU's bfloat16 convolutions want.
+    Channels last avoids reordering in a CPU's convolutions, some 15 % of a step of the smaller
+    presets, and is the format for a GPU's bfloat16 convolutions.
     """
     last = device.type == "cpu" or (device.type == "cuda" and precision is torch.bfloat16)
     return torch.channels_last if last else torch.contiguous_format
 
 
 def check_bf16(model: ModelConfig, device: torch.device) -> str | None:
-    """What is wrong with bfloat16 here, in words; None where nothing is.
+    """What is wrong with bfloat16 on this device, in words; None if nothing is.
 
-    Every convolution and linear layer of both networks is computed in float32 and in bfloat16:
-    its output and the gradients of its input and of its weights must agree.
+    Every convolution and linear layer of both networks is computed in float32 and in bfloat16: its
+    output and the gradients of its input and weights must agree.
+
+    Example: `fault = check_bf16(model, torch.device("cpu"))`.
     """
     for name, layer, maps in _layers(model, device):
         found = _Trial(layer, maps, torch.bfloat16).run()
         error = _error(found, _Trial(layer, maps, torch.float32).run())
-        if error > ERROR:
+        if error > MAX_BF16_ERROR:
             return f"its numbers are wrong here ({name} is off by {error:.0%})"
     return None
 
@@ -71,7 +73,7 @@ def _layers(model: ModelConfig, device: torch.device) -> list[tuple[str, nn.Modu
     """Name, module and input of every convolution and linear layer of both networks."""
     with torch.random.fork_rng(devices=()):
         generator, discriminator = Generator(model), Discriminator(model)
-    z = torch.from_numpy(seeded_latents(0, IMAGES, model.z_dim, model.z_dist)).to(device)
+    z = torch.from_numpy(seeded_latents(0, CHECK_BATCH_SIZE, model.z_dim, model.z_dist)).to(device)
     in_g, images = _layer_inputs("G", generator, z)
     in_d, _ = _layer_inputs("D", discriminator, images)
     return [*in_g, *in_d]

@@ -26,7 +26,7 @@ WARM_UP, STEPS = recording.WARM_UP, 10
 SLOWEST = 12
 """How many of the slowest operations are listed, told apart by their input shapes."""
 
-MATRIX = {"cpu": 2048, "cuda": 8192}
+MATRIX_SIDE = {"cpu": 2048, "cuda": 8192}
 """Side of the square matrices whose product measures the peak speed of the machine."""
 
 _BATCH = "batch"
@@ -235,6 +235,6 @@ def _slowest_table(events: Iterable[Any], device: torch.device, steps: int) -> T
 
 def _matrix_rate(device: torch.device, precision: torch.dtype) -> float:
     """Floating-point operations a second of a large matrix product, the best of six."""
-    side = MATRIX.get(device.type, MATRIX["cpu"])
+    side = MATRIX_SIDE.get(device.type, MATRIX_SIDE["cpu"])
     ones = torch.ones(side, side, dtype=precision, device=device)
     return 2 * side**3 / min(_timed(device, lambda: matmul_nt(ones, ones)) for _ in range(6))

@@ -18,7 +18,7 @@ WARM_UP = 3
 """Plain updates before a recording is made: libraries choose their algorithms in them, and Adam
 creates its state."""
 
-ERROR = 0.1
+MAX_REPLAY_ERROR = 0.1
 """How far a replay may differ from the plain update, relative to the change that the update makes.
 Sums in another order differ by less than a hundredth."""
 
@@ -145,7 +145,7 @@ class RecordedUpdate:
             found = self._replay_with(given, self._replay)
             nothing = torch.zeros_like(expected)
             error = _error([found, *self._state()], [expected, *after], [nothing, *before])
-            if error > ERROR:
+            if error > MAX_REPLAY_ERROR:
                 self.fault = f"the recording's numbers are off by {error:.0%}"
         except RuntimeError as error:
             self.fault = _first_line(error)

@@ -24,10 +24,10 @@ PAPER_EPOCHS = (1, 5)
 KEEP = "2"
 """How many of the newest epoch checkpoints are kept unless --keep was given."""
 
-METRICS, DAMAGED, CONFIG = "metrics.jsonl", "metrics-damaged.txt", "config.json"
+METRICS_FILE, DAMAGED, CONFIG = "metrics.jsonl", "metrics-damaged.txt", "config.json"
 CURVES, FILM, LAST_GRID = "curves.png", "samples.gif", "samples/last.png"
 
-ALWAYS = (CONFIG, LAST, METRICS, CURVES, FILM, LAST_GRID)
+ALWAYS = (CONFIG, LAST, METRICS_FILE, CURVES, FILM, LAST_GRID)
 """The files that every run writes: whether they can be written is checked before anything is
 deleted or trained."""
 
@@ -93,7 +93,7 @@ class RunFolder:
     @property
     def metrics(self) -> Path:
         """One JSON object a step."""
-        return self.path / METRICS
+        return self.path / METRICS_FILE
 
     def epoch(self, number: int) -> Path:
         """The checkpoint at the end of epoch `number` (from 1)."""
@@ -163,7 +163,7 @@ class RunFolder:
 
     def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add one line a step to metrics.jsonl. Raises StorageError."""
-        self._mark.claim(METRICS)
+        self._mark.claim(METRICS_FILE)
         rest = memoryview(encode_rows(rows))
         try:
             descriptor = os.open(self.metrics, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
@@ -177,12 +177,12 @@ class RunFolder:
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The rows of all valid lines of metrics.jsonl; damaged lines are left out."""
-        rows, _ = split_lines(self._read(METRICS))
+        rows, _ = split_lines(self._read(METRICS_FILE))
         return [row for _, row in rows]
 
     def rewind_metrics(self, step: int) -> None:
         """Remove the lines after `step`, where the run continues. Damaged lines are set aside."""
-        rows, damaged = split_lines(self._read(METRICS))
+        rows, damaged = split_lines(self._read(METRICS_FILE))
         if damaged:
             set_aside = self._read(DAMAGED) + b"".join(damaged)
             self.write(DAMAGED, set_aside)
@@ -191,7 +191,7 @@ class RunFolder:
                 f"{self.metrics}: {lines} of {len(rows) + len(damaged):,} damaged, and set aside in "
                 f"{DAMAGED}; the others are kept"
             )
-        self.write(METRICS, b"".join(line for line, row in rows if row["step"] <= step))
+        self.write(METRICS_FILE, b"".join(line for line, row in rows if row["step"] <= step))
 
     def drop_epochs(self, keep: int | None) -> None:
         """Delete epoch checkpoints except the newest `keep` and the paper's; None keeps all.

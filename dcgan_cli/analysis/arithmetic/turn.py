@@ -1,8 +1,8 @@
 """The turn vector (paper §6.3.2, Fig. 8): mean(RIGHT) − mean(LEFT), added to random samples.
 
-Each row of the image grid is one random sample; along it, the vector is added from −reach to +reach
-times, the sample itself in the middle. The control moves every sample in a random direction of its
-own, as far.
+Each row of the image grid is one random sample; along the row, the vector is added from −reach to
++reach times, with the sample itself in the middle. The control moves every sample by the same
+distance in a random direction.
 """
 
 from collections.abc import Sequence
@@ -152,7 +152,7 @@ def measure_turn(
     seed: int,
     progress: ProgressCallback = lambda done, total: None,
 ) -> tuple[list[Finding], Table]:
-    """Whether `attribute` rises with the coefficient, and what else moves, over CLASSIFIED samples.
+    """Whether `attribute` rises with the coefficient, and what else changes, over several samples.
 
     Args:
         sampler: the generator.

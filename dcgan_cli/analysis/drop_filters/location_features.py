@@ -70,7 +70,7 @@ class LocationFeatures:
 def extract_location_features(
     discriminator: Discriminator, normalized: Tensor
 ) -> Iterator[LocationFeatures]:
-    """What is seen in images [N, C, S, S] in [−1, 1], CHUNK of them at a time, on the CPU."""
+    """Features of images [N, C, S, S] in [−1, 1], in batches of IMAGES_PER_BATCH, on the CPU."""
     device = next(discriminator.parameters()).device
     side = grid_side(discriminator)
     margin = ((AROUND - 2) // 2,) * 4

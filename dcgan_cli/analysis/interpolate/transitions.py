@@ -36,7 +36,7 @@ FeatureFunction = Callable[[Tensor], Tensor]
 Transition = Literal["still", "smooth", "sharp"]
 
 MEASURED = 31
-"""Steps in which each segment is measured, however many are shown: 32 images, one CHUNK."""
+"""Steps in which each segment is measured, however many are shown: 32 images, one batch."""
 
 HALVINGS = 8
 """How often the largest of those steps is halved, each time keeping the half that changes more. A

@@ -107,7 +107,7 @@ def choose_place(
 ) -> tuple[int, dict[int, float]]:
     """The place of the least error, the lowest where several are, and the error of all tried.
 
-    Begins with PAPER_STRENGTHS; while the place at an edge is better than every other one, that
+    Begins with PAPER_C_VALUES; while the place at an edge is better than every other one, that
     edge moves outwards.
     """
     tried: dict[int, float] = {}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.content import content_digest
-from dcgan_cli.data.kinds.reading import FileReader, fingerprint
+from dcgan_cli.data.kinds.file_reader import FileReader, fingerprint
 from dcgan_cli.data.labels import Columns, Labels, Words
 
 

@@ -8,11 +8,11 @@ the attributes, then one line an image.
 import dataclasses
 from pathlib import Path
 
+from dcgan_cli.data.csv_tables import MAX_TABLE_BYTES, LabelTable
 from dcgan_cli.data.kinds import folder, zips
 from dcgan_cli.data.kinds.folder import FolderSource
 from dcgan_cli.data.kinds.zips import ZipSource
 from dcgan_cli.data.label_files import join_table
-from dcgan_cli.data.tables import MAX_BYTES, Table
 from dcgan_cli.errors import SourceError
 
 _LIST = "list_attr_celeba.txt"
@@ -42,9 +42,9 @@ def _list_file(path: Path) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def _read_list(path: Path) -> Table:
-    if path.stat().st_size > MAX_BYTES:
-        raise SourceError(f"{path}: larger than {MAX_BYTES >> 20} MiB; download it again")
+def _read_list(path: Path) -> LabelTable:
+    if path.stat().st_size > MAX_TABLE_BYTES:
+        raise SourceError(f"{path}: larger than {MAX_TABLE_BYTES >> 20} MiB; download it again")
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
@@ -60,4 +60,6 @@ def _read_list(path: Path) -> Table:
     if not numbered or wrong is not None:
         where = f"line {wrong}" if wrong else "its two lines of heading"
         raise SourceError(f"{path}: {where} is not what CelebA's list says; download it again")
-    return Table(path, header, [row for _, row in numbered], [number for number, _ in numbered])
+    return LabelTable(
+        path, header, [row for _, row in numbered], [number for number, _ in numbered]
+    )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.kinds.arrays import ArraySource
-from dcgan_cli.data.kinds.reading import MAX_RECORD
+from dcgan_cli.data.kinds.file_reader import MAX_RECORD
 from dcgan_cli.data.labels import Columns, Labels, Words, vocabulary
 from dcgan_cli.errors import SourceError
 from dcgan_cli.pickles import ForbiddenError, PickleError, StandIns, read_pickle

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan_cli.data.content import content_digest
+from dcgan_cli.data.kinds.file_reader import MAX_RECORD, times, unreadable
 from dcgan_cli.data.kinds.names import (
     NameTable,
     encode_name,
@@ -17,7 +18,6 @@ from dcgan_cli.data.kinds.names import (
     litter,
 )
 from dcgan_cli.data.kinds.passed_over import PassedOver
-from dcgan_cli.data.kinds.reading import MAX_RECORD, times, unreadable
 from dcgan_cli.data.labels import Labels
 from dcgan_cli.errors import SourceError
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.kinds.arrays import ArraySource, FileRows, PixelRows, class_labels
-from dcgan_cli.data.kinds.reading import MAX_RECORD, FileReader, first_bytes
+from dcgan_cli.data.kinds.file_reader import MAX_RECORD, FileReader, first_bytes
 from dcgan_cli.errors import SourceError
 
 _IMAGES, _LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"

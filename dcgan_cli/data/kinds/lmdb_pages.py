@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dcgan_cli.data.kinds.reading import FileReader
+from dcgan_cli.data.kinds.file_reader import FileReader
 
 MAGIC = struct.pack("<I", 0xBEEFC0DE)
 MAGIC_AT = 16

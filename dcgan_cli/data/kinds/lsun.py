@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from dcgan_cli.data.content import content_digest
+from dcgan_cli.data.kinds.file_reader import fingerprint, first_bytes
 from dcgan_cli.data.kinds.lmdb_pages import MAGIC, MAGIC_AT, LmdbFile
 from dcgan_cli.data.kinds.names import NameTable
-from dcgan_cli.data.kinds.reading import fingerprint, first_bytes
 from dcgan_cli.data.labels import Columns, Labels, Words
 from dcgan_cli.errors import SourceError
 

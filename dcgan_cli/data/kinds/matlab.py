@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 ALWAYS_ALLOWED_BYTES, MAX_DEFLATE_RATIO = 64 << 20, 100
 """Above this size, a compression ratio beyond MAX_DEFLATE_RATIO is refused; SVHN's is 1.2."""
 
-MAX_BYTES = 8 << 30
+MAX_ARRAY_BYTES = 8 << 30
 """Maximum bytes of one array; SVHN's largest has 1.6 GB."""
 
 _HEADER = 128
@@ -112,7 +112,7 @@ def _variable(
     name = matrix.name
     if name not in names:
         return name, None
-    if need > MAX_BYTES:
+    if need > MAX_ARRAY_BYTES:
         raise MatlabError(f"an array of {need:,} bytes")
     file.seek(start)
     data = file.read(size)

@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from dcgan_cli.data.kinds.file_reader import plural
 from dcgan_cli.data.kinds.names import IMAGE_SUFFIXES, litter, printable, suffix
-from dcgan_cli.data.kinds.reading import plural
 
 PASSED_OVER = "passed over"
 """The beginning of that sentence, among the notes of a source."""

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.kinds.arrays import ArraySource, class_labels
+from dcgan_cli.data.kinds.file_reader import first_bytes
 from dcgan_cli.data.kinds.matlab import MatlabError, read_arrays
-from dcgan_cli.data.kinds.reading import first_bytes
 from dcgan_cli.errors import SourceError
 from dcgan_cli.wording import counted
 

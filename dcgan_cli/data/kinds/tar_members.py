@@ -8,7 +8,7 @@ GNU's long names and base-256 numbers (tar/src/tar.h).
 from collections.abc import Iterator
 from typing import IO, NamedTuple
 
-BLOCK = 512
+BLOCK_BYTES = 512
 
 MAX_NAME_BYTES = 1 << 16
 """Maximum bytes of a name; systems allow 4,096."""
@@ -51,7 +51,7 @@ def members(file: IO[bytes], total: int) -> Iterator[Member]:
     while (header := _header(file, at, total)) is not None:
         kind = header[156:157]
         size = _number(header[124:136])
-        start = at + BLOCK
+        start = at + BLOCK_BYTES
         if kind in _LONG_NAME + _LONG_LINK:
             text = _read(file, start, size, MAX_NAME_BYTES, "a name").rstrip(b"\0")
             name = _text(text) if kind in _LONG_NAME else name
@@ -68,7 +68,7 @@ def members(file: IO[bytes], total: int) -> Iterator[Member]:
                     path = _text(pax["path"]) if "path" in pax else name or _name(header)
                     yield Member(path, start, 0, is_link=True)
             elif kind in _SPARSE:
-                start += BLOCK * _sparse_headers(file, header, start)
+                start += BLOCK_BYTES * _sparse_headers(file, header, start)
             elif kind in _FILES and not any(key.startswith("GNU.sparse") for key in pax):
                 if start + size > total:
                     raise TarError("unexpected end of data")
@@ -76,7 +76,7 @@ def members(file: IO[bytes], total: int) -> Iterator[Member]:
                 if not path.endswith("/"):  # old archives mark folders in this way
                     yield Member(path, start, size)
             name, records = None, {}
-        at = start + -(-size // BLOCK) * BLOCK
+        at = start + -(-size // BLOCK_BYTES) * BLOCK_BYTES
     if at == 0:
         raise TarError("no member in it")
 
@@ -85,11 +85,11 @@ def _header(file: IO[bytes], at: int, total: int) -> bytes | None:
     """The header at byte `at`; None at the end of the archive."""
     if at == total and at > 0:
         return None
-    if at + BLOCK > total:
+    if at + BLOCK_BYTES > total:
         raise TarError("unexpected end of data")
     file.seek(at)
-    header = file.read(BLOCK)
-    if len(header) < BLOCK:
+    header = file.read(BLOCK_BYTES)
+    if len(header) < BLOCK_BYTES:
         raise TarError("unexpected end of data")
     if not any(header):
         return None
@@ -152,7 +152,7 @@ def _sparse_headers(file: IO[bytes], header: bytes, start: int) -> int:
     """The number of extension blocks that list the pieces of a sparse file."""
     count, more = 0, header[482]
     while more:
-        more = _read(file, start + BLOCK * count, BLOCK, BLOCK, "a header")[504]
+        more = _read(file, start + BLOCK_BYTES * count, BLOCK_BYTES, BLOCK_BYTES, "a header")[504]
         count += 1
     return count
 

@@ -13,14 +13,14 @@ from typing import IO
 import numpy as np
 
 from dcgan_cli.data.content import content_digest
-from dcgan_cli.data.kinds.names import NameTable, encode_name, folder_labels
-from dcgan_cli.data.kinds.passed_over import PassedOver
-from dcgan_cli.data.kinds.reading import (
+from dcgan_cli.data.kinds.file_reader import (
     FileReader,
     fingerprint,
     first_bytes,
     unreadable,
 )
+from dcgan_cli.data.kinds.names import NameTable, encode_name, folder_labels
+from dcgan_cli.data.kinds.passed_over import PassedOver
 from dcgan_cli.data.kinds.tar_members import TarError, members
 from dcgan_cli.data.labels import Columns, Labels, Words
 from dcgan_cli.errors import SourceError

@@ -16,19 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.content import content_digest
-from dcgan_cli.data.kinds.names import (
-    NameTable,
-    encode_name,
-    folder_labels,
-)
-from dcgan_cli.data.kinds.passed_over import PassedOver
-from dcgan_cli.data.kinds.reading import (
+from dcgan_cli.data.kinds.file_reader import (
     MAX_RECORD,
     FileReader,
     fingerprint,
     first_bytes,
     unreadable,
 )
+from dcgan_cli.data.kinds.names import (
+    NameTable,
+    encode_name,
+    folder_labels,
+)
+from dcgan_cli.data.kinds.passed_over import PassedOver
 from dcgan_cli.data.labels import Labels
 from dcgan_cli.errors import SourceError
 

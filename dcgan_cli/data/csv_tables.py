@@ -1,6 +1,6 @@
 """Reading a CSV table with any usual separator and encoding, and tolerating spreadsheet artifacts.
 
-What is repaired is noted in `Table.notes`: another encoding than UTF-8, and columns without a name
+What is repaired is noted in `LabelTable.notes`: another encoding than UTF-8, and columns without a name
 and content. Whether the first row is a header can only be decided together with the images: see
 `table_matching.py`.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dcgan_cli.errors import SourceError
 
-MAX_BYTES = 256 << 20
+MAX_TABLE_BYTES = 256 << 20
 """Maximum size of a table: 40 attributes of the 202,599 images of CelebA take 27 MB."""
 
 _ENCODINGS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -55,7 +55,7 @@ FILE_WORDS = frozenset(
 
 
 @dataclass(frozen=True)
-class Table:
+class LabelTable:
     """A label file as read: its header, and its rows with their line numbers.
 
     `file_column` is the index of the column that names the images.
@@ -69,7 +69,7 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> LabelTable:
     """The CSV file at `path`, separated by commas, semicolons or tabs. Raises SourceError.
 
     Empty rows are skipped, and so are extra empty cells at the end of a row, as spreadsheets write
@@ -98,7 +98,7 @@ def read_table(path: Path) -> Table:
     ]
     if not body or len(kept) < 2:
         raise _too_little(path)
-    return Table(
+    return LabelTable(
         path,
         [header[place] for place in kept],
         [[row[place] for place in kept] if len(kept) < len(header) else row for _, row in body],
@@ -125,9 +125,9 @@ def _too_little(path: Path) -> SourceError:
 def _text(path: Path) -> tuple[str, tuple[str, ...]]:
     """The text of the file, and a note where it is in another encoding than UTF-8."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if path.stat().st_size > MAX_TABLE_BYTES:
             raise SourceError(
-                f"--labels {path}: larger than {MAX_BYTES >> 20} MiB; no table of labels is"
+                f"--labels {path}: larger than {MAX_TABLE_BYTES >> 20} MiB; no table of labels is"
             )
         data = path.read_bytes()
     except OSError as error:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.kinds.arrays import ArraySource
-from dcgan_cli.data.kinds.reading import FileReader
+from dcgan_cli.data.kinds.file_reader import FileReader
 from dcgan_cli.data.labels import Columns, Labels, Words, vocabulary
 from dcgan_cli.errors import SourceError
 
