@@ -20,7 +20,7 @@ class DemoSource:
 
     Labels of faces: the words "sex" (woman, man), "mouth" (smiling, neutral), "glasses" (glasses,
     no_glasses) and the number "turn" in [-1, 1]. Labels of rooms: the words "window", "door",
-    "lamp" and "image" (each as window, no_window), and boxes of these and of the bed.
+    "lamp" and "picture" (each as window, no_window), and boxes of these and of the bed.
 
     Raises:
         SourceError: `count` is less than 1.
