@@ -1,4 +1,4 @@
-"""The words that options take, where a command line can be checked without importing torch."""
+"""The allowed values of options; needs no torch, so that a command line is checked at once."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -9,13 +9,13 @@ Policy = Literal["warn", "stop", "rollback"]
 """What a run does when its diagnostics find something wrong."""
 
 BatchNormMode = Literal["running", "batch", "reestimated"]
-"""Which batch-norm statistics an image is drawn with: model/batch_norm_statistics.py."""
+"""Which batch-norm statistics images are generated with: model/batch_norm_statistics.py."""
 
 PathKind = Literal["linear", "slerp"]
-"""How a walk goes from point to point: analysis/interpolate/paths.py."""
+"""How a path through latent space is interpolated: analysis/interpolate/paths.py."""
 
 Rule = Literal["guided", "leaky", "gradient"]
-"""How gradients pass LeakyReLU: model/hooks."""
+"""How gradients are propagated through LeakyReLU: model/hooks.py."""
 
 LossName = Literal["non-saturating", "minimax", "lsgan", "hinge", "wgan", "wgan-gp"]
 """What G and D minimize: training/losses.py."""

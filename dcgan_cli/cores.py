@@ -1,4 +1,4 @@
-"""How busy the CPU's cores are, and what OpenMP is told about it. Imports no torch, which reads it."""
+"""How busy the CPU cores are, and the OpenMP settings that follow from it. Must not import torch."""
 
 import os
 import time
@@ -7,11 +7,12 @@ from pathlib import Path
 from statistics import median_low
 
 _SAMPLES, _PAUSE = 5, 0.005
-"""Looks at the system and seconds between them: programs come and go within milliseconds."""
+"""How often the system is sampled, and the seconds between: programs come and go within
+milliseconds."""
 
 
 def allowed_cores() -> int:
-    """Cores that this process may use; `taskset` or a container may grant fewer than there are."""
+    """Cores that this process may use; `taskset` or a container may allow fewer than there are."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
@@ -19,45 +20,45 @@ def allowed_cores() -> int:
 def busy_cores(stat: Path = Path("/proc/stat")) -> int:
     """Cores of this process's share that other programs keep busy now, in [0, allowed_cores()].
 
-    The median of a few looks at how many threads of the whole system are running. Systems that do
-    not say (all but Linux) count as idle.
+    The median of a few samples of how many threads are running on the whole system. Only Linux
+    reports that number; every other system counts as idle.
     """
-    seen = [_running(stat)]
-    while seen[-1] is not None and len(seen) < _SAMPLES:
+    samples = [_running(stat)]
+    while samples[-1] is not None and len(samples) < _SAMPLES:
         time.sleep(_PAUSE)
-        seen.append(_running(stat))
-    if None in seen:
+        samples.append(_running(stat))
+    if None in samples:
         return 0
-    others = median_low(count for count in seen if count is not None) - 1
+    others = median_low(count for count in samples if count is not None) - 1
     elsewhere = (os.cpu_count() or 1) - allowed_cores()
     return min(max(0, others - elsewhere), allowed_cores())
 
 
 def free_threads(allowed: int, busy: int) -> int:
-    """Threads that finish a step soonest where `busy` of `allowed` cores are taken.
+    """The number of threads that finishes a step soonest while `busy` of `allowed` cores are taken.
 
-    Every parallel region waits for its slowest thread, so a thread without a core of its own holds
-    the others up. Where no core is free there is nothing to gain by having fewer threads: each gets
-    its share of time.
+    Every parallel region waits for its slowest thread, so a thread without a core of its own delays
+    the others. Where no core is free, using fewer threads gains nothing: each gets its share of
+    time.
     """
     return allowed - busy if busy < allowed else allowed
 
 
 def calm_openmp(environment: MutableMapping[str, str] = os.environ) -> None:
-    """On a busy machine, tell OpenMP's threads to sleep while they wait. Call before importing torch.
+    """On a busy machine, make OpenMP's threads sleep while they wait. Call before importing torch.
 
-    By default they spin, which takes the core from the very thread they wait for: beside one busy
-    program two threads on two cores take five times as long. On an idle machine spinning saves a
-    quarter, so there nothing is changed. What a person has set in the environment stays.
+    By default they spin, and so take CPU time from the thread they wait for: beside one busy
+    program, two threads on two cores take five times as long. On an idle machine spinning saves a
+    quarter of the time, so nothing is changed there. Variables that the user has set are kept.
     """
-    theirs = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & environment.keys()
-    if not theirs and busy_cores():
+    set_by_user = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & environment.keys()
+    if not set_by_user and busy_cores():
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
         environment["GOMP_SPINCOUNT"] = "0"
 
 
 def _running(stat: Path) -> int | None:
-    """Threads of the whole system that run or wait for a core; None where the system does not say."""
+    """Threads of the whole system that run or wait for a core; None where that is not reported."""
     try:
         lines = stat.read_text().splitlines()
     except OSError:

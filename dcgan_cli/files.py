@@ -1,10 +1,10 @@
-"""Writing files so that nothing is ever half-written, and the folders that are ours to write in.
+"""Atomic writing of files, and the user's cache and data folders.
 
-Every file of the toolkit that another process may read is written by `atomic_write`: a temporary
-file in the same folder, fsync, rename, fsync of the folder. Whenever the process or the machine
-stops, the path holds either all of the old content or all of the new. What a person's path already
-is, it stays: a link is written through, a file keeps its mode and owner, and a pipe or a device,
-which cannot be replaced, receives the bytes as they are.
+Every file that another process may read is written by `atomic_write`: a temporary file in the same
+folder, fsync, rename, fsync of the folder. Whenever the process or the machine stops, the path
+holds either all of the old content or all of the new. The kind of file at a path does not change: a
+symbolic link is followed, an existing file keeps its mode and owner, and a pipe or a device, which
+cannot be replaced, is written to directly.
 """
 
 import contextlib
@@ -20,20 +20,20 @@ from typing import IO
 from dcgan_cli.errors import StorageError
 
 STDOUT = Path("-")
-"""What a person types as a file name to have a result on stdout."""
+"""The file name that stands for stdout."""
 
 LONGEST_NAME = 255
-"""Bytes of a file's or folder's name that common file systems allow."""
+"""Bytes that common file systems allow in the name of a file or folder."""
 
 _REPEATED = 200
-"""Bytes of a file's name that the name of its temporary file repeats."""
+"""How many bytes of a file name are repeated in the name of its temporary file."""
 
 
 class _RawWriter:
-    """A binary sink over one file descriptor: unbuffered, so that a full disk is met here.
+    """An unbuffered binary writer over a file descriptor, so that a full disk raises here.
 
-    Has the `write`/`flush` pair that torch.save, Pillow and json dumps need. `failure` is the error
-    of the first write that failed: torch.save hides it behind a RuntimeError of its own.
+    It has the `write` and `flush` methods that torch.save, Pillow and json.dump need. `failure` is
+    the error of the first write that failed: torch.save hides it behind a RuntimeError of its own.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -52,11 +52,11 @@ class _RawWriter:
         return written
 
     def flush(self) -> None:
-        """Nothing is held out; `fsync` follows before the rename."""
+        """Nothing is buffered; `fsync` follows before the rename."""
 
 
 class _PipeWriter(_RawWriter):
-    """The same for a pipe or a device; a reader that leaves early, as `head` does, is no failure."""
+    """The same for a pipe or a device; a reader that closes it early is no error."""
 
     _left = False
 
@@ -71,24 +71,28 @@ class _PipeWriter(_RawWriter):
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Generator[IO[bytes]]:
-    """Open `path` for writing bytes; it appears whole when the block ends, or not at all.
+    """Open `path` for writing bytes; the file appears complete when the block ends, or not at all.
 
-    A link stays a link, and the file that it names is replaced. A file that is replaced hands on
-    its mode and, where the system allows it, its owner. A pipe, a device or a descriptor of this
-    process (/dev/stdout, /dev/fd/3) is written to as it is; a reader that leaves early is no
-    failure.
+    A symbolic link is kept, and the file that it points to is replaced. The new file gets the mode
+    of the old one and, where the system allows it, its owner. A pipe, a device or a descriptor of
+    this process (/dev/stdout, /dev/fd/3) is written to directly; a reader that closes it early is
+    no failure.
+
+    Example:
+        with atomic_write(Path("samples.png")) as file:
+            file.write(data)
 
     Raises:
-        StorageError: writing, syncing or renaming failed. The old file, if any, is untouched (only
-            where the folder's own fsync failed, the new one is in its place already) and no
-            temporary file is left behind.
+        StorageError: writing, syncing or renaming failed. The old file, if any, is unchanged (only
+            if the folder's own fsync failed, the new file is already in place), and no temporary
+            file is left behind.
     """
     writer: _RawWriter | None = None
     try:
         inherited = inherited_descriptor(path)
         before = None if inherited is not None else _status(path)
         if inherited is not None or (before is not None and not stat.S_ISREG(before.st_mode)):
-            with _open_as_it_is(path, inherited) as writer:
+            with _open_directly(path, inherited) as writer:
                 yield writer  # type: ignore[misc]  # a writer, which is all a sink needs
                 _raise_hidden(writer)
             return
@@ -107,12 +111,14 @@ def atomic_write(path: Path) -> Generator[IO[bytes]]:
 
 @contextlib.contextmanager
 def _replacing(target: Path, before: os.stat_result | None) -> Generator[_RawWriter]:
-    """A temporary file that takes the place of `target` at the end."""
+    """A temporary file that replaces `target` when the block ends."""
     temporary, descriptor = _open_temporary(target)
     try:
         try:
             if before is not None:
-                _hand_on(descriptor, before)  # at once: what is private is so from the first byte
+                _copy_owner_and_mode(
+                    descriptor, before
+                )  # before the first byte is written, so that a private file is private throughout
             yield _RawWriter(descriptor)
             os.fsync(descriptor)
         finally:
@@ -120,12 +126,12 @@ def _replacing(target: Path, before: os.stat_result | None) -> Generator[_RawWri
         os.replace(temporary, target)
         _sync_folder(target.parent)
     finally:
-        with contextlib.suppress(OSError):  # it was renamed
+        with contextlib.suppress(OSError):  # it no longer exists after the rename
             temporary.unlink()
 
 
 def _open_temporary(target: Path) -> tuple[Path, int]:
-    """A new file beside `target`; one of that name that is there already is never written to."""
+    """Create a new file beside `target`; an existing file of the same name is never written to."""
     name = os.fsdecode(os.fsencode(target.name)[:_REPEATED])
     attempt = 0
     while True:
@@ -133,19 +139,19 @@ def _open_temporary(target: Path) -> tuple[Path, int]:
         temporary = target.with_name(f".{name}.{os.getpid()}{again}.tmp")
         try:
             return temporary, os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        except FileExistsError:  # of a process of the same number that was killed
+        except FileExistsError:  # left by a killed process with the same id
             attempt += 1
 
 
 def finished_name(temporary: str) -> str | None:
-    """The name of the file that a temporary file of this name was to become; None for other names."""
+    """The name of the file that a temporary file was to become; None if it is not a temporary name."""
     match = re.fullmatch(r"\.(.+?)\.\d+(?:-\d+)?\.tmp", temporary)
     return None if match is None else match[1]
 
 
 @contextlib.contextmanager
-def _open_as_it_is(path: Path, inherited: int | None) -> Generator[_PipeWriter]:
-    """A pipe, a device, or a descriptor that this process was started with."""
+def _open_directly(path: Path, inherited: int | None) -> Generator[_PipeWriter]:
+    """Open a pipe, a device, or a descriptor that this process inherited."""
     descriptor = os.open(path, os.O_WRONLY) if inherited is None else os.dup(inherited)
     try:
         yield _PipeWriter(descriptor)
@@ -156,10 +162,10 @@ def _open_as_it_is(path: Path, inherited: int | None) -> Generator[_PipeWriter]:
 def inherited_descriptor(path: Path) -> int | None:
     """The descriptor of this process that `path` names: 1 for /dev/stdout, 3 for /dev/fd/3.
 
-    Opened by its name, a redirected file would be written over from its beginning.
+    Opening a redirected file by name instead would overwrite it from its beginning.
     """
     place = os.path.abspath(path)  # noqa: PTH100  # Path.absolute keeps `..`
-    for _ in range(40):  # as many links as the system itself follows
+    for _ in range(40):  # the system follows as many links
         if place in _STREAMS:
             return _STREAMS[place]
         if match := re.fullmatch(r"(?:/dev/fd|/proc/(?:self|\d+)/fd)/(\d{1,9})", place):
@@ -178,12 +184,12 @@ _STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
 def is_stdout(path: Path | None) -> bool:
-    """Whether `path` says stdout: `-`, or a name that the system has for it."""
+    """Whether `path` means stdout: `-`, or a name that the system has for it."""
     return path is not None and (path == STDOUT or inherited_descriptor(path) == 1)
 
 
 def is_special(path: Path) -> bool:
-    """Whether `path` is a pipe, a device or a descriptor: nothing that has a format of its own."""
+    """Whether `path` is a pipe, a device or a descriptor, rather than a regular file or a folder."""
     if path == STDOUT or inherited_descriptor(path) is not None:
         return True
     try:
@@ -194,17 +200,17 @@ def is_special(path: Path) -> bool:
 
 
 def _status(path: Path) -> os.stat_result | None:
-    """What `path` is, through links; None where there is nothing yet."""
+    """The status of the file at `path`, links followed; None if it does not exist."""
     try:
         return path.stat()
     except FileNotFoundError:
         return None
 
 
-def _hand_on(descriptor: int, before: os.stat_result) -> None:
-    """Give an open file the owner and the mode of the one that it replaces."""
+def _copy_owner_and_mode(descriptor: int, before: os.stat_result) -> None:
+    """Give an open file the owner and the mode of the file that it replaces."""
     if hasattr(os, "fchown"):
-        with contextlib.suppress(OSError):  # only root may give a file away
+        with contextlib.suppress(OSError):  # only root may change a file's owner
             os.fchown(descriptor, before.st_uid, before.st_gid)
     if hasattr(os, "fchmod"):
         with contextlib.suppress(OSError):  # a file system without modes
@@ -246,12 +252,12 @@ def storage_error(path: Path, error: OSError) -> StorageError:
 
 
 def cache_folder() -> Path:
-    """The user's cache folder for this toolkit: `$DCGAN_CACHE`, or the platform's own place."""
+    """The user's cache folder for this package: `$DCGAN_CACHE`, or the platform's default."""
     return _own_folder("DCGAN_CACHE", "Caches", "XDG_CACHE_HOME", ".cache")
 
 
 def data_folder() -> Path:
-    """The user's own additions to files that are read-only: `$DCGAN_DATA`, or the platform's place."""
+    """The user's data folder for this package: `$DCGAN_DATA`, or the platform's default."""
     return _own_folder("DCGAN_DATA", "Application Support", "XDG_DATA_HOME", ".local/share")
 
 

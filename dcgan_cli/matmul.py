@@ -1,4 +1,4 @@
-"""Matrix products of float32 on CPUs, by the faster of the two libraries that PyTorch has for them."""
+"""Matrix products of float32 on CPUs, by the faster of the two libraries that PyTorch ships."""
 
 import torch
 from torch import Tensor
@@ -7,14 +7,14 @@ _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_l
 
 
 def matmul_nt(left: Tensor, right: Tensor) -> Tensor:
-    """left·rightᵀ [M, N] of matrices [M, K] and [N, K], of one dtype.
+    """left·rightᵀ [M, N] of matrices [M, K] and [N, K] of the same dtype.
 
-    For float32 PyTorch calls its BLAS, which is slow where one of the three sizes is small: on 2
-    cores 10 by 4096 numbers times 4096 by 4000 take 9 ms, by oneDNN 4. The convolutions use that
-    anyway.
+    For float32 PyTorch calls its BLAS, which is slow if one of the three sizes is small: on 2
+    cores, [10, 4096] times [4096, 4000] takes 9 ms, with oneDNN 4 ms. PyTorch's convolutions use
+    oneDNN anyway.
     """
     if _ONEDNN and left.device.type == "cpu" and left.dtype is torch.float32:
-        # of matrices with gaps between their rows its speed is that of a loop
+        # oneDNN is as slow as a loop if there are gaps between the rows
         right = right if right.t().is_contiguous() else right.contiguous()
         return torch.ops.mkldnn._linear_pointwise(left.contiguous(), right, None, "none", [], "")
     return left @ right.t()

@@ -1,10 +1,10 @@
-"""Reading a pickle that anybody may have made: plain values come out, nothing runs, nothing grows.
+"""Safe reading of untrusted pickles: only plain values are made, no code runs, memory is bounded.
 
-Python's own unpickler takes the word of a few bytes for it: a place in its memo, the length of a
-byte array or a call can ask for gigabytes, and a key that holds itself many times is hashed for
-hours. So the operations are carried out here, one by one (they are described in pickletools.py).
-Every one of them makes one small object or refers to one that is there, and no more bytes than it
-has itself; what it is asked to call is not called, but handed to a stand-in that the caller gives.
+Python's unpickler believes what a few bytes claim: a memo index, the length of a byte array or a
+call can allocate gigabytes, and a key that contains itself many times is hashed for hours. So the
+operations (described in pickletools.py) are interpreted here. Each creates one small object, no
+larger than its own bytes, or refers to an existing one. A callable that the pickle names is never
+called: a stand-in that the caller provides is called instead.
 """
 
 import io
@@ -12,23 +12,23 @@ import pickletools
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-MOST_OPERATIONS = 2_000_000
-"""CIFAR-100 takes 300,000; a checkpoint twenty for every tensor."""
+MAX_OPERATIONS = 2_000_000
+"""CIFAR-100 has 300,000 operations; a checkpoint has twenty for every tensor."""
 
 StandIns = Mapping[tuple[str, str], Callable[..., object]]
-"""What is made where a pickle calls `module.name`: never the thing of that name itself."""
+"""What is called instead of `module.name`, by (module, name)."""
 
 
 class PickleError(ValueError):
-    """A pickle that is damaged, or asks for more than plain values; one line."""
+    """A pickle that is damaged, or contains more than plain values; the message is one line."""
 
 
 class ForbiddenError(PickleError):
-    """A pickle that would run code, or make objects of kinds that are not read."""
+    """A pickle that would run code, or create objects of types that are not read."""
 
 
 class _Mark:
-    """Where a list, tuple or dictionary of unknown length begins on the stack."""
+    """Marks on the stack where a list, tuple or dictionary of unknown length begins."""
 
 
 _MARK = _Mark()
@@ -66,28 +66,28 @@ _GETS = frozenset(["GET", "BINGET", "LONG_BINGET"])
 def read_pickle(
     data: bytes, stand_ins: StandIns, persistent: Callable[[object], object] | None = None
 ) -> object:
-    """The value in a pickle of protocol 0 to 5; byte strings of Python 2 are bytes.
+    """The value in a pickle of protocol 0 to 5; byte strings of Python 2 become bytes.
 
     Args:
         data: the pickle.
-        stand_ins: called in the place of what the pickle names; a value with a `__setstate__` is
-            given the state that the pickle has for it.
-        persistent: makes the value of what is kept outside the pickle, from its identity.
+        stand_ins: called in place of the callables that the pickle names; a returned value with a
+            `__setstate__` method is given the state from the pickle.
+        persistent: returns the object for a persistent id, which the pickle stores elsewhere.
 
     Raises:
-        ForbiddenError: it names anything else. Nothing of it was called.
+        ForbiddenError: it names any other callable. Nothing of it was called.
         PickleError: it is damaged, or too long.
     """
     try:
         return _Machine(stand_ins, persistent).run(data)
     except PickleError:
         raise
-    except Exception as error:  # the text of a number, an empty stack, a stand-in's own refusal
+    except Exception as error:  # a malformed number, an empty stack, an error of a stand-in
         raise PickleError(f"damaged: {' '.join(str(error).split())[:100]}") from error
 
 
 class _Machine:
-    """The stack and the memo of one pickle."""
+    """The interpreter of one pickle: its stack and its memo."""
 
     def __init__(self, stand_ins: StandIns, persistent: Callable[[object], object] | None) -> None:
         self._stand_ins = stand_ins
@@ -97,14 +97,14 @@ class _Machine:
 
     def run(self, data: bytes) -> object:
         for number, (operation, argument, at) in enumerate(pickletools.genops(io.BytesIO(data))):
-            if number >= MOST_OPERATIONS:
-                raise PickleError(f"more than {MOST_OPERATIONS:,} operations")
+            if number >= MAX_OPERATIONS:
+                raise PickleError(f"more than {MAX_OPERATIONS:,} operations")
             if operation.name == "STOP":
                 return self._stack.pop()
-            self._do(operation.name, argument, at or 0)
+            self._execute(operation.name, argument, at or 0)
         raise PickleError("cut short")
 
-    def _do(self, name: str, argument: Any, at: int) -> None:
+    def _execute(self, name: str, argument: Any, at: int) -> None:
         stack = self._stack
         if name in _VALUES:
             stack.append(argument)
@@ -125,21 +125,21 @@ class _Machine:
         elif name == "MARK":
             stack.append(_MARK)
         elif name in ("TUPLE", "LIST", "DICT"):
-            stack.append(_collected(name, self._to_mark()))
+            stack.append(_collected(name, self._pop_to_mark()))
         elif name in _TUPLES:
             count = _TUPLES[name]
             stack[-count:] = [tuple(stack[-count:])]
         elif name in ("APPEND", "APPENDS"):
-            values = self._to_mark() if name == "APPENDS" else [stack.pop()]
+            values = self._pop_to_mark() if name == "APPENDS" else [stack.pop()]
             _checked(stack[-1], list).extend(values)
         elif name in ("SETITEM", "SETITEMS"):
-            pairs = self._to_mark() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
+            pairs = self._pop_to_mark() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
             _set(_checked(stack[-1], dict), pairs)
         elif name == "GLOBAL":
-            stack.append(self._known(*argument.split(" ", 1)))
+            stack.append(self._stand_in(*argument.split(" ", 1)))
         elif name == "STACK_GLOBAL":
             named = stack.pop()
-            stack.append(self._known(stack.pop(), named))
+            stack.append(self._stand_in(stack.pop(), named))
         elif name == "REDUCE":
             arguments = _checked(stack.pop(), tuple)
             stack.append(_checked(stack.pop(), _StandIn).make(*arguments))
@@ -153,7 +153,7 @@ class _Machine:
         elif name not in ("PROTO", "FRAME"):
             raise ForbiddenError(f"the operation {name} at byte {at:,}")
 
-    def _known(self, module: object, name: object) -> "_StandIn":
+    def _stand_in(self, module: object, name: object) -> "_StandIn":
         if not (isinstance(module, str) and isinstance(name, str)):
             raise PickleError("a name that is no text")
         make = self._stand_ins.get((module, name))
@@ -161,8 +161,8 @@ class _Machine:
             raise ForbiddenError(f"it asks for {module[:60]}.{name[:60]}")
         return _StandIn(name, make)
 
-    def _to_mark(self) -> list[Any]:
-        """What was put on the stack since the last mark."""
+    def _pop_to_mark(self) -> list[Any]:
+        """Pop everything that was pushed since the last mark."""
         stack = self._stack
         place = len(stack) - 1
         while stack[place] is not _MARK:
@@ -175,7 +175,7 @@ class _Machine:
 
 
 class _StandIn:
-    """A name on the stack: it can be called, by an operation of the pickle, and nothing else."""
+    """A callable on the stack; only the operations of the pickle may call it."""
 
     def __init__(self, name: str, make: Callable[..., object]) -> None:
         self.name = name
@@ -189,7 +189,7 @@ def _collected(name: str, values: list[Any]) -> object:
 
 
 def _set(target: dict[Any, Any], pairs: list[Any]) -> dict[Any, Any]:
-    """Put keys and values, one after the other, into `target`; only plain keys are hashed."""
+    """Store alternating keys and values in `target`; only plain keys are hashed."""
     for key, value in zip(pairs[::2], pairs[1::2], strict=True):
         if not isinstance(key, str | bytes | int):
             raise ForbiddenError(f"a key of a dictionary that is a {type(key).__name__}")

@@ -1,10 +1,10 @@
-"""The callbacks by which long work says how far it is."""
+"""The types of the callbacks through which long computations report progress."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 ProgressCallback = Callable[[int, int], None]
-"""Called with how many items are done and how many there are."""
+"""Called with the number of finished items and the total."""
 
 Stage = Callable[[str], AbstractContextManager[ProgressCallback]]
-"""Called with what is done next; the context lasts as long as that does."""
+"""Called with the name of a stage; the context lasts as long as the stage."""

@@ -20,6 +20,8 @@ def choose_device(name: str = "auto", local_rank: int | None = None) -> torch.de
     `cuda:1` and the like are passed on. Of several processes that train together, each takes the
     CUDA device of its `local_rank` on this machine. Raises UsageError where this machine has no
     such device.
+
+    Example: `device = choose_device("auto")`.
     """
     if local_rank is not None:
         name = _own_device(name, local_rank)
@@ -45,7 +47,7 @@ def choose_device(name: str = "auto", local_rank: int | None = None) -> torch.de
 
 
 def _own_device(name: str, local_rank: int) -> str:
-    """`name` for one of several processes: cpu, or the CUDA device that no other one takes."""
+    """The device of one of several processes: cpu, or the CUDA device of its own number."""
     if name not in ("auto", "cuda", "cpu"):
         raise UsageError(
             f"--device {name}: several processes share no device; expected auto, cuda or cpu, "
@@ -92,26 +94,26 @@ def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
 
 
 def pinned(array: NDArray[Any], device: torch.device) -> torch.Tensor:
-    """`array` as a tensor on the CPU, where `device` is a GPU in memory that it can fetch it from."""
+    """`array` as a tensor on the CPU, in pinned memory if `device` is a GPU."""
     tensor = torch.from_numpy(array)
     return tensor.pin_memory() if device.type == "cuda" else tensor
 
 
 def send(array: NDArray[Any], device: torch.device) -> torch.Tensor:
-    """`array` as a tensor on `device`. A GPU fetches it while the program goes on.
+    """`array` as a tensor on `device`. Copying to a GPU is asynchronous.
 
-    PyTorch keeps pinned memory until the copy is made. On the CPU memory is shared.
+    PyTorch keeps the pinned memory until the copy is done. On the CPU, memory is shared.
     """
     return pinned(array, device).to(device, non_blocking=True)
 
 
 def use_threads(count: int | None, processes: int = 1, *, heed_others: bool = False) -> int:
-    """Give PyTorch `count` CPU threads, or as many as this process may use; returns the number.
+    """Set the number of PyTorch's CPU threads and return it; None takes as many as are allowed.
 
     Cores are divided among `processes` that work side by side on this machine. More threads than
     cores make OpenMP programs many times slower. With `heed_others`, a single process leaves other
-    programs the cores that they keep busy: the number, and with it the last bits of the result,
-    then depends on the moment, so whoever asks for it stores the number.
+    programs the cores that they keep busy. The number, and with it the last bits of the result,
+    then depends on the current load, so a caller that needs to reproduce the result must store it.
     """
     if count is None and "OMP_NUM_THREADS" not in os.environ:
         count = max(1, min(allowed_cores(), torch.get_num_threads()) // processes)
@@ -127,10 +129,12 @@ def _entropy(seed: int, purpose: str, counters: tuple[int, ...]) -> list[int]:
 
 
 def numpy_stream(seed: int, purpose: str, *counters: int) -> np.random.Generator:
-    """The random stream of `seed` for one purpose and place, such as `("order", epoch)`.
+    """The random stream of `seed` for one purpose and position, such as `("order", epoch)`.
 
-    Streams are addressed, not consumed: whatever was drawn before, the same address gives the same
-    numbers. That is what makes resuming exact and sample i of a seed independent of the batch.
+    Streams are addressed, not consumed: the same address gives the same numbers, whatever was drawn
+    before. That makes resuming exact, and sample i of a seed independent of the batch size.
+
+    Example: `numpy_stream(0, "order", epoch).permutation(count)`.
     """
     return np.random.default_rng(_entropy(seed, purpose, counters))
 

@@ -1,4 +1,4 @@
-"""Counts in words: one image, two images."""
+"""Counts with their nouns: 1 image, 2 images."""
 
 _IRREGULAR = {"class": "classes", "process": "processes", "box": "boxes", "batch": "batches"}
 

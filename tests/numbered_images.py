@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Pixels = NDArray[np.uint8]
+PixelArray = NDArray[np.uint8]
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Images:
     def __len__(self) -> int:
         return self.count
 
-    def read(self, index: int) -> bytes | Pixels:
+    def read(self, index: int) -> bytes | PixelArray:
         self.reads.append(index)
         time.sleep(self.seconds)
         if index == self.bug_on:
@@ -63,14 +63,14 @@ class Images:
         return self.fingerprint_is
 
 
-def pixels(index: int) -> Pixels:
+def pixels(index: int) -> PixelArray:
     """An image that no other number has, of some size from 4x4 to 8x6."""
     height, width = 4 + index % 3, 4 + index % 5
     ramp = np.arange(height * width * 3) * (2 * index + 37) + index // 7
     return (ramp % 251).astype(np.uint8).reshape(height, width, 3)
 
 
-def png(array: Pixels) -> bytes:
+def png(array: PixelArray) -> bytes:
     """The array as a PNG file."""
     file = io.BytesIO()
     Image.fromarray(array).save(file, "PNG", compress_level=0)

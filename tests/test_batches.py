@@ -260,7 +260,7 @@ def test_resident_images_make_the_same_batches(
 
 
 def test_resident_images_are_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dcgan_cli.data.resident.BLOCK", 7)
+    monkeypatch.setattr("dcgan_cli.data.resident.IMAGES_PER_COPY", 7)
     images = Numbered(20)
     resident = copy_to(images, torch.device("cpu"))
     assert resident[:, 0, 0, 0].tolist() == list(range(20))

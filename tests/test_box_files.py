@@ -508,7 +508,7 @@ def test_a_billion_boxes_are_not_read(tmp_path: Path, monkeypatch: pytest.Monkey
         file.write(b'{"format": "dcgan boxes", "boxes": [')
         file.truncate(40 << 30)  # takes no room on the disk
     assert "larger than 16 MiB" in refusal(path)
-    monkeypatch.setattr(box_files, "LARGEST", 500)
+    monkeypatch.setattr(box_files, "MAX_BOXES_BYTES", 500)
     for n in range(3):
         write(tmp_path / f"000{n}.json", labelme())
     path.unlink()

@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numbered_images import Images, Pixels, pixels
+from numbered_images import Images, PixelArray, pixels
 
 from dcgan_cli.data.cache import DecodedImages, prepare
-from dcgan_cli.data.decode import ImageSpec, decode
+from dcgan_cli.data.decode import decode
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.errors import DcganError, SourceError, StorageError
 
 IMAGE_SPEC = ImageSpec(4, 3)
@@ -28,13 +29,13 @@ IMAGE_SPEC = ImageSpec(4, 3)
 posix = pytest.mark.skipif(os.name != "posix", reason="kills processes by signal")
 
 
-def expected(source: Images, image_spec: ImageSpec = IMAGE_SPEC) -> Pixels:
+def expected(source: Images, image_spec: ImageSpec = IMAGE_SPEC) -> PixelArray:
     """Every readable image, decoded one after another."""
     readable = [n for n in range(source.count) if n not in source.broken | source.crash_on]
     return np.stack([decode(pixels(n), image_spec)[0] for n in readable])
 
 
-def everything(images: DecodedImages) -> Pixels:
+def everything(images: DecodedImages) -> PixelArray:
     return images.take(np.arange(len(images)))
 
 
@@ -94,10 +95,10 @@ def test_take_is_fancy_indexing(indices: list[int]) -> None:
     np.testing.assert_array_equal(images.take(numbers), whole[numbers])
 
 
-_TAKEN: list[tuple[DecodedImages, Pixels]] = []
+_TAKEN: list[tuple[DecodedImages, PixelArray]] = []
 
 
-def taken_from() -> tuple[DecodedImages, Pixels]:
+def taken_from() -> tuple[DecodedImages, PixelArray]:
     if not _TAKEN:
         source = Images(700, broken=frozenset({5, 400}))
         _TAKEN.append((prepare(source, IMAGE_SPEC), expected(source)))
@@ -316,7 +317,7 @@ def test_a_mistake_in_the_program_is_no_unreadable_image(workers: int) -> None:
 
 
 def test_workers_that_cannot_live_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dcgan_cli.data.workers._serve", os._exit)
+    monkeypatch.setattr("dcgan_cli.data.workers._run_worker", os._exit)
     with pytest.raises(DcganError, match=r"a worker process could not start \(exit code"):
         prepare(Images(), IMAGE_SPEC, workers=2)
 

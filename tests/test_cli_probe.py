@@ -23,7 +23,7 @@ from dcgan_cli.analysis.embedding import embed
 from dcgan_cli.analysis.features import image_features
 from dcgan_cli.checkpoint.format import load, save
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import ImageSpec
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.errors import DcganError
 from dcgan_cli.render.scatter import encode_scatter

@@ -15,8 +15,8 @@ from PIL import Image
 from dcgan_cli.checkpoint.format import load, save
 from dcgan_cli.checkpoint.latent_arguments import read_latents
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import ImageSpec
 from dcgan_cli.data.reference import Reference
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.errors import DcganError
 from dcgan_cli.model.config import ModelConfig
@@ -174,13 +174,13 @@ def test_a_network_of_crops_classifiers_probes_and_looks_at_crops(
     from dcgan_cli.data import reference
 
     taken: list[tuple[int, ...]] = []
-    plain = reference.Middle.take
+    plain = reference.CenterCrop.take
 
     def take(self: Any, indices: Any) -> Any:
         taken.append(plain(self, indices).shape)
         return plain(self, indices)
 
-    monkeypatch.setattr(reference.Middle, "take", take)
+    monkeypatch.setattr(reference.CenterCrop, "take", take)
     remember("crops.pt", "photos")
     lines = (
         ("probe-svm", "crops.pt", *PROBE),

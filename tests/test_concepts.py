@@ -122,8 +122,8 @@ def test_other_weights_are_told_apart_and_lose_nothing(path: Path) -> None:
         c.read_concepts(path, LATER)
     assert "\n" not in str(it.value)
     assert c.own_concepts(path, LATER) == {}
-    on_capture_stream = c.write_concepts(path, LATER, known("new"))
-    assert on_capture_stream == path.with_name(f"last.{MODEL.hash}.concepts.json")
+    set_aside = c.write_concepts(path, LATER, known("new"))
+    assert set_aside == path.with_name(f"last.{MODEL.hash}.concepts.json")
     assert list(c.read_concepts(path, LATER)) == ["new"]
     # the epoch that has the earlier weights finds the earlier concepts
     save(path.with_name("epoch-0007.pt"), MODEL)
@@ -170,7 +170,7 @@ def test_damage_is_one_line(path: Path, change: object, said: str) -> None:
 
 
 def test_huge_files_are_not_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(c, "LARGEST", 10)
+    monkeypatch.setattr(c, "MAX_CONCEPTS_BYTES", 10)
     with pytest.raises(CheckpointError, match="larger than any"):
         c.read_concepts(path, MODEL)
 

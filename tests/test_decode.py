@@ -13,13 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from dcgan_cli.data.decode import (
-    ImageSpec,
-    Unreadable,
-    centered_square,
-    crop_corners,
-    decode,
-)
+from dcgan_cli.data.decode import Unreadable, decode
+from dcgan_cli.data.resize_crop import ImageSpec, centered_square, crop_corners
 
 Pixels = NDArray[np.uint8]
 

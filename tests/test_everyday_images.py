@@ -16,7 +16,8 @@ from test_survey import Records
 
 from dcgan_cli.data import image_files
 from dcgan_cli.data.cache import _key
-from dcgan_cli.data.decode import Fit, ImageSpec, Unreadable, crop_corners, decode, frame_box
+from dcgan_cli.data.decode import Unreadable, decode
+from dcgan_cli.data.resize_crop import Fit, ImageSpec, crop_corners, frame_box
 from dcgan_cli.data.survey import survey
 from dcgan_cli.errors import SourceError
 
@@ -210,7 +211,7 @@ def test_twelve_bits_of_color_are_not_near_black(channels: int) -> None:
 def test_a_large_jpeg_is_decoded_small(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = smooth(600, 800)
     whole = rgb(encode(pixels, "JPEG"), 64)
-    monkeypatch.setattr(image_files, "MOST_PIXELS", 20_000)
+    monkeypatch.setattr(image_files, "MAX_PIXELS", 20_000)
     square, size = decode(encode(pixels, "JPEG"), ImageSpec(64, 3))
     assert size == (800, 600)
     assert np.abs(square.astype(int) - whole).max() <= 16
@@ -228,7 +229,7 @@ def test_beyond_64_megapixels_a_jpeg_is_read_and_a_png_says_the_mend() -> None:
 def test_a_jpeg_that_a_decoder_holds_whole_has_a_lower_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(image_files, "MOST_BUFFERED_PIXELS", 100_000)
+    monkeypatch.setattr(image_files, "MAX_BUFFERED_PIXELS", 100_000)
     data = encode(smooth(600, 800), "JPEG", progressive=True)
     with pytest.raises(Unreadable, match="a progressive JPEG of 800x600 pixels, more than"):
         decode(data, ImageSpec(64, 3))

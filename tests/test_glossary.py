@@ -16,6 +16,9 @@ def test_the_tree_speaks_the_glossary() -> None:
         ("x = 1  # the contender", "contender"),
         ('print("every colour counts")', "colour"),
         ('print(f"{1} minibatches")', "minibatches"),
+        ("def _bury(worker): ...", "bury"),
+        ("crew = 4", "crew"),
+        ("x = 1  # it leads astray", "astray"),
     ],
 )
 def test_forbidden_words_are_found_in_names_comments_and_strings(source: str, word: str) -> None:

@@ -49,7 +49,7 @@ def value_and_bound(
 
 
 def test_products_that_are_wrong_lead_to_the_minimum_all_the_same() -> None:
-    """Only the steps are taken by the products: here each of them goes a tenth astray."""
+    """The Gram matrix only gives the steps: here each step is wrong by a tenth."""
     features, labels = planted(300, 200, 4)
     signs = torch.where(labels == torch.arange(4)[:, None], 1.0, -1.0).double()
     rows = DesignMatrix(features, torch.device("cpu"))

@@ -28,10 +28,10 @@ from dcgan_cli.analysis.guided_backprop.maxima import (
     trunk,
     visualize,
 )
-from dcgan_cli.data.decode import ImageSpec
 from dcgan_cli.data.image_set import DecodedImages
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.data.pixels import normalize
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.errors import CheckpointError, SourceError, UsageError
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import SLOPE, Discriminator

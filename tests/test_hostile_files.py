@@ -33,7 +33,7 @@ from dcgan_cli.checkpoint.format import Checkpoint, load, load_resumable, save
 from dcgan_cli.checkpoint.latent_arguments import read_latents
 from dcgan_cli.data.batches import Batches
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import ImageSpec
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.errors import CheckpointError, SourceError, UsageError
 from dcgan_cli.model.config import ModelConfig
@@ -368,10 +368,10 @@ def void(_: object) -> None:
     pass
 
 
-@pytest.mark.parametrize("part", contents.NEEDED)
+@pytest.mark.parametrize("part", contents.REQUIRED_KEYS)
 def test_a_key_that_resuming_needs_is_named(part: str, trained: Path, tmp_path: Path) -> None:
     load_resumable(trained)
-    for key in contents.NEEDED[part]:
+    for key in contents.REQUIRED_KEYS[part]:
 
         def remove(content: dict[str, Any], key: str = key) -> None:
             for name in part.split("."):

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 from test_decode import encode, gray, noise, png, smooth
 
-from dcgan_cli.data.decode import ImageSpec, Unreadable, decode
-from dcgan_cli.data.image_files import MOST_PIXELS, MOST_SCANS
+from dcgan_cli.data.decode import Unreadable, decode
+from dcgan_cli.data.image_files import MAX_JPEG_SCANS, MAX_PIXELS
+from dcgan_cli.data.resize_crop import ImageSpec
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
@@ -27,7 +28,7 @@ def progressive_bomb() -> bytes:
     """A JPEG of many empty scans, each of which would walk over the whole image."""
     data = encode(smooth(32, 32), "JPEG", progressive=True)
     start = data.rindex(b"\xff\xda")
-    return data[:start] + data[start:-2] * MOST_SCANS + data[-2:]
+    return data[:start] + data[start:-2] * MAX_JPEG_SCANS + data[-2:]
 
 
 def text_bomb() -> bytes:
@@ -85,7 +86,7 @@ def test_hostile_files_are_refused_in_one_line(name: str) -> None:
 
 def test_the_largest_image_allowed_is_read() -> None:
     width = 8000
-    assert width * width == MOST_PIXELS
+    assert width * width == MAX_PIXELS
     assert (gray(encode(Image.new("1", (width, width), 1)), 8) == 255).all()
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_labels import Images
 
+from dcgan_cli.data.csv_tables import LabelTable
 from dcgan_cli.data.label_files import join_labels, join_table
 from dcgan_cli.data.labels import Labels
-from dcgan_cli.data.tables import Table
 from dcgan_cli.errors import SourceError
 
 
@@ -148,7 +148,7 @@ def test_the_place_of_the_source_is_a_part_of_its_names(tmp_path: Path) -> None:
     source = Images("1.png", "2.png")
     source.location = str(tmp_path / "set" / "train")
     rows = [["train/1.png", "a"], ["test/1.png", "b"], ["test/2.png", "c"]]
-    labels = join_table(Table(Path("t.csv"), ["file", "who"], rows, range(2, 5)), source)
+    labels = join_table(LabelTable(Path("t.csv"), ["file", "who"], rows, range(2, 5)), source)
     assert labels.columns["who"].tolist()[0] == "a"
 
 
@@ -187,5 +187,5 @@ def test_any_spelling_of_all_names_finds_all_images(
     cells = [[spell(name), f"is {name}"] for name in order]  # type: ignore[operator]
     header = ["file", "said"] if first else ["said", "file"]
     rows = cells if first else [row[::-1] for row in cells]
-    labels = join_table(Table(Path("t.csv"), header, rows, range(len(rows))), Images(*names))
+    labels = join_table(LabelTable(Path("t.csv"), header, rows, range(len(rows))), Images(*names))
     assert labels.columns["said"].tolist() == [f"is {name}" for name in names]

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dcgan_cli.data.csv_tables import LabelTable
 from dcgan_cli.data.label_files import join_labels, join_table
 from dcgan_cli.data.labels import Boxes, Columns, Labels, Words
 from dcgan_cli.data.sources import open_source
-from dcgan_cli.data.tables import Table
 from dcgan_cli.errors import SourceError
 
 
@@ -166,7 +166,7 @@ def test_rows_find_their_images(
     files: list[str], names: list[str], expected: list[int | None]
 ) -> None:
     rows = [[file, f"row{number}"] for number, file in enumerate(files)]
-    table = Table(Path("t.csv"), ["file", "row"], rows, range(2, 2 + len(rows)))
+    table = LabelTable(Path("t.csv"), ["file", "row"], rows, range(2, 2 + len(rows)))
     found = join_table(table, Images(*names)).columns["row"].tolist()
     assert found == ["" if number is None else f"row{number}" for number in expected]
 
@@ -179,7 +179,7 @@ def test_rows_find_their_images(
 )
 def test_the_order_and_the_depth_of_rows_do_not_matter(names: list[str], deeper: int) -> None:
     rows = [["up/" * deeper + name, name] for name in sorted(names)]
-    table = Table(Path("t.csv"), ["file", "said"], rows, range(len(rows)))
+    table = LabelTable(Path("t.csv"), ["file", "said"], rows, range(len(rows)))
     assert join_table(table, Images(*names)).columns["said"].tolist() == names
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from dcgan_cli.errors import UsageError
-from dcgan_cli.training.losses import LOSSES, choose_loss, gradient_penalty
+from dcgan_cli.training.losses import LOSSES, choose_loss
+from dcgan_cli.training.regularizers import gradient_penalty
 
 REAL = [2.0, -0.5]
 FAKE = [0.5, -3.0]

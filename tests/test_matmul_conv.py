@@ -14,10 +14,10 @@ from torch import Tensor
 from dcgan_cli.training import matmul_conv, step
 from dcgan_cli.training.losses import LOSSES
 from dcgan_cli.training.matmul_conv import (
+    ALL_MATMUL,
     LIBRARY,
-    MATRIX,
-    Form,
-    best_form,
+    MatmulUse,
+    best_matmul_use,
     conv2d,
     conv_transpose2d,
 )
@@ -96,10 +96,10 @@ def test_channels_last_memory_goes_in_and_comes_out(kernel: int) -> None:
     )
 
 
-@pytest.mark.parametrize("form", [MATRIX, Form(to_maps=True), Form(to_weight=True)])
+@pytest.mark.parametrize("form", [ALL_MATMUL, MatmulUse(to_maps=True), MatmulUse(to_weight=True)])
 @pytest.mark.parametrize("wanted", [(True, False), (False, True)])
 def test_no_more_is_computed_than_is_asked_for(
-    wanted: tuple[bool, bool], form: Form, monkeypatch: pytest.MonkeyPatch
+    wanted: tuple[bool, bool], form: MatmulUse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """D's weight gradients are not wanted in G's step, nor the gradient of real images."""
     maps, weight = drawn(2, 3, 8, 8), drawn(4, 3, 4, 4, seed=1)
@@ -107,7 +107,7 @@ def test_no_more_is_computed_than_is_asked_for(
     result = conv2d(*leaves, 2, 1, form)
     unwanted = "_weight_gradient" if wanted[0] else "_conv_transpose"
     monkeypatch.setattr(matmul_conv, unwanted, lambda *_: pytest.fail("made"))
-    library = matmul_conv._by_library
+    library = matmul_conv._library_gradients
 
     def watched(*given: Any) -> Any:
         found = library(*given)
@@ -116,7 +116,7 @@ def test_no_more_is_computed_than_is_asked_for(
         assert [gradient is not None for gradient in found] == made
         return found
 
-    monkeypatch.setattr(matmul_conv, "_by_library", watched)
+    monkeypatch.setattr(matmul_conv, "_library_gradients", watched)
     result.sum().backward()
     assert [leaf.grad is not None for leaf in leaves] == list(wanted)
 
@@ -141,8 +141,8 @@ def test_bfloat16_is_as_near_as_the_librarys() -> None:
     assert all(one < 1.2 * other + 1e-4 for one, other in zip(ours, theirs, strict=True))
 
 
-@pytest.mark.parametrize("form", [Form(*kinds) for kinds in product((False, True), repeat=3)])
-def test_every_part_may_be_made_either_way(form: Form) -> None:
+@pytest.mark.parametrize("form", [MatmulUse(*kinds) for kinds in product((False, True), repeat=3)])
+def test_every_part_may_be_made_either_way(form: MatmulUse) -> None:
     maps, weight = drawn(2, 3, 6, 6), drawn(4, 3, 4, 4, seed=1)
     agree(
         with_gradients(lambda x, w: conv2d(x, w, 2, 1, form), maps, weight),
@@ -157,26 +157,26 @@ def test_every_part_may_be_made_either_way(form: Form) -> None:
 
 def test_the_form_goes_by_the_processor_and_the_side(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matmul_conv, "_has_amx", lambda: True)
-    assert [best_form(side) for side in (8, 16, 32)] == [MATRIX, MATRIX, LIBRARY]
+    assert [best_matmul_use(side) for side in (8, 16, 32)] == [ALL_MATMUL, ALL_MATMUL, LIBRARY]
     monkeypatch.setattr(matmul_conv, "_has_amx", lambda: False)
-    weights = Form(to_weight=True)
-    assert [best_form(side) for side in (8, 16, 32)] == [weights, LIBRARY, LIBRARY]
+    weights = MatmulUse(to_weight=True)
+    assert [best_matmul_use(side) for side in (8, 16, 32)] == [weights, LIBRARY, LIBRARY]
 
 
-@pytest.mark.parametrize("form", [MATRIX, Form(to_weight=True)])
+@pytest.mark.parametrize("form", [ALL_MATMUL, MatmulUse(to_weight=True)])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_run_in_bfloat16_is_the_librarys_to_rounding(
-    loss: str, form: Form, monkeypatch: pytest.MonkeyPatch
+    loss: str, form: MatmulUse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tiny.PER_IMAGE if loss == "wgan-gp" else tiny.MODEL
     settings = tiny.settings(loss, precision=torch.bfloat16)
     asked: list[int] = []
 
-    def rule(side: int) -> Form:
+    def rule(side: int) -> MatmulUse:
         asked.append(side)
         return form
 
-    monkeypatch.setattr(matmul_conv, "best_form", rule)
+    monkeypatch.setattr(matmul_conv, "best_matmul_use", rule)
     ours = Updater(model, tiny.RECIPE, settings)
     monkeypatch.setattr(step, "use_matrix_products", lambda network: None)
     theirs = Updater(model, tiny.RECIPE, settings)
@@ -196,6 +196,6 @@ def test_a_run_in_bfloat16_is_the_librarys_to_rounding(
 
 
 def test_float32_is_left_to_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matmul_conv, "best_form", lambda side: pytest.fail("asked"))
+    monkeypatch.setattr(matmul_conv, "best_matmul_use", lambda side: pytest.fail("asked"))
     updater = Updater(tiny.MODEL, tiny.RECIPE, tiny.settings())
     updater.step(0, 0, lambda _: torch.zeros(4, 1, 16, 16))

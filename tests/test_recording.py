@@ -30,7 +30,7 @@ from dcgan_cli.training import step
 from dcgan_cli.training.events import Length, NotRecorded
 from dcgan_cli.training.losses import LOSSES
 from dcgan_cli.training.profile import profile_steps
-from dcgan_cli.training.recording import WARM_UP, Given, RecordedUpdate
+from dcgan_cli.training.recording import WARM_UP, RecordedUpdate, UpdateInputs
 from dcgan_cli.training.step import METRICS, Updater
 
 
@@ -130,7 +130,7 @@ def test_what_may_change_between_steps_is_recorded_anew() -> None:
             updater.step(number, 0, images(number))
         for optimizer in (updater.g_optimizer, updater.d_optimizer):
             optimizer.param_groups[0]["lr"] = 1e-3
-        updater.rates_changed()
+        updater.discard_recording()
         for number in range(WARM_UP + 2):
             updater.step(number, 1, images(number))
     assert recorder.recordings == 2
@@ -207,7 +207,7 @@ def test_a_run_says_once_that_its_steps_are_not_recorded(
         record(trainer.updater, recorder)
         display = Display(Console(), trainer.folder, "small", False, trainer.way)
         events = list(trainer.run(Length(steps=3 * (WARM_UP + 1))))
-        trainer.updater.rates_changed()
+        trainer.updater.discard_recording()
         events = [*events[:-1], *trainer.run(Length(steps=6 * (WARM_UP + 1)))]
         display.follow(iter(events))
         notes = profile_steps(trainer, steps=1).notes
@@ -235,7 +235,7 @@ def test_a_run_that_is_unhealthy_speaks_neither_for_nor_against_a_recording() ->
             part.copy_(value)
     for optimizer in (recorded.g_optimizer, recorded.d_optimizer):
         optimizer.state.clear()
-    state.forget()
+    state.reset()
     for number in range(WARM_UP + 2):
         recorded.step(number, 1, images(number))
     assert (state.fault, recorder.recordings) == (None, 1)
@@ -262,8 +262,8 @@ def test_no_value_is_asked_for_and_no_memory_of_another_device_read(
             "capturable": False,
         }
     given = [
-        Given(*(None if part is None else part.to("meta") for part in each))  # type: ignore[arg-type]
-        for each in updater._given(0, 0, images(0))
+        UpdateInputs(*(None if part is None else part.to("meta") for part in each))  # type: ignore[arg-type]
+        for each in updater._draw_inputs(0, 0, images(0))
     ]
     for _ in range(2):
         metrics = updater.update(given)
@@ -334,7 +334,7 @@ def test_cuda_graphs_lead_where_plain_steps_do(
             if change == "rate":  # as a rollback does
                 for optimizer in pair:
                     optimizer.param_groups[0]["lr"] = 1e-3
-                updater.rates_changed()
+                updater.discard_recording()
             elif change == "moments elsewhere":  # as what goes on from a file does
                 updater.load_optimizers(*(deepcopy(adam.state_dict()) for adam in pair))
         for number in range(WARM_UP + 5):

@@ -13,8 +13,8 @@ from PIL import Image
 
 from dcgan_cli.checkpoint.format import Checkpoint, load, save
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import ImageSpec
-from dcgan_cli.data.reference import Middle, Reference, Shown, absolute
+from dcgan_cli.data.reference import CenterCrop, Reference, Shown, absolute
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import Source, open_source
 from dcgan_cli.errors import CheckpointError, SourceError
 from dcgan_cli.model.config import ModelConfig
@@ -243,7 +243,7 @@ def test_a_network_of_random_crops_is_shown_the_middle_of_frames(tmp_path: Path)
     shown = Shown(ImageSpec(24, 3), 16)
     framed = prepare(source, shown.image_spec, workers=0)
     seen = shown.of(framed)
-    assert isinstance(seen, Middle)
+    assert isinstance(seen, CenterCrop)
     pixels = seen.take(np.arange(3))
     assert np.array_equal(pixels, framed.take(np.arange(3))[:, 4:20, 4:20])
     assert np.array_equal(shown.read(source, 1)[0], pixels[1])

@@ -24,7 +24,8 @@ BUILD = """
 import json, sys, threading, time
 from pathlib import Path
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import ImageSpec, read_image
+from dcgan_cli.data.decode import read_image
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import open_source
 
 def anonymous():

@@ -182,7 +182,7 @@ def test_step_is_the_algorithm(loss: str, updates: Any, d_steps: int, decay: flo
 
 
 def test_weight_decay_changes_the_step() -> None:
-    """What makes the comparison above mean something: coupled decay is felt at once."""
+    """Shows that the comparison above is sensitive: coupled decay changes the step at once."""
     states = []
     for decay in (0.0, 0.1):
         updater, _ = make(recipe=replace(tiny.RECIPE, weight_decay=decay))
@@ -264,7 +264,7 @@ def test_every_step_and_every_attempt_draws_other_latents(updates: Any) -> None:
 
 def test_every_attempt_takes_the_gradient_penalty_elsewhere() -> None:
     updater, _ = make("wgan-gp")
-    places = [next(updater._given(0, attempt, images(0))).alpha for attempt in (0, 1)]
+    places = [next(updater._draw_inputs(0, attempt, images(0))).alpha for attempt in (0, 1)]
     assert places[0] is not None
     assert places[1] is not None
     assert not torch.equal(places[0], places[1])
@@ -301,7 +301,7 @@ def test_d_can_be_trained_after_gs_step_failed() -> None:
 def test_g_gets_no_gradient_in_ds_step(loss: str) -> None:
     updater, _ = make(loss)
     fake = updater._generate(z(0, 0)).detach()
-    updater._update_discriminator(next(updater._given(0, 0, images(0))), fake)
+    updater._update_discriminator(next(updater._draw_inputs(0, 0, images(0))), fake)
     assert all(p.grad is None for p in updater.generator.parameters())
 
 

@@ -9,12 +9,8 @@ import pytest
 from PIL import Image
 from test_decode import Pixels, encode, noise
 
-from dcgan_cli.data.decode import (
-    ImageSpec,
-    Unreadable,
-    decode,
-    read_image,
-)
+from dcgan_cli.data.decode import Unreadable, decode, read_image
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.survey import printable, survey
 from dcgan_cli.errors import SourceError
 

@@ -22,10 +22,10 @@ from dcgan_cli.model.latents import seeded_latents
 from dcgan_cli.report import Images
 from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.training import events
+from dcgan_cli.training import step as training_step
 from dcgan_cli.training.events import EpochDone, Event, Finished, Length, ProgressEvent
 from dcgan_cli.training.losses import LOSSES
 from dcgan_cli.training.run_folder import RunFolder
-from dcgan_cli.training.step import Updater
 from dcgan_cli.training.trainer import SAMPLES, Trainer
 
 
@@ -362,8 +362,8 @@ def test_short_epochs_are_finished_together_after_the_first_ones(tmp_path: Path)
 def test_images_are_drawn_by_the_average_and_classified_by_the_generator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A long memory must not be taken for collapse: health looks at what G itself draws."""
-    monkeypatch.setattr(Updater, "_update_ema", lambda *_: None)
+    """A slow EMA must not be taken for collapse: the diagnostics use the images of G itself."""
+    monkeypatch.setattr(training_step, "update_ema", lambda *_: None)
     with tiny.trainer(tmp_path, ema=1.0, recipe=replace(tiny.RECIPE, lr=0.01)) as trainer:
         begun = trainer.draw()
         tiny.train(trainer, 40)

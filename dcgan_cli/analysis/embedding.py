@@ -1,4 +1,4 @@
-"""Features in two dimensions, to be looked at: UMAP (McInnes, Healy, Melville 2018, arXiv 1802.03426).
+"""Features in two dimensions, for display: UMAP (McInnes, Healy, Melville 2018, arXiv 1802.03426).
 
 Neighbors on the map are neighbors in feature space; distances between far groups mean little.
 """
@@ -13,7 +13,7 @@ from dcgan_cli.errors import DcganError
 from dcgan_cli.wording import counted
 
 COMPONENTS = 50
-"""Principal components that UMAP is given: what is beyond them is mostly noise, and slow."""
+"""Number of principal components for UMAP: the rest is mostly noise, and slow."""
 
 NEIGHBORS = 15
 
@@ -27,7 +27,7 @@ def embed(features: Tensor, seed: int = 0) -> NDArray[np.float32]:
         raise DcganError(
             f"a map of {counted(len(features), 'image')} shows nothing; give 10 or more"
         )
-    # imports and compiles for seconds, and only a map needs it
+    # importing it takes seconds, and only a map needs it
     from sklearn.decomposition import PCA
     from umap import UMAP
 

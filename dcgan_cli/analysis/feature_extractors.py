@@ -1,4 +1,4 @@
-"""What a classifier sees in images: features that are fitted to the real ones, and softer images."""
+"""Feature extractors for classifiers of images, and a blur that makes real images softer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ Features = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
 
 PIXELS = 32
-"""Side of the small images that the pixel view sees."""
+"""Side of the small images whose pixels are features."""
 
 COMPONENTS = 256
-"""Principal components that are kept of each view's features."""
+"""Number of principal components of each extractor's features."""
 
 IMAGES_PER_BATCH = 256
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureExtractor:
-    """A way of seeing images: `extract` turns [N, C, S, S] in [−1, 1] into features [N, F]."""
+    """A function from images [N, C, S, S] in [−1, 1] to features [N, F]."""
 
     name: str
     extract: Callable[[Tensor], Features]
@@ -70,7 +70,7 @@ class PrincipalComponents:
 
 
 def feature_extractors(discriminator: Discriminator) -> tuple[FeatureExtractor, FeatureExtractor]:
-    """The discriminator's features (paper §5.1), and small pixels."""
+    """The two extractors: discriminator features (paper §5.1), and small pixels."""
     side = min(PIXELS, discriminator.config.size)
 
     def pixels(normalized: Tensor) -> Features:

@@ -1,6 +1,6 @@
-"""What the discriminator sees in an image, as one vector (paper §5.1).
+"""The discriminator's features of an image as one vector (paper §5.1).
 
-Every convolution layer after its activation, max-pooled to a grid × grid, flattened, concatenated.
+The activations of every convolution layer, max-pooled to a grid × grid, flattened, concatenated.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ GRID = 4
 """Side of the grid that feature maps are pooled to (paper §5.1)."""
 
 IMAGES_PER_BATCH = 128
-"""Images that pass the network at a time, and a batch of re-estimated statistics (paper §5.2)."""
+"""Images in one forward pass, and in a batch of re-estimated statistics (paper §5.2)."""
 
 
 @torch.no_grad()
@@ -97,7 +97,7 @@ def feature_blocks(
     grid: int = GRID,
     layers: Sequence[int] | None = None,
 ) -> Iterator[Tensor]:
-    """The rows of `feature_table`, CHUNK at a time."""
+    """The rows of `feature_table`, IMAGES_PER_BATCH at a time."""
     for start in range(0, len(rows), IMAGES_PER_BATCH):
         normalized = normalize(
             torch.from_numpy(images.take(rows[start : start + IMAGES_PER_BATCH]))
@@ -134,8 +134,8 @@ def reestimate_on(
 ) -> None:
     """Replace D's batch-norm statistics by those of the images `rows` (the authors' script).
 
-    One pass in batches of CHUNK, whose means and biased variances count alike. Shuffle `rows`:
-    batches of images that lie sorted by class would each have the statistics of one class.
+    One pass in batches of IMAGES_PER_BATCH, whose means and biased variances have equal weight.
+    Shuffle `rows`: if they are sorted by class, each batch has the statistics of one class.
     """
     device = next(discriminator.parameters()).device
 

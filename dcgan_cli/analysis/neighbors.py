@@ -1,10 +1,11 @@
-"""Exact k nearest neighbors of a few rows among any number of others, seen once and in blocks.
+"""Exact k nearest neighbors of a few rows among any number of others, read once and in blocks.
 
-Distances of a whole block come from one matrix product, ‖q‖² + ‖x‖² − 2 q·x. That cancels where
-rows
-are alike, so it only rules out: whatever could still be among the k nearest, given how far such a
-product can be off, is measured again by differences in float64. Nothing is kept of a block but the
-neighbors found in it, so a million images need no more memory than a thousand.
+The distances of a whole block come from one matrix product, ‖q‖² + ‖x‖² − 2 q·x. It loses precision
+for similar rows, so it is only used to exclude rows: every row that could still be among the k
+nearest, given the rounding error of the product, is computed again from differences in float64. Of
+a block only the neighbors are kept, so a million images need no more memory than a thousand.
+
+Example: `table = nearest(queries, blocks, k=5)`.
 """
 
 from collections.abc import Iterable
@@ -19,15 +20,16 @@ from dcgan_cli.errors import DcganError
 from dcgan_cli.matmul import matmul_nt
 
 PART = 256
-"""Queries that meet a block at a time: a product of 256 × 50 versions × 1024 rows takes 52 MB."""
+"""Queries that are compared with a block at a time: a product of 256 × 50 versions × 1024 rows
+takes 52 MB."""
 
 GATHER = 1 << 18
-"""Numbers measured by differences at a time."""
+"""Distances that are computed from differences at a time."""
 
 SAFETY = 8.0
-"""How many standard deviations of the rounding of a float32 scalar product are allowed for: with
-independent roundings its error exceeds λ √D u ‖q‖ ‖x‖ with probability below 2 exp(−λ² / 2) (Higham
-and Mary 2019, doi 10.1137/18M1226312)."""
+"""Number of standard deviations of rounding errors that are allowed for: with independent roundings
+the error of a float32 scalar product exceeds λ √D u ‖q‖ ‖x‖ with probability below 2 exp(−λ² / 2)
+(Higham and Mary 2019, doi 10.1137/18M1226312)."""
 
 UNIT = 2.0**-24
 """u, the unit roundoff of float32."""
@@ -35,10 +37,10 @@ UNIT = 2.0**-24
 
 @dataclass(frozen=True, eq=False)
 class NeighborTable:
-    """The nearest rows of each query, nearest first; of equal distances the lower number goes first.
+    """The nearest rows of each query, nearest first; for equal distances, the lower number first.
 
-    `indices` is int64 [Q, k]: numbers of rows, in the order in which they were shown, from 0.
-    `distances` is float64 [Q, k], Euclidean: exactly 0 for rows that are the same.
+    `indices` is int64 [Q, k]: numbers of rows, in the order in which they were added, from 0.
+    `distances` is float64 [Q, k], Euclidean: exactly 0 for identical rows.
     """
 
     indices: NDArray[np.int64]
@@ -63,7 +65,7 @@ class _Part:
 
 
 class Search:
-    """The k nearest rows of each query among the blocks that `add` is shown."""
+    """The k nearest rows of each query among the blocks passed to `add`."""
 
     def __init__(
         self,
@@ -96,7 +98,7 @@ class Search:
         self._squared = np.full((count, k), np.inf)
 
     def add(self, rows: Tensor) -> None:
-        """Look through the next block, float32 [B, D]."""
+        """Search the next block, float32 [B, D]."""
         if not len(rows):
             return
         rows = rows.cpu()
@@ -109,7 +111,7 @@ class Search:
         self._seen += len(rows)
 
     def result(self) -> NeighborTable:
-        """What was found. Raises DcganError where fewer than k rows were shown."""
+        """The neighbors. Raises DcganError if fewer than k rows were added."""
         if not np.isfinite(self._squared).all():
             raise DcganError(
                 f"{self._squared.shape[1]} nearest neighbors were asked for, and only {self._seen} "

@@ -1,4 +1,4 @@
-"""Drawing from a generator: the same z is the same image, whatever is drawn beside it."""
+"""Generating images: the same z is always the same image, whatever else is in its batch."""
 
 import math
 import shlex
@@ -18,8 +18,8 @@ from dcgan_cli.model.latents import Latents, seeded_latents
 from dcgan_cli.report import Drawn, ImageGrid, Images, Provenance, Report
 
 SAMPLES_PER_BATCH = 32
-"""Images are always drawn this many at a time, the last chunk filled up: convolutions may round
-differently for another batch size, and an image must not depend on how many were asked for."""
+"""Images are always generated in batches of this size, the last one padded: convolutions may round
+differently for another batch size, and an image must not depend on how many are requested."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Sampler:
     generator: Generator
     bn: BatchNormMode
     average: bool
-    """Whether its weights are the average of training: never where the checkpoint keeps none."""
+    """Whether its weights are the EMA: never if the checkpoint has none."""
     has_average: bool = False
-    """Whether the checkpoint keeps one, so that there was a choice."""
+    """Whether the checkpoint has an EMA, so that there was a choice."""
 
     @classmethod
     def of(
@@ -51,11 +51,11 @@ class Sampler:
 
     @property
     def way(self) -> Drawn:
-        """How it draws."""
+        """The settings with which it generates images."""
         return way_of(self.bn, self.average)
 
     def options_for(self, drawn: Drawn | None) -> str | None:
-        """What to type to draw as `drawn` says; None where this draws so, or nothing is said."""
+        """The options that generate images as `drawn` says; None if in use already, or unknown."""
         if drawn is None or drawn == self.way:
             return None
         weights = "leave out --no-ema" if drawn.ema else "give --no-ema"

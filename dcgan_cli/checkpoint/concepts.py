@@ -1,17 +1,17 @@
-"""Concepts: names for points of one model's Z, in a readable file beside its checkpoint (paper §6.3.2).
+"""Concepts: named latent vectors of a model, in a readable file beside it (paper §6.3.2).
 
 `checkpoints/faces/last.pt` has `checkpoints/faces/last.concepts.json`:
 
     {"format": "dcgan concepts", "version": 1, "checkpoint": HASH, "z_dim": 100,
      "concepts": {NAME: {"made": TEXT, "meaning": {ATTRIBUTE: CLASS}, "exemplars": [[…], …]}}}
 
-A point means something to one set of weights alone, so what ties the file to a model is the hash in
-it, not its name: any `*.concepts.json` of the folder that has a checkpoint's hash is that
-checkpoint's. Files that came with the toolkit and folders that cannot be written stay as they are:
-what a user adds to such a model stands in the user's own folder,
-`<data>/concepts/HASH.concepts.json`, goes before what is beside the model, and names in "hidden"
-what was removed. When `last.pt` has been trained further, its old concepts stay usable with the
-`epoch-*.pt` of the same weights, and are set aside, not lost, when new ones are made.
+A latent vector has a meaning only with one set of weights, so a file belongs to a model by the hash
+in it, not by its name: any `*.concepts.json` in the folder that contains the hash of a checkpoint
+belongs to that checkpoint. Bundled files and read-only folders are never changed: concepts that a
+user adds to such a model are stored in the user's own folder, `<data>/concepts/HASH.concepts.json`,
+which has precedence over the file beside the model and lists removed concepts under "hidden". If
+`last.pt` has been trained further, its old concepts remain usable with the `epoch-*.pt` of the same
+weights, and are renamed, not lost, when new ones are made.
 """
 
 import difflib
@@ -44,24 +44,24 @@ FORMAT, VERSION = "dcgan concepts", 1
 SUFFIX = ".concepts.json"
 
 STEADY = 3
-"""Exemplars that the paper averages: single ones were unstable (§6.3.2)."""
+"""Number of exemplars that the paper averages: single ones were unstable (§6.3.2)."""
 
-LARGEST = 64 << 20
-"""Bytes beyond which a file is not read: a thousand concepts of 32 exemplars take 40 MB."""
+MAX_CONCEPTS_BYTES = 64 << 20
+"""A larger file is not read: a thousand concepts of 32 exemplars take 40 MB."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True, eq=False)
 class Concept:
-    """A name and the points it stands for.
+    """A name and its exemplars, the latent vectors that are averaged.
 
     Attributes:
-        exemplars: float32 [K, z_dim], K ≥ 1; the most certain first where an attribute classifier
-            chose them.
-        made: how they came to be, for people.
-        meaning: class by attribute, where an attribute classifier chose them; empty for hand-picked
-            ones.
+        exemplars: float32 [K, z_dim], K ≥ 1; the most certain first if an attribute classifier
+            selected them.
+        made: how they were made, for the user.
+        meaning: class by attribute, if an attribute classifier selected them; empty if they were
+            selected by hand.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Concept:
 
     @property
     def mean(self) -> Latents:
-        """The point that stands for the concept in arithmetic: float32 [z_dim]."""
+        """The mean of the exemplars, used in arithmetic: float32 [z_dim]."""
         return self.exemplars.mean(0, dtype=np.float64).astype(np.float32)
 
 
@@ -84,12 +84,12 @@ Concepts = Mapping[str, Concept]
 
 
 def is_name(text: str) -> bool:
-    """Whether `text` could be the name of a concept."""
+    """Whether `text` is a valid name of a concept."""
     return _NAME.fullmatch(text) is not None
 
 
 def check_name(name: str) -> None:
-    """Raises UsageError where `name` is no name for a concept."""
+    """Raise UsageError if `name` is not a valid name of a concept."""
     if not is_name(name):
         near = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:64]
         mend = f"; try {near}" if is_name(near) else ""
@@ -99,10 +99,11 @@ def check_name(name: str) -> None:
 
 
 def find_knowing(argument: str | None, names: Iterable[str]) -> Path:
-    """As `find_checkpoint`; without an argument, the first model that knows all concepts in `names`.
+    """As `find_checkpoint`; without an argument, the first model that has all concepts `names`.
 
-    `names` may hold latent arguments of any kind; those that are no concept's name do not count.
-    Where no model knows them all, the first is returned, whose errors then say what is missing.
+    `names` may contain latent arguments of any kind; those that are not the name of a concept are
+    ignored. If no model has all of them, the first is returned, and its error will say what is
+    missing.
     """
     wanted = {name for argument in names if is_name(name := argument.partition("#")[0])}
     if argument is None and wanted:
@@ -113,12 +114,12 @@ def find_knowing(argument: str | None, names: Iterable[str]) -> Path:
 
 
 def concepts_path(checkpoint: Path) -> Path:
-    """Where the concepts that belong to the checkpoint at `checkpoint` stand beside it."""
+    """The path of the concepts file beside `checkpoint`."""
     return checkpoint.with_name(checkpoint.stem + SUFFIX)
 
 
 def written_path(path: Path, checkpoint: Checkpoint) -> Path:
-    """Where concepts are written: beside the checkpoint, or in the user's folder if that is read-only."""
+    """Where concepts are written: beside the checkpoint, or in the user's folder if read-only."""
     users = _users_path(checkpoint.hash)
     writable = os.access(path.parent, os.W_OK) and not is_bundled(path)
     return concepts_path(path) if writable and not users.is_file() else users
@@ -130,9 +131,11 @@ def _users_path(checkpoint: str) -> Path:
 
 
 def read_concepts(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
-    """The concepts of `checkpoint`, which was read from `path`; empty where it has none.
+    """The concepts of `checkpoint`, which was read from `path`; empty if it has none.
 
-    Raises CheckpointError where the file beside it belongs to other weights, or is damaged.
+    Example: `concepts = read_concepts(path, load(path))`.
+
+    Raises CheckpointError if the file beside it belongs to other weights, or is damaged.
     """
     known = own_concepts(path, checkpoint)
     own = concepts_path(path)
@@ -145,7 +148,7 @@ def read_concepts(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
 
 
 def own_concepts(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
-    """As `read_concepts`, for adding to them: empty where the file belongs to other weights."""
+    """As `read_concepts`, for adding to them: empty if the file belongs to other weights."""
     users = _users_path(checkpoint.hash)
     beside = _beside(path, checkpoint)
     if not users.is_file():
@@ -156,7 +159,7 @@ def own_concepts(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
 
 
 def _beside(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
-    """The concepts in a file beside the checkpoint; empty where there is none of these weights."""
+    """The concepts in a file beside the checkpoint; empty if there is none for these weights."""
     own = concepts_path(path)
     if own.is_file() and _hash_of(own) == checkpoint.hash:
         return read_file(own, checkpoint)
@@ -167,7 +170,7 @@ def _beside(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
 
 
 def read_file(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
-    """The concepts in the file at `path`, which must be those of `checkpoint`.
+    """The concepts in the file at `path`, which must belong to `checkpoint`.
 
     Raises CheckpointError: unreadable, damaged, of a newer version, or of another model.
     """
@@ -201,13 +204,13 @@ def read_file(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
 
 
 def write_concepts(path: Path, checkpoint: Checkpoint, concepts: Concepts) -> Path | None:
-    """Write the concepts of `checkpoint`, which is at `path`, to `written_path`: whole or not at all.
+    """Write the concepts of `checkpoint`, which is at `path`, to `written_path`, atomically.
 
-    Returns where the concepts of the checkpoint's earlier weights were set aside; None where there
-    were none. Raises StorageError.
+    Returns where the concepts of earlier weights were moved; None if there were none. Raises
+    StorageError.
     """
     own = written_path(path, checkpoint)
-    on_capture_stream = None
+    set_aside = None
     if own != concepts_path(path):
         make_folder(own.parent)
         beside = _beside(path, checkpoint)
@@ -215,23 +218,23 @@ def write_concepts(path: Path, checkpoint: Checkpoint, concepts: Concepts) -> Pa
         write_text(own, to_text(checkpoint, new, beside.keys() - concepts.keys()))
         return None
     if own.is_file() and (found := _hash_of(own)) != checkpoint.hash:
-        on_capture_stream = own.with_name(f"{path.stem}.{found}{SUFFIX}")
-        write_text(on_capture_stream, own.read_text("utf-8"))
+        set_aside = own.with_name(f"{path.stem}.{found}{SUFFIX}")
+        write_text(set_aside, own.read_text("utf-8"))
     write_file(own, checkpoint, concepts)
-    return on_capture_stream
+    return set_aside
 
 
 def write_file(path: Path, checkpoint: Checkpoint, concepts: Concepts) -> None:
-    """Write a file of concepts at `path`, one line an exemplar. Raises StorageError."""
+    """Write a concepts file at `path`, one line an exemplar. Raises StorageError."""
     write_text(path, to_text(checkpoint, concepts))
 
 
 def to_text(checkpoint: Checkpoint, concepts: Concepts, hidden: Iterable[str] = ()) -> str:
-    """The file of `concepts` as text; every float32 comes back as the same bits.
+    """The text of a concepts file; every float32 is restored exactly.
 
-    `hidden` are names beside the checkpoint that a user has removed.
+    `hidden` are names beside the checkpoint that the user has removed.
     """
-    gone = {"hidden": sorted(hidden)} if hidden else {}
+    hidden_entry = {"hidden": sorted(hidden)} if hidden else {}
     entries = ",\n".join(_entry(concept) for _, concept in sorted(concepts.items()))
     head = json.dumps(
         {
@@ -239,14 +242,14 @@ def to_text(checkpoint: Checkpoint, concepts: Concepts, hidden: Iterable[str] = 
             "version": VERSION,
             "checkpoint": checkpoint.hash,
             "z_dim": checkpoint.model.z_dim,
-            **gone,
+            **hidden_entry,
         }
     )
     return f'{head[:-1]},\n "concepts": {{\n{entries}\n}}}}\n'
 
 
 def unknown(concepts: Iterable[str], name: str, path: Path) -> str:
-    """Why there is no concept `name` for the checkpoint at `path`, and what to type instead."""
+    """The error for a missing concept `name` of the checkpoint at `path`, with a remedy."""
     known = sorted(concepts)
     for model in BUNDLED:
         at = bundled(model)
@@ -267,7 +270,7 @@ def unknown(concepts: Iterable[str], name: str, path: Path) -> str:
 
 
 def unsteady(name: str, count: int) -> str | None:
-    """Why `count` exemplars of `name` are not to be trusted; None where there are enough."""
+    """A warning if `count` exemplars of `name` are too few; None if they are enough."""
     if count >= STEADY:
         return None
     return (
@@ -289,7 +292,7 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     """What the file at `path` holds, checked as far as all files of concepts are alike."""
     try:
         status = path.stat()
-        if status.st_size > LARGEST:
+        if status.st_size > MAX_CONCEPTS_BYTES:
             raise CheckpointError(f"{path}: larger than any list of concepts; not read")
         return _parsed(
             path, (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
@@ -318,12 +321,12 @@ def _parsed(path: Path, stamp: tuple[int, ...]) -> Mapping[str, Any]:
 
 
 def _shown(value: object) -> str:
-    """A value of somebody else's file, short."""
+    """A value of an untrusted file, shortened."""
     return value[:40] if isinstance(value, str) else reprlib.repr(value)
 
 
 def _hash_of(path: Path) -> str:
-    """Whose concepts these are, cut short: the word may come to stand in a file name."""
+    """The hash of the model that a concepts file belongs to, validated for use in a file name."""
     found = str(_read_json(path).get("checkpoint"))
     if not re.fullmatch(r"[0-9a-f]{1,64}", found):
         raise CheckpointError(f"{path}: damaged list of concepts (checkpoint {found[:40]!r})")
@@ -331,7 +334,7 @@ def _hash_of(path: Path) -> str:
 
 
 def _may_belong(path: Path, wanted: str) -> bool:
-    """Whether a file that nobody named is this model's; a damaged one is nobody's."""
+    """Whether a file in the folder belongs to this model; False if it is damaged."""
     try:
         return _hash_of(path) == wanted
     except CheckpointError:
@@ -339,7 +342,7 @@ def _may_belong(path: Path, wanted: str) -> bool:
 
 
 def _hidden(content: Mapping[str, Any]) -> set[str]:
-    """The names that a user's file says were removed."""
+    """The names that a user's file lists as removed."""
     hidden = content.get("hidden", [])
     return {str(name) for name in hidden} if isinstance(hidden, list) else set()
 
@@ -349,9 +352,9 @@ def _is_equal(concept: Concept, other: Concept | None) -> bool:
 
 
 def _names_of(path: Path) -> set[str]:
-    """The names beside the checkpoint at `path`, with what a user has added to them or removed.
+    """The names of the concepts of the checkpoint at `path`, with the changes of the user.
 
-    Its weights are read only where nothing else says whose concepts they are.
+    The weights are read only if the hash is not known otherwise.
     """
     beside = concepts_path(path)
     names = set(_names(beside))
@@ -366,7 +369,7 @@ def _names_of(path: Path) -> set[str]:
 
 
 def _names(path: Path) -> list[str]:
-    """Names in the file at `path`; none where it cannot be read, for it was only asked in passing."""
+    """Names in the file at `path`; empty if it cannot be read, because this is only a lookup."""
     try:
         return list(_read_json(path)["concepts"])
     except (DcganError, KeyError, TypeError):

@@ -1,8 +1,8 @@
-"""What the plain values in a checkpoint may be, key by key, and what a run needs to go on.
+"""Validation of the plain values in a checkpoint, key by key, and what a run needs to resume.
 
-A file can match its digest and still hold values that no run has written. They are held against the
-tables below when the file is loaded, so that nothing after it meets a value of another kind. Keys
-that stand in no table are left alone: a later version may write more.
+A file may match its digest and still contain values that no run has written. They are checked
+against the tables below when the file is loaded, so that no later code sees a value of another
+type. Keys in no table are ignored: a later version may write more.
 """
 
 import math
@@ -19,7 +19,7 @@ from dcgan_cli.model.config import Recipe
 
 
 def _is_name(text: str) -> bool:
-    """Whether a file could be called so, as far as the system's own rules go."""
+    """Whether `text` can be a file name under the rules of the operating system."""
     try:
         return len(text.encode("utf-8", "surrogateescape")) < 1 << 16 and "\0" not in text
     except UnicodeEncodeError:
@@ -27,8 +27,8 @@ def _is_name(text: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """What a value may be, in words and as a test."""
+class ValueRule:
+    """What a value may be, in words and as a predicate."""
 
     expected: str
     fits: Callable[[object], bool]
@@ -38,84 +38,89 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
-def whole(least: int, most: int = 1 << 53) -> Rule:
-    """A whole number in [`least`, `most`]."""
+def whole(least: int, most: int = 1 << 53) -> ValueRule:
+    """A whole number_between in [`least`, `most`]."""
 
     def fits(value: object) -> bool:
         return type(value) is int and least <= value <= most
 
-    return Rule(f"a whole number of {least} or more", fits)
+    return ValueRule(f"a whole number_between of {least} or more", fits)
 
 
-def number(least: float, most: float = math.inf) -> Rule:
-    """A finite number in [`least`, `most`]."""
+def number_between(least: float, most: float = math.inf) -> ValueRule:
+    """A finite number_between in [`least`, `most`]."""
 
     def fits(value: object) -> bool:
         return _is_number(value) and least <= cast("float", value) <= most
 
     until = "" if most == math.inf else f" to {most:g}"
-    return Rule(f"a number from {least:g}{until}" if least > -math.inf else "a finite number", fits)
+    return ValueRule(
+        f"a number_between from {least:g}{until}"
+        if least > -math.inf
+        else "a finite number_between",
+        fits,
+    )
 
 
-def one_of(*allowed: object) -> Rule:
-    """One of some values, of the very type."""
+def literal(*allowed: object) -> ValueRule:
+    """One of some values, of exactly the same type."""
 
     def fits(value: object) -> bool:
         return any(type(value) is type(known) and value == known for known in allowed)
 
-    return Rule(f"one of {', '.join(map(str, allowed))}", fits)
+    return ValueRule(f"one of {', '.join(map(str, allowed))}", fits)
 
 
-def maybe(rule: Rule) -> Rule:
-    """What `rule` says, or null."""
-    return Rule(f"{rule.expected}, or null", lambda value: value is None or rule.fits(value))
+def maybe(rule: ValueRule) -> ValueRule:
+    """A value that fits `rule`, or null."""
+    return ValueRule(f"{rule.expected}, or null", lambda value: value is None or rule.fits(value))
 
 
-def listed(rule: Rule, most: int) -> Rule:
-    """A list of up to `most` values of one kind."""
+def listed(rule: ValueRule, most: int) -> ValueRule:
+    """A list of up to `most` values that fit `rule`."""
 
     def fits(value: object) -> bool:
         return isinstance(value, list) and len(value) <= most and all(map(rule.fits, value))
 
-    return Rule(f"a list, each {rule.expected}", fits)
+    return ValueRule(f"a list, each {rule.expected}", fits)
 
 
-TEXT = Rule("text", lambda value: isinstance(value, str) and _is_name(value))
-FLAG = one_of(True, False)
-MAPPING = Rule("an object", lambda value: isinstance(value, dict))
-FINITE = number(-math.inf)
+TEXT = ValueRule("text", lambda value: isinstance(value, str) and _is_name(value))
+FLAG = literal(True, False)
+MAPPING = ValueRule("an object", lambda value: isinstance(value, dict))
+FINITE = number_between(-math.inf)
 
-Table = Mapping[str, Rule]
+Schema = Mapping[str, ValueRule]
 
 MOMENTS = {"adam": {"step", "exp_avg", "exp_avg_sq"}, "rmsprop": {"step", "square_avg"}}
-"""What an optimizer keeps of every weight."""
+"""The state that an optimizer keeps for every weight."""
 
-RECIPE: Table = {
+RECIPE: Schema = {
     "batch_size": whole(2),
-    "optimizer": one_of(*MOMENTS),
-    "lr": number(0),
-    "beta1": number(0, 1),
-    "beta2": number(0, 1),
-    "weight_decay": number(0),
-    "updates": one_of("together", "alternate"),
-    "crop": one_of("center", "random"),
+    "optimizer": literal(*MOMENTS),
+    "lr": number_between(0),
+    "beta1": number_between(0, 1),
+    "beta2": number_between(0, 1),
+    "weight_decay": number_between(0),
+    "updates": literal("together", "alternate"),
+    "crop": literal("center", "random"),
     "flip": FLAG,
-    "epochs": number(0),
+    "epochs": number_between(0),
 }
-TRAINING: Table = {
+TRAINING: Schema = {
     "preset": TEXT,
     "loss": TEXT,
     "d_steps": whole(1, 1 << 20),
-    "ema": maybe(number(0, 1)),
+    "ema": maybe(number_between(0, 1)),
     "sync_bn": FLAG,
     "processes": whole(1),
     "seed": whole(-(1 << 63), 1 << 64),
     "precision": TEXT,
     "device": TEXT,
     "threads": maybe(whole(1, 1 << 12)),
-    "statistics": one_of("none"),
+    "statistics": literal("none"),
 }
-DATA: Table = {
+DATA: Schema = {
     "location": maybe(TEXT),
     "kind": maybe(TEXT),
     "labels": maybe(TEXT),
@@ -129,24 +134,24 @@ DATA: Table = {
     "fingerprint": maybe(TEXT),
     "pictures": maybe(whole(0)),
     "side": whole(1, 1 << 20),
-    "channels": one_of(1, 3),
+    "channels": literal(1, 3),
 }
-"""What data.reference reads, which also knows what may be missing."""
+"""The keys that data.reference reads, which also handles missing ones."""
 
-PROGRESS: Table = {
+PROGRESS: Schema = {
     "step": whole(0),
-    "epoch": number(0),
-    "seconds": number(0),
+    "epoch": number_between(0),
+    "seconds": number_between(0),
     "attempt": whole(0, 1000),
     "health": MAPPING,
 }
-DIAGNOSTICS: Table = {
+DIAGNOSTICS: Schema = {
     "window": listed(listed(FINITE, 100), 100_000),
     "first_gradient": maybe(FINITE),
     "best_diversity": maybe(FINITE),
     "reported": listed(TEXT, 1000),
 }
-TABLES: Mapping[str, Table] = {
+TABLES: Mapping[str, Schema] = {
     "recipe": RECIPE,
     "training": TRAINING,
     "data": DATA,
@@ -154,62 +159,67 @@ TABLES: Mapping[str, Table] = {
     "progress.health": DIAGNOSTICS,
 }
 
-NEEDED = {
+REQUIRED_KEYS = {
     "recipe": tuple(key for key in RECIPE if key != "optimizer"),  # the first versions had one
     "training": ("loss", "d_steps", "ema", "seed", "precision"),
     "progress": ("step", "seconds", "attempt", "health"),
     "progress.health": tuple(DIAGNOSTICS),
 }
-"""Keys that a run cannot go on without."""
+"""Keys without which a run cannot be resumed."""
 
-GROUP: Table = {
-    "lr": number(0),
-    "eps": number(0),
-    "weight_decay": number(0),
-    "betas": Rule(
+GROUP: Schema = {
+    "lr": number_between(0),
+    "eps": number_between(0),
+    "weight_decay": number_between(0),
+    "betas": ValueRule(
         "two numbers from 0 to 1",
-        lambda value: listed(number(0, 1), 2).fits(value) and len(cast("list[object]", value)) == 2,
+        lambda value: (
+            listed(number_between(0, 1), 2).fits(value) and len(cast("list[object]", value)) == 2
+        ),
     ),
 }
-"""The settings of an optimizer that are known."""
+"""The known settings of an optimizer."""
 
 SETTING = maybe(
-    Rule("a number, true or false", lambda value: isinstance(value, bool) or _is_number(value))
+    ValueRule(
+        "a number_between, true or false",
+        lambda value: isinstance(value, bool) or _is_number(value),
+    )
 )
 
 Parts = Mapping[str, Mapping[str, Any]]
-"""`recipe`, `training`, `data` and `progress` by name."""
+"""The values of `recipe`, `training`, `data` and `progress` by name."""
 
 
 def check_parts(where: str, parts: Parts) -> None:
-    """Hold all values that are there against the tables. Raises CheckpointError with the key."""
+    """Check all values against the tables. Raises CheckpointError with the key."""
     for name, table in TABLES.items():
         for key, value in _part(parts, name).items():
             rule = table.get(key)
             if rule is not None and not rule.fits(value):
-                raise _impossible(where, f"{name}.{key}", value, rule)
+                raise _invalid_value(where, f"{name}.{key}", value, rule)
     _check_recipe(where, parts["recipe"])
 
 
 def check_resumable(
     where: str, parts: Parts, optimizers: Mapping[str, Any], networks: Mapping[str, nn.Module]
 ) -> None:
-    """What `check_parts` left open because only a run that goes on needs it.
+    """Checks beyond `check_parts` that only resuming needs.
 
     Args:
         where: the file, for the error.
         parts: as for `check_parts`, which they have passed.
         optimizers: their states by network.
-        networks: of the same names; shapes alone are enough.
+        networks: of the same names; may be on the device `meta`.
 
     Raises:
-        CheckpointError: a key is missing, or an optimizer's state is not of this network.
+        CheckpointError: a key is missing, or an optimizer state does not fit its network.
     """
     if not optimizers:
         raise CheckpointError(
             f"{where}: holds no optimizer state: it cannot be trained on; begin another run"
         )
-    for name, keys in NEEDED.items():
+    for name, keys in REQUIRED_KEYS.items():
         part = _part(parts, name)
         if missing := [key for key in keys if key not in part]:
             raise CheckpointError(
@@ -229,7 +239,7 @@ def check_resumable(
 
 
 def check_weights_finite(what: str, weights: Mapping[str, Tensor]) -> None:
-    """Raise CheckpointError where a weight is NaN or infinite, or a variance negative."""
+    """Raise CheckpointError if a weight is NaN or infinite, or a variance is negative."""
     for name, tensor in weights.items():
         if not tensor.is_floating_point():
             continue
@@ -246,13 +256,13 @@ def check_weights_finite(what: str, weights: Mapping[str, Tensor]) -> None:
 
 
 def _part(parts: Parts, name: str) -> Mapping[str, Any]:
-    """`progress.diagnostics` is the part health of the part progress; empty where it is not there."""
+    """The values of a part; "progress.health" is the key health in progress. Empty if missing."""
     first, _, second = name.partition(".")
     return parts[first].get(second, {}) if second else parts[first]
 
 
 def _check_recipe(where: str, recipe: Mapping[str, Any]) -> None:
-    """What only the recipe itself knows of its values, such as a learning rate above 0."""
+    """Checks that the dataclass Recipe makes, such as a learning rate above 0."""
     known = {field.name for field in fields(Recipe)}
     try:
         Recipe(**{key: value for key, value in recipe.items() if key in known})
@@ -272,7 +282,7 @@ def _check_optimizer(where: str, state: object, network: nn.Module, kind: str) -
     for key, value in group.items():
         rule = GROUP.get(str(key), SETTING)
         if key != "params" and not rule.fits(value):
-            raise _impossible(where, f"param_groups.{str(key)[:40]}", value, rule)
+            raise _invalid_value(where, f"param_groups.{str(key)[:40]}", value, rule)
     if missing := [key for key in ("lr", "eps", "weight_decay") if key not in group]:
         raise CheckpointError(f"{where}.param_groups: {missing[0]} is missing")
     _check_moments(where, moments, parameters, MOMENTS[kind])
@@ -281,7 +291,7 @@ def _check_optimizer(where: str, state: object, network: nn.Module, kind: str) -
 def _check_moments(
     where: str, moments: Mapping[Any, Any], parameters: Sequence[nn.Parameter], names: set[str]
 ) -> None:
-    """None at all, before the first step; else those of `names` for every parameter."""
+    """Either no moments, before the first step, or those in `names` for every parameter."""
     if moments and set(moments) != set(range(len(parameters))):
         raise CheckpointError(
             f"{where}.state: found {len(moments)} entries, expected {len(parameters)}, numbered "
@@ -310,5 +320,5 @@ def _check_moment(where: str, value: object, shape: list[int], name: str) -> Non
         raise CheckpointError(f"{where} holds negative values, expected 0 or more")
 
 
-def _impossible(where: str, key: str, value: object, rule: Rule) -> CheckpointError:
+def _invalid_value(where: str, key: str, value: object, rule: ValueRule) -> CheckpointError:
     return CheckpointError(f"{where}: {key} is {reprlib.repr(value)}; expected {rule.expected}")

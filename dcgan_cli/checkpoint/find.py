@@ -1,4 +1,4 @@
-"""What a checkpoint argument means: a path, the name of a run, a bundled model, or nothing at all."""
+"""Finding a checkpoint: a path, the name of a run, a bundled model, or the newest."""
 
 import difflib
 from importlib.resources import files
@@ -7,22 +7,25 @@ from pathlib import Path
 from dcgan_cli.errors import CheckpointError
 
 ROOT = Path("checkpoints")
-"""Where runs are written and looked for by default."""
+"""Where runs are written and searched by default."""
 
 LAST = "last.pt"
 
 BUNDLED = ("demo-faces", "demo-rooms")
-"""Small trained models that come with the toolkit; the first is what a fresh install draws with."""
+"""Small trained models that are installed with the package; the first is the default of a new
+install."""
 
 
 def find_checkpoint(argument: str | None, root: Path = ROOT) -> Path:
-    """The file that `argument` names.
+    """The checkpoint file that `argument` names.
 
     A path, a run (`faces` is `checkpoints/faces/last.pt`), a folder of the authors' own files
-    (`foreign`; its index file stands for it), a bundled model (`demo-faces`, where no
-    run has that name) or, for None, the first of `known_checkpoints`.
+    (`foreign`; its index file represents it), a bundled model (`demo-faces`, unless a run has that
+    name) or, for None, the first of `known_checkpoints`.
 
-    Raises CheckpointError where there is none, with the names that come near.
+    Example: `checkpoint = load(find_checkpoint("demo-faces"))`.
+
+    Raises CheckpointError if there is none, with similar names.
     """
     if argument is None:
         if not (known := known_checkpoints(root)):
@@ -46,12 +49,12 @@ def find_checkpoint(argument: str | None, root: Path = ROOT) -> Path:
     there = [name for name in BUNDLED if bundled(name) is not None]
     names = [*runs, *(name for name in there if name not in runs)]
     near = difflib.get_close_matches(argument, names, n=3) or sorted(names)[:5]
-    said = f"; there are: {', '.join(near)}" if near else f"; {root}/ holds no runs"
-    raise CheckpointError(f"{argument}: neither a checkpoint file nor a run{said}")
+    hint = f"; there are: {', '.join(near)}" if near else f"; {root}/ holds no runs"
+    raise CheckpointError(f"{argument}: neither a checkpoint file nor a run{hint}")
 
 
 def known_checkpoints(root: Path = ROOT) -> list[Path]:
-    """What may be meant where no checkpoint is named: runs, the newest first, then bundled models."""
+    """All candidates if no checkpoint is named: runs, the newest first, then bundled models."""
     there = [path for path in _runs(root).values() if path.is_file()]
     newest_first = sorted(there, key=lambda path: path.stat().st_mtime, reverse=True)
     return newest_first + [path for name in BUNDLED if (path := bundled(name)) is not None]
@@ -64,7 +67,7 @@ def _runs(root: Path) -> dict[str, Path]:
 
 
 def bundled(name: str) -> Path | None:
-    """The bundled model called `name`: in the installed package, or in a clone's checkpoints/."""
+    """The bundled model called `name`: installed, or in the repository's checkpoints/."""
     if name not in BUNDLED:
         return None
     for folder in _bundled_folders():
@@ -74,7 +77,7 @@ def bundled(name: str) -> Path | None:
 
 
 def is_bundled(path: Path) -> bool:
-    """Whether `path` came with the toolkit: a bundled model, its concepts, or any installed file."""
+    """Whether `path` was installed: a bundled model, its concepts, or any other file."""
     real = path.resolve()
     if real.is_relative_to(_package().resolve()):
         return True

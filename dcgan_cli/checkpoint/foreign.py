@@ -1,17 +1,19 @@
-"""The DCGAN authors' own networks, as their code wrote them (Newmu/dcgan_code, Theano and joblib).
+"""Importing the DCGAN authors' own networks (Newmu/dcgan_code, Theano and joblib).
 
-A folder of plain arrays, one file a parameter, numbered from 01 in the order of their code:
+They are a folder of plain arrays, one file a parameter, numbered from 01 in the order of their
+code:
 
     EPOCH_gen_params.jl_NN.npy       projection, γ, β; convolution, γ, β of every level; convolution
     EPOCH_discrim_params.jl_NN.npy   convolution; convolution, γ, β of every level; linear unit
 
-Which network it is, their shapes say. The `.jl` index beside them is a pickle: its name stands for
-the network here, and it is never opened. Theano convolves where PyTorch correlates, so every kernel
-is flipped in both spatial axes, and a matrix stands the other way round.
+The architecture follows from the shapes. The `.jl` index beside them is a pickle: its path
+represents the network here, and it is never opened. Theano convolves where PyTorch correlates, so
+every kernel is flipped in both spatial axes, and matrices are transposed.
 
-The files hold batch norm's scales and shifts, but no running statistics. `gather_statistics` makes
-some: G's over reference latents, D's over the images that G then draws, which is what D saw for
-half of its training. For other images they have to be re-estimated, as the authors' script does.
+The files contain batch norm's scales and shifts, but no running statistics. `gather_statistics`
+estimates them: G's over reference latent vectors, D's over the images that G then generates, which
+are half of what D was trained on. For other images they have to be re-estimated, as the authors'
+script does.
 """
 
 import re
@@ -47,11 +49,11 @@ _INDEX = re.compile(r"(\d+)_(?:gen|discrim)_params\.jl")
 _ARRAY = re.compile(rf"{_INDEX.pattern}_(\d+)\.npy")
 
 Arrays = Mapping[str, NDArray[np.float32]]
-"""Arrays by the name of their file, in the order of the authors' code."""
+"""Arrays by file name, in the order of the authors' code."""
 
 
 class ForeignNetworks(NamedTuple):
-    """Both networks, their weights by our names, and the epoch they were written after."""
+    """Both networks, their weights under our names, and the epoch of the files."""
 
     model: ModelConfig
     generator: dict[str, Tensor]
@@ -60,7 +62,7 @@ class ForeignNetworks(NamedTuple):
 
 
 def recognize(folder: Path) -> Path | None:
-    """The index file that stands for the last networks in `folder`; None where there are none."""
+    """The index file that represents the last networks in `folder`; None if there are none."""
     if not folder.is_dir():
         return None
     epochs = [found[1] for path in folder.iterdir() if (found := _ARRAY.fullmatch(path.name))]
@@ -73,13 +75,13 @@ def is_foreign(path: Path) -> bool:
 
 
 def read(path: Path) -> ForeignNetworks:
-    """The networks that the index file at `path` stands for.
+    """The networks that the index file at `path` represents.
 
-    z is normal: the arrays do not say it, but the name of the authors' folder does.
+    z is normal: the arrays do not say so, but the name of the authors' folder does.
 
     Raises:
-        CheckpointError: an array is missing, unreadable, not of numbers, or of another shape than
-            the others ask for. Nothing is unpickled.
+        CheckpointError: an array is missing, unreadable, not numeric, or of a shape that does not
+            fit the others. Nothing is unpickled.
     """
     epoch = path.name.partition("_")[0]
     levels = _levels(path.parent, epoch)
@@ -98,7 +100,7 @@ def read(path: Path) -> ForeignNetworks:
 
 @torch.no_grad()
 def gather_statistics(generator: Generator, discriminator: Discriminator | None = None) -> None:
-    """Give G the statistics of reference latents, and D those of the images that G then draws."""
+    """Estimate the statistics of G on reference latent vectors, and of D on its images."""
     config = generator.config
     latents = [
         torch.from_numpy(
@@ -115,7 +117,7 @@ def gather_statistics(generator: Generator, discriminator: Discriminator | None 
 
 
 def _levels(folder: Path, epoch: str) -> int:
-    """The number of convolutions of each network, by the highest numbers that its arrays have."""
+    """The number of convolutions of each network, from the highest numbers of its arrays."""
     highest = 0
     for path in folder.iterdir():
         found = _ARRAY.fullmatch(path.name)
@@ -137,7 +139,7 @@ def _arrays(folder: Path, index: str, count: int) -> Arrays:
 
 
 def _array(path: Path) -> NDArray[np.float32]:
-    """What the file holds."""
+    """The array in the file, as float32."""
     try:
         file = open_npy(path)
         values = file.read() if file.dtype.name in ("float32", "float64") else None
@@ -151,7 +153,7 @@ def _array(path: Path) -> NDArray[np.float32]:
 
 
 def _config(folder: Path, g_arrays: Arrays, d_arrays: Arrays, levels: int) -> ModelConfig:
-    """What the arrays that touch z and the images say of the networks."""
+    """The model configuration that follows from the shapes of the first and last arrays."""
     g_names, d_names = list(g_arrays), list(d_arrays)
     z_dim, _ = _shape(folder, g_names[0], g_arrays, "[z, units]")
     ngf, channels, kernel, _ = _shape(folder, g_names[-1], g_arrays, "[maps, channels, side, side]")
@@ -180,9 +182,9 @@ def _shape(folder: Path, name: str, arrays: Arrays, expected: str) -> tuple[int,
 
 
 def _weights(folder: Path, network: nn.Module, arrays: Arrays) -> dict[str, Tensor]:
-    """The state of `network`, a network of shapes alone, filled with `arrays`.
+    """The state dict of `network`, which is on the device `meta`, filled with `arrays`.
 
-    Its batch norms count no batch: their statistics were never gathered.
+    The batch counters of batch norm are 0: its statistics are not in the files.
     """
     network.to_empty(device="cpu")
     for module in network.modules():
@@ -191,13 +193,13 @@ def _weights(folder: Path, network: nn.Module, arrays: Arrays) -> dict[str, Tens
     state = dict(network.state_dict())
     parameters = network.named_parameters()
     for (name, parameter), (file, array) in zip(parameters, arrays.items(), strict=True):
-        # Their matrices map rows: x·W, ours W·x.
+        # Their matrices multiply rows, x·W; ours are transposed.
         expected = parameter.shape[::-1] if parameter.dim() == 2 else parameter.shape
         if array.shape != expected:
             raise CheckpointError(
                 f"{folder / file}: shape {list(array.shape)}, expected {list(expected)}"
             )
-        theirs = torch.from_numpy(array)
-        turned = theirs.t() if theirs.dim() == 2 else theirs
-        state[name] = (turned.flip(2, 3) if theirs.dim() == 4 else turned).contiguous()
+        source = torch.from_numpy(array)
+        transposed = source.t() if source.dim() == 2 else source
+        state[name] = (transposed.flip(2, 3) if source.dim() == 4 else transposed).contiguous()
     return state

@@ -1,13 +1,13 @@
 """The checkpoint file: one format for training, sampling and every analysis.
 
-A `.pt` file written by torch.save and read with `weights_only=True`: plain values and tensors, so
-that reading one never runs code. Its keys:
+A `.pt` file that torch.save writes and `untrusted.py` reads: plain values and tensors, so that
+reading it never runs code. Its keys:
 
     format         "dcgan"
-    version        2; newer versions are refused, older ones are brought up to date by `load`
+    version        2; newer versions are refused, older ones are converted by `load`
     about          JSON text: model (ModelConfig), recipe, training, data, progress
     generator, discriminator, average    weights by name (average: the EMA generator, or absent)
-    optimizers     {"generator": …, "discriminator": …}: the optimizers' states, or absent
+    optimizers     the optimizers' states by network, or absent; the key is spelled "optimisers"
     digest         SHA-256 over all of the above; a file that does not match it is damaged
 """
 
@@ -35,7 +35,7 @@ from dcgan_cli.model.generator import Generator
 VERSION = 2
 
 RENAMED_PARAMETERS = {"paint.": "to_rgb.", "decide.": "head."}
-"""How the names of weights began in version 1, and how they begin now."""
+"""Prefixes of the names of weights in version 1, and in version 2."""
 
 Weights = Mapping[str, Tensor]
 Network = TypeVar("Network", Generator, Discriminator)
@@ -43,16 +43,17 @@ Network = TypeVar("Network", Generator, Discriminator)
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Both networks and everything known about how they came to be.
+    """Both networks and everything known about their training.
 
     Attributes:
-        model: rebuilds the networks.
+        model: the architecture, from which the networks are rebuilt.
         generator, discriminator: weights by name.
-        average: weights of the EMA generator, where one was kept.
-        optimizers: the optimizers' states by network; empty in files that cannot be trained on.
+        average: weights of the EMA generator, if there is one.
+        optimizers: the optimizers' states by network; empty in files from which training cannot
+            resume.
         recipe, training, data, progress: plain values that `dcgan train` wrote; `data` is the
-            Reference to the training images. `training` says `statistics: none`
-            where the weights came without batch-norm statistics.
+            Reference to the training images. `training` has `statistics: none` if the weights came
+            without batch-norm statistics.
     """
 
     model: ModelConfig
@@ -67,7 +68,10 @@ class Checkpoint:
 
     @cached_property
     def hash(self) -> str:
-        """Twelve hex digits that name this model: others for other weights. Computed at first use."""
+        """Twelve hex digits that identify this model: they change when any of its weights changes.
+
+        Computed at first use.
+        """
         networks = [
             self.model.to_dict(),
             *map(_version_1, (self.generator, self.discriminator, self.average)),
@@ -76,9 +80,9 @@ class Checkpoint:
 
     @property
     def aspect(self) -> float:
-        """Width / height in which its images are shown: not 1 where they were stretched to squares.
+        """Width / height in which its images are shown: not 1 if they were stretched to squares.
 
-        1 also where `data` does not say how images are framed: it draws all the same.
+        Also 1 if `data` does not say how the images were prepared.
         """
         try:
             return self.reference.shown.image_spec.aspect
@@ -86,9 +90,11 @@ class Checkpoint:
             return 1.0
 
     def build_generator(self, average: bool = True) -> Generator:
-        """The generator on the CPU; the averaged one where there is one and `average` asks for it.
+        """The generator on the CPU; its EMA if there is one and `average` is true.
 
-        Raises CheckpointError where weights and configuration do not belong together.
+        Raises CheckpointError if weights and configuration do not fit.
+
+        Example: `generator = load(path).build_generator()`.
         """
         weights = self.average if average and self.average is not None else self.generator
         generator = _filled(Generator, self.model, weights, "the generator's weights")
@@ -107,12 +113,12 @@ class Checkpoint:
 
     @property
     def reference(self) -> Reference:
-        """The images that it was trained on. Raises DcganError where `data` cannot be."""
+        """The reference to its training images. Raises DcganError if `data` is invalid."""
         return Reference.read(self.data, self.model.size, self.model.channels)
 
     @property
     def parts(self) -> dict[str, Mapping[str, Any]]:
-        """All that is plain values, by name."""
+        """All plain values, by name."""
         parts = (self.recipe, self.training, self.data, self.progress)
         return dict(zip(("recipe", "training", "data", "progress"), parts, strict=True))
 
@@ -122,7 +128,10 @@ class Checkpoint:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write `checkpoint` to `path`: whole or not at all. Raises StorageError."""
+    """Write `checkpoint` to `path` atomically. Raises StorageError.
+
+    Example: `save(Path("model.pt"), checkpoint)`.
+    """
     content: dict[str, Any] = {
         "format": "dcgan",
         "version": VERSION,
@@ -151,10 +160,12 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint, all tensors on the CPU; the authors' own files too (`foreign`).
 
+    Example: `checkpoint = load(Path("checkpoints/demo-faces.pt"))`.
+
     Raises:
         CheckpointError: the file is missing, not a checkpoint, truncated, altered, of a newer
-            version, holds anything but plain values and tensors, or weights that do not fit its
-            networks. Nothing in it is ever run.
+            version, contains anything but plain values and tensors, or its weights do not fit its
+            networks. No code in it is ever run.
     """
     if foreign.is_foreign(path):
         model, generator, discriminator, epoch = foreign.read(path)
@@ -169,12 +180,12 @@ def load(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path}: not a network that can be built: {reason(error)}"
         ) from error
-    except Exception as error:  # a hostile file has its way with every type and number
+    except Exception as error:  # a malicious file may have any type and value anywhere
         raise CheckpointError(f"{path}: incomplete checkpoint: {reason(error)}") from error
 
 
 def _interpret(path: Path, content: dict[str, Any]) -> Checkpoint:
-    """The checkpoint that `content` says; raises whatever its types and numbers lead to."""
+    """The checkpoint in `content`; raises whatever errors its types and values cause."""
     version = content.get("version")
     if content.get("format") != "dcgan" or not isinstance(version, int):
         raise CheckpointError(
@@ -217,7 +228,7 @@ def _interpret(path: Path, content: dict[str, Any]) -> Checkpoint:
 
 
 def load_resumable(path: Path) -> Checkpoint:
-    """As `load`, for a run that goes on: also the state of training must be whole and possible.
+    """As `load`, for resuming: the training state must be complete and valid too.
 
     Raises CheckpointError.
     """
@@ -231,7 +242,7 @@ def load_resumable(path: Path) -> Checkpoint:
 
 
 def _shapes(kind: type[Network], model: ModelConfig) -> Network:
-    """A network of shapes alone: nothing is allocated, nothing drawn from the global generator."""
+    """A network on the device `meta`: no memory, and no draws from the global random generator."""
     with torch.device("meta"):
         return kind(model)
 
@@ -246,7 +257,7 @@ def _filled(kind: type[Network], model: ModelConfig, weights: Weights, what: str
 
 
 def _check_weights(network: nn.Module, weights: Weights, what: str) -> None:
-    """Say in one line what is missing, unexpected or of another shape."""
+    """Raise CheckpointError with what is missing, unexpected or of another shape."""
     expected = network.state_dict()
     problems = [f"missing {name}" for name in expected if name not in weights]
     problems += [f"unexpected {str(name)[:60]!r}" for name in weights if name not in expected]
@@ -261,7 +272,7 @@ def _check_weights(network: nn.Module, weights: Weights, what: str) -> None:
 
 
 def _with_prefixes(weights: Any, prefixes: Mapping[str, str]) -> Any:
-    """`weights` with each name that begins with a key of `prefixes` beginning with its value."""
+    """`weights` with name prefixes replaced as `prefixes` says."""
     if not isinstance(weights, Mapping):
         return weights
     renamed: dict[Any, Any] = {}
@@ -272,12 +283,12 @@ def _with_prefixes(weights: Any, prefixes: Mapping[str, str]) -> Any:
 
 
 def _version_1(weights: Weights | None) -> Weights | None:
-    """`weights` under the names of version 1, by which models are hashed, so that hashes last."""
+    """`weights` under the names of version 1, from which hashes are computed so that they last."""
     return _with_prefixes(weights, {new: old for old, new in RENAMED_PARAMETERS.items()})
 
 
 def _to_cpu(value: Any) -> Any:
-    """The same nesting with every tensor on the CPU, its numbers one after the other."""
+    """The same structure with every tensor contiguous on the CPU."""
     if isinstance(value, Tensor):
         return value.detach().cpu().contiguous()
     if isinstance(value, Mapping):
@@ -288,7 +299,7 @@ def _to_cpu(value: Any) -> Any:
 
 
 def _digest(value: Any) -> str:
-    """SHA-256 of nested plain values and tensors, by value: independent of key order and device."""
+    """SHA-256 of nested plain values and tensors, independent of key order and device."""
     total = hashlib.sha256()
 
     def add(inner: Any) -> None:

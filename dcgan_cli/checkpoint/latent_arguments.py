@@ -1,7 +1,7 @@
 """Latent arguments: `samples.png#3,17`, `z.npy#0,4`, `smiling_woman` become latent vectors.
 
-Every image grid that this toolkit draws carries the z of its tiles (report.Provenance), so any tile
-can be named in a later command; a concept is a name that somebody gave to such points.
+Every image grid that this package writes contains the z of its tiles (report.Provenance), so that
+any tile can be used in a later command; a concept is a name for such vectors.
 """
 
 import io
@@ -20,44 +20,46 @@ from dcgan_cli.model.latents import Latents
 from dcgan_cli.report import RECORD, Drawn, Provenance
 
 MOST_POINTS = 100_000
-"""Points that one argument may name; each becomes an image."""
+"""Maximum number of latent vectors in one argument; each becomes an image."""
 
 
 @dataclass(frozen=True)
 class NamedLatents:
-    """Latent vectors and where they came from: `name` is the argument as typed."""
+    """Latent vectors and their origin: `name` is the argument as typed."""
 
     name: str
     latents: Latents
     checkpoint: str | None
-    """The hash of the model they belong to; None where the file does not say."""
+    """The hash of the model they belong to; None if the file does not say."""
     concept: Concept | None = None
-    """The concept that was named; None where a file was."""
+    """The concept that was named; None for a file."""
     drawn: Drawn | None = None
-    """How the tiles that were named were drawn; None where the file does not say."""
+    """How the tiles were generated; None if the file does not say."""
 
     @property
     def mean(self) -> Latents:
-        """The mean of the points, float32 [1, z_dim]: what stands for them all (paper §6.3.2)."""
+        """The mean of the latent vectors, which represents them (paper §6.3.2): float32 [1, z_dim]."""
         return self.latents.mean(0, dtype=np.float64, keepdims=True).astype(np.float32)
 
 
 def read_latents(argument: str, checkpoint: Checkpoint, path: Path | None = None) -> NamedLatents:
-    """The points that `argument` names.
+    """The latent vectors that `argument` names.
 
-    FILE.png#3,17 · FILE.png#2-5 · FILE.npy · FILE.npy#0,4 · CONCEPT · CONCEPT#0,2
+        FILE.png#3,17 · FILE.png#2-5 · FILE.npy · FILE.npy#0,4 · CONCEPT · CONCEPT#0,2
 
     Args:
-        argument: what was typed; a concept goes before a file of the same name.
-        checkpoint: the model whose Z is meant.
-        path: where `checkpoint` was read from: its concepts stand beside it. None: no concepts.
+        argument: as typed; a concept has precedence over a file of the same name.
+        checkpoint: the model whose latent space is meant.
+        path: where `checkpoint` was read from: its concepts are beside it. None: no concepts.
+
+    Example: `z = read_latents("samples.png#3,17", load(path), path).latents`.
 
     Raises:
-        UsageError: no such file or concept, not an image grid, no points, an index out of range.
-        CheckpointError: they are points of another model's Z, or of another dimension.
+        UsageError: no such file or concept, not an image grid, no vectors, an index out of range.
+        CheckpointError: the vectors belong to another model, or have another dimension.
     """
-    text, _, picks = argument.partition("#")
-    named = _named(argument, text, picks, checkpoint, path)
+    text, _, indices = argument.partition("#")
+    named = _named(argument, text, indices, checkpoint, path)
     rows = named.latents
     if rows.shape[1] != checkpoint.model.z_dim:
         raise CheckpointError(
@@ -78,16 +80,16 @@ def read_latents(argument: str, checkpoint: Checkpoint, path: Path | None = None
 
 
 def to_npy(points: Latents) -> bytes:
-    """A .npy file of `points` [N, z_dim], which is a latent argument."""
+    """A .npy file of `points` [N, z_dim], which can be used as a latent argument."""
     buffer = io.BytesIO()
     np.save(buffer, points)
     return buffer.getvalue()
 
 
 def _named(
-    argument: str, text: str, picks: str, checkpoint: Checkpoint, path: Path | None
+    argument: str, text: str, indices: str, checkpoint: Checkpoint, path: Path | None
 ) -> NamedLatents:
-    """The points `picks` of the concept or file called `text`."""
+    """The latent vectors `indices` of the concept or file called `text`."""
     file = Path(text)
     missing = (
         "no such file; expected an image grid (samples.png#3,17), z.npy#0,4 or a concept's name"
@@ -95,19 +97,19 @@ def _named(
     if path is not None and is_name(text):
         concepts = read_concepts(path, checkpoint)
         if (concept := concepts.get(text)) is not None:
-            points = concept.exemplars[_indices(argument, picks, len(concept.exemplars))]
+            points = concept.exemplars[_indices(argument, indices, len(concept.exemplars))]
             return NamedLatents(text, points, checkpoint.hash, concept)
         missing = unknown(concepts, text, path)
     if not file.is_file():
         raise UsageError(f"{text}: {missing}")
     if file.suffix == ".npy":
-        return _from_npy(file, argument, picks, checkpoint.model.z_dim)
+        return _from_npy(file, argument, indices, checkpoint.model.z_dim)
     named = _from_grid(file)
-    return replace(named, latents=named.latents[_indices(argument, picks, len(named.latents))])
+    return replace(named, latents=named.latents[_indices(argument, indices, len(named.latents))])
 
 
-def _from_npy(path: Path, argument: str, picks: str, z_dim: int) -> NamedLatents:
-    """The rows `picks` of a file, and no others: it may hold more than there is memory for."""
+def _from_npy(path: Path, argument: str, indices: str, z_dim: int) -> NamedLatents:
+    """Only the rows `indices` of a file: it may be larger than memory."""
     try:
         file = open_npy(path)
         if len(file.shape) == 1:
@@ -116,18 +118,20 @@ def _from_npy(path: Path, argument: str, picks: str, z_dim: int) -> NamedLatents
             raise UsageError(
                 f"{path}: {file.dtype} {list(file.shape)}; expected numbers [N, z_dim]"
             )
-        if file.shape[1] != z_dim:  # said where all kinds of points are checked; none is needed
+        if file.shape[1] != z_dim:  # the caller reports the wrong dimension; no row is needed
             return NamedLatents(str(path), np.empty((0, file.shape[1]), np.float32), None)
-        values = file.rows(_indices(argument, picks, file.shape[0]))
+        values = file.rows(_indices(argument, indices, file.shape[0]))
     except (ValueError, OSError) as error:
         raise UsageError(f"{path}: not an array of numbers (.npy): {error}") from error
-    with np.errstate(over="ignore", invalid="ignore"):  # becomes infinite, which is refused
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # overflow becomes infinite, which is refused
         return NamedLatents(str(path), values.astype(np.float32), None)
 
 
 def _from_grid(path: Path) -> NamedLatents:
     try:
-        # not Image.open, which refuses or warns of large images: no pixel is decoded here
+        # not Image.open, which refuses large images or warns about them: no pixel is decoded here
         with PngImagePlugin.PngImageFile(path) as image:
             texts = {key: str(value) for key, value in image.info.items() if isinstance(key, str)}
     except (OSError, ValueError, SyntaxError) as error:
@@ -148,19 +152,19 @@ def _from_grid(path: Path) -> NamedLatents:
     )
 
 
-def _indices(argument: str, picks: str, count: int) -> list[int]:
-    """Tile numbers of `3,17,40` or `2-5`; all where nothing is picked."""
+def _indices(argument: str, indices: str, count: int) -> list[int]:
+    """Tile numbers of `3,17,40` or `2-5`; all if `indices` is empty."""
     if count == 0:
         raise UsageError(f"{argument}: holds no points")
-    if not picks and count > MOST_POINTS:
+    if not indices and count > MOST_POINTS:
         raise UsageError(
             f"{argument}: holds {count:,} points, more than {MOST_POINTS:,}; name those that are "
             f"meant: {argument}#0-{MOST_POINTS - 1}"
         )
-    if not picks:
+    if not indices:
         return list(range(count))
     chosen: list[int] = []
-    for part in picks.split(","):
+    for part in indices.split(","):
         match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
         if last < first:

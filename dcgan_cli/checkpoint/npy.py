@@ -1,7 +1,8 @@
-"""Arrays in .npy files that anybody may have made: the header first, then only what is asked for.
+"""Reading untrusted .npy files: the header first, then only the requested rows.
 
-Form: numpy/lib/format.py. Nothing is mapped, so a file that shrinks while it is read is an error
-and not a signal; nothing is read beyond what the header's shape and the file's size both allow.
+Format: numpy/lib/format.py. The file is not memory-mapped, so that a file that is truncated while
+it is read raises an error instead of a signal; nothing is read beyond what the shape in the header
+and the size of the file both allow.
 """
 
 import io
@@ -16,10 +17,10 @@ import numpy as np
 from numpy.lib import format as numpy_format
 from numpy.typing import NDArray
 
-MOST_BYTES = 1 << 30
-"""Bytes that are read at once."""
+MAX_READ_BYTES = 1 << 30
+"""Maximum number of bytes that are read at once."""
 
-_LONGEST_HEADER = 1 << 16
+_MAX_HEADER_BYTES = 1 << 16
 
 _HEADERS = {
     (1, 0): numpy_format.read_array_header_1_0,
@@ -33,7 +34,7 @@ _HEADERS = {
 
 @dataclass(frozen=True)
 class NpyFile:
-    """What the header of a file says: its numbers are of `dtype` [*shape], from byte `start` on."""
+    """The header of a file: its numbers have type `dtype` and shape `shape`, from byte `start`."""
 
     path: Path
     shape: tuple[int, ...]
@@ -42,18 +43,18 @@ class NpyFile:
     start: int
 
     def read(self) -> NDArray[Any]:
-        """All numbers. Raises OSError, or ValueError for more than MOST_BYTES or a shrunk file."""
+        """All numbers. Raises OSError, or ValueError for more than MAX_READ_BYTES or a shrunk file."""
         count = math.prod(self.shape)
         with self.path.open("rb") as file:
             values = self._numbers(file, 0, count)
         return values.reshape(self.shape, order="F" if self.column_major else "C")
 
     def rows(self, numbers: list[int]) -> NDArray[Any]:
-        """The rows `numbers` of a matrix, and nothing else of it. Raises as `read` does."""
+        """Only the rows `numbers` of a matrix. Raises as `read` does."""
         if self.column_major:
             return self.read()[numbers]
         width = self.shape[1]
-        if len(numbers) * width * self.dtype.itemsize > MOST_BYTES:
+        if len(numbers) * width * self.dtype.itemsize > MAX_READ_BYTES:
             raise ValueError(_too_large(len(numbers) * width * self.dtype.itemsize))
         rows = np.empty((len(numbers), width), self.dtype)
         with self.path.open("rb") as file:
@@ -63,7 +64,7 @@ class NpyFile:
 
     def _numbers(self, file: IO[bytes], first: int, count: int) -> NDArray[Any]:
         size = count * self.dtype.itemsize
-        if size > MOST_BYTES:
+        if size > MAX_READ_BYTES:
             raise ValueError(_too_large(size))
         file.seek(self.start + first * self.dtype.itemsize)
         data = file.read(size)
@@ -73,15 +74,17 @@ class NpyFile:
 
 
 def open_npy(path: Path) -> NpyFile:
-    """The header of the file at `path`.
+    """Read the header of the file at `path`.
 
-    Raises OSError, or ValueError where it is damaged, of other things than real numbers, or
-    promises more than the file holds.
+    Example: `open_npy(Path("z.npy")).read()`.
+
+    Raises OSError, or ValueError if it is damaged, not of real numbers, or announces more than the
+    file holds.
     """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        # numpy reads a header of any length that is promised; ours never sees more than this
-        head = io.BytesIO(file.read(_LONGEST_HEADER))
+        # numpy would read a header of any announced length; here its length is limited
+        head = io.BytesIO(file.read(_MAX_HEADER_BYTES))
     try:
         read_header = _HEADERS[numpy_format.read_magic(head)]
         with warnings.catch_warnings():

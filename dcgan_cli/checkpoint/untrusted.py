@@ -1,9 +1,9 @@
-"""Reading a `.pt` file that anybody may have made: nothing in it runs, and nothing in it grows.
+"""Safe reading of untrusted `.pt` files: no code runs, and memory is bounded by the file size.
 
-torch.load is not asked. What torch.save writes is a zip archive of stored files: `data.pkl`, a
-pickle that says how plain values and tensors hang together, and `data/0`, `data/1` …, the numbers
-of the tensors. Both are read here (`pickles`), and every tensor is held against the bytes that its
-numbers really have, before it is made.
+torch.load is not used. torch.save writes a zip archive of uncompressed files: `data.pkl`, a pickle
+of the structure of plain values and tensors, and `data/0`, `data/1` …, the numbers of the tensors.
+Both are read here (with `pickles`), and every tensor is checked against the number of stored bytes
+before it is created.
 """
 
 import math
@@ -27,23 +27,23 @@ STORAGES = {
     "BFloat16Storage": torch.bfloat16,
     "LongStorage": torch.int64,
 }
-"""What torch.save calls the numbers of a tensor, by their kind."""
+"""The dtypes of the storage types that torch.save names."""
 
-MOST_PICKLED = 16 << 20
-"""Bytes of everything in a checkpoint that is no tensor."""
+MAX_PICKLE_BYTES = 16 << 20
+"""Maximum bytes of everything in a checkpoint except tensors."""
 
-MOST_TENSORS = 100_000
-MOST_DIMENSIONS = 8
+MAX_TENSORS = 100_000
+MAX_DIMENSIONS = 8
 
 _DAMAGED = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError)
-"""What zipfile raises for archives that are not what they should be."""
+"""What zipfile raises for damaged archives."""
 
 
 def read_pt(path: Path) -> dict[str, Any]:
-    """The dictionary in a `.pt` file, of strings, numbers, lists and dense tensors on the CPU.
+    """The dictionary in a `.pt` file: strings, numbers, lists and dense tensors on the CPU.
 
     Raises:
-        CheckpointError: the file is missing, truncated, altered, or holds anything else.
+        CheckpointError: the file is missing, truncated, altered, or contains anything else.
     """
     try:
         size = path.stat().st_size
@@ -77,14 +77,14 @@ def read_pt(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Storage:
-    """The numbers of one or more tensors: a file of the archive, not yet read."""
+    """The numbers of one or more tensors: a file in the archive that is not read yet."""
 
     name: str
     dtype: torch.dtype
 
 
 class _Reader:
-    """One archive of torch.save."""
+    """Reads one archive of torch.save."""
 
     def __init__(self, path: Path, archive: zipfile.ZipFile, size: int) -> None:
         self._path = path
@@ -101,29 +101,29 @@ class _Reader:
         # torch.save stores without compression: a file that unpacks to more than itself is hostile
         if unpacked > size:
             raise CheckpointError(f"{path}: refused: compressed to unpack to {unpacked:,} bytes")
-        self._check_sums()
+        self._check_crcs()
         found = [name for name in self._entries if name.endswith("/data.pkl")]
         if len(found) != 1:
             raise CheckpointError(f"{path}: not a checkpoint: no data.pkl in it")
-        self._home = found[0].removesuffix("data.pkl")
+        self._prefix = found[0].removesuffix("data.pkl")
 
     def content(self) -> object:
-        """The value that was saved."""
-        order = self._entries.get(f"{self._home}byteorder")
+        """The saved value."""
+        order = self._entries.get(f"{self._prefix}byteorder")
         if order is not None and self._bytes(order, 16) != sys.byteorder.encode():
             raise CheckpointError(
                 f"{self._path}: written on a machine of another byte order; save it on one like this"
             )
-        data = self._bytes(self._entries[f"{self._home}data.pkl"], MOST_PICKLED)
+        data = self._bytes(self._entries[f"{self._prefix}data.pkl"], MAX_PICKLE_BYTES)
         stand_ins: dict[tuple[str, str], Callable[..., object]] = {
             ("torch", name): _never_called for name in STORAGES
         }
         stand_ins["torch._utils", "_rebuild_tensor_v2"] = self._tensor
-        stand_ins["collections", "OrderedDict"] = _empty
+        stand_ins["collections", "OrderedDict"] = _empty_dictionary
         return read_pickle(data, stand_ins, self._storage)
 
-    def _check_sums(self) -> None:
-        """Refuse altered bytes, wherever they are: also in files that no tensor refers to."""
+    def _check_crcs(self) -> None:
+        """Refuse altered bytes anywhere in the archive, also in files that no tensor uses."""
         if altered := self._archive.testzip():
             raise CheckpointError(
                 f"{self._path}: damaged: {altered[:60]!r} does not match its checksum"
@@ -138,21 +138,21 @@ class _Reader:
         match identity:
             case ("storage", named, str() as key, str(), int()):
                 dtype = STORAGES.get(str(getattr(named, "name", "")))
-                if dtype is not None and f"{self._home}data/{key}" in self._entries:
-                    return _Storage(f"{self._home}data/{key}", dtype)
+                if dtype is not None and f"{self._prefix}data/{key}" in self._entries:
+                    return _Storage(f"{self._prefix}data/{key}", dtype)
             case _:
                 pass
         raise ForbiddenError("numbers of a kind that is not read")
 
     def _tensor(self, *arguments: object) -> Tensor:
-        """The tensor of a storage, from a place in it; its numbers one after the other."""
+        """A contiguous tensor from a position in a storage."""
         match arguments:
             case (_Storage() as storage, int() as start, tuple() as shape, tuple(), False, {}):
                 pass
             case _:
                 raise ForbiddenError("a tensor of a kind that is not read")
         self._tensors += 1
-        if self._tensors > MOST_TENSORS or len(shape) > MOST_DIMENSIONS:
+        if self._tensors > MAX_TENSORS or len(shape) > MAX_DIMENSIONS:
             raise ForbiddenError("more tensors than any network has")
         if not all(type(length) is int and 0 <= length < 1 << 40 for length in shape):
             raise PickleError("a tensor of no possible shape")
@@ -164,22 +164,22 @@ class _Reader:
         return numbers[start : start + math.prod(shape)].reshape(shape)
 
     def _numbers(self, storage: _Storage) -> Tensor:
-        """What is stored, read once: [N]."""
+        """The content of a storage, read once: [N]."""
         if storage.name not in self._read:
             data = bytearray(self._archive.read(self._entries[storage.name]))
             self._read[storage.name] = (
-                torch.frombuffer(data, dtype=torch.uint8) if data else _none()
+                torch.frombuffer(data, dtype=torch.uint8) if data else _empty_bytes()
             )
         raw = self._read[storage.name]
         return raw[: len(raw) - len(raw) % storage.dtype.itemsize].view(storage.dtype)
 
 
-def _none() -> Tensor:
+def _empty_bytes() -> Tensor:
     return torch.empty(0, dtype=torch.uint8)
 
 
 def _is_contiguous(shape: tuple[Any, ...], strides: tuple[object, ...]) -> bool:
-    """Whether the numbers of a tensor follow each other; the stride of a length of 1 says nothing."""
+    """Whether a tensor is contiguous; the stride of a dimension of length 1 is ignored."""
     expected = 1
     for length, stride in zip(reversed(shape), reversed(strides), strict=True):
         if length != 1 and stride != expected:
@@ -192,16 +192,16 @@ def _never_called(*_: object) -> object:
     raise ForbiddenError("it makes numbers of its own")
 
 
-def _empty(*arguments: object) -> dict[Any, Any]:
+def _empty_dictionary(*arguments: object) -> dict[Any, Any]:
     if arguments:
         raise ForbiddenError("a dictionary made of arguments")
     return {}
 
 
 def _check_plain(path: Path, content: object, size: int) -> None:
-    """Refuse what `save` never writes, before anything walks through it or copies it.
+    """Refuse values that `save` never writes, before they are traversed or copied.
 
-    A few bytes of pickle can name one tensor a million times, or put a list into itself. What
+    A few bytes of pickle can refer to one tensor a million times, or put a list into itself. What
     `save` writes is never larger than its file.
     """
     waiting: list[object] = [content]
@@ -225,5 +225,5 @@ def _check_plain(path: Path, content: object, size: int) -> None:
 
 
 def reason(error: Exception) -> str:
-    """What an error about somebody else's values says, as part of our one line."""
+    """The first line of an error about untrusted values, for use in our one-line message."""
     return str(error).partition("\n")[0][:120] or type(error).__name__

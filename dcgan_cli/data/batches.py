@@ -1,7 +1,7 @@
-"""Batches for training, addressed by number: the order of an epoch is a function of the seed.
+"""Training batches, addressed by number: the order of an epoch is a function of the seed.
 
-Nothing is drawn from a global generator and nothing is consumed: batch (epoch, position) of a
-seed is the same whether the run was interrupted or not. A thread prepares the next one meanwhile.
+No global random generator is used and no state is consumed: batch (epoch, position) of a seed is
+the same whether the run was interrupted or not. A thread prepares the next batch in the background.
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ Address = tuple[int, int]
 """Epoch (from 0) and position of a batch within it."""
 
 RANDOM_CROP_MARGIN = 1.5
-"""With random crops, images are stored this many times larger than trained (96 for 64)."""
+"""With random crops, images are prepared this many times larger than the crop (96 for 64)."""
 
 
 class ImageDataset(Protocol):
-    """Prepared images that can be gathered by number (a PictureSet, cached or streaming)."""
+    """Prepared images that can be read by number: DecodedImages, cached or streaming."""
 
     def __len__(self) -> int: ...
 
@@ -37,23 +37,27 @@ class ImageDataset(Protocol):
 
 
 def too_few(count: int, batch_size: int, beside: Sequence[str] = ()) -> SourceError:
-    """The error for fewer images than a batch; `beside` says what lay there and was not read."""
+    """The error for fewer images than a batch; `beside` are notes about files that were not read."""
     fewer = f" or type --batch-size {count // 2}" if count >= 4 else ""
     mend = "; ".join([f"add images{fewer}", *beside])
     return SourceError(f"{counted_are(count, 'image')} fewer than a batch of {batch_size}; {mend}")
 
 
 class Batches:
-    """Batches [batch_size, C, size, size] in [−1, 1] on `device`, in the order of `seed`.
+    """Batches [batch_size, C, size, size] in [−1, 1] on `device`, in the order given by `seed`.
 
-    Where several processes share every batch, `share` says which of its rows are this one's, and
-    no others are read. Order, crops and flips are those of the whole one, however many share it.
+    Every image is used at most once an epoch; the last, incomplete batch is dropped. Images larger
+    than `size` are cropped at random; `flip` mirrors half of them. If several processes share every
+    batch, `share` selects the rows of this one, and only those are read; order, crops and flips are
+    those of the whole batch, however many processes there are.
 
-    Every image is visited at most once an epoch; the last, incomplete batch is left out.
-    Images larger than `size` are cropped at random; `flip` mirrors half of them. `look_ahead` has
-    a thread prepare the next one: a gain while a GPU works or images are decoded, a loss where
-    memory-mapped images are gathered beside busy CPU threads. `resident` are all images on
-    `device`, where they fit there: batches are then cut out of them, and none travels.
+    `look_ahead` lets a thread prepare the next batch: faster while a GPU works or images are
+    decoded, slower if memory-mapped images are read beside busy CPU threads. `resident` are all
+    images on `device`, if they fit there; batches are then cropped on the device.
+
+    Example:
+        batches = Batches(images, size=64, batch_size=128, seed=0)
+        batch = batches.get((0, 0))
     """
 
     def __init__(
@@ -86,9 +90,9 @@ class Batches:
         self._ahead: tuple[Address, Future[torch.Tensor]] | None = None
 
     def get(self, address: Address, following: Address | None = None) -> torch.Tensor:
-        """The batch at `address`; preparation of `following`, the next to be got, begins."""
+        """The batch at `address`; starts to prepare `following`, the batch that is needed next."""
         if self.resident is not None:
-            indices = self._chosen(address)
+            indices = self._image_numbers(address)
             crops = self._crops(address, self.resident.shape[1])
             return normalize(crop_resident(self.resident, indices, crops, self.size))
         if self._ahead and self._ahead[0] == address:
@@ -100,18 +104,18 @@ class Batches:
         return normalize(images.to(self.device, non_blocking=True))
 
     def close(self) -> None:
-        """Stop the preparing thread."""
+        """Stop the background thread."""
         self._thread.shutdown(cancel_futures=True)
 
     def _prepare(self, address: Address) -> torch.Tensor:
-        images = self.images.take(self._chosen(address))
+        images = self.images.take(self._image_numbers(address))
         crops = self._crops(address, images.shape[1])
         return pinned(crop(images, crops, self.size), self.device)
 
-    def _chosen(self, address: Address) -> NDArray[np.int64]:
-        """Which images this rank's share of a batch is made of."""
+    def _image_numbers(self, address: Address) -> NDArray[np.int64]:
+        """The numbers of the images in this rank's share of a batch."""
         epoch, position = address
-        order = self._order  # read once: the other thread may be in another epoch
+        order = self._order  # read once: the other thread may replace it
         if order[0] != epoch:
             shuffled = numpy_stream(self.seed, "order", epoch).permutation(len(self.images))
             self._order = order = (epoch, shuffled)
@@ -119,6 +123,6 @@ class Batches:
         return order[1][first : first + self.batch_size][self.share]
 
     def _crops(self, address: Address, side: int) -> RandomCrops | None:
-        """Which windows of them, drawn for the whole batch."""
+        """The random crops of these images, drawn for the whole batch."""
         stream = numpy_stream(self.seed, "augment", *address)
         return sample_crops(self.batch_size, side - self.size, self.flip, stream, self.share)

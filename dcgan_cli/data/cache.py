@@ -1,14 +1,14 @@
-"""Decode once: a Source becomes files of images in the user's cache folder.
+"""The cache of decoded images: a Source is decoded once, into files in the user's cache folder.
 
     <cache>/pictures/<key>/shard-000.u8, shard-000.json ...   see shards.py
                            unreadable.tsv   name<TAB>reason of each skipped record
-                           in-use           locked by whoever uses the cache; its time says when
-                                            the cache was last used
-                           building         locked by whoever checks or builds it
+                           in-use           locked while the cache is used; its time is that of
+                                            the last use
+                           building         locked by the process that checks or builds the cache
 
-The key is a digest of the source's fingerprint, the framing and the version of this format: a
-changed source is another cache. A shard that is finished stays, whatever ends the process; the next
-run builds those that are missing or damaged, and with the last of them the cache is complete.
+The key is a digest of the source's fingerprint, the ImageSpec and the format version: a changed
+source gets another cache. A finished shard is kept, however the process ends; the next run builds
+the shards that are missing or damaged, and the last of them completes the cache.
 """
 
 import contextlib
@@ -26,9 +26,10 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.decode import ImageSpec, Unreadable, read_image
-from dcgan_cli.data.eviction import alone, claim, make_room
-from dcgan_cli.data.image_set import DecodedImages, Pixels, log_line, refusal
+from dcgan_cli.data.decode import Unreadable, read_image
+from dcgan_cli.data.eviction import exclusive_lock, make_room, mark_in_use
+from dcgan_cli.data.image_set import DecodedImages, PixelArray, log_line, refusal
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.shards import Layout, Shard, open_shard
 from dcgan_cli.data.sources import Source
 from dcgan_cli.data.streaming import StreamedImages
@@ -38,21 +39,21 @@ from dcgan_cli.files import atomic_write, cache_folder
 from dcgan_cli.progress import ProgressCallback
 
 FORMAT = 1
-"""Raise it when the same source would be decoded into other bytes, or kept in another form."""
+"""Increase it whenever the same source is decoded to other bytes, or stored in another form."""
 
 GIB = 1 << 30
 
 _CHECKED_BYTES = 2 * GIB
-"""Up to here every byte is checked when a cache is opened; beyond, evenly chosen shards."""
+"""Up to this size every byte is checked when a cache is opened; beyond it, evenly spaced shards."""
 
-_WORTH_WORKERS = 3.0
-"""Seconds of decoding below which it is done here: starting processes would take as long."""
+_MIN_SECONDS_FOR_WORKERS = 3.0
+"""If decoding takes fewer seconds, it is done in this process: starting others takes as long."""
 
 _PROBES = 16
 
 
 class CachedImages(DecodedImages):
-    """Images in shards: nothing is decoded, and only what is taken is read."""
+    """Images in shards: nothing is decoded, and only requested images are read."""
 
     def __init__(
         self,
@@ -73,10 +74,10 @@ class CachedImages(DecodedImages):
         self._shards = list(shards)
         self._in_use = in_use
 
-    def take(self, indices: NDArray[np.int64]) -> Pixels:
-        """As PictureSet.take; each image is one read out of the system's page cache.
+    def take(self, indices: NDArray[np.int64]) -> PixelArray:
+        """As DecodedImages.take; each image is one read, usually from the system's page cache.
 
-        Raises SourceError where the cache was cut short or cannot be read.
+        Raises SourceError if the cache was truncated or cannot be read.
         """
         shards, rows = np.divmod(self.origin[indices], self._records)
         images = np.empty((len(indices), *self.image_spec.shape), np.uint8)
@@ -88,7 +89,7 @@ class CachedImages(DecodedImages):
         return images
 
     def close(self) -> None:
-        """Close the files, and allow others to evict the cache."""
+        """Close the files, and allow other processes to evict the cache."""
         for shard in self._shards:
             shard.pixels.close()
         self._shards = []
@@ -112,18 +113,21 @@ def prepare(
     use_cache: bool = True,
     progress: ProgressCallback | None = None,
 ) -> DecodedImages:
-    """Make the images of `source` ready: from the cache, into the cache, or on the fly.
+    """Prepare the images of `source`: from the cache, into the cache, or decoded on the fly.
 
     Args:
         source: where the images are.
-        image_spec: what they become.
-        workers: how many processes decode (threads, on the fly); 0 decodes in this one; None takes
-            one a CPU, and none where there is little to do.
-        cache_limit: bytes that all image caches together may take. The longest unused ones make
-            room; where that is not enough, the images are decoded on the fly and a note says so.
+        image_spec: the format they get.
+        workers: how many processes decode (threads, on the fly); 0 decodes in this process; None
+            takes one a CPU, and none if there is little to do.
+        cache_limit: bytes that all image caches together may take. Those unused for the longest
+            time are evicted; if that is not enough, the images are decoded on the fly and a note
+            says so.
         max_unreadable: the share of records, 0 to 1, that may be unreadable and skipped.
-        use_cache: False to decode on the fly and write nothing but the log.
-        progress: called now and then, while decoding, with (records done, records in all).
+        use_cache: False to decode on the fly and write only the log.
+        progress: called while decoding with (finished records, all records).
+
+    Example: `images = prepare(open_source("demo:faces:100"), ImageSpec(64, 3))`.
 
     Raises:
         SourceError: the source is empty, or more than `max_unreadable` of it cannot be read.
@@ -148,7 +152,9 @@ def prepare(
 
 
 def _key(source: Source, image_spec: ImageSpec) -> str:
-    decoders = find_spec("pillow_heif") is not None  # what could not be read may be read now
+    decoders = (
+        find_spec("pillow_heif") is not None
+    )  # with it, records may be readable that were not before
     parts = [FORMAT, source.fingerprint(), len(source), *astuple(image_spec), decoders]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
@@ -160,12 +166,12 @@ def _open_cache(
     max_unreadable: float,
     progress: ProgressCallback | None,
 ) -> CachedImages:
-    in_use = claim(layout.folder)
+    in_use = mark_in_use(layout.folder)
     try:
-        with alone(layout.folder / "building", lambda: _follow_builder(layout, progress)):
+        with exclusive_lock(layout.folder / "building", lambda: _follow_builder(layout, progress)):
             notes = _build(layout, source, workers, max_unreadable, progress)
             shards = [shard for shard in _open_all(layout) if shard]
-            log = _account(layout, source, shards, max_unreadable)
+            log = _write_log(layout, source, shards, max_unreadable)
         if len(shards) < layout.shards:
             raise StorageError(f"{layout.folder}: what was written there cannot be read back")
         return CachedImages(layout, shards, log, notes, in_use)
@@ -181,7 +187,7 @@ def _build(
     max_unreadable: float,
     progress: ProgressCallback | None,
 ) -> list[str]:
-    """Build what is missing or damaged, until all is there or too much is unreadable; notes."""
+    """Build missing and damaged shards; stop if too many records are unreadable. Returns notes."""
     found = _open_all(layout)
     sample = math.ceil(layout.count * layout.image_spec.image_bytes / _CHECKED_BYTES)
     missing = [
@@ -199,10 +205,10 @@ def _build(
     layout.sweep()
     try:
         with contextlib.closing(build_shards(layout, source, missing, workers)) as steps:
-            for done, refused in steps:
+            for done, newly_unreadable in steps:
                 if progress:
                     progress(layout.count - unbuilt + done, layout.count)
-                if unreadable + refused > max_unreadable * layout.count:
+                if unreadable + newly_unreadable > max_unreadable * layout.count:
                     break
     finally:
         layout.sweep()
@@ -215,29 +221,31 @@ def _open_all(layout: Layout) -> list[Shard | None]:
     return [open_shard(layout, number) for number in range(layout.shards)]
 
 
-def _account(
+def _write_log(
     layout: Layout, source: Source, shards: Sequence[Shard], max_unreadable: float
 ) -> Path | None:
-    """Write the log of unreadable records; raises SourceError where there are too many."""
+    """Write the log of unreadable records; raises SourceError if there are too many."""
 
-    def refused():
+    def unreadable_records():
         return (item for shard in shards for item in shard.unreadable.items())
 
-    looked_at = sum(len(shard.sizes) for shard in shards)
+    checked = sum(len(shard.sizes) for shard in shards)
     unreadable = sum(len(shard.unreadable) for shard in shards)
     if not unreadable:
         return None
     log = layout.folder / "unreadable.tsv"
     with atomic_write(log) as file:
-        for number, reason in refused():
+        for number, reason in unreadable_records():
             file.write(log_line(source, number, reason))
     if unreadable > max_unreadable * layout.count or unreadable == layout.count:
-        raise refusal(source, unreadable, looked_at, max_unreadable, islice(refused(), 3), log)
+        raise refusal(
+            source, unreadable, checked, max_unreadable, islice(unreadable_records(), 3), log
+        )
     return log
 
 
 def _worth_workers(layout: Layout, source: Source, missing: Sequence[int]) -> bool:
-    """Whether decoding `missing` here would take long, classified by a few records."""
+    """Whether decoding the `missing` shards here would take long, estimated from a few records."""
     records = np.concatenate([np.asarray(layout.span(number)) for number in missing])
     seconds: list[float] = []
     for number in records[:: math.ceil(len(records) / _PROBES)].tolist():
@@ -245,12 +253,12 @@ def _worth_workers(layout: Layout, source: Source, missing: Sequence[int]) -> bo
         with contextlib.suppress(Unreadable):
             read_image(source, number, layout.image_spec)
         seconds.append(time.perf_counter() - start)
-    # The median: the first record pays for opening the source.
-    return float(np.median(seconds)) * len(records) > _WORTH_WORKERS
+    # The median, because the first record includes opening the source.
+    return float(np.median(seconds)) * len(records) > _MIN_SECONDS_FOR_WORKERS
 
 
 def _follow_builder(layout: Layout, progress: ProgressCallback | None) -> None:
-    """Report how far another process is that builds the same cache."""
+    """Report the progress of another process that builds the same cache."""
     if progress:
         finished = [n for n in range(layout.shards) if layout.facts(n).exists()]
         progress(sum(len(layout.span(number)) for number in finished), layout.count)

@@ -1,4 +1,4 @@
-"""What images are, told by their own bytes: the same for a copy, wherever and whenever it was made."""
+"""A digest of the images themselves: equal for a copy, wherever and whenever it was made."""
 
 import hashlib
 from typing import Protocol
@@ -6,17 +6,18 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_READ = 256
-"""Records read at most: enough to tell two sets apart, and a million images open no more files."""
+MAX_READ = 256
+"""Maximum number of records that are read: enough to tell two sets apart, even for a million
+images."""
 
-FEWEST_READ = 16
+MIN_READ = 16
 
-MOST_BYTES = 1 << 28
-"""Of large records fewer are read, so that all of them together are about this many bytes."""
+MAX_DIGEST_BYTES = 1 << 28
+"""Of large records fewer are read, so that together they are about this many bytes."""
 
 
 class Records(Protocol):
-    """What can be read by number: a Source."""
+    """Records that can be read by number, such as a Source."""
 
     def __len__(self) -> int: ...
 
@@ -26,20 +27,22 @@ class Records(Protocol):
 
 
 def content_digest(records: Records, sizes: NDArray[np.integer] | None = None) -> str:
-    """A hex digest of how many records there are, their sizes, and the bytes of evenly spaced ones.
+    """A hex digest of the number of records, their sizes, and the bytes of evenly spaced ones.
 
-    Names, times and places do not count, nor what the records lie in: a folder, its copy, and an
-    archive of it in the same order are the same. Order counts, for training depends on it.
+    Names, times, paths and containers are ignored: a folder, its copy, and an archive of it in the
+    same order have the same digest. Order matters, because training depends on it.
 
     Args:
-        records: what is told apart from others.
-        sizes: bytes of each record [N], where they are known without reading it; images that
-            differ in size alone are told apart by these even where they are not read.
+        records: the records to identify.
+        sizes: bytes of each record [N], if known without reading; they distinguish images even
+            where those are not read.
+
+    Example: `content_digest(open_source("photos/"))`.
     """
     digest = hashlib.sha256(b"%d records" % len(records))
     if sizes is not None:
         digest.update(np.asarray(sizes, "<i8").tobytes())
-    for number in _chosen(len(records), sizes):
+    for number in _record_numbers(len(records), sizes):
         try:
             record = records.read(number)
         except (OSError, ValueError):
@@ -53,10 +56,10 @@ def content_digest(records: Records, sizes: NDArray[np.integer] | None = None) -
     return digest.hexdigest()
 
 
-def _chosen(count: int, sizes: NDArray[np.integer] | None) -> list[int]:
-    """Numbers of the records that are read: the first, the last, and evenly between."""
-    most = MOST_READ
+def _record_numbers(count: int, sizes: NDArray[np.integer] | None) -> list[int]:
+    """The numbers of the records that are read: the first, the last, and evenly spaced between."""
+    most = MAX_READ
     if sizes is not None and count:
         mean = max(1, int(np.maximum(sizes, 0).mean()))
-        most = min(MOST_READ, max(FEWEST_READ, MOST_BYTES // mean))
+        most = min(MAX_READ, max(MIN_READ, MAX_DIGEST_BYTES // mean))
     return np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.int64)).tolist()

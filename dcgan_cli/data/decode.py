@@ -1,109 +1,61 @@
-"""One record becomes a square of pixels, or is refused with a reason: never anything else.
+"""Decoding: one record becomes a square of uint8 pixels, or raises Unreadable with a reason.
 
-What is done on purpose, file by file:
+The decisions, in order:
 
-- *Formats*: those of `image_files.py`, told by content; no other reader is tried.
-- *Orientation*: EXIF and XMP orientation is applied, so photographs stand upright.
-- *Transparency* (RGBA, LA, palette or single transparent color, premultiplied or not) is laid
-  over `ImageSpec.background` before anything is resized; colors hidden under alpha 0 never show.
+- *Formats*: those of `image_files.py`, recognized by content; no other reader is tried.
+- *Orientation*: EXIF and XMP orientation is applied, so that photographs are upright.
+- *Transparency* (RGBA, LA, palette or a single transparent color, premultiplied or not): composited
+  over `ImageSpec.background` before anything is resized; colors under alpha 0 never show.
 - *Animations*: the first frame.
-- *CMYK and YCCK*, Adobe's inverted files too, become RGB by the plain formula; ICC profiles are not
-  applied. CIE LAB is refused.
-- *Wide values* (16 and 32 bits a channel, floating point) are scaled from `ImageSpec.levels`, which
-  `survey` finds for a source as a whole; what lies outside is black or white. Without levels each
-  image has its own: the smallest customary full scale that holds its brightest pixel, 1 (floating
-  point alone), 255 or 65535. A NaN is refused.
-- *Color to gray* is ITU-R 601 luma (0.299 R + 0.587 G + 0.114 B); gray to color repeats.
-- *Framing*: `ImageSpec.fit` says which part of the image fills the square, and one antialiased
-  bicubic resize takes it there. Bicubic rather than Lanczos: nearly as sharp, rings less around
-  hard edges (sprites, digits), enlarges small images well, and is what Parmar et al. (2022,
-  arXiv:2104.11222) ask for when generated images are to be compared with these.
-- *Bombs*: more than MOST_PIXELS pixels to be held, by the header, or more than MOST_SCANS scans in
-  a JPEG, is refused before decoding. A larger JPEG is shrunk while it is decoded.
-- *Truncated* files are refused, never half gray.
+- *CMYK and YCCK*, including Adobe's inverted files, become RGB by the plain formula; ICC profiles
+  are not applied. CIE LAB is refused.
+- *More than 8 bits a channel* (16 and 32 bits, floating point): scaled from `ImageSpec.levels`,
+  which `survey` determines for a source as a whole; values outside become black or white. Without
+  levels, each image has its own: the smallest usual full scale that contains its brightest pixel, 1
+  (floating point only), 255 or 65535. A NaN is refused.
+- *Color to gray* is ITU-R 601 luma (0.299 R + 0.587 G + 0.114 B); gray to color repeats the
+  channel.
+- *Fit*: `ImageSpec.fit` selects the part of the image that fills the square (`resize_crop.py`), and
+  one antialiased bicubic resize produces it. Bicubic rather than Lanczos: nearly as sharp, less
+  ringing around hard edges (sprites, digits), good for enlarging small images, and recommended by
+  Parmar et al. (2022, arXiv:2104.11222) where generated images are compared with real ones.
+- *Decompression bombs*: an image that its header says has more than MAX_PIXELS pixels, or a JPEG of
+  more than MAX_JPEG_SCANS scans, is refused before decoding. A larger JPEG is shrunk while it is
+  decoded.
+- *Truncated* files are refused, never filled with gray.
 """
 
-import math
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from dcgan_cli.data.image_files import (
-    MOST_PIXELS,
-    Opened,
+    MAX_PIXELS,
+    OpenedImage,
     Unreadable,
     is_wide,
     limit,
     load_file,
     wide_values,
 )
+from dcgan_cli.data.resize_crop import FITS as FITS
+from dcgan_cli.data.resize_crop import MOST_ASPECT as MOST_ASPECT
+from dcgan_cli.data.resize_crop import ImageSpec as ImageSpec
+from dcgan_cli.data.resize_crop import Levels, resize_to_square
 from dcgan_cli.data.sources import Record, Source
-
-Fit = Literal["crop", "pad", "stretch"]
-
-FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
-"""How an image that is no square fills one: its centered square alone; whole, on a background; or
-whole, with its two sides scaled by different factors."""
-
-Levels = tuple[float, float]
-"""The values of a wide image that become black (0) and white (255)."""
-
-
-MOST_ASPECT = 20
-"""A grid of images that are wider or higher than this could not be looked at."""
-
-
-@dataclass(frozen=True)
-class ImageSpec:
-    """How an image becomes a square of pixels: `side` pixels a side, 1 (gray) or 3 (RGB) channels.
-
-    `background`, RGB in 0..255, shows where an image is transparent and where `fit` is "pad".
-    `levels` are those of wide values, None where each image has its own. `aspect` is the width /
-    height in which images that were stretched are to be shown again. Raises ValueError for a `fit`,
-    `levels` or `aspect` that cannot be.
-    """
-
-    side: int
-    channels: int
-    background: tuple[int, int, int] = (255, 255, 255)
-    fit: Fit = "crop"
-    levels: Levels | None = None
-    aspect: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.fit not in FITS:
-            raise ValueError(f"fit {self.fit}: expected one of {', '.join(FITS)}")
-        if not 1 / MOST_ASPECT <= self.aspect <= MOST_ASPECT:
-            raise ValueError(f"aspect {self.aspect}: expected 1/{MOST_ASPECT} to {MOST_ASPECT}")
-        if self.levels is not None:
-            black, white = (float(level) for level in self.levels)
-            if not (math.isfinite(black) and math.isfinite(white) and black < white):
-                raise ValueError(f"levels {black:g} to {white:g}: expected black below white")
-            object.__setattr__(self, "levels", (black, white))  # a list, as JSON has it, too
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(side, side, channels), the shape of one image."""
-        return self.side, self.side, self.channels
-
-    @property
-    def image_bytes(self) -> int:
-        """Bytes of one image."""
-        return self.side * self.side * self.channels
 
 
 def read_image(
     source: Source, index: int, image_spec: ImageSpec
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """Read and decode record `index`: as `decode`. Raises Unreadable, also where reading failed."""
+    """Read and decode record `index`, as `decode`. Raises Unreadable, also if reading failed."""
     return decode(fetch(source, index), image_spec)
 
 
 def fetch(source: Source, index: int) -> Record:
-    """Record `index` as its source holds it. Raises Unreadable where the source cannot read it."""
+    """Record `index` as its source stores it. Raises Unreadable if the source cannot read it."""
     try:
         return source.read(index)
     except (OSError, ValueError) as error:
@@ -111,7 +63,7 @@ def fetch(source: Source, index: int) -> Record:
 
 
 def decode(record: Record, image_spec: ImageSpec) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """The image as uint8 [side, side, channels], and its upright (width, height) before framing.
+    """The image as uint8 [side, side, channels], and its upright (width, height) before resizing.
 
     `record` is an encoded file, or pixels uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (RGBA).
     Raises Unreadable, and nothing else, whatever the bytes.
@@ -125,73 +77,30 @@ def decode(record: Record, image_spec: ImageSpec) -> tuple[NDArray[np.uint8], tu
         image = _flatten(decoded.image, image_spec)
         if image_spec.channels == 1:
             image = image.convert("L")
-        image = _fill(image, decoded, image_spec)
+        image = resize_to_square(image, decoded, image_spec)
         pixels = np.empty(image_spec.shape, np.uint8)
         pixels[:] = np.asarray(image).reshape(image_spec.side, image_spec.side, -1)
         return pixels, decoded.size
     except Unreadable:
         raise
-    # Readers fed with hostile bytes have raised every kind of error there is, from struct.error
-    # and SyntaxError to ZeroDivisionError and MemoryError.
+    # For malicious bytes, readers have raised errors of all kinds, from struct.error and SyntaxError
+    # to ZeroDivisionError and MemoryError.
     except Exception as error:
         raise Unreadable(_reason(error)) from error
 
 
-def centered_square(width: int, height: int) -> tuple[int, int, int]:
-    """(left, top, side) in pixels of the largest centered square; an odd pixel is cut at the end."""
-    side = min(width, height)
-    return (width - side) // 2, (height - side) // 2, side
-
-
-def frame_box(width: int, height: int, fit: Fit) -> tuple[float, float, float, float]:
-    """(left, top, width, height) of what fills the square, in pixels of the whole image.
-
-    Under "pad" it is a square larger than the image, which lies in its middle.
-    """
-    if fit == "stretch":
-        return 0, 0, width, height
-    if fit == "pad":
-        side = max(width, height)
-        return (width - side) / 2, (height - side) / 2, side, side
-    left, top, side = centered_square(width, height)
-    return left, top, side, side
-
-
-def crop_corners(
-    corners: ArrayLike, width: ArrayLike, height: ArrayLike, fit: Fit = "crop"
-) -> NDArray[np.float64]:
-    """Boxes on the whole image, as boxes on the square that `fit` makes of it.
-
-    `corners` [M, 4] holds x0, y0, x1, y1 as fractions of the whole image, which is `width` by
-    `height` pixels (one number, or [M] for boxes of several images). Returns float64 [M, 4], in
-    fractions of the square, clipped to [0, 1]; a box that lies outside is a row of NaN.
-    """
-    boxes = np.array(corners, np.float64).reshape(-1, 4)
-    sizes = np.broadcast_to(np.stack(np.broadcast_arrays(width, height), -1), (len(boxes), 2))
-    frames = [frame_box(int(wide), int(high), fit) for wide, high in sizes]
-    frame = np.array(frames, np.float64).reshape(-1, 4)
-    for axis in (0, 1):
-        start, length, whole = frame[:, axis], frame[:, 2 + axis], sizes[:, axis]
-        ends = boxes[:, axis::2]
-        boxes[:, axis::2] = (ends * whole[:, None] - start[:, None]) / length[:, None]
-    boxes = np.clip(boxes, 0.0, 1.0)
-    outside = (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])
-    boxes[outside] = np.nan
-    return boxes
-
-
-class Extremes(NamedTuple):
-    """The smallest and largest value of a wide image, and whether it is floating point."""
+class ValueRange(NamedTuple):
+    """The smallest and largest value of an image, and whether they are floating point."""
 
     low: float
     high: float
     floating: bool
 
 
-def extremes(record: Record) -> Extremes | None:
-    """The range of values in a record of more than 8 bits a channel; None for any other.
+def value_range(record: Record) -> ValueRange | None:
+    """The range of values in a record of more than 8 bits a channel; None for any other record.
 
-    Raises Unreadable where it cannot be read, or holds a value that is not finite.
+    Raises Unreadable if it cannot be read, or holds a value that is not finite.
     """
     if isinstance(record, np.ndarray) or not is_wide(record):
         return None
@@ -204,10 +113,10 @@ def extremes(record: Record) -> Extremes | None:
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
         raise Unreadable("holds values that are not finite (NaN or infinity)")
-    return Extremes(low, high, values.dtype.kind == "f")
+    return ValueRange(low, high, values.dtype.kind == "f")
 
 
-def _from_array(pixels: NDArray[np.uint8]) -> Opened:
+def _from_array(pixels: NDArray[np.uint8]) -> OpenedImage:
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
     known = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
@@ -215,30 +124,11 @@ def _from_array(pixels: NDArray[np.uint8]) -> Opened:
         raise Unreadable(f"an array of {pixels.dtype} {list(pixels.shape)} is no image")
     limit(pixels.shape[1], pixels.shape[0])
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    return Opened(image, image.size)
-
-
-def _fill(image: Image.Image, opened: Opened, image_spec: ImageSpec) -> Image.Image:
-    """`image`, in mode L or RGB, as the square that the framing asks for."""
-    square = (image_spec.side, image_spec.side)
-    if image_spec.fit == "pad":
-        mode = "RGB" if image_spec.channels == 3 else "L"
-        canvas = Image.new("RGB", square, image_spec.background).convert(mode)
-        factor = image_spec.side / max(opened.size)
-        width, height = (max(1, round(edge * factor)) for edge in opened.size)
-        place = ((image_spec.side - width) // 2, (image_spec.side - height) // 2)
-        inner = image.resize((width, height), Image.Resampling.BICUBIC)
-        canvas.paste(inner.convert(mode), place)
-        return canvas
-    if image_spec.fit == "stretch":
-        return image.resize(square, Image.Resampling.BICUBIC)
-    left, top, side = (edge / opened.shrunk for edge in centered_square(*opened.size))
-    box = (left, top, left + side, top + side)
-    return image.resize(square, Image.Resampling.BICUBIC, box=box)
+    return OpenedImage(image, image.size)
 
 
 def _flatten(image: Image.Image, image_spec: ImageSpec) -> Image.Image:
-    """The same image in mode L or RGB."""
+    """The image in mode L or RGB: transparency composited, wide values scaled to 8 bits."""
     if image.mode[0] in "IF":
         return _narrow(image, image_spec.levels)
     if image.mode == "La":
@@ -266,10 +156,10 @@ def _narrow(image: Image.Image, levels: Levels | None) -> Image.Image:
 
 
 def _own_scale(values: NDArray[np.generic], mode: str) -> float:
-    """The smallest customary full scale that holds the brightest value."""
+    """The smallest usual full scale that contains the brightest value."""
     brightest = float(cast("NDArray[np.float64]", values).max())
     scales = (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
-    # A NaN compares as no larger than nothing, so it ends here too.
+    # NaN is not <= any scale, so it is refused here too.
     scale = next((full for full in scales if brightest <= full), None)
     if scale is None:
         raise Unreadable(f"gray levels up to {brightest:g} fit no known scale")
@@ -280,7 +170,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not an image in JPEG, PNG, WebP, BMP, GIF, TIFF, PPM, AVIF or JPEG 2000"
     if isinstance(error, Image.DecompressionBombError):
-        return f"more than {MOST_PIXELS // 1_000_000} megapixels; shrink it first"
+        return f"more than {MAX_PIXELS // 1_000_000} megapixels; shrink it first"
     if isinstance(error, MemoryError):
         return "needs more memory than there is"
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -1,8 +1,8 @@
-"""Which cache is in use, by whom it is being built, and which must go when there is no room.
+"""Locks and eviction of caches: which are in use, being built, or removed to make room.
 
-Locks are the operating system's (flock), so they end with the process that held them, however it
-ended. Where there are none (Windows, some network disks) two builders may do the same work twice:
-shards are written atomically and come out equal, so nothing worse happens.
+Locks are those of the operating system (flock), so they end with the process that held them,
+however it ended. On systems without them (Windows, some network disks) two builders may do the same
+work twice: shards are written atomically and are identical, so nothing worse happens.
 """
 
 import contextlib
@@ -21,10 +21,10 @@ _FILE = re.compile(
     r"shard-\d+\.(u8|json)|\.shard-\d+\.(u8|json)\.\d+(-\d+)?\.tmp"
     r"|\.?unreadable\.tsv(\.\d+(-\d+)?\.tmp)?|in-use|building"
 )
-"""What caches and the files in them are called, and what an eviction that was killed leaves."""
+"""The names of caches, of their files, and of what a killed eviction leaves behind."""
 
 _WAIT = 0.2
-"""Seconds between two looks at a lock that another process holds."""
+"""Seconds between two attempts to take a lock that another process holds."""
 
 if sys.platform == "win32":
 
@@ -44,8 +44,8 @@ else:
         return True
 
 
-def claim(folder: Path) -> IO[bytes]:
-    """Create `folder` and mark it used, now and until the returned file is closed.
+def mark_in_use(folder: Path) -> IO[bytes]:
+    """Create `folder` and mark it as used, now and until the returned file is closed.
 
     Raises StorageError.
     """
@@ -54,7 +54,7 @@ def claim(folder: Path) -> IO[bytes]:
         while True:
             make_folder(folder)
             file = path.open("ab")
-            # Between the opening and the lock, the folder may have been evicted under the name.
+            # The folder may have been evicted between opening the file and locking it.
             if _lock(file, shared=True) and _is_at(file, path):
                 os.utime(path)
                 return file
@@ -65,8 +65,8 @@ def claim(folder: Path) -> IO[bytes]:
 
 
 @contextlib.contextmanager
-def alone(path: Path, while_waiting: Callable[[], None]) -> Generator[None]:
-    """Hold the lock `path` alone; `while_waiting` is called now and then until it is free."""
+def exclusive_lock(path: Path, while_waiting: Callable[[], None]) -> Generator[None]:
+    """Hold the lock `path` exclusively; `while_waiting` is called now and then until it is free."""
     try:
         file = path.open("ab")
     except OSError as error:
@@ -81,19 +81,19 @@ def alone(path: Path, while_waiting: Callable[[], None]) -> Generator[None]:
 def make_room(folder: Path, needed: int, limit: int) -> bool:
     """Evict other caches, the longest unused first, until `folder` may grow to `needed` bytes.
 
-    Caches in use stay, and so does every folder that holds anything but a cache. Returns whether
-    all caches together then stay within `limit` bytes. Nothing is evicted for a cache that is
-    larger than the limit by itself. Raises StorageError.
+    Caches in use are kept, and so is every folder that holds anything but a cache. Returns whether
+    all caches together then stay within `limit` bytes. Nothing is evicted for a cache that exceeds
+    the limit by itself. Raises StorageError.
     """
     if needed > limit:
         return False
-    home = folder.parent
+    caches = folder.parent
     try:
-        others = [other for other in home.iterdir() if other != folder and _is_cache(other)]
+        others = [other for other in caches.iterdir() if other != folder and _is_cache(other)]
     except FileNotFoundError:
         return True
     except OSError as error:
-        raise storage_error(home, error) from error
+        raise storage_error(caches, error) from error
     sizes = {other: _size(other) for other in others}
     excess = needed + sum(sizes.values()) - limit
     for other in sorted(others, key=_last_used):
@@ -105,7 +105,7 @@ def make_room(folder: Path, needed: int, limit: int) -> bool:
 
 
 def _is_cache(folder: Path) -> bool:
-    """Whether `folder` is a cache and nothing else: the user may have chosen a place of their own."""
+    """Whether `folder` is a cache and nothing else: the user may have chosen an existing folder."""
     if not _NAME.fullmatch(folder.name) or folder.is_symlink() or not folder.is_dir():
         return False
     try:
@@ -125,18 +125,18 @@ def _is_at(file: IO[bytes], path: Path) -> bool:
 
 
 def _evict(folder: Path) -> bool:
-    """Delete a cache nobody uses; False where it is in use or cannot be deleted."""
+    """Delete an unused cache; False if it is in use or cannot be deleted."""
     try:
         with (folder / "in-use").open("ab") as file:
             if not _lock(file, shared=False):
                 return False
-            # Gone under its name at once: no one can find it half deleted.
-            gone = f".{folder.name.strip('.')[:32]}.{os.getpid()}.evicted"
-            doomed = folder.rename(folder.with_name(gone))
-            for left in doomed.iterdir():
+            # Renamed first, so that no process finds a half-deleted cache.
+            evicted_name = f".{folder.name.strip('.')[:32]}.{os.getpid()}.evicted"
+            evicted = folder.rename(folder.with_name(evicted_name))
+            for left in evicted.iterdir():
                 if _FILE.fullmatch(left.name):
                     left.unlink(missing_ok=True)
-            doomed.rmdir()
+            evicted.rmdir()
             return True
     except OSError:
         return False
@@ -150,7 +150,7 @@ def _last_used(folder: Path) -> float:
 
 
 def _size(folder: Path) -> int:
-    """Bytes of the files in `folder`; those that vanish meanwhile count for nothing."""
+    """Bytes of the files in `folder`; files that vanish meanwhile are ignored."""
     total = 0
     with contextlib.suppress(OSError):
         for file in folder.iterdir():

@@ -1,7 +1,8 @@
-"""Boxes that other programs drew, in pixels of images with names: COCO, LabelMe, Pascal VOC.
+"""Box files of other programs, in pixels of named images: COCO, LabelMe, Pascal VOC.
 
-Nothing in such a file is trusted: its numbers are checked one by one, and an XML file that declares
-anything (a DTD, and so entities that grow or name files) is refused before it is read.
+Such a file is untrusted: its numbers are checked one by one, and an XML file with a document type
+declaration (which can define entities that expand without end or read files) is refused before it
+is parsed.
 """
 
 import math
@@ -20,23 +21,23 @@ Corners = tuple[float, float, float, float]
 """x0, y0, x1, y1."""
 
 LONGEST_KIND = 80
-"""Characters that the name of an object may have."""
+"""Maximum length of the name of an object, in characters."""
 
-LARGEST_XML = 1 << 20
-"""Bytes of one image's XML: parsed it takes sixty times as much memory."""
+MAX_XML_BYTES = 1 << 20
+"""Maximum size of one image's XML: parsed, it takes sixty times as much memory."""
 
 OVERHANG = 1.0
-"""Pixels that a box may reach out of its image: tools round, and let one draw over the edge."""
+"""Pixels by which a box may exceed its image: tools round, and allow drawing over the edge."""
 
 _UNPRINTED = ("Cc", "Cs", "Zl", "Zp")
-"""Control characters, halves of characters, and ends of lines."""
+"""Unicode categories of control characters, surrogates and line separators."""
 
 _SHAPES = ("rectangle", "polygon")
 
 
 @dataclass(frozen=True)
-class Looked:
-    """One image that was looked at: what it is called, and each box with its kind, as fractions.
+class AnnotatedImage:
+    """An annotated image: its name, and each box with its kind, in fractions.
 
     `where` names the place in the file, for errors about the image.
     """
@@ -46,33 +47,33 @@ class Looked:
     boxes: list[tuple[str, Corners]] = field(default_factory=list[tuple[str, Corners]])
 
 
-def read_coco(path: Path, document: Mapping[str, Any]) -> list[Looked]:
-    """The images of a COCO file; one without a file name is called by its id. Raises SourceError."""
+def read_coco(path: Path, document: Mapping[str, Any]) -> list[AnnotatedImage]:
+    """The images of a COCO file; one without a file name is named by its id. Raises SourceError."""
     kinds: dict[int | str, str] = {}
     for place, category in enumerate(entries(str(path), document, "categories")):
         where = f"{path}, category {place}"
         kinds[_identity(where, category, "id")] = checked_kind(where, category.get("name"))
-    looked: dict[int | str, Looked] = {}
+    annotated: dict[int | str, AnnotatedImage] = {}
     sizes: dict[int | str, tuple[float, float]] = {}
     for place, image in enumerate(entries(str(path), document, "images")):
         where = f"{path}, image {place}"
         identity = _identity(where, image, "id")
         sizes[identity] = _size(where, image, "width", "height")
-        looked[identity] = Looked(where, str(image.get("file_name") or identity))
+        annotated[identity] = AnnotatedImage(where, str(image.get("file_name") or identity))
     for place, annotation in enumerate(entries(str(path), document, "annotations")):
         where = f"{path}, annotation {place}"
-        image = _known(where, "image_id", annotation, looked)
+        image = _known(where, "image_id", annotation, annotated)
         kind = _known(where, "category_id", annotation, kinds)
         x, y, width, height = _numbers(where, "bbox", annotation.get("bbox"), 4)
         box = fractions(where, (x, y, x + width, y + height), sizes[image])
-        looked[image].boxes.append((kinds[kind], box))
-    return list(looked.values())
+        annotated[image].boxes.append((kinds[kind], box))
+    return list(annotated.values())
 
 
-def read_labelme(path: Path, document: Mapping[str, Any]) -> Looked:
+def read_labelme(path: Path, document: Mapping[str, Any]) -> AnnotatedImage:
     """The image of a LabelMe file; a polygon counts as its bounding box. Raises SourceError."""
     size = _size(str(path), document, "imageWidth", "imageHeight")
-    looked = Looked(str(path), str(document.get("imagePath") or path.name))
+    annotated = AnnotatedImage(str(path), str(document.get("imagePath") or path.name))
     for place, shape in enumerate(entries(str(path), document, "shapes")):
         where = f"{path}, shape {place}"
         form = shape.get("shape_type") or "polygon"
@@ -83,12 +84,12 @@ def read_labelme(path: Path, document: Mapping[str, Any]) -> Looked:
             raise SourceError(f"{where}: points is {shown(points)}; expected two or more [x, y]")
         xs, ys = zip(*(_numbers(where, "points", point, 2) for point in points), strict=True)
         box = fractions(where, (min(xs), min(ys), max(xs), max(ys)), size)
-        looked.boxes.append((checked_kind(where, shape.get("label")), box))
-    return looked
+        annotated.boxes.append((checked_kind(where, shape.get("label")), box))
+    return annotated
 
 
-def read_voc(path: Path, data: bytes) -> Looked:
-    """The image of a Pascal VOC file, whose pixels count from 1, the last one included.
+def read_voc(path: Path, data: bytes) -> AnnotatedImage:
+    """The image of a Pascal VOC file; pixels count from 1, and the last pixel is included.
 
     Raises SourceError.
     """
@@ -98,7 +99,7 @@ def read_voc(path: Path, data: bytes) -> Looked:
             f"{path}: XML of <{root.tag[:40]}>; expected Pascal VOC, whose root is <annotation>"
         )
     size = _text_number(path, root, "size/width"), _text_number(path, root, "size/height")
-    looked = Looked(str(path), (root.findtext("filename") or "").strip() or path.name)
+    annotated = AnnotatedImage(str(path), (root.findtext("filename") or "").strip() or path.name)
     for place, entry in enumerate(root.iterfind("object")):
         where = f"{path}, object {place}"
         x0, y0, x1, y1 = (
@@ -106,14 +107,14 @@ def read_voc(path: Path, data: bytes) -> Looked:
             for name in ("xmin", "ymin", "xmax", "ymax")
         )
         kind = checked_kind(where, (entry.findtext("name") or "").strip())
-        looked.boxes.append((kind, fractions(where, (x0 - 1, y0 - 1, x1, y1), size)))
-    return looked
+        annotated.boxes.append((kind, fractions(where, (x0 - 1, y0 - 1, x1, y1), size)))
+    return annotated
 
 
 def fractions(where: str, box: Corners, size: tuple[float, float]) -> Corners:
-    """`box` in pixels as fractions of an image of `size` (width, height), cut off at its edges.
+    """`box` in pixels as fractions of an image of `size` (width, height), clipped at its edges.
 
-    Raises SourceError where it is empty, reversed, or outside by more than OVERHANG.
+    Raises SourceError if it is empty, reversed, or exceeds the image by more than OVERHANG.
     """
     width, height = size
     x0, y0, x1, y1 = box
@@ -129,7 +130,7 @@ def fractions(where: str, box: Corners, size: tuple[float, float]) -> Corners:
 
 
 def checked_kind(where: str, kind: object) -> str:
-    """`kind` if it can be the name of an object. Raises SourceError."""
+    """`kind` if it is a valid name of an object. Raises SourceError."""
     if (
         not isinstance(kind, str)
         or kind != kind.strip()
@@ -166,7 +167,7 @@ def entries(where: str, document: Mapping[str, Any], key: str) -> list[dict[str,
 
 
 def shown(value: object) -> str:
-    """A value of somebody else's file on one short line."""
+    """A value from an untrusted file on one short line."""
     return "missing" if value is None else reprlib.repr(value)
 
 
@@ -180,7 +181,7 @@ def _identity(where: str, entry: Mapping[str, Any], key: str) -> int | str:
 def _known(
     where: str, key: str, entry: Mapping[str, Any], known: Mapping[int | str, Any]
 ) -> int | str:
-    """What `entry` refers to under `key`, which must be one of `known`."""
+    """The key that `entry` refers to under `key`, which must be in `known`."""
     if (found := _identity(where, entry, key)) not in known:
         raise SourceError(
             f"{where}: {key} {shown(found)} stands nowhere in the file; it lists "
@@ -218,7 +219,7 @@ def _text_number(where: str | Path, element: ElementTree.Element, tag: str) -> f
 
 
 def _parse_xml(path: Path, data: bytes) -> ElementTree.Element:
-    """The root element; a file that declares a document type is refused at the declaration."""
+    """The root element; a file with a document type declaration is refused."""
 
     def refuse(*_: object) -> None:
         raise SourceError(
@@ -226,8 +227,8 @@ def _parse_xml(path: Path, data: bytes) -> ElementTree.Element:
             "grow without end; remove <!DOCTYPE …>"
         )
 
-    if len(data) > LARGEST_XML:
-        raise SourceError(f"{path}: larger than {LARGEST_XML >> 20} MiB; no image's boxes are")
+    if len(data) > MAX_XML_BYTES:
+        raise SourceError(f"{path}: larger than {MAX_XML_BYTES >> 20} MiB; no image's boxes are")
     guard = expat.ParserCreate()
     guard.StartDoctypeDeclHandler = refuse
     try:

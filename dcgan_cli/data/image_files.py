@@ -1,7 +1,7 @@
-"""Encoded bytes become a Pillow image, upright and within bounds, or are refused with a reason.
+"""Opening encoded images with Pillow: upright, within limits, or Unreadable with a reason.
 
-JPEG, PNG, WebP, BMP, GIF, TIFF and PPM are read everywhere; AVIF and JPEG 2000 where Pillow was
-built with them, HEIC with the `heic` extra.
+JPEG, PNG, WebP, BMP, GIF, TIFF and PPM are always supported; AVIF and JPEG 2000 if Pillow was built
+with them, HEIC with the `heic` extra.
 """
 
 import contextlib
@@ -32,20 +32,20 @@ from PIL import (
     WebPImagePlugin,
 )
 
-MOST_PIXELS = 64_000_000
-"""An image of more pixels is refused unseen: decoded it would take some 200 MB to 1 GB."""
+MAX_PIXELS = 64_000_000
+"""An image of more pixels is refused: decoded it would take some 200 MB to 1 GB."""
 
-MOST_JPEG_PIXELS = 1_000_000_000
-"""A JPEG of one scan is shrunk row by row while it is decoded: memory holds what is left alone."""
+MAX_JPEG_PIXELS = 1_000_000_000
+"""A JPEG of one scan is shrunk row by row while it is decoded: only the result is in memory."""
 
-MOST_BUFFERED_PIXELS = 128_000_000
-"""A JPEG of several scans (a progressive one) is held whole meanwhile, 2 bytes a value."""
+MAX_BUFFERED_PIXELS = 128_000_000
+"""A JPEG of several scans (a progressive one) is kept in memory as a whole, 2 bytes a value."""
 
-MOST_SCANS = 500
-"""A progressive JPEG has about ten; thousands of empty ones would keep a decoder busy for hours."""
+MAX_JPEG_SCANS = 500
+"""A progressive JPEG has about ten; thousands of empty ones would take hours to decode."""
 
 DRAFT_GAP = 3
-"""JPEGs are shrunk while decoding, by 2, 4 or 8, down to no less than this times the square."""
+"""JPEGs are shrunk while decoding, by 2, 4 or 8, to no less than this many times the square."""
 
 FORMATS = tuple(
     str(plugin.format)
@@ -81,21 +81,21 @@ _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 _BIG, _LITTLE = ";16B", ";16L"
 _NATIVE = _LITTLE if sys.byteorder == "little" else _BIG
 
-# What Pillow thinks of a damaged tag is for the log of unreadable images, if for anyone. Set
-# once and for the process: warnings.catch_warnings is not safe where several threads decode.
+# Pillow's warnings about damaged tags are not for the user. They are silenced once, for the process:
+# warnings.catch_warnings is not safe if several threads decode.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
-# libtiff prints what it finds wrong on stderr itself. Where Pillow carries it in a form that cannot
-# be reached so, its lines show and do no other harm.
+# libtiff prints errors on stderr itself. If its handler cannot be reached in this build of Pillow,
+# its messages are shown, which does no other harm.
 with contextlib.suppress(AttributeError, OSError):
     ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
 
 
 class Unreadable(ValueError):  # noqa: N818 - a fact about an image, counted and skipped
-    """A record that is no usable image; `str(error)` is the short reason, one line."""
+    """A record that is not a usable image; `str(error)` is the short reason, one line."""
 
 
-class Opened(NamedTuple):
+class OpenedImage(NamedTuple):
     """An upright image of `size` (width, height), decoded `shrunk` times smaller."""
 
     image: Image.Image
@@ -103,7 +103,7 @@ class Opened(NamedTuple):
     shrunk: float = 1.0
 
 
-def load_file(data: bytes, side: int, levels: tuple[float, float] | None) -> Opened:
+def load_file(data: bytes, side: int, levels: tuple[float, float] | None) -> OpenedImage:
     """The image in `data`, decoded no smaller than a square of `side` pixels needs.
 
     `levels` are the values of 16-bit color that become 0 and 255; None for the full range. Raises
@@ -112,23 +112,23 @@ def load_file(data: bytes, side: int, levels: tuple[float, float] | None) -> Ope
     image, size, shrunk = _open(data, side)
     scaled = None if levels is None or not _is_wide_color(image) else _scaled_color(data, levels)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        image.load()  # and this turns it upright
-        return Opened(scaled or image, image.size)
+        image.load()  # this also applies the orientation
+        return OpenedImage(scaled or image, image.size)
     orientation = _orientation(image)
     image.load()
     image = scaled or image
     if orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[orientation])
-    return Opened(image, (size[1], size[0]) if orientation in _SIDEWAYS else size, shrunk)
+    return OpenedImage(image, (size[1], size[0]) if orientation in _SIDEWAYS else size, shrunk)
 
 
 _MEND = "shrink it first, or save it as a JPEG that is not progressive"
 
 
 def limit(
-    width: int, height: int, most: int = MOST_PIXELS, what: str = "", mend: str = _MEND
+    width: int, height: int, most: int = MAX_PIXELS, what: str = "", mend: str = _MEND
 ) -> None:
-    """Raise Unreadable where an image of this size has no pixels, or more than `most`."""
+    """Raise Unreadable if an image of this size has no pixels, or more than `most`."""
     if width < 1 or height < 1:
         raise Unreadable(f"{width}x{height} pixels: nothing to see")
     if width * height > most:
@@ -141,7 +141,7 @@ def is_wide(data: bytes) -> bool:
     """Whether `data` is an image of more than 8 bits a channel; False where it is none at all."""
     try:
         image = _open(data, 1)[0]
-    except Exception:  # noqa: BLE001 - what it is instead is for the decoder to say
+    except Exception:  # noqa: BLE001 - decoding will report what is wrong
         return False
     return image.mode[0] in "IF" or _is_wide_color(image)
 
@@ -156,7 +156,7 @@ def wide_values(data: bytes) -> NDArray[np.generic]:
 
 
 def _open(data: bytes, side: int) -> tuple[Image.Image, tuple[int, int], float]:
-    """An image not yet loaded, its whole size, and how many times smaller it will be loaded."""
+    """An image that is not loaded yet, its full size, and by which factor it will be shrunk."""
     if not data:
         raise Unreadable("empty file")
     if data.startswith(b"\xff\xd8\xff"):
@@ -173,17 +173,17 @@ def _open(data: bytes, side: int) -> tuple[Image.Image, tuple[int, int], float]:
 
 
 def _open_jpeg(data: bytes, side: int) -> tuple[Image.Image, tuple[int, int], float]:
-    # Not by Image.open, which refuses by the size before it is shrunk.
+    # Not by Image.open, which checks the size before the image is shrunk.
     image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
     width, height = image.size
-    if data.count(b"\xff\xda") > MOST_SCANS:
-        raise Unreadable(f"more than {MOST_SCANS} JPEG scans")
+    if data.count(b"\xff\xda") > MAX_JPEG_SCANS:
+        raise Unreadable(f"more than {MAX_JPEG_SCANS} JPEG scans")
     if _in_one_scan(data):
-        limit(width, height, MOST_JPEG_PIXELS, mend="shrink it first")
+        limit(width, height, MAX_JPEG_PIXELS, mend="shrink it first")
     else:
-        limit(width, height, MOST_BUFFERED_PIXELS, "a progressive JPEG of ")
+        limit(width, height, MAX_BUFFERED_PIXELS, "a progressive JPEG of ")
     factor = max(1, min(width, height) // (side * DRAFT_GAP))
-    while width * height > MOST_PIXELS * factor**2:
+    while width * height > MAX_PIXELS * factor**2:
         factor += 1
     if draft := image.draft(None, (max(1, width // factor), max(1, height // factor))):
         return image, (width, height), width / draft[1][2]
@@ -191,7 +191,7 @@ def _open_jpeg(data: bytes, side: int) -> tuple[Image.Image, tuple[int, int], fl
 
 
 def _in_one_scan(data: bytes) -> bool:
-    """Whether the first scan of a JPEG holds all of it, so that no decoder need hold it whole."""
+    """Whether one scan holds the whole JPEG, which can then be decoded row by row."""
     at, components = 2, -1
     while at + 10 < len(data) and data[at] == 0xFF:
         marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
@@ -217,7 +217,7 @@ def _open_heic(data: bytes) -> Image.Image:
 
 
 def _limit_codestream(data: bytes) -> None:
-    """Hold JPEG 2000's own sizes to the limit: those of the box around it may be smaller."""
+    """Apply the limit to JPEG 2000's own sizes: those of the box around it may be smaller."""
     at = data.find(b"\xff\x4f\xff\x51")
     if at < 0 or at + 40 > len(data):
         raise Unreadable("JPEG 2000 without sizes")
@@ -227,7 +227,7 @@ def _limit_codestream(data: bytes) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 (upright) where there is none or its record is damaged."""
+    """EXIF orientation; 1 (upright) if there is none or it is damaged."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # noqa: BLE001 - the image itself was decoded; as in `decode`
@@ -235,7 +235,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _scaled_color(data: bytes, levels: tuple[float, float]) -> Image.Image:
-    """16-bit color as 8 bits, `levels` becoming 0 and 255; alpha has the full range."""
+    """16-bit color as 8 bits, `levels` becoming 0 and 255; alpha uses the full range."""
     black, white = levels
     values = _wide_color(data).astype(np.float32)
     values[..., :3] = np.clip((values[..., :3] - black) * (255 / (white - black)), 0, 255)
@@ -249,9 +249,9 @@ def _is_wide_color(image: Image.Image) -> bool:
 
 
 def _wide_color(data: bytes) -> NDArray[np.uint16]:
-    """All bits of an image that `_is_wide_color`, uint16 [H, W, 3 or 4].
+    """All bits of an image for which `_is_wide_color` is true, uint16 [H, W, 3 or 4].
 
-    Pillow keeps the upper byte of each value; told the other byte order, it keeps the lower one.
+    Pillow keeps the upper byte of each value; with the byte order swapped, it keeps the lower one.
     """
     upper, lower = _open(data, 1)[0], _open(data, 1)[0]
     tiles = lower.tile  # type: ignore[attr-defined]

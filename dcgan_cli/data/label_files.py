@@ -1,17 +1,18 @@
-"""`--labels FILE.csv`: what a table says about files is joined to the images of a source.
+"""`--labels FILE.csv`: labels from a table are joined to the images of a source.
 
-One column names the images: the one whose cells find them. A table with the columns kind, x0, y0,
-x1 and y1 holds boxes; in any other, each further column that has a name becomes a column of labels:
+One column names the images: the one whose cells match the most images. A table with the columns
+kind, x0, y0, x1 and y1 contains boxes; in any other table, each further column that has a name
+becomes a column of labels:
 
-- a column called label, class, category, target, digit, type, group, split or id (or one ending
-  so, like fine_label) is words, also where the words are numbers;
+- a column called label, class, category, target, digit, type, group, split or id (or ending in such
+  a word, like fine_label) contains words, even if they look like numbers;
 - 0 and 1, −1 and 1, true and false: the words NAME and not_NAME, so that a concept can be built
   from them ("smile", "not_smile");
 - other numbers: float64;
 - anything else: words.
 
-An empty cell, and "nan" in a column of numbers, is unknown. The index that pandas writes, a column
-of numbers without a name, is none of them.
+An empty cell, and "nan" in a column of numbers, means unknown. The index that pandas writes, a
+column of numbers without a name, is ignored.
 """
 
 import math
@@ -22,9 +23,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dcgan_cli.data.csv_tables import LabelTable, read_table
 from dcgan_cli.data.labels import Boxes, Column, Columns, Labels, Words, vocabulary
-from dcgan_cli.data.table_matching import Match, Named, match_rows
-from dcgan_cli.data.tables import Table, read_table
+from dcgan_cli.data.table_matching import Match, NamedImages, match_rows
 from dcgan_cli.errors import SourceError
 
 _CORNERS = ("x0", "y0", "x1", "y1")
@@ -35,24 +36,26 @@ _TRUTH = {"true": "1", "false": "0", "": "nan"}
 
 
 _UNNAMED = re.compile(r"unnamed: ?\d+", re.IGNORECASE)
-"""How pandas calls a column without a name when it reads one."""
+"""The name that pandas gives to a column without one."""
 
 
-def join_labels(path: Path, source: Named) -> Labels:
-    """What the CSV file at `path` says about the images of `source`.
+def join_labels(path: Path, source: NamedImages) -> Labels:
+    """The labels in the CSV file at `path` for the images of `source`.
 
-    `Labels.listed` tells which images have a row, `Labels.notes` how rows and images were matched
+    `Labels.listed` says which images have a row, `Labels.notes` how rows and images were matched
     (see `table_matching.py`).
 
+    Example: `labels = join_labels(Path("labels.csv"), open_source("photos/"))`.
+
     Raises:
-        SourceError: unreadable, no table, a row that makes no sense or could be about two images,
-            two rows that contradict each other, or no row that matches an image.
+        SourceError: unreadable, not a table, an invalid or ambiguous row, two rows that contradict
+            each other, or no row that matches an image.
     """
     return join_table(read_table(path), source)
 
 
-def join_table(table: Table, source: Named) -> Labels:
-    """As `join_labels`, for a table that is in memory."""
+def join_table(table: LabelTable, source: NamedImages) -> Labels:
+    """As `join_labels`, for a table in memory."""
     match = match_rows(table, source)
     table = match.table
     listed = np.zeros(len(source), np.bool_)
@@ -69,10 +72,10 @@ def join_table(table: Table, source: Named) -> Labels:
     return Labels(Columns(columns), listed=listed, notes=match.notes)
 
 
-def _named_columns(table: Table) -> list[tuple[int, str]]:
-    """Place and name of each column of labels; one without a name gets one, unless it is an index.
+def _named_columns(table: LabelTable) -> list[tuple[int, str]]:
+    """Index and name of each column of labels; an unnamed column gets a name unless it is an index.
 
-    Raises SourceError where two have one name.
+    Raises SourceError if two columns have the same name.
     """
     columns: dict[str, int] = {}
     for place, name in enumerate(table.header):
@@ -88,14 +91,14 @@ def _named_columns(table: Table) -> list[tuple[int, str]]:
     return [(place, name) for name, place in columns.items()]
 
 
-def _is_index(table: Table, place: int) -> bool:
-    """Whether the cells of a column are whole numbers that tell the rows apart, and nothing else."""
+def _is_index(table: LabelTable, place: int) -> bool:
+    """Whether the cells of a column are distinct whole numbers: a row index."""
     cells = {row[place].strip() for row in table.rows}
     return len(cells) == len(table.rows) and all(cell.isdecimal() for cell in cells)
 
 
 def _refuse_contradictions(match: Match) -> None:
-    """Raise SourceError where two rows about one image, or one file that is none, differ."""
+    """Raise SourceError if two rows about the same file have different values."""
     table = match.table
     first: dict[int | str, int] = {}
     for row, image in enumerate(match.image.tolist()):
@@ -110,14 +113,14 @@ def _refuse_contradictions(match: Match) -> None:
             )
 
 
-def _labels(table: Table, row: int) -> list[str]:
-    """The cells of a row beside those that say which row it is."""
+def _labels(table: LabelTable, row: int) -> list[str]:
+    """The label cells of a row."""
     places = {place for place, _ in _named_columns(table)}
     return [cell.strip() for place, cell in enumerate(table.rows[row]) if place in places]
 
 
 def _column(name: str, cells: Sequence[str]) -> Words | NDArray[np.float64]:
-    """The cells of a column as what they mean; the rules stand at the head of this module."""
+    """The typed values of a column; the rules are in the docstring of this module."""
     words = Words.collect(cell.strip() for cell in cells)
     values = None if _CLASS_COLUMN.search(name) else _numbers(words.vocabulary.tolist())
     if values is None:
@@ -132,7 +135,7 @@ def _column(name: str, cells: Sequence[str]) -> Words | NDArray[np.float64]:
 
 
 def _numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:
-    """Distinct cells as numbers, NaN where unknown; None where one is no finite number."""
+    """Distinct cells as numbers, NaN if unknown; None if one is not a finite number."""
     try:
         values = np.array([float(_TRUTH.get(cell.lower(), cell)) for cell in cells])
     except ValueError:
@@ -143,7 +146,7 @@ def _numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:
 def _spread(
     column: Words | NDArray[np.float64], image: NDArray[np.int64], count: int
 ) -> Words | Column:
-    """A column of the table's files as a column of the `count` images, unknown where unlisted."""
+    """A column of the table's rows as a column of the `count` images, unknown if unlisted."""
     kept = image >= 0
     if isinstance(column, Words):
         codes = np.full(count, len(column.vocabulary), np.int64)
@@ -155,7 +158,7 @@ def _spread(
 
 
 def _boxes(match: Match, listed: NDArray[np.bool_]) -> Boxes:
-    """The boxes of a table; a row with empty corners says that nothing was there to be seen."""
+    """The boxes of a table; a row with empty corners says that the image has no object."""
     table = match.table
     if "kind" not in table.header:
         raise SourceError(f"{table.path}: boxes need a column kind; add it after the file")

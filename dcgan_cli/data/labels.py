@@ -1,4 +1,4 @@
-"""What is known about the images of a source: classes, attributes and boxes, by column."""
+"""Labels of the images of a source: columns of classes, attributes and numbers, and boxes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,24 +9,24 @@ from numpy.typing import NDArray
 from dcgan_cli.errors import SourceError
 
 Column = NDArray[np.str_] | NDArray[np.float64]
-"""One entry an image: words ('' where unknown) or numbers (NaN where unknown)."""
+"""One entry an image: words ('' if unknown) or numbers (NaN if unknown)."""
 
 
-MOST_TEXT = 64 << 20
-"""Characters that the words of a column may take, each as many as the longest has: 256 MiB."""
+MAX_VOCABULARY_CHARACTERS = 64 << 20
+"""Maximum size of the distinct words of a column, each padded to the longest: 256 MiB."""
 
 
-MOST_ROWS_TEXT = 1 << 30
-"""Characters of a whole column when it is spread out, row by row: 4 GiB."""
+MAX_COLUMN_CHARACTERS = 1 << 30
+"""Maximum size of a column as an array of str, row by row: 4 GiB."""
 
 
 def vocabulary(words: Sequence[str]) -> NDArray[np.str_]:
-    """Distinct `words` as an array, in which each is as wide as the longest.
+    """Distinct `words` as a numpy array of str, whose items all take the space of the longest.
 
-    Raises SourceError where one long word would make that exhaust memory.
+    Raises SourceError if one long word would exhaust memory.
     """
     longest = max(map(len, words), default=0)
-    if longest * len(words) > MOST_TEXT:
+    if longest * len(words) > MAX_VOCABULARY_CHARACTERS:
         raise SourceError(
             f"labels: {len(words):,} words of up to {longest:,} characters are more than a column "
             f"of labels holds; shorten or remove {max(words, key=len)[:40]!r}…"
@@ -35,10 +35,10 @@ def vocabulary(words: Sequence[str]) -> NDArray[np.str_]:
 
 
 class Words:
-    """A column of words held as small integers.
+    """A column of words stored as small integer codes.
 
-    An array of str costs four bytes a character in every row, which is 650 MB for the 40 attributes
-    of CelebA; codes cost one byte a row.
+    An array of str takes four bytes a character in every row, which is 650 MB for the 40 attributes
+    of CelebA; codes take one byte a row.
     """
 
     def __init__(self, vocabulary: NDArray[np.str_], codes: NDArray[np.integer]) -> None:
@@ -47,7 +47,7 @@ class Words:
 
     @classmethod
     def collect(cls, words: Iterable[str]) -> "Words":
-        """Hold `words`, one a row, without ever holding all of them as Python objects."""
+        """Encode `words`, one a row, without keeping all of them as Python objects."""
         known: dict[str, int] = {}
         codes = np.fromiter((known.setdefault(word, len(known)) for word in words), np.int32)
         return cls(vocabulary(list(known)), codes)
@@ -56,9 +56,9 @@ class Words:
         return Words(self.vocabulary, self.codes[rows])
 
     def array(self) -> NDArray[np.str_]:
-        """The column as an array of str [N]. Raises SourceError where that would exhaust memory."""
+        """The column as an array of str [N]. Raises SourceError if that would exhaust memory."""
         characters = self.vocabulary.dtype.itemsize // 4 * len(self.codes)
-        if characters > MOST_ROWS_TEXT:
+        if characters > MAX_COLUMN_CHARACTERS:
             raise SourceError(
                 f"labels: {len(self.codes):,} rows of words of up to "
                 f"{self.vocabulary.dtype.itemsize // 4:,} characters exhaust memory; shorten the words"
@@ -67,7 +67,7 @@ class Words:
 
 
 class Columns(Mapping[str, Column]):
-    """Columns by name; a column of words becomes an array when it is asked for, not before."""
+    """Columns by name; a column of words is decoded to an array only when it is accessed."""
 
     def __init__(self, held: Mapping[str, Words | Column]) -> None:
         self._held = dict(held)
@@ -83,21 +83,21 @@ class Columns(Mapping[str, Column]):
         return len(self._held)
 
     def take(self, rows: NDArray[np.int64]) -> "Columns":
-        """The columns of the images `rows` (int64 [M]) alone, in that order."""
+        """Only the rows of the images `rows` (int64 [M]), in that order."""
         return Columns({name: column[rows] for name, column in self._held.items()})
 
     def updated(self, other: Mapping[str, Column]) -> "Columns":
-        """These columns and those of `other`, which wins where both have a name."""
+        """These columns and those of `other`, which replace columns of the same name."""
         return Columns({**self._held, **(other._held if isinstance(other, Columns) else other)})
 
 
 @dataclass(frozen=True)
 class Boxes:
-    """Boxes drawn on images of a source, one row a box.
+    """Boxes on the images of a source, one row a box.
 
-    `corners` is float64 [M, 4]: x0, y0, x1, y1 as fractions of the whole image's width and
-    height, in [0, 1]. `seen` is bool [N]: which images were looked at at all (an image without
-    boxes that was looked at is an image without the object).
+    `corners` is float64 [M, 4]: x0, y0, x1, y1 as fractions of the whole image's width and height,
+    in [0, 1]. `seen` is bool [N]: which images were annotated; an annotated image without a box
+    does not show the object.
     """
 
     image: NDArray[np.int64]
@@ -116,12 +116,12 @@ class Boxes:
 
 @dataclass(frozen=True)
 class Labels:
-    """Columns of labels, each with one entry an image of the source.
+    """Columns of labels, each with one entry an image of the source, and boxes.
 
-    A column of words is an array of str, '' where unknown; a column of numbers is float64, NaN
-    where unknown. `listed` is bool [N], which images have a row in the file of labels that was
-    given; None where the labels came with the images. `notes` say how the rows of that file and
-    the images were matched, one sentence each.
+    A column of words is an array of str, '' if unknown; a column of numbers is float64, NaN if
+    unknown. `listed` is bool [N], which images have a row in the given label file; None if the
+    labels came with the images. `notes` say how the rows of that file and the images were matched,
+    one sentence each.
     """
 
     columns: Mapping[str, NDArray[np.str_] | NDArray[np.float64]] = field(
@@ -132,7 +132,7 @@ class Labels:
     notes: tuple[str, ...] = ()
 
     def take(self, rows: NDArray[np.int64]) -> "Labels":
-        """The labels of the images `rows` (int64 [M], no number twice) alone, in that order."""
+        """Only the labels of the images `rows` (int64 [M], no number twice), in that order."""
         return Labels(
             Columns({}).updated(self.columns).take(rows),
             None if self.boxes is None else self.boxes.take(rows),
@@ -141,7 +141,7 @@ class Labels:
         )
 
     def updated(self, other: "Labels") -> "Labels":
-        """These labels and `other`, about the same images; `other` wins where both speak."""
+        """These labels and `other`, for the same images; `other` has precedence."""
         return Labels(
             Columns({}).updated(self.columns).updated(other.columns),
             self.boxes if other.boxes is None else other.boxes,

@@ -1,4 +1,4 @@
-"""The one conversion between stored bytes and the networks' numbers (paper §4: scaled to [−1, 1])."""
+"""The conversion between stored uint8 pixels and the networks' range [−1, 1] (paper §4)."""
 
 import torch
 
@@ -6,7 +6,10 @@ from dcgan_cli.report import Images
 
 
 def normalize(images: torch.Tensor) -> torch.Tensor:
-    """uint8 [N, H, W, C] → float32 [N, C, H, W] in [−1, 1], on the same device: x / 127.5 − 1."""
+    """uint8 [N, H, W, C] → float32 [N, C, H, W] in [−1, 1], on the same device: x / 127.5 − 1.
+
+    Example: `normalize(torch.zeros(1, 64, 64, 3, dtype=torch.uint8))` is all −1.
+    """
     return images.permute(0, 3, 1, 2).contiguous().float().div_(127.5).sub_(1.0)
 
 

@@ -1,4 +1,4 @@
-"""Random windows of images, some of them mirrored: drawn once, cut on the CPU or on a device."""
+"""Random crops and mirroring: sampled once, applied on the CPU or on a device."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from dcgan_cli.runtime import send
 
 
 class RandomCrops(NamedTuple):
-    """One window a picture: upper left corners (y, x), int64 [N, 2]; which are mirrored, bool [N]."""
+    """One crop an image: upper left corners (y, x), int64 [N, 2]; which are mirrored, bool [N]."""
 
     corners: NDArray[np.int64]
     mirrored: NDArray[np.bool_]
@@ -20,9 +20,9 @@ class RandomCrops(NamedTuple):
 def sample_crops(
     count: int, margin: int, flip: bool, stream: np.random.Generator, share: slice = slice(None)
 ) -> RandomCrops | None:
-    """Of `count` images `margin` pixels larger than their windows, those of the rows `share`.
+    """The rows `share` of `count` crops, from images `margin` pixels larger than the crop.
 
-    Windows are mirrored with probability 0.5 if `flip`. None where every window is its image.
+    Crops are mirrored with probability 0.5 if `flip`. None if every crop is the whole image.
     """
     if margin == 0 and not flip:
         return None
@@ -32,7 +32,7 @@ def sample_crops(
 
 
 def crop(images: Images, crops: RandomCrops | None, size: int) -> Images:
-    """uint8 [N, S, S, C] → uint8 [N, size, size, C]."""
+    """Apply `crops`: uint8 [N, S, S, C] → uint8 [N, size, size, C]."""
     if crops is None:
         return images
     result = np.empty((len(images), size, size, images.shape[3]), np.uint8)
@@ -45,12 +45,12 @@ def crop(images: Images, crops: RandomCrops | None, size: int) -> Images:
 def crop_resident(
     images: torch.Tensor, indices: NDArray[np.int64], crops: RandomCrops | None, size: int
 ) -> torch.Tensor:
-    """As `crop` of the images `indices` [N], where all `images` are on a device: one gathering."""
+    """As `crop` for the images `indices` [N], where all `images` are on a device: one gather."""
     if crops is None:
         return images[send(indices, images.device)]
     picked = np.column_stack((indices, crops.corners, crops.mirrored))
-    which, y, x, mirrored = send(picked, images.device).T.unsqueeze(-1)
+    image, y, x, mirrored = send(picked, images.device).T.unsqueeze(-1)
     along = torch.arange(size, device=images.device)
     rows = y + along
     columns = x + torch.where(mirrored > 0, size - 1 - along, along)
-    return images[which[:, :, None], rows[:, :, None], columns[:, None, :]]
+    return images[image[:, :, None], rows[:, :, None], columns[:, None, :]]

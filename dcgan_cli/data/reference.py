@@ -1,17 +1,19 @@
-"""The images that a network was trained on: which, how framed, and how they were shown to it.
+"""The training images of a checkpoint: which they are, how they were cropped, opening them.
 
-A checkpoint keeps a Reference as plain values under `data`:
+A checkpoint stores a Reference as plain values under `data`:
 
-    location, kind     the absolute place, and what was recognized there
-    labels, limit      the label table that joined them, and how many were kept
-    records, images    how many there were, and how many of these could be read
-    content            a digest of their bytes (`content_digest`): what tells them from others
-    framing            the fields of Framing
+    location, kind     the absolute location, and what was recognized there
+    labels, limit      the label table that was joined, and how many images were kept
+    records, images    how many records there were, and how many of them could be read
+    content            a digest of their bytes (`content_digest`), which identifies them
+    framing            the fields of ImageSpec
 
 Checkpoints of earlier versions have no `content` but a digest of names, sizes and times, under
-`fingerprint`; they call the images `images`, and keep `side` and `background` beside these.
-Resuming and every analysis open the images through here: they are told by content, so that a
-copied, touched or moved folder is the same, and other images under the same names are not.
+`fingerprint`; they call the number of images "pictures", and have `side` and `background` beside
+it.
+
+Resuming and every analysis open the training images here. They are identified by content, so that a
+copied, touched or moved folder is accepted, and other images under the same names are not.
 """
 
 from collections.abc import Mapping
@@ -22,55 +24,55 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dcgan_cli.data.decode import ImageSpec, crop_corners, decode, fetch
-from dcgan_cli.data.image_set import DecodedImages, Pixels
+from dcgan_cli.data.decode import decode, fetch
+from dcgan_cli.data.image_set import DecodedImages, PixelArray
 from dcgan_cli.data.kinds import tars
+from dcgan_cli.data.resize_crop import ImageSpec, crop_corners
 from dcgan_cli.data.sources import Record, Source, open_source
 from dcgan_cli.errors import CheckpointError, SourceError, UsageError
 from dcgan_cli.wording import counted
 
-LARGEST_MARGIN = 4
-"""A frame is at most this many times the side of what is cut out of it; more is no checkpoint."""
+MAX_FRAME_RATIO = 4
+"""Maximum ratio of the side of a prepared image to the side of its crop; a larger one is invalid."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """How a network sees an image: framed as `image_spec` says, then the middle `size` pixels of that.
+    """How a network sees an image: prepared with `image_spec`, then the center `size` pixels.
 
-    Networks of random crops (`--crop random`) are trained on windows of `size` out of larger
-    frames: they have never seen a whole frame, and the middle is what their windows have most in
-        common.
+    Networks trained with random crops (`--crop random`) have seen crops of `size` from larger
+    images, never a whole prepared image; the center is what those crops have most in common.
     """
 
     image_spec: ImageSpec
     size: int
 
-    def decode(self, record: Record) -> tuple[Pixels, tuple[int, int]]:
+    def decode(self, record: Record) -> tuple[PixelArray, tuple[int, int]]:
         """As data.decode.decode: uint8 [size, size, C] and the original (width, height)."""
         pixels, original = decode(record, self.image_spec)
         return self.middle(pixels), original
 
-    def read(self, source: Source, index: int) -> tuple[Pixels, tuple[int, int]]:
-        """The same of record `index`. Raises Unreadable."""
+    def read(self, source: Source, index: int) -> tuple[PixelArray, tuple[int, int]]:
+        """As `decode`, for record `index`. Raises Unreadable."""
         return self.decode(fetch(source, index))
 
     def of(self, images: DecodedImages) -> DecodedImages:
-        """The same of `images`, which are framed as `image_spec` says."""
-        return images if self.image_spec.side == self.size else Middle(images, self)
+        """The center crops of `images`, which were prepared with `image_spec`."""
+        return images if self.image_spec.side == self.size else CenterCrop(images, self)
 
-    def middle(self, pixels: Pixels) -> Pixels:
-        """uint8 [..., side, side, C] → uint8 [..., size, size, C]."""
+    def middle(self, pixels: PixelArray) -> PixelArray:
+        """The center crop: uint8 [..., side, side, C] → uint8 [..., size, size, C]."""
         inside = slice(self._margin, self._margin + self.size)
         return pixels[..., inside, inside, :]
 
     def corners(
         self, corners: ArrayLike, width: ArrayLike, height: ArrayLike
     ) -> NDArray[np.float64]:
-        """As crop_corners, in fractions of what is shown: float64 [M, 4], NaN for what is not."""
+        """As crop_corners, in fractions of the center crop: float64 [M, 4], NaN for boxes outside."""
         return self.within(crop_corners(corners, width, height, self.image_spec.fit))
 
     def within(self, corners: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Boxes [M, 4] in fractions of the frame, in fractions of its middle; NaN outside it."""
+        """Boxes [M, 4] in fractions of the prepared image → of its center crop; NaN outside."""
         boxes = np.clip((corners * self.image_spec.side - self._margin) / self.size, 0.0, 1.0)
         outside = (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])
         boxes[outside] = np.nan
@@ -81,8 +83,8 @@ class Shown:
         return (self.image_spec.side - self.size) // 2
 
 
-class Middle(DecodedImages):
-    """The middle of framed images, as `shown` says."""
+class CenterCrop(DecodedImages):
+    """The center crops of prepared images."""
 
     def __init__(self, images: DecodedImages, shown: Shown) -> None:
         self.image_spec = replace(shown.image_spec, side=shown.size)
@@ -94,32 +96,32 @@ class Middle(DecodedImages):
         self._images = images
         self._shown = shown
 
-    def take(self, indices: NDArray[np.int64]) -> Pixels:
-        """As PictureSet.take."""
+    def take(self, indices: NDArray[np.int64]) -> PixelArray:
+        """As DecodedImages.take."""
         return self._shown.middle(self._images.take(indices))
 
     def corners(self, corners: ArrayLike, images: NDArray[np.int64]) -> NDArray[np.float64]:
-        """As PictureSet.corners."""
+        """As DecodedImages.corners."""
         return self._shown.within(self._images.corners(corners, images))
 
     def close(self) -> None:
-        """As PictureSet.close."""
+        """As DecodedImages.close."""
         self._images.close()
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What is remembered of the images that a network was trained on; None: not known.
+    """What a checkpoint stores about its training images; None: not known.
 
     Attributes:
         shown: how the network saw them.
         location: where they were, absolute.
         kind: what was recognized there.
-        labels: the label table that joined them.
+        labels: the label table that was joined.
         limit: how many were kept, evenly spaced; None: all.
-        records: how many there were, readable or not.
+        records: how many records there were, readable or not.
         images: how many of them could be read.
-        content: what tells them from others, as Source.content.
+        content: their identity, as Source.content.
         fingerprint: the same by times, as Source.fingerprint, in checkpoints of earlier versions.
     """
 
@@ -157,11 +159,11 @@ class Reference:
 
     @classmethod
     def read(cls, data: Mapping[str, Any], size: int, channels: int) -> Self:
-        """What `to_dict` gave, or an earlier version wrote, for networks of `size` and `channels`.
+        """Read what `to_dict`, or an earlier version, wrote, for networks of `size` and `channels`.
 
         Raises:
-            CheckpointError: what stands there cannot be.
-            UsageError: it names a background that is no color.
+            CheckpointError: the values are invalid.
+            UsageError: the background is not a color.
         """
         image_spec = data.get("framing")
         if image_spec is None:
@@ -170,7 +172,7 @@ class Reference:
             image_spec["background"] = background
         labels = _optional(data, "labels", str)
         return cls(
-            Shown(_framing(image_spec, size, channels), size),
+            Shown(_read_image_spec(image_spec, size, channels), size),
             _optional(data, "location", str),
             _optional(data, "kind", str),
             None if labels is None else Path(labels),
@@ -182,7 +184,7 @@ class Reference:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; `read` undoes it."""
+        """Plain values, for JSON; the inverse of `read`."""
         return {
             "location": self.location,
             "kind": self.kind,
@@ -195,11 +197,10 @@ class Reference:
         }
 
     def open(self, mend: str, location: str | None = None) -> Source:
-        """The images, at `location` where that is given, without the label table that joined them.
+        """Open the images, at `location` if it is given, without the label table.
 
-        `mend` is what to type to name another place, as `--data SOURCE`.
-
-        Raises SourceError where they cannot be found, or others are there.
+        `mend` is the option that the user can type to name another location, as `--data SOURCE`.
+        Raises SourceError if they cannot be found, or if other images are there.
         """
         place = location or self.location
         if place is None:
@@ -228,19 +229,19 @@ class Reference:
             return self.content == source.content()
         if self.fingerprint is not None and self.fingerprint == source.fingerprint():
             return True
-        # not all of the records may have been readable: only fewer than were read are others
+        # some records may have been unreadable, so only a smaller number shows other images
         fewer = self.images is not None and len(source) < self.images
         return False if fewer else None
 
     def difference(self, source: Source) -> str:
-        """What tells the images of `source` from these, in words."""
+        """How the images of `source` differ from these, in words."""
         count = self.images if self.records is None else self.records
         if count is not None and count != len(source):
             return f"{counted(len(source), 'image')}, the model was trained on {count:,}"
         return "not the images that the model was trained on (as many, but their content differs)"
 
     def doubt(self) -> str:
-        """What is said where `is_same` does not know."""
+        """The note for the user if `is_same` is unknown."""
         count = "" if self.images is None else f" (there were {self.images:,})"
         return (
             f"taken as the training images{count}: the checkpoint is of an earlier version, which "
@@ -252,7 +253,7 @@ class Reference:
         return self.location is not None and self.location in (location, absolute(location))
 
     def labels_at(self, location: str) -> Path | None:
-        """The label table that joined the images; it may have moved with them to `location`."""
+        """The label table that was joined; it may have moved with the images to `location`."""
         if self.labels is None or self.labels.exists() or self.location is None:
             return self.labels if self.labels is not None and self.labels.exists() else None
         old = Path(self.location.partition("#")[0])
@@ -265,7 +266,7 @@ class Reference:
 
 
 def color(text: str) -> tuple[int, int, int]:
-    """A background as RGB in 0..255. Raises UsageError where `text` names no color."""
+    """A background color as RGB in 0..255. Raises UsageError if `text` is not a color."""
     from PIL import ImageColor
 
     try:
@@ -278,7 +279,7 @@ def color(text: str) -> tuple[int, int, int]:
 
 
 def absolute(location: str) -> str:
-    """`location`, so that it means the same in every folder; words such as `demo:faces` stay."""
+    """`location` as an absolute path; names such as `demo:faces` are unchanged."""
     if Path(location).exists():
         return str(Path(location).resolve())
     path, mark, part = location.rpartition("#")
@@ -288,14 +289,14 @@ def absolute(location: str) -> str:
 
 
 def _is_there(location: str) -> bool:
-    """Whether something is at the path of `location`, or it is a word and no path."""
+    """Whether there is a file at `location`, or it is a name rather than a path."""
     word = location == "digits" or location.startswith("demo:") or tars.is_pattern(location)
     path, mark, _ = location.rpartition("#")
     return word or Path(location).exists() or (bool(mark) and Path(path).exists())
 
 
-def _framing(fields: Any, size: int, channels: int) -> ImageSpec:
-    """A Framing of stored `fields`. Raises CheckpointError."""
+def _read_image_spec(fields: Any, size: int, channels: int) -> ImageSpec:
+    """An ImageSpec from stored `fields`. Raises CheckpointError."""
     try:
         red, green, blue = (int(value) for value in fields["background"])
         values: dict[str, Any] = {**fields, "background": (red, green, blue)}
@@ -303,7 +304,7 @@ def _framing(fields: Any, size: int, channels: int) -> ImageSpec:
         whole = type(values["side"]) is int
         if (
             whole
-            and size <= image_spec.side <= LARGEST_MARGIN * size
+            and size <= image_spec.side <= MAX_FRAME_RATIO * size
             and image_spec.channels == channels
         ):
             return image_spec

@@ -1,4 +1,4 @@
-"""All images of a training set in the memory of a GPU, where they fit."""
+"""All training images in GPU memory, if they fit."""
 
 import numpy as np
 import torch
@@ -7,14 +7,14 @@ from dcgan_cli.data.batches import ImageDataset
 from dcgan_cli.runtime import send
 
 SHARE = 0.5
-"""Of a GPU's free memory that images may take: the rest is for the networks and their maps."""
+"""Share of a GPU's free memory that images may take: the rest is for networks and activations."""
 
-BLOCK = 4096
-"""Images that travel at once."""
+IMAGES_PER_COPY = 4096
+"""Images that are copied at a time."""
 
 
 def make_resident(images: ImageDataset, device: torch.device) -> torch.Tensor | None:
-    """All `images` on `device`, uint8 [N, S, S, C]; None where that is no GPU, or they do not fit."""
+    """All `images` on `device`, uint8 [N, S, S, C]; None if it is not a GPU, or they do not fit."""
     if device.type != "cuda":
         return None
     free, _ = torch.cuda.mem_get_info(device)
@@ -22,15 +22,15 @@ def make_resident(images: ImageDataset, device: torch.device) -> torch.Tensor | 
 
 
 def fits(images: ImageDataset, free: int) -> bool:
-    """Whether `images` take no more than their share of `free` bytes."""
+    """Whether `images` take at most SHARE of `free` bytes."""
     return len(images) * images.take(np.zeros(1, np.int64)).nbytes <= SHARE * free
 
 
 def copy_to(images: ImageDataset, device: torch.device) -> torch.Tensor:
-    """All `images`, block by block."""
+    """All `images` on `device`, copied block by block."""
     first = images.take(np.zeros(1, np.int64))
     whole = torch.empty((len(images), *first.shape[1:]), dtype=torch.uint8, device=device)
-    for start in range(0, len(images), BLOCK):
-        numbers = np.arange(start, min(start + BLOCK, len(images)))
-        whole[start : start + BLOCK] = send(images.take(numbers), device)
+    for start in range(0, len(images), IMAGES_PER_COPY):
+        numbers = np.arange(start, min(start + IMAGES_PER_COPY, len(images)))
+        whole[start : start + IMAGES_PER_COPY] = send(images.take(numbers), device)
     return whole

@@ -1,4 +1,4 @@
-"""Files of samples: what `dcgan sample --split` calls them, and whose file a name is."""
+"""The file names of samples that `dcgan sample --split` writes, and the sample of a file name."""
 
 import difflib
 import re
@@ -10,31 +10,31 @@ from dcgan_cli.errors import SourceError
 from dcgan_cli.wording import counted
 
 _NUMBERED = re.compile(r"(?:[0-9a-f]{8}-)?([0-9]{1,9})")
-"""A name without its ending; Label Studio puts eight digits of its own before it."""
+"""A name without its suffix; Label Studio prefixes eight digits of its own."""
 
 
 @dataclass(frozen=True)
 class SampleFiles:
-    """The files of samples 0 … `count` − 1, as a source that a table of labels can be joined to."""
+    """The files of samples 0 … `count` − 1, as a source to which a label table can be joined."""
 
     count: int
 
     @property
     def location(self) -> str:
-        """What to call them in an error."""
+        """How error messages call them."""
         return f"the {counted(self.count, 'sample')}"
 
     def __len__(self) -> int:
         return self.count
 
     def name(self, index: int) -> str:
-        """0017.png, with more digits where there are more than ten thousand."""
+        """0017.png, with more digits if there are more than ten thousand."""
         return f"{index:0{max(4, len(str(self.count - 1)))}d}.png"
 
     def find(self, where: str, name: str) -> int:
-        """The number of the sample whose file is called `name`, in any folder, with any ending.
+        """The number of the sample whose file is called `name`, in any folder, with any suffix.
 
-        Raises SourceError, which begins with `where`, if none is.
+        Raises SourceError, beginning with `where`, if there is none.
         """
         file = PurePosixPath(name.strip().replace("\\", "/"))
         if (match := _NUMBERED.fullmatch(file.stem)) is not None:
@@ -47,7 +47,7 @@ class SampleFiles:
         )
 
     def check(self, where: str, index: int) -> int:
-        """`index` if there is such a sample. Raises SourceError, which begins with `where`."""
+        """`index` if there is such a sample. Raises SourceError, beginning with `where`."""
         if not 0 <= index < self.count:
             more = f"; give -n {index + 1}" if 0 < index < 10**9 else ""
             raise SourceError(

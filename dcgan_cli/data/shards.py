@@ -1,17 +1,17 @@
 """Shards: decoded images on disk, a fixed number of records a file, read by offset.
 
-They are not memory-mapped: a file that another process cuts short, or a disk that fails, would end
-a mapping process with a signal; so they end in an error.
+They are not memory-mapped: if another process truncates a mapped file, or a disk fails, the process
+ends with a signal; reading by offset raises an error instead.
 
-Shard k is `shard-k.u8`, the raw uint8 pixels of its records one after another (zeros where a record
-is unreadable), and `shard-k.json`, which says what they are:
+Shard k is `shard-k.u8`, the raw uint8 pixels of its records one after another (zeros for an
+unreadable record), and `shard-k.json`, which describes them:
 
     {"sizes": [[width, height], ...],       0, 0 for an unreadable record
      "unreadable": {"17": "empty file"},    reasons, by number in the source
      "crc32": 305419896}                    of the pixels followed by the sizes as <u4
 
-Both are written atomically, the JSON last: where it stands, the pixels are whole. Building a shard
-twice writes the same bytes, so two processes that build one cache do no harm to each other.
+Both are written atomically, the JSON last: if it exists, the pixels are complete. Building a shard
+twice writes the same bytes, so two processes that build the same cache do no harm.
 """
 
 import json
@@ -24,20 +24,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.decode import ImageSpec, Unreadable, read_image
-from dcgan_cli.data.image_set import Pixels
-from dcgan_cli.data.kinds.reading import FileReader
+from dcgan_cli.data.decode import Unreadable, read_image
+from dcgan_cli.data.image_set import PixelArray
+from dcgan_cli.data.kinds.file_reader import FileReader
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import Source
 from dcgan_cli.files import atomic_write, write_text
 
 # Each open file holds a file descriptor, of which a process on macOS has 256.
-_MOST_SHARDS = 128
-_LEAST_RECORDS = 256
+_MAX_SHARDS = 128
+_MIN_RECORDS = 256
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which records of a source of `count` lie in which shard of `folder`."""
+    """How the `count` records of a source are divided into shards in `folder`."""
 
     folder: Path
     count: int
@@ -45,8 +46,8 @@ class Layout:
 
     @property
     def records(self) -> int:
-        """Records a shard; the last may hold fewer."""
-        return max(_LEAST_RECORDS, math.ceil(self.count / _MOST_SHARDS))
+        """Records a shard; the last shard may hold fewer."""
+        return max(_MIN_RECORDS, math.ceil(self.count / _MAX_SHARDS))
 
     @property
     def shards(self) -> int:
@@ -62,11 +63,11 @@ class Layout:
         return self.folder / f"shard-{shard:03d}.u8"
 
     def facts(self, shard: int) -> Path:
-        """Where the facts about `shard` are."""
+        """Where the JSON of `shard` is."""
         return self.folder / f"shard-{shard:03d}.json"
 
     def sweep(self) -> None:
-        """Remove the temporary files of builders that were killed."""
+        """Remove temporary files of killed processes."""
         for leftover in self.folder.glob(".shard-*.tmp"):
             leftover.unlink(missing_ok=True)
 
@@ -84,12 +85,12 @@ class Shard:
     crc32: int
     image_bytes: int
 
-    def read_into(self, row: int, image: Pixels) -> None:
-        """Fill `image` with the pixels of `row`. Raises OSError, or ValueError where cut short."""
+    def read_into(self, row: int, image: PixelArray) -> None:
+        """Fill `image` with the pixels of `row`. Raises OSError, or ValueError if truncated."""
         self.pixels.read_into(row * self.image_bytes, image.reshape(-1).data)
 
     def intact(self) -> bool:
-        """Whether the bytes on disk are those that were written; reads all of them."""
+        """Whether the bytes on disk match their checksum; reads all of them."""
         crc, total = 0, len(self.sizes) * self.image_bytes
         try:
             for start in range(0, total, _CHECKED_AT_ONCE):
@@ -104,29 +105,29 @@ def build_shard(
     layout: Layout,
     shard: int,
     source: Source,
-    crashers: Mapping[int, str],
+    crashing_records: Mapping[int, str],
     announce: Callable[[int], None],
 ) -> int:
     """Decode the records of `shard` into its two files; returns how many were unreadable.
 
-    `crashers` are records that must not be touched, with the reason. `announce` hears the number of
-    each record before it is touched. Raises StorageError.
+    `crashing_records` are skipped, with the given reason. `announce` is called with the number of
+    each record before it is decoded. Raises StorageError.
     """
     span = layout.span(shard)
     sizes = np.zeros((len(span), 2), "<u4")
     unreadable: dict[int, str] = {}
-    nothing = np.zeros(layout.image_spec.shape, np.uint8)
+    zeros = np.zeros(layout.image_spec.shape, np.uint8)
     crc = 0
     with atomic_write(layout.pixels(shard)) as file:
         for row, number in enumerate(span):
             announce(number)
             try:
-                if number in crashers:
-                    raise Unreadable(crashers[number])
+                if number in crashing_records:
+                    raise Unreadable(crashing_records[number])
                 pixels, sizes[row] = read_image(source, number, layout.image_spec)
             except Unreadable as error:
                 unreadable[number] = str(error)
-                pixels = nothing
+                pixels = zeros
             crc = zlib.crc32(pixels.data, crc)
             file.write(pixels.data)
     facts = {
@@ -139,7 +140,7 @@ def build_shard(
 
 
 def open_shard(layout: Layout, shard: int) -> Shard | None:
-    """Open a finished shard; None where there is none, or its files are not what they should be."""
+    """Open a finished shard; None if it does not exist or is damaged."""
     rows = len(layout.span(shard))
     try:
         facts = json.loads(layout.facts(shard).read_bytes())
@@ -150,7 +151,7 @@ def open_shard(layout: Layout, shard: int) -> Shard | None:
             return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
         return None
-    except (RecursionError, MemoryError):  # brackets in brackets
+    except (RecursionError, MemoryError):  # deeply nested JSON
         return None
     pixels = FileReader(layout.pixels(shard))
     return Shard(pixels, sizes, unreadable, crc32, layout.image_spec.image_bytes)

@@ -1,4 +1,4 @@
-"""A path becomes a Source: images by number, wherever they come from."""
+"""Opening data sources: a path becomes a Source, images that are read by number."""
 
 import hashlib
 import itertools
@@ -8,9 +8,20 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.kinds import celeba, cifar, digits, folder, idx, lsun, rows, svhn, tars, zips
+from dcgan_cli.data.kinds import (
+    bin_files,
+    celeba,
+    cifar,
+    digits,
+    folder,
+    idx,
+    lsun,
+    svhn,
+    tars,
+    zips,
+)
+from dcgan_cli.data.kinds.file_reader import first_bytes, unreadable
 from dcgan_cli.data.kinds.names import is_image_name
-from dcgan_cli.data.kinds.reading import first_bytes, unreadable
 from dcgan_cli.data.label_files import join_labels
 from dcgan_cli.data.labels import Labels
 from dcgan_cli.errors import SourceError, UsageError
@@ -18,75 +29,76 @@ from dcgan_cli.errors import SourceError, UsageError
 DEMOS = ("faces", "rooms")
 
 Record = bytes | NDArray[np.uint8]
-"""One image as its source holds it: an encoded file, or pixels uint8 [H, W] or [H, W, 3 or 4]."""
+"""One image as its source stores it: an encoded file, or pixels uint8 [H, W] or [H, W, 3 or 4]."""
 
 
 class Source(Protocol):
-    """Images that can be read by number, in any order, from any process.
+    """Images that are read by number, in any order, from any process.
 
-    A Source can be pickled: handles are opened by the process that reads, on its first read.
+    A Source can be pickled: files are opened by the process that reads, at its first read.
     """
 
     @property
     def kind(self) -> str:
-        """What was recognized, in words a person knows: "folder of images", "LSUN database"."""
+        """The recognized type of source, for the user: "folder of images", "LSUN database"."""
         ...
 
     @property
     def location(self) -> str:
-        """What was typed: the path, or `demo:faces`."""
+        """The location as typed: the path, or `demo:faces`."""
         ...
 
     @property
     def labels(self) -> Labels | None:
-        """Labels that came with the images; None where there are none."""
+        """Labels that came with the images; None if there are none."""
         ...
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know about how it was read, one sentence each."""
+        """Messages for the user about how it was read, one sentence each."""
         ...
 
     def __len__(self) -> int:
-        """How many records there are, readable or not."""
+        """The number of records, readable or not."""
         ...
 
     def read(self, index: int) -> Record:
-        """Record `index`. Raises OSError or ValueError where it cannot be read."""
+        """Record `index`. Raises OSError or ValueError if it cannot be read."""
         ...
 
     def name(self, index: int) -> str:
-        """What the record is called at its source: a relative path, or `record 17`."""
+        """The name of the record in its source: a relative path, or `record 17`."""
         ...
 
     def fingerprint(self) -> str:
         """A hex digest that changes whenever the images may have changed (sizes and times).
 
-        It tells a cache that it is out of date; a copy of the same images has another one.
+        A cache uses it to detect that it is out of date; a copy of the same images has another one.
         """
         ...
 
     def content(self) -> str:
-        """A hex digest of the images themselves, the same for a copy: as data.content says."""
+        """A hex digest of the images themselves, equal for a copy: see data/content.py."""
         ...
 
 
 def open_source(location: str, *, labels: Path | None = None, limit: int | None = None) -> Source:
-    """The images at `location`: a path, `path#part`, `digits`, `demo:faces[:count]`, or shards.
+    """Open the images at `location`: path, `path#part`, `digits`, `demo:faces[:count]`, shards.
 
-    A path is recognized by what it holds, not by its name; a path called `digits` goes before
-    scikit-learn's digits. `path#test` chooses a part of a data set that has parts.
+    A path is recognized by its content, not by its name; an existing path `digits` has precedence
+    over scikit-learn's digits. `path#test` selects a part of a data set that has parts.
 
     Args:
-        location: what was typed.
-        labels: a CSV file whose columns join those that come with the images.
-        limit: keep so many images, evenly spaced, so that a source sorted by class keeps all its
-            classes. For synthetic data sets it is how many are drawn.
+        location: as typed.
+        labels: a CSV file whose columns are added to the labels that come with the images.
+        limit: keep this many images, evenly spaced, so that a source sorted by class keeps all its
+            classes. For synthetic data sets it is the number of images that are generated.
+
+    Example: `source = open_source("demo:faces", limit=1000)`.
 
     Raises:
-        SourceError: nothing there, nothing that is understood, damaged, empty, or labels that
-            match nothing.
-        UsageError: `limit` is below 1, or a synthetic data set that does not exist.
+        SourceError: nothing there, not recognized, damaged, empty, or labels that match nothing.
+        UsageError: `limit` is below 1, or there is no such synthetic data set.
     """
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: expected at least 1")
@@ -98,7 +110,7 @@ def open_source(location: str, *, labels: Path | None = None, limit: int | None 
 
 
 def with_labels(source: Source, labels: Path) -> Source:
-    """`source`, joined by the columns of the CSV file `labels`. Raises SourceError as join_labels."""
+    """`source` with the columns of the CSV file `labels` added. Raises SourceError as join_labels."""
     joined = join_labels(labels, source)
     known = source.labels
     return _Subset(source, len(source), joined if known is None else known.updated(joined))
@@ -145,12 +157,12 @@ class _Subset:
 
 
 def select(source: Source, numbers: NDArray[np.int64]) -> Source:
-    """The records `numbers` of `source`, in their order: nothing else of it is ever read."""
+    """The records `numbers` of `source`, in that order; no other record is ever read."""
     return _Selection(source, numbers)
 
 
 class _Selection:
-    """Some records of a source, by their numbers."""
+    """Selected records of a source."""
 
     def __init__(self, source: Source, numbers: NDArray[np.int64]) -> None:
         self.kind = source.kind
@@ -170,19 +182,19 @@ class _Selection:
         return self._source.name(int(self._numbers[index]))
 
     def fingerprint(self) -> str:
-        return self._chosen_of(self._source.fingerprint())
+        return self._digest_of_selection(self._source.fingerprint())
 
     def content(self) -> str:
-        return self._chosen_of(self._source.content())
+        return self._digest_of_selection(self._source.content())
 
-    def _chosen_of(self, digest: str) -> str:
-        """A digest of the records that are chosen, from that of all."""
+    def _digest_of_selection(self, digest: str) -> str:
+        """The digest of the selected records, given that of all."""
         chosen = hashlib.sha256(self._numbers.astype("<i8").tobytes()).hexdigest()
         return hashlib.sha256(f"{digest} {chosen}".encode()).hexdigest()
 
 
 class _Kind(Protocol):
-    """What every module of `data.kinds` in the table has."""
+    """The functions of every module in `data.kinds` that recognizes paths."""
 
     @staticmethod
     def matches(path: Path, /) -> bool: ...
@@ -194,7 +206,7 @@ class _Kind(Protocol):
 _KINDS: tuple[_Kind, ...] = (
     lsun,  # a folder that is an LMDB, or that holds *_lmdb folders
     cifar,  # data_batch_1 .. 5, or train and meta
-    rows,  # the same as .bin files, and STL-10
+    bin_files,  # the same as .bin files, and STL-10
     svhn,  # MATLAB files
     celeba,  # list_attr_celeba.txt
     idx,  # an IDX file, or a folder of them
@@ -202,26 +214,26 @@ _KINDS: tuple[_Kind, ...] = (
     tars,  # "ustar" in its first header
     folder,  # any other folder
 )
-"""What a path may be, tried in this order: the special before the general."""
+"""What a path may be, tried in this order: special cases before general ones."""
 
 
 def _open(location: str, limit: int | None) -> Source:
     path, part = _split(location)
     if not path.exists():
-        return _open_word(location, limit)
+        return _open_name(location, limit)
     try:
         for kind in _KINDS:
             if kind.matches(path):
                 return kind.open_path(path, location, part)
     except folder.NoImagesError as error:
-        raise SourceError(f"{error}; {_further_down(path)}") from error
+        raise SourceError(f"{error}; {_suggest_inside(path)}") from error
     except OSError as error:
         raise unreadable(path, error) from error
-    raise _not_understood(path)
+    raise _not_recognized(path)
 
 
 def _split(location: str) -> tuple[Path, str | None]:
-    """`mnist#test` as the path and the part; a path that really has a # in it is left whole."""
+    """`mnist#test` as path and part; an existing path with a # in its name is not split."""
     before, mark, part = location.rpartition("#")
     if mark and before and not Path(location).exists():
         return Path(before), part
@@ -229,7 +241,7 @@ def _split(location: str) -> tuple[Path, str | None]:
 
 
 def source_files(location: str) -> list[Path]:
-    """The folder or the files that `location` names: of shards all; none of what is drawn."""
+    """The folder or files that `location` names: all shards; none for synthetic images."""
     path, _ = _split(location)
     if location and path.exists():
         return [path]
@@ -238,8 +250,8 @@ def source_files(location: str) -> list[Path]:
     return []
 
 
-def _open_word(location: str, limit: int | None) -> Source:
-    """A location that is no path: a synthetic data set, scikit-learn's digits, or a pattern."""
+def _open_name(location: str, limit: int | None) -> Source:
+    """A location that is not a path: a synthetic data set, digits, or a shard pattern."""
     if location.startswith("demo:"):
         return _open_demo(location, limit)
     if location == "digits":
@@ -266,8 +278,8 @@ def _open_demo(location: str, limit: int | None) -> Source:
     return DemoSource(name, min(count, limit or count))
 
 
-def _further_down(path: Path) -> str:
-    """What to give instead of a folder without images: what is understood right inside it."""
+def _suggest_inside(path: Path) -> str:
+    """What to use instead of a folder without images: sources directly inside it."""
     for child in itertools.islice(sorted(path.iterdir()), 1000):
         if child.name.endswith("_lmdb.zip"):
             return f"an LSUN database comes zipped: unzip {child.name} there first"
@@ -276,8 +288,8 @@ def _further_down(path: Path) -> str:
     return "expected files such as .jpg or .png, in it or in its sub-folders"
 
 
-def _not_understood(path: Path) -> SourceError:
-    """What to say of a file that is none of the kinds, by what it is instead."""
+def _not_recognized(path: Path) -> SourceError:
+    """The error for a file of no known kind, according to what it is instead."""
     head = first_bytes(path, 512)
     if not path.is_file():
         return SourceError(f"{path}: neither a file nor a folder; expected {_UNDERSTOOD}")
@@ -287,7 +299,7 @@ def _not_understood(path: Path) -> SourceError:
         return tars.refuse_compressed(path)
     if is_image_name(path.name):
         return SourceError(f"{path}: one image is not enough; give its folder, {path.parent}")
-    if path.suffix == ".bin" and rows.matches(path.parent):
+    if path.suffix == ".bin" and bin_files.matches(path.parent):
         return SourceError(f"{path}: one file of a data set; give its folder, {path.parent}")
     if not head:
         return SourceError(f"{path}: the file is empty; download or copy it again")

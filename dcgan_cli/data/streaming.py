@@ -1,4 +1,4 @@
-"""Images decoded as they are asked for: no cache, but all cores."""
+"""Images decoded on the fly: without a cache, on all cores."""
 
 import itertools
 import math
@@ -9,23 +9,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.decode import ImageSpec, Unreadable, decode, fetch
-from dcgan_cli.data.image_set import DecodedImages, Pixels, log_line, refusal
+from dcgan_cli.data.decode import Unreadable, decode, fetch
+from dcgan_cli.data.image_set import DecodedImages, PixelArray, log_line, refusal
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import Source
 from dcgan_cli.data.workers import available_cpus
 from dcgan_cli.errors import SourceError, StorageError
 from dcgan_cli.files import make_folder
 
-_FIRST_LOOK = 256
-"""Records decoded before anything is trained, to refuse a source that is mostly unreadable."""
+_CHECKED_FIRST = 256
+"""Records decoded before training, to refuse a source that is mostly unreadable."""
 
 
 class StreamedImages(DecodedImages):
-    """One image a record, decoded by threads: Pillow works outside Python's lock.
+    """One image a record, decoded by threads: Pillow releases the GIL.
 
-    An unreadable record is shown as the next readable one, from when it is first met: then it is
-    counted in `skipped`, listed in the log, and `origin` says which record stands in. A row of
-    `original_size` is 0, 0 until its image was first decoded.
+    An unreadable record is replaced by the next readable one as soon as it is detected: it is then
+    counted in `skipped` and listed in the log, and `origin` gives the record that replaces it. A
+    row of `original_size` is 0, 0 until its image was first decoded.
     """
 
     def __init__(
@@ -53,13 +54,13 @@ class StreamedImages(DecodedImages):
         self._state = threading.Lock()
         self._pool = ThreadPoolExecutor(max(available_cpus() if workers is None else workers, 1))
         try:
-            self._look()
+            self._check_some()
         except BaseException:
             self.close()
             raise
 
-    def take(self, indices: NDArray[np.int64]) -> Pixels:
-        """As PictureSet.take. Raises SourceError where too many records proved unreadable."""
+    def take(self, indices: NDArray[np.int64]) -> PixelArray:
+        """As DecodedImages.take. Raises SourceError if too many records are unreadable."""
         images = np.empty((len(indices), *self.image_spec.shape), np.uint8)
         numbers = np.arange(len(self))[indices].tolist()
         for place, image in enumerate(self._pool.map(self._image, numbers)):
@@ -67,16 +68,16 @@ class StreamedImages(DecodedImages):
         return images
 
     def close(self) -> None:
-        """End the threads; what they had not begun is dropped."""
+        """Stop the threads; pending work is dropped."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _image(self, index: int) -> Pixels:
+    def _image(self, index: int) -> PixelArray:
         """The image of record `index`, or of the next readable one."""
         for number in itertools.chain(range(index, len(self)), range(index)):
             if self._bad[number]:
                 continue
             try:
-                with self._reading:  # a Source promises nothing about threads
+                with self._reading:  # a Source need not be thread-safe
                     record = fetch(self._source, number)
                 pixels, size = decode(record, self.image_spec)
             except Unreadable as error:
@@ -88,7 +89,7 @@ class StreamedImages(DecodedImages):
         raise self._refusal(self.skipped, len(self))
 
     def _refuse(self, number: int, reason: str) -> None:
-        """Count and list an unreadable record, once; raises SourceError when there are too many."""
+        """Count and log an unreadable record, once; raises SourceError if there are too many."""
         with self._state:
             if self._bad[number]:
                 return
@@ -110,23 +111,27 @@ class StreamedImages(DecodedImages):
             with log.open("wb" if first else "ab") as file:
                 file.write(line)
             self.log = log
-        except (OSError, StorageError):  # the disk may be why there is no cache; train all the same
+        except (
+            OSError,
+            StorageError,
+        ):  # perhaps the reason why there is no cache; training is still possible
             self.log = None
             self.notes.append(f"unreadable images are not listed: {log} cannot be written")
 
-    def _look(self) -> None:
-        """Decode some records, evenly spaced; raises SourceError if too many are unreadable.
+    def _check_some(self) -> None:
+        """Decode evenly spaced records; raises SourceError if too many are unreadable.
 
-        A sample may hold more than the whole does: four standard deviations are forgiven.
+        A sample may contain more unreadable records than the whole: four standard deviations are
+        allowed.
         """
-        numbers = np.unique(np.linspace(0, len(self) - 1, _FIRST_LOOK).astype(np.int64))
+        numbers = np.unique(np.linspace(0, len(self) - 1, _CHECKED_FIRST).astype(np.int64))
         list(self._pool.map(self._image, numbers.tolist()))
         bad = int(self._bad[numbers].sum())
         expected = self._max_unreadable * len(numbers)
         if bad > expected + 4 * math.sqrt(expected * (1 - self._max_unreadable)):
             raise self._refusal(bad, len(numbers))
 
-    def _refusal(self, unreadable: int, looked_at: int) -> SourceError:
+    def _refusal(self, unreadable: int, checked: int) -> SourceError:
         return refusal(
-            self._source, unreadable, looked_at, self._max_unreadable, self._examples, self.log
+            self._source, unreadable, checked, self._max_unreadable, self._examples, self.log
         )

@@ -1,36 +1,37 @@
-"""A look at some images of a source, before anything is decided: color, sizes, range of values."""
+"""A survey of some images of a source, before training: color, sizes, range of values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dcgan_cli.data.decode import Extremes, ImageSpec, Levels, Unreadable, decode, extremes, fetch
+from dcgan_cli.data.decode import Unreadable, ValueRange, decode, fetch, value_range
 from dcgan_cli.data.kinds.names import printable
+from dcgan_cli.data.resize_crop import ImageSpec, Levels
 from dcgan_cli.data.sources import Source
 from dcgan_cli.errors import SourceError
 from dcgan_cli.wording import counted
 
-# Enough to tell color from gray; large JPEGs are shrunk while decoding, so the look stays short.
-_LOOK = ImageSpec(side=128, channels=3)
+# Large enough to tell color from gray, and large JPEGs are shrunk while decoding, which is fast.
+_SURVEY_SPEC = ImageSpec(side=128, channels=3)
 
 _BITS = (8, 10, 12, 14, 16)
-"""Bits that cameras, scanners and medical devices fill of the 16 that a file has room for."""
+"""Bits that cameras, scanners and medical devices use of the 16 that a file stores."""
 
-_LEAST_USED = 0.25
-"""A customary full scale is taken for the true one where the brightest value reaches this share."""
+_MIN_SCALE_USED = 0.25
+"""A usual full scale is assumed if the brightest value reaches this share of it."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What a look at `looked` of `count` records found.
+    """Properties of `looked` of `count` records.
 
-    `channels` is 1 where every image was gray (R = G = B in each pixel of the centered square),
-    else 3. `short_side` is the median of the shorter sides in pixels, `aspect` that of width /
-    height; `width_cut` and `height_cut` are the mean shares, 0 to 1, that the centered square
-    leaves out. `levels` are the values that become black and white where there are images of more
-    than 8 bits a channel, and `levels_note` says why. `examples` are some of the unreadable ones,
-    as "name (reason)".
+    `channels` is 1 if every image is gray (R = G = B in each pixel of the centered square), else 3.
+    `short_side` is the median of the shorter sides in pixels, `aspect` that of width / height;
+    `width_cut` and `height_cut` are the mean shares, 0 to 1, that the centered square leaves out.
+    `levels` are the values that become black and white if there are images of more than 8 bits a
+    channel, and `levels_note` gives the reason. `examples` are some of the unreadable ones, as
+    "name (reason)".
     """
 
     count: int
@@ -47,27 +48,29 @@ class Survey:
 
 
 def survey(source: Source, most: int = 256) -> Survey:
-    """Look at up to `most` records, evenly spaced.
+    """Survey up to `most` records, evenly spaced.
+
+    Example: `survey(open_source("photos/")).channels`.
 
     Raises:
-        SourceError: the source is empty, nothing that was looked at could be read, or wide images
-            of integers and of floating point lie beside each other in different ranges.
+        SourceError: the source is empty, none of the records could be read, or integer and
+            floating-point images with different ranges are mixed.
     """
     count = len(source)
     if count == 0:
         raise SourceError(f"{source.location}: this {source.kind} holds no images")
     numbers = np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.int64))
     sizes: list[tuple[int, int]] = []
-    ranges: list[Extremes] = []
+    ranges: list[ValueRange] = []
     unreadable: list[str] = []
     gray = True
     for number in numbers.tolist():
         try:
             record = fetch(source, number)
-            look = _LOOK
-            if found := extremes(record):
-                look = replace(_LOOK, levels=(found.low, max(found.high, found.low + 1)))
-            pixels, size = decode(record, look)
+            spec = _SURVEY_SPEC
+            if found := value_range(record):
+                spec = replace(_SURVEY_SPEC, levels=(found.low, max(found.high, found.low + 1)))
+            pixels, size = decode(record, spec)
         except Unreadable as error:
             unreadable.append(f"{printable(source.name(number))} ({error})")
             continue
@@ -98,8 +101,8 @@ def survey(source: Source, most: int = 256) -> Survey:
     )
 
 
-def _common_levels(location: str, ranges: Sequence[Extremes]) -> tuple[Levels | None, str]:
-    """The one range from which all wide images are scaled, and a sentence about it."""
+def _common_levels(location: str, ranges: Sequence[ValueRange]) -> tuple[Levels | None, str]:
+    """The range from which all images of more than 8 bits are scaled, and a note about it."""
     found = {
         floating: _levels(min(r.low for r in alike), max(r.high for r in alike), floating)
         for floating in (False, True)
@@ -130,13 +133,13 @@ def _common_levels(location: str, ranges: Sequence[Extremes]) -> tuple[Levels | 
 
 
 def _levels(low: float, high: float, floating: bool) -> Levels:
-    """The customary full scale that values from `low` to `high` use, else their own range."""
+    """The usual full scale that contains values from `low` to `high`, else their own range."""
     scales = [float(2**bits - 1) for bits in _BITS]
     if floating:
         scales = [1.0, 255.0, 65535.0]
     if low >= 0:
         scale = next((full for full in scales if high <= full), None)
-        if scale is not None and high >= _LEAST_USED * scale:
+        if scale is not None and high >= _MIN_SCALE_USED * scale:
             return 0.0, scale
     elif low >= -1 and high <= 1 and floating:
         return -1.0, 1.0

@@ -1,15 +1,20 @@
-"""Which row of a table is about which image: told by the names, in several ways, the strictest first.
+"""Matching the rows of a table to images by name, with several rules, the strictest first.
 
-1. The same path, or one path is the end of the other (where the source lies counts as a part of its
-   images' paths). Slashes both ways, a leading ./, and composed or decomposed accents make no
-   difference.
-2. The same without regard to upper and lower case.
-3. The same without the endings of images: `Aaron_0001` is `Aaron_0001.jpg`.
-4. If nothing was found so: numbers, `1` is `000001.jpg`.
-5. If nothing was found so: the last parts of the paths alone, `old/place/x.jpg` is `new/x.jpg`.
+1. The same path, or one path is the end of the other (the location of the source counts as part of
+the paths of its images). Backslashes, a leading ./, and composed or decomposed accents make no
+difference.
 
-A row that could be about two images is refused in each way. The column whose cells find most images
-is the one that names them, wherever it stands.
+2. The same, ignoring case.
+
+3. The same without the suffixes of images: `Aaron_0001` is `Aaron_0001.jpg`.
+
+4. If nothing was matched so far: numbers, `1` is `000001.jpg`.
+
+5. If nothing was matched so far: only the last parts of the paths, `old/place/x.jpg` is
+`new/x.jpg`.
+
+With each rule, a row that matches two images is an error. The images are named by the column whose
+cells match the most images, wherever it is.
 """
 
 import re
@@ -23,20 +28,20 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dcgan_cli.data.csv_tables import FILE_WORDS, LabelTable
 from dcgan_cli.data.kinds.names import ANY_IMAGE_SUFFIX, suffix
-from dcgan_cli.data.tables import FILE_WORDS, Table
 from dcgan_cli.errors import SourceError
 from dcgan_cli.wording import counted
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
-class Named(Protocol):
-    """Images with names: all that matching needs of a source."""
+class NamedImages(Protocol):
+    """Named images: all that matching needs of a source."""
 
     @property
     def location(self) -> str:
-        """What was typed."""
+        """The location as typed."""
         ...
 
     def __len__(self) -> int: ...
@@ -48,17 +53,17 @@ class Named(Protocol):
 
 @dataclass(frozen=True)
 class Match:
-    """The image of each row of `table`, int64 [R], −1 where there is none; and how it was found."""
+    """The image of each row of `table`, int64 [R], −1 if there is none; and notes about it."""
 
-    table: Table
+    table: LabelTable
     image: NDArray[np.int64]
     notes: tuple[str, ...]
 
 
-def match_rows(table: Table, source: Named) -> Match:
-    """Find the image of each row, the column that names them, and whether there is a header.
+def match_rows(table: LabelTable, source: NamedImages) -> Match:
+    """Match rows to images; finds the column that names them, and whether there is a header.
 
-    Raises SourceError where no row finds an image, or one row finds two.
+    Raises SourceError if no row matches an image, or one row matches two.
     """
     known = _Names(source)
     place = _file_column(table, known)
@@ -76,35 +81,35 @@ def match_rows(table: Table, source: Named) -> Match:
 
 
 class _Names:
-    """The plain names of a source's images, and what they end with, spelled in each way."""
+    """The normalized names of the images of a source, and their ends, by matching rule."""
 
-    def __init__(self, source: Named) -> None:
+    def __init__(self, source: NamedImages) -> None:
         self.names = [_plain(source.name(index)) for index in range(len(source))]
         place = f"{_plain(str(Path(source.location).absolute()))}/"
         self.above = [place, *(end for end in _ends(place) if end)]
         self._spelled: dict[str, tuple[_Images, _Images]] = {}
 
-    def spelled(self, way: "_Way") -> "tuple[_Images, _Images]":
-        """Images by their whole name, and by what it ends with from each of its folders on."""
-        if way.words not in self._spelled:
+    def spelled(self, rule: "_MatchRule") -> "tuple[_Images, _Images]":
+        """Images by their whole name, and by its end from each of its folders on."""
+        if rule.words not in self._spelled:
             whole, ends = _Images(), _Images()
             for image, name in enumerate(self.names):
-                own = way.spell(name)
+                own = rule.spell(name)
                 if own:
                     whole.setdefault(own, []).append(image)
                 for end in _ends(own):
                     ends.setdefault(end, []).append(image)
-            self._spelled[way.words] = whole, ends
-        return self._spelled[way.words]
+            self._spelled[rule.words] = whole, ends
+        return self._spelled[rule.words]
 
 
 class _Images(dict[str, list[int]]):
-    """Images by name."""
+    """Image numbers by name."""
 
 
 @dataclass(frozen=True)
-class _Way:
-    """A way to compare names: how they are spelled for it, and whether it is a last resort."""
+class _MatchRule:
+    """A rule for comparing names: how they are normalized, and whether it is a last resort."""
 
     words: str
     spell: Callable[[str], str]
@@ -113,57 +118,57 @@ class _Way:
 
 @dataclass(frozen=True)
 class _Found:
-    """By the plain name in the table: the image, and the way in which it was found."""
+    """By the normalized name in the table: the image, and the rule that matched it."""
 
     image: dict[str, int]
-    way: dict[str, _Way]
+    rule: dict[str, _MatchRule]
 
 
 def _find(files: Sequence[str], known: _Names, last_resorts: bool = True) -> _Found:
-    """The images that `files` (plain names, each once) are about. Raises SourceError for two."""
+    """The images of `files` (normalized names, each once). Raises SourceError if ambiguous."""
     found = _Found({}, {})
-    for way in _WAYS:
+    for rule in _MATCH_RULES:
         left = [file for file in files if file not in found.image]
-        if not left or (way.last_resort and (found.image or not last_resorts)):
+        if not left or (rule.last_resort and (found.image or not last_resorts)):
             break
-        whole, ends = known.spelled(way)
-        above = [way.spell(folder) for folder in known.above]
+        whole, ends = known.spelled(rule)
+        above = [rule.spell(folder) for folder in known.above]
         taken = set(found.image.values())
         later: list[tuple[str, str]] = []
         for file in left:
-            key = way.spell(file)
+            key = rule.spell(file)
             names = [key, *(key[len(at) :] for at in above if at and key.startswith(at))]
             exact = next((whole[name] for name in names if name in whole), None)
             if exact is None:
                 later.append((file, key))
             elif image := [number for number in exact if number not in taken]:
-                _take(file, image, way, found, known)
+                _take(file, image, rule, found, known)
         taken = set(found.image.values())
-        times = Counter(end for file in files for end in _ends(way.spell(file)))
+        times = Counter(end for file in files for end in _ends(rule.spell(file)))
         for file, key in sorted(later, key=lambda pair: -len(pair[1])):
             images = ends.get(key)
-            if images is None:  # the source may have been opened further down than the table says
+            if images is None:  # the source may be a sub-folder of the paths in the table
                 shorter = (end for end in _ends(key) if end in whole and times[end] == 1)
                 images = whole.get(next(shorter, ""), [])
             if image := [number for number in images if number not in taken]:
-                _take(file, image, way, found, known)
+                _take(file, image, rule, found, known)
                 taken.add(image[0])
     return found
 
 
-def _take(file: str, images: Sequence[int], way: _Way, found: _Found, known: _Names) -> None:
-    """Note that `file` is about the only one of `images`. Raises SourceError for several."""
+def _take(file: str, images: Sequence[int], rule: _MatchRule, found: _Found, known: _Names) -> None:
+    """Record that `file` is the only one of `images`. Raises SourceError if there are several."""
     if len(images) > 1:
         raise SourceError(
             f"{_shown(file)} in the table could be {_shown(known.names[images[0]])} or "
             f"{_shown(known.names[images[1]])}; write it with its folder and ending"
         )
     found.image[file] = images[0]
-    found.way[file] = way
+    found.rule[file] = rule
 
 
 def _ends(path: str) -> Iterator[str]:
-    """What `path` is from each of its folders on: for a/b/c.png, b/c.png and c.png."""
+    """The end of `path` from each of its folders on: for a/b/c.png, b/c.png and c.png."""
     at = path.find("/")
     while at >= 0:
         yield path[at + 1 :]
@@ -171,7 +176,7 @@ def _ends(path: str) -> Iterator[str]:
 
 
 def _plain(file: str) -> str:
-    """A path as it is compared: slashes forward, no ./ before it, accents composed."""
+    """A path as it is compared: forward slashes, no leading ./, accents composed."""
     path = file.strip().replace("\\", "/")
     while path.startswith("./"):
         path = path[2:]
@@ -192,25 +197,27 @@ def _last_part(path: str) -> str:
 
 
 def _as_number(path: str) -> str:
-    """The number that the last part of a path is, without leading zeros; '' where it is none."""
+    """The last part of a path as a number without leading zeros; '' if it is not a number."""
     word = _last_part(path)
-    word = word[:-2] if word.endswith(".0") else word  # a column of numbers with gaps, by pandas
+    word = (
+        word[:-2] if word.endswith(".0") else word
+    )  # pandas writes a column of integers with gaps as floats
     return (word.lstrip("0") or "0") if word.isascii() and word.isdecimal() else ""
 
 
-_WAYS = (
-    _Way("by name", str),
-    _Way("without regard to upper and lower case", _caseless),
-    _Way("by name without ending", _without_ending),
-    _Way("by number", _as_number, last_resort=True),
-    _Way("by the last part of the path alone", _last_part, last_resort=True),
+_MATCH_RULES = (
+    _MatchRule("by name", str),
+    _MatchRule("without regard to upper and lower case", _caseless),
+    _MatchRule("by name without ending", _without_ending),
+    _MatchRule("by number", _as_number, last_resort=True),
+    _MatchRule("by the last part of the path alone", _last_part, last_resort=True),
 )
 
 
-def _file_column(table: Table, known: _Names) -> int:
-    """The place of the column whose cells find most images; the strictest way decides between two.
+def _file_column(table: LabelTable, known: _Names) -> int:
+    """The index of the column whose cells match most images; the strictest rule breaks a tie.
 
-    Raises SourceError where a cell finds two images and no column names them plainly.
+    Raises SourceError if a cell matches two images and no column names them unambiguously.
     """
     best, chosen = (0, 0), table.file_column
     ambiguous: SourceError | None = None
@@ -218,10 +225,10 @@ def _file_column(table: Table, known: _Names) -> int:
     for place in sorted(places, key=lambda at: (not _is_file_word(table.header[at]), at)):
         files = list(dict.fromkeys(_plain(row[place]) for row in table.rows))
         if len(files) < best[0]:
-            continue  # a file finds one image: this column cannot find more
+            continue  # a file matches one image: this column cannot match more
         likely = place == table.file_column or _is_file_word(table.header[place])
         try:
-            # any number is that of an image: a column of ages or classes is not asked by number
+            # any number could be the number of an image, so a column of ages or classes is not tried by number
             found = _find(files, known, last_resorts=likely)
         except SourceError as error:
             if likely:
@@ -229,7 +236,7 @@ def _file_column(table: Table, known: _Names) -> int:
             continue
         if not found.image:
             continue
-        strictest = min(_WAYS.index(way) for way in found.way.values())
+        strictest = min(_MATCH_RULES.index(rule) for rule in found.rule.values())
         if (len(found.image), -strictest) > best:
             best, chosen = (len(found.image), -strictest), place
         if strictest == 0 and 2 * len(found.image) >= min(len(files), len(known.names)):
@@ -243,8 +250,8 @@ def _is_file_word(name: str) -> bool:
     return name.casefold() in FILE_WORDS
 
 
-def _with_first_row(table: Table, known: _Names) -> Table:
-    """`table`; where what seemed its header is a row like the others, with a header of its own."""
+def _with_first_row(table: LabelTable, known: _Names) -> LabelTable:
+    """`table`; if its header is a row of data, with that row restored and a generated header."""
     first = table.header[table.file_column]
     if _is_file_word(first) or not _is_data(first, table, known):
         return table
@@ -265,8 +272,8 @@ def _with_first_row(table: Table, known: _Names) -> Table:
     )
 
 
-def _is_data(first: str, table: Table, known: _Names) -> bool:
-    """Whether the first cell that names an image is the name of one, and not of the column."""
+def _is_data(first: str, table: LabelTable, known: _Names) -> bool:
+    """Whether the first cell of the column that names the images is a name itself."""
     if not first:
         return False
     if suffix(first) in ANY_IMAGE_SUFFIX or _find([_plain(first)], known).image:
@@ -276,14 +283,16 @@ def _is_data(first: str, table: Table, known: _Names) -> bool:
     )
 
 
-def _notes(table: Table, files: Sequence[str], found: _Found) -> Iterator[str]:
-    """How rows were matched where that is not plain, and how many were not."""
+def _notes(table: LabelTable, files: Sequence[str], found: _Found) -> Iterator[str]:
+    """How rows were matched, if not by the first rule, and how many were not matched."""
     if table.file_column:
         name = table.header[table.file_column]
         yield f"{table.path}: the images are named by column {table.file_column + 1}, {name!r}"
-    counts = Counter(way.words for way in found.way.values())
-    if set(counts) - {_WAYS[0].words}:
-        ways = [f"{counts[way.words]:,} {way.words}" for way in _WAYS if counts[way.words]]
+    counts = Counter(rule.words for rule in found.rule.values())
+    if set(counts) - {_MATCH_RULES[0].words}:
+        ways = [
+            f"{counts[rule.words]:,} {rule.words}" for rule in _MATCH_RULES if counts[rule.words]
+        ]
         yield f"{table.path}: images matched {', '.join(ways)}"
     missing = list(dict.fromkeys(file for file in files if file not in found.image))
     if missing:
@@ -295,5 +304,5 @@ def _notes(table: Table, files: Sequence[str], found: _Found) -> Iterator[str]:
 
 
 def _shown(name: str) -> str:
-    """A name in quotes; its code points too where it may look like another one."""
+    """A name in quotes; with its code points if it may look like another one."""
     return repr(name) if name.isascii() else f"{name!r} ({name!a})"

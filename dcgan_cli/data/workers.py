@@ -1,9 +1,8 @@
-"""Decoding in other processes: a crash costs one image, and none outlives its parent.
+"""Decoding in worker processes: a crash costs one image, and no worker outlives its parent.
 
-Each worker has a pipe of its own, gets one shard at a time and says which record it touches. So
-when a decoder takes its process down, the record to blame is known; a second crash on the same
-record, in a fresh process, makes it unreadable. A worker whose parent is gone, even killed, leaves
-at once, in the middle of its shard.
+Each worker has its own pipe, gets one shard at a time and stores the number of the record that it
+decodes. If a decoder crashes its process, that record is known; a second crash on the same record,
+in a new process, makes it unreadable. A worker whose parent is gone, even killed, exits at once.
 """
 
 import contextlib
@@ -22,11 +21,11 @@ from dcgan_cli.data.shards import Layout, build_shard
 from dcgan_cli.data.sources import Source
 from dcgan_cli.errors import DcganError
 
-_TICK = 0.2
+_REPORT_SECONDS = 0.2
 """Seconds between two reports of progress."""
 
-_MOST_DEATHS = 5
-"""Workers that may die without a record to blame (killed, out of memory) before giving up."""
+_MAX_UNEXPLAINED_EXITS = 5
+"""Workers that may die without decoding a record (killed, out of memory) before giving up."""
 
 _NO_RECORD = -1
 
@@ -35,31 +34,31 @@ _NO_RECORD = -1
 class _Task:
     shard: int
     suspects: set[int] = field(default_factory=set[int])
-    crashers: dict[int, str] = field(default_factory=dict[int, str])
+    crashing_records: dict[int, str] = field(default_factory=dict[int, str])
 
 
 class _Worker:
-    """One process, and the task in its hands."""
+    """One worker process, and its current task."""
 
     def __init__(self, layout: Layout, source: Source) -> None:
-        # spawn: a fork would copy the threads' locks of whatever the parent has loaded.
+        # spawn: a fork would copy locks that threads of the parent hold.
         context = multiprocessing.get_context("spawn")
         self.touching: Any = context.RawValue(ctypes.c_int64, _NO_RECORD)
-        self.connection, theirs = context.Pipe()
+        self.connection, child_connection = context.Pipe()
         self.process = context.Process(
-            target=_serve, args=(theirs, layout, source, self.touching), daemon=True
+            target=_run_worker, args=(child_connection, layout, source, self.touching), daemon=True
         )
         self.process.start()
-        theirs.close()
+        child_connection.close()
         self.started = False
         self.task: _Task | None = None
 
-    def give(self, task: _Task) -> None:
+    def assign(self, task: _Task) -> None:
         self.task = task
         self.touching.value = _NO_RECORD
-        # A worker that has died meanwhile is found out, with its task, when its pipe is read.
+        # A worker that has died meanwhile is detected, with its task, when its pipe is read.
         with contextlib.suppress(OSError):
-            self.connection.send((task.shard, task.crashers))
+            self.connection.send((task.shard, task.crashing_records))
 
     def stop(self) -> None:
         self.process.kill()
@@ -71,18 +70,18 @@ class _Worker:
             "worker processes keep ending" if self.started else "a worker process could not start"
         )
         return DcganError(
-            f"decoding: {what} ({self.cause_of_death()}); close other programs if memory is short, "
+            f"decoding: {what} ({self.exit_reason()}); close other programs if memory is short, "
             "or pass --no-cache"
         )
 
-    def cause_of_death(self) -> str:
+    def exit_reason(self) -> str:
         self.process.join()
         code = self.process.exitcode or 0
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
 def available_cpus() -> int:
-    """CPUs this process may use: a container may grant fewer than there are."""
+    """CPUs that this process may use: a container may allow fewer than there are."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
@@ -90,10 +89,10 @@ def available_cpus() -> int:
 def build_shards(
     layout: Layout, source: Source, shards: Sequence[int], workers: int
 ) -> Generator[tuple[int, int]]:
-    """Build `shards` with `workers` processes, or in this one where `workers` is 0.
+    """Build `shards` with `workers` processes, or in this one if `workers` is 0.
 
-    Yields (records done, records unreadable) of these shards, now and then. Raises StorageError
-    where a shard cannot be written and DcganError where processes cannot be started or kept alive.
+    Yields (records done, records unreadable) of these shards, now and then. Raises StorageError if
+    a shard cannot be written, and DcganError if processes cannot be started or kept alive.
     """
     done = unreadable = 0
     if workers == 0:
@@ -104,21 +103,21 @@ def build_shards(
         return
 
     pending = deque(_Task(shard) for shard in shards)
-    workers_alive = [_Worker(layout, source) for _ in range(min(workers, len(pending)))]
-    deaths = 0
+    running = [_Worker(layout, source) for _ in range(min(workers, len(pending)))]
+    unexplained_exits = 0
     try:
-        while pending or any(worker.task for worker in workers_alive):
-            ready = wait([worker.connection for worker in workers_alive], _TICK)
-            for place, worker in enumerate(workers_alive):
+        while pending or any(worker.task for worker in running):
+            ready = wait([worker.connection for worker in running], _REPORT_SECONDS)
+            for place, worker in enumerate(running):
                 if worker.connection not in ready:
                     continue
                 try:
                     reply = worker.connection.recv()
                 except (EOFError, OSError):
-                    deaths += _requeue(worker, pending)
-                    if deaths > _MOST_DEATHS or not worker.started:
+                    unexplained_exits += _requeue(worker, pending)
+                    if unexplained_exits > _MAX_UNEXPLAINED_EXITS or not worker.started:
                         raise worker.error_message() from None
-                    workers_alive[place] = _Worker(layout, source)
+                    running[place] = _Worker(layout, source)
                     continue
                 if isinstance(reply, Exception):
                     raise reply
@@ -126,18 +125,18 @@ def build_shards(
                     done += len(layout.span(worker.task.shard))
                     unreadable += reply
                 worker.started, worker.task = True, None
-            for worker in workers_alive:
+            for worker in running:
                 if pending and worker.started and not worker.task:
-                    worker.give(pending.popleft())
-            yield done + sum(_in_hand(layout, worker) for worker in workers_alive), unreadable
+                    worker.assign(pending.popleft())
+            yield done + sum(_records_done(layout, worker) for worker in running), unreadable
     finally:
-        for worker in workers_alive:
+        for worker in running:
             worker.stop()
 
 
 def _requeue(worker: _Worker, pending: deque[_Task]) -> int:
-    """Put the task of a dead worker back; returns 1 where no record is to blame, else 0."""
-    cause = worker.cause_of_death()
+    """Requeue the task of a dead worker; returns 1 if no record was the cause, else 0."""
+    reason = worker.exit_reason()
     worker.connection.close()
     task, record = worker.task, int(worker.touching.value)
     if task is None:
@@ -146,21 +145,21 @@ def _requeue(worker: _Worker, pending: deque[_Task]) -> int:
     if record == _NO_RECORD:
         return 1
     if record in task.suspects:
-        task.crashers[record] = f"crashes the decoder ({cause})"
+        task.crashing_records[record] = f"crashes the decoder ({reason})"
     task.suspects.add(record)
     return 0
 
 
-def _in_hand(layout: Layout, worker: _Worker) -> int:
-    """How many records of its shard a worker has done already."""
+def _records_done(layout: Layout, worker: _Worker) -> int:
+    """How many records of its current shard a worker has decoded."""
     record = int(worker.touching.value)
     if worker.task is None or record == _NO_RECORD:
         return 0
     return record - layout.span(worker.task.shard).start
 
 
-def _leave_with_parent() -> None:
-    """End this process at once when its parent ends, in whatever it is."""
+def _exit_with_parent() -> None:
+    """Exit this process at once when its parent ends."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -171,10 +170,10 @@ def _leave_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _serve(connection: Connection, layout: Layout, source: Source, touching: Any) -> None:
-    """The life of a worker: say hello, then build the shards that come, until the pipe ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    _leave_with_parent()
+def _run_worker(connection: Connection, layout: Layout, source: Source, touching: Any) -> None:
+    """The main loop of a worker: signal readiness, then build shards until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent
+    _exit_with_parent()
 
     def announce(number: int) -> None:
         touching.value = number
@@ -182,9 +181,9 @@ def _serve(connection: Connection, layout: Layout, source: Source, touching: Any
     try:
         connection.send(None)
         while True:
-            shard, crashers = connection.recv()
+            shard, crashing_records = connection.recv()
             try:
-                reply = build_shard(layout, shard, source, crashers, announce)
+                reply = build_shard(layout, shard, source, crashing_records, announce)
             except Exception as error:  # noqa: BLE001 - raised again by the parent
                 reply = error
             connection.send(reply)

@@ -1,15 +1,15 @@
-"""Which batch-norm statistics a generator draws with, so that one z is always one image.
+"""Batch-norm statistics of a generator: running averages, one batch, or re-estimated.
 
-A DCGAN trained with batch norm has no fixed image for a z until somebody says which mean and
-variance to normalize with. Here the choice is made once, before drawing, and never depends on the
-other images of a batch:
+With batch norm in training mode, the image of a z depends on the other latent vectors in its batch.
+Here the statistics are fixed once, before images are generated, so that one z always gives the same
+image:
 
-- running: the moving averages gathered in training (PyTorch's evaluation mode);
-- batch: the statistics of one batch of latents, as the papers' own samples are drawn, but of a
-  fixed reference batch, so that the rest of a request cannot change an image;
-- reestimated: the average over many reference batches, each layer fed with already normalized
-  input: the authors' released script does this for the discriminator (per-batch means and biased
-  variances, averaged with equal weight).
+- running: the moving averages of training (PyTorch's evaluation mode);
+- batch: the statistics of one fixed reference batch of latent vectors. The papers' own samples use
+  the statistics of the batch itself; a fixed one keeps an image independent of its neighbors;
+- reestimated: the average over several reference batches, each layer being fed normalized input.
+  The authors' released script does this for the discriminator (means and biased variances of each
+  batch, averaged with equal weight).
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ from dcgan_cli.model.latents import seeded_latents
 from dcgan_cli.report import Drawn
 
 REFERENCE_SEED = 1511_06434
-"""The seed of the reference latents: any constant would do; this is the paper's arXiv number."""
+"""Seed of the reference latent vectors; an arbitrary constant, the paper's arXiv number."""
 
 REFERENCE_BATCH = 128
 REFERENCE_BATCHES = 8
@@ -35,7 +35,7 @@ _COUNTS: dict[BatchNormMode, int] = {"running": 0, "batch": 1, "reestimated": RE
 
 
 def way_of(mode: BatchNormMode, ema: bool) -> Drawn:
-    """How a generator draws after `fix_statistics`, with the averaged weights or the last ones."""
+    """How a generator draws after `fix_statistics`; `ema`: with averaged weights."""
     count = _COUNTS[mode]
     if not count:
         return Drawn(mode, ema)
@@ -43,7 +43,10 @@ def way_of(mode: BatchNormMode, ema: bool) -> Drawn:
 
 
 def fix_statistics(generator: Generator, mode: BatchNormMode) -> None:
-    """Put `generator` into evaluation mode with the statistics that `mode` asks for."""
+    """Put `generator` into evaluation mode with the batch-norm statistics of `mode`.
+
+    Example: `fix_statistics(generator, "reestimated")`.
+    """
     count = _COUNTS[mode]
     if count:
         config = generator.config
@@ -60,29 +63,29 @@ def fix_statistics(generator: Generator, mode: BatchNormMode) -> None:
 
 @torch.no_grad()
 def reestimate(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
-    """Replace every batch norm's running statistics by their average over `batches`.
+    """Replace the running statistics of every batch norm by their average over `batches`.
 
-    Per batch and layer: mean and biased variance of the layer's input while the whole network runs
-    on batch statistics; all batches count alike, and there must be one at least. Nothing else of
-    the network changes, and nothing at all where a batch fails.
+    For each batch and layer, the mean and the biased variance of the layer's input are taken while
+    the whole network runs on batch statistics; all batches have equal weight, and at least one is
+    needed. Nothing else in the network changes, and nothing at all if a batch fails.
     """
-    gathered: dict[_BatchNorm, list[torch.Tensor]] = {
+    collected: dict[_BatchNorm, list[torch.Tensor]] = {
         module: [] for module in network.modules() if isinstance(module, _BatchNorm)
     }
 
-    def gather(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+    def collect(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         maps = inputs[0].float()
         axes = [axis for axis in range(maps.dim()) if axis != 1]
         variance, mean = torch.var_mean(maps, axes, correction=0)
-        gathered[cast(_BatchNorm, layer)].append(torch.stack((mean, variance)))
+        collected[cast(_BatchNorm, layer)].append(torch.stack((mean, variance)))
 
     modes = {module: module.training for module in network.modules()}
-    tracking = {layer: layer.track_running_stats for layer in gathered}
-    hooks = [layer.register_forward_pre_hook(gather) for layer in gathered]
+    tracking = {layer: layer.track_running_stats for layer in collected}
+    hooks = [layer.register_forward_pre_hook(collect) for layer in collected]
     try:
         network.train()
-        for layer in gathered:
-            layer.track_running_stats = False  # the pass itself leaves them alone
+        for layer in collected:
+            layer.track_running_stats = False  # so that the forward pass does not update them
         for batch in batches:
             network(batch)
     finally:
@@ -92,7 +95,7 @@ def reestimate(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
             layer.track_running_stats = track
         for module, training in modes.items():
             module.training = training
-    for layer, statistics in gathered.items():
+    for layer, statistics in collected.items():
         mean, variance = torch.stack(statistics).mean(0)
         assert layer.running_mean is not None
         assert layer.running_var is not None

@@ -1,7 +1,7 @@
-"""What a network is (ModelConfig), how the paper trains it (Recipe), and the presets of both.
+"""The networks' configuration (ModelConfig), the training recipe (Recipe), and presets of both.
 
-Source: Radford et al. 2015, §4 and Fig. 1; the authors' released code for the values that the paper
-leaves out; soumith/dcgan.torch and pytorch/examples for the two other dialects in wide use.
+Sources: Radford et al. 2015, §4 and Fig. 1; the authors' released code for values that the paper
+does not state; soumith/dcgan.torch and pytorch/examples for the two other variants in wide use.
 """
 
 import math
@@ -19,7 +19,7 @@ Updates = Literal["alternate", "together"]
 Crop = Literal["center", "random"]
 Optimizer = Literal["adam", "rmsprop"]
 
-WIDEST = 8
+MAX_WIDTH_FACTOR = 8
 """Feature maps grow up to this multiple of ngf or ndf, as in the paper's 64×64 networks (8·128)."""
 
 
@@ -34,14 +34,14 @@ def _positive(option: str, value: float) -> None:
 
 
 def _whole(option: str, value: object) -> None:
-    """Options come as what they should be; what a checkpoint's text holds may be anything."""
+    """Raise UsageError unless `value` is an int: a checkpoint may hold any type."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise UsageError(f"{option} {value}: expected a whole number")
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """All that is needed to build both networks; stored in every checkpoint.
+    """The architecture of both networks; stored in every checkpoint.
 
     Attributes:
         size: side of the square images in pixels, base · 2^k with base in 4..7 and k ≥ 1.
@@ -93,18 +93,18 @@ class ModelConfig:
 
     @property
     def levels(self) -> int:
-        """How often the side doubles (G) or halves (D): the number of convolutions of each."""
+        """How often the side doubles in G, or halves in D: the number of convolutions of each."""
         return split_size(self.size)[1]
 
     @property
     def generator_widths(self) -> tuple[int, ...]:
         """Feature maps after the projection and after every hidden layer, from z to the image."""
-        return tuple(self.ngf * min(WIDEST, 2**i) for i in reversed(range(self.levels)))
+        return tuple(self.ngf * min(MAX_WIDTH_FACTOR, 2**i) for i in reversed(range(self.levels)))
 
     @property
     def discriminator_widths(self) -> tuple[int, ...]:
         """Feature maps after every convolution, from the image to the decision."""
-        return tuple(self.ndf * min(WIDEST, 2**i) for i in range(self.levels))
+        return tuple(self.ndf * min(MAX_WIDTH_FACTOR, 2**i) for i in range(self.levels))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -112,26 +112,29 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The inverse of `to_dict`. Raises UsageError or TypeError for what is no configuration."""
+        """The inverse of `to_dict`. Raises UsageError or TypeError for other values.
+
+        Example: `ModelConfig.from_dict({"size": 32, "ngf": 64})`.
+        """
         return cls(**values)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the networks are trained, beside the networks themselves.
+    """The hyper-parameters of training; the defaults are those of the paper.
 
     Attributes:
         batch_size: images a batch.
         optimizer: "adam", or "rmsprop" with PyTorch's decay of 0.99 (the WGAN authors' code).
         lr: its learning rate, for both networks.
-        beta1, beta2: of Adam; RMSProp has none.
+        beta1, beta2: of Adam; RMSProp ignores them.
         weight_decay: coupled (L2) decay on all parameters, as in the authors' code.
         updates: "together" trains D, then G, on every batch; "alternate" gives each batch
             to one of them, as the authors' code does.
         crop: "center" takes the largest centered square; "random" takes a random window of
             `size` out of a square of 1.5 · `size` at every visit.
         flip: mirror images left-right with probability 0.5 at every visit.
-        epochs: passes over the data where nothing else says how long.
+        epochs: passes over the data if no other length is given.
     """
 
     batch_size: int = 128
@@ -175,7 +178,7 @@ HYPERPARAMETERS = frozenset(
 
 @dataclass(frozen=True)
 class Preset:
-    """A named pair of networks and recipe; `about` is its line in help texts."""
+    """A named model configuration and recipe; `about` is its line in help texts."""
 
     about: str
     model: ModelConfig
@@ -211,9 +214,11 @@ PRESETS: dict[str, Preset] = {
 
 
 def with_options(preset: Preset, options: Mapping[str, Any]) -> tuple[ModelConfig, Recipe]:
-    """The preset with every option that is not None put in its place.
+    """The preset with every option that is not None replaced.
 
-    Raises UsageError for a value out of range, TypeError for a name neither dataclass has.
+    Raises UsageError for a value out of range, TypeError for a name that neither dataclass has.
+
+    Example: `model, recipe = with_options(PRESETS["small"], {"size": 32, "lr": 1e-4})`.
     """
     given = {name: value for name, value in options.items() if value is not None}
     of_model = {field.name for field in fields(ModelConfig)}

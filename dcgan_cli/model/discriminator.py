@@ -13,11 +13,11 @@ SLOPE = 0.2
 
 
 class Discriminator(nn.Module):
-    """D: [N, channels, size, size] in [−1, 1] → [N] logits; above 0 says "real".
+    """D: [N, channels, size, size] in [−1, 1] → [N] logits; above 0 means "real".
 
-    `layers[i]` is a sequence of convolution, normalization (none on the first) and LeakyReLU. The
-    decision is a linear unit on the flattened last maps: the 4×4 convolution to one map that the
-    torch dialects write. Its sigmoid is part of the loss.
+    `layers[i]` is a sequence of convolution, normalization (none on the first) and LeakyReLU.
+    `head` is one linear unit on the flattened last maps, which equals the 4×4 convolution to one
+    map in the torch implementations. The sigmoid is part of the loss.
     """
 
     def __init__(self, config: ModelConfig) -> None:

@@ -1,4 +1,4 @@
-"""The generator (paper §3, Fig. 1): z becomes an image by fractionally-strided convolutions."""
+"""The generator (paper §3, Fig. 1): fractionally-strided convolutions from z to an image."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Reading the insides of a network while it runs: hooks that always take themselves out again."""
+"""Context managers that hook a network: capture, mask or guide activations, then undo themselves."""
 
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,24 +11,26 @@ from dcgan_cli.choices import RULES, Rule
 
 @contextmanager
 def captured(modules: Sequence[nn.Module]) -> Generator[list[Tensor]]:
-    """Collect the outputs of `modules`, in the order in which they run, while the block lasts.
+    """Collect the outputs of `modules` while the block lasts, in the order in which they run.
 
-    The hooks are removed when the block ends, after an exception as well.
+    The hooks are removed when the block ends, also after an exception.
+
+    Example: `with captured(discriminator.layers) as maps: discriminator(images)`.
     """
     outputs: list[Tensor] = []
 
-    def keep(_: nn.Module, __: object, output: Tensor) -> None:
+    def append(_: nn.Module, __: object, output: Tensor) -> None:
         outputs.append(output)
 
     with ExitStack() as stack:
         for module in modules:
-            stack.callback(module.register_forward_hook(keep).remove)
+            stack.callback(module.register_forward_hook(append).remove)
         yield outputs
 
 
 @contextmanager
 def evaluating(network: nn.Module) -> Generator[None]:
-    """Evaluation mode while the block lasts; every module's own mode is put back afterwards."""
+    """Evaluation mode while the block lasts; afterwards every module has its former mode."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:
@@ -40,16 +42,16 @@ def evaluating(network: nn.Module) -> Generator[None]:
 
 @contextmanager
 def masked(module: nn.Module, maps: Sequence[int]) -> Generator[None]:
-    """Set the feature maps `maps` of the output of `module`, [N, C, ...], to zero in the block.
+    """Set the feature maps `maps` in the output of `module`, [N, C, ...], to zero inside the block.
 
-    That is what dropping a filter means (paper §6.3.1): its map is gone from all locations. The
-    hook is removed when the block ends, after an exception as well. Raises IndexError, when the
-    module runs, for a map that it does not have.
+    That is what dropping a filter means (paper §6.3.1): its feature map is removed at all
+    locations. The hook is removed when the block ends, also after an exception. Raises IndexError,
+    when the module runs, for a map that does not exist.
     """
-    gone = torch.tensor(list(maps), dtype=torch.int64)
+    dropped = torch.tensor(list(maps), dtype=torch.int64)
 
     def drop(_: nn.Module, __: object, output: Tensor) -> Tensor:
-        return output.index_fill(1, gone.to(output.device), 0)
+        return output.index_fill(1, dropped.to(output.device), 0)
 
     handle = module.register_forward_hook(drop)
     try:
@@ -60,21 +62,22 @@ def masked(module: nn.Module, maps: Sequence[int]) -> Generator[None]:
 
 @contextmanager
 def guided(network: nn.Module, rule: Rule = "guided") -> Generator[None]:
-    """Let gradients pass the rectifiers of `network` by `rule`, for what runs forward in the block.
+    """Backpropagate through rectifiers of `network` by `rule`, for forward passes in the block.
 
     Guided backpropagation (Springenberg et al. 2014, arXiv 1412.6806, §3.4) is defined for ReLU: a
-    gradient passes where the unit's input was positive, and only if it is positive itself. Below
-    zero LeakyReLU has a slope, so the rule can be read in two ways. With x the input of a ReLU or
-    LeakyReLU module and g the gradient that arrives at its output, what leaves at its input is
+    gradient passes where the unit's input was positive, and only if the gradient itself is
+    positive. LeakyReLU has a slope below zero, so there are two ways to apply the rule. With x the
+    input of a ReLU or LeakyReLU module and g the gradient at its output, the gradient at its input
+    is
 
-        guided      max(g, 0) where x > 0, else 0: the rule to the letter, the leak is closed
+        guided      max(g, 0) where x > 0, else 0: the definition as it stands, the leak is closed
         leaky       max(g, 0) where x > 0, else max(g, 0) · slope: negative gradients are cut, the
                     unit's own derivative is kept
         gradient    g where x > 0, else g · slope: the plain gradient
 
-    For ReLU, whose slope is 0, guided and leaky are the same. Slopes are 0 or more. The pass
-    forward is not changed, and activations may work in place. The hooks are removed when the block
-    ends, after an exception as well; a graph that was built in the block keeps its rule.
+    For ReLU, whose slope is 0, guided and leaky are the same. Slopes are 0 or more. The forward
+    pass is unchanged, and activations may be in place. The hooks are removed when the block ends,
+    also after an exception; a graph that was built in the block keeps its rule.
 
     Raises ValueError for an unknown rule.
     """
@@ -84,8 +87,8 @@ def guided(network: nn.Module, rule: Rule = "guided") -> Generator[None]:
     def guide(_: nn.Module, __: object, output: Tensor) -> None:
         if not output.requires_grad:
             return
-        # the sign of the output is that of the input, which an activation in place has overwritten;
-        # noted here, because another module in place may overwrite the output in turn
+        # the output has the sign of the input, which an in-place activation has overwritten; it is
+        # read now, because another in-place module may overwrite the output
         passes = output > 0 if rule == "guided" else None
 
         def cut(gradient: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""The convolutions and normalizations that both networks are made of (paper §3).
+"""Convolutions, normalizations and initialization, shared by both networks (paper §3).
 
-No layer has a bias: batch norm's shift does that work, and the authors use none elsewhere either.
+No layer has a bias: batch norm's shift replaces it, and the authors use none elsewhere either.
 """
 
 from collections.abc import Iterator
@@ -40,10 +40,10 @@ def norm(kind: Norm, width: int, eps: float) -> nn.Module:
 
 
 class Project(nn.Module):
-    """z as the first feature maps: a matrix product, normalized, reshaped (paper Fig. 1).
+    """The projection of z to the first feature maps (paper Fig. 1): linear, normalized, reshaped.
 
-    [N, z_dim] → [N, width, base, base]. With `projection="channel"` this is the 4×4 deconvolution
-    of a 1×1 input that the torch dialects write, which is the same matrix product.
+    [N, z_dim] → [N, width, base, base]. With `projection="channel"` this equals the 4×4 transposed
+    convolution of a 1×1 input in the torch implementations.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -68,14 +68,14 @@ class Project(nn.Module):
 
 
 def tensors_of(network: nn.Module) -> Iterator[torch.Tensor]:
-    """Weights, statistics and counters of `network`, the same ones in the same order every time."""
+    """Weights, statistics and counters of `network`, always in the same order."""
     yield from network.parameters()
     yield from network.buffers()
 
 
 @torch.no_grad()
 def initialize(network: nn.Module, generator: torch.Generator) -> None:
-    """Weights N(0, 0.02) (paper §4), normalization scales N(1, 0.02) and shifts 0 (authors' code)."""
+    """Initialize: weights N(0, 0.02) (paper §4), scales N(1, 0.02), shifts 0 (authors' code)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             module.weight.normal_(0.0, 0.02, generator=generator)

@@ -1,19 +1,18 @@
-"""Which image sizes the networks can have: base · 2^k pixels, base 4, 5, 6 or 7.
+"""Which image sizes the networks support: base · 2^k pixels, base 4, 5, 6 or 7.
 
-Those are the whole numbers of which only the three leading binary digits may differ from zero: the
-base is those three digits, k the number of zeros behind them.
+In binary, such a size has three leading digits, which are the base, followed by k zeros.
 """
 
 from dcgan_cli.errors import UsageError
 
-SMALLEST = 8
-"""4 · 2¹: networks have at least one convolution."""
+MIN_SIZE = 8
+"""4 · 2¹: each network has at least one convolution."""
 
 
 def split_size(size: int) -> tuple[int, int]:
-    """(base, levels) with size = base · 2^levels and base in 4..7, so 64 is 4 · 2⁴.
+    """(base, levels) with size = base · 2^levels and base in 4..7: (4, 4) for 64.
 
-    Raises UsageError, naming the nearest allowed sizes, where there is none.
+    Raises UsageError, naming the nearest supported sizes, for any other size.
     """
     below = largest_size(size)
     levels = below.bit_length() - 3
@@ -27,8 +26,8 @@ def split_size(size: int) -> tuple[int, int]:
 
 
 def largest_size(limit: int) -> int:
-    """The largest allowed size that is at most `limit`; the smallest of all (8) below that."""
-    if limit < SMALLEST:
-        return SMALLEST
+    """The largest supported size that is at most `limit`; 8, the smallest of all, below that."""
+    if limit < MIN_SIZE:
+        return MIN_SIZE
     levels = limit.bit_length() - 3
     return limit >> levels << levels

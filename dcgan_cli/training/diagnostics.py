@@ -1,11 +1,11 @@
-"""Is the training still alive? Four known ways in which it is not, with their thresholds.
+"""Diagnostics of a training run: four known failures and their thresholds.
 
-- not finite: a loss or a gradient is NaN or infinite. Nothing after it can be good.
-- D saturated: over WINDOW steps mean D(x) > 0.99 and mean D(G(z)) < 0.01. D knows everything, and
-  the saturating loss then teaches G nothing (paper §2; Goodfellow et al. 2014, §3).
-- G's gradient vanished: over WINDOW steps its norm is below 1/1000 of what it was at the start.
-- mode collapse: the images of a fixed batch of z differ from one another by less than a quarter
-  of what real images do, after having differed more, or still after COLLAPSE_PATIENCE steps.
+- not finite: a loss or a gradient is NaN or infinite. Training cannot recover from this.
+- D saturated: over WINDOW steps, mean D(x) > 0.99 and mean D(G(z)) < 0.01. D is always right, and
+  the saturating loss then gives G no gradient (paper §2; Goodfellow et al. 2014, §3).
+- G's gradient vanished: over WINDOW steps, its norm is below 1/1000 of its value at the start.
+- mode collapse: the images of a fixed batch of z differ from each other less than a quarter as much
+  as real images do, after having differed more, or still after COLLAPSE_PATIENCE steps.
 """
 
 from collections import deque
@@ -30,14 +30,14 @@ COLLAPSE_PATIENCE = 2000
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One thing found wrong: `name` is stable, `sign` says by which numbers."""
+    """One failure that was found: `name` is stable, `sign` gives the values that show it."""
 
     name: str
     sign: str
 
 
 class Diagnostics:
-    """Watches the values of every step; each diagnosis is reported once, until it is over."""
+    """Monitors the values of every step; each diagnosis is reported once, until it has passed."""
 
     def __init__(self, probabilities: bool) -> None:
         self._probabilities = probabilities
@@ -47,7 +47,7 @@ class Diagnostics:
         self._reported: set[str] = set()
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run has to know; the inverse of `restore`."""
+        """What a resumed run needs; the inverse of `restore`."""
         return {
             "window": [row.tolist() for row in self._window],
             "first_gradient": self._first_gradient,
@@ -56,7 +56,7 @@ class Diagnostics:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state()`. Raises CheckpointError where its window is of other metrics."""
+        """Continue from `state()`. Raises CheckpointError if its window holds other metrics."""
         if any(len(row) != len(METRICS) for row in state["window"]):
             raise CheckpointError(
                 f"progress.diagnostics.window: expected {len(METRICS)} numbers a step"
@@ -67,7 +67,7 @@ class Diagnostics:
         self._reported = set(state["reported"])
 
     def observe_steps(self, rows: NDArray[np.float64]) -> list[Diagnosis]:
-        """Take in the values of further steps [steps, len(METRICS)]; what is newly wrong."""
+        """Record the values of further steps [steps, len(METRICS)]; returns new diagnoses."""
         return [diagnosis for row in rows for diagnosis in self._observe_step(row)]
 
     def _observe_step(self, row: NDArray[np.float64]) -> list[Diagnosis]:
@@ -94,11 +94,14 @@ class Diagnostics:
         return self._report(found, over={"D saturated", "G's gradient vanished"})
 
     def observe_diversity(self, step: int, ratio: float) -> list[Diagnosis]:
-        """Take in how much a fixed batch of samples varies, as a share of what real images do."""
-        fallen = self._best_diversity >= DIVERSE or step >= COLLAPSE_PATIENCE
+        """Record how much a fixed batch of samples varies, relative to real images.
+
+        Returns new diagnoses.
+        """
+        may_collapse = self._best_diversity >= DIVERSE or step >= COLLAPSE_PATIENCE
         self._best_diversity = max(self._best_diversity, ratio)
         found: list[Diagnosis] = []
-        if ratio < COLLAPSED and fallen:
+        if ratio < COLLAPSED and may_collapse:
             sign = f"samples differ {ratio:.2f} times as much as real images do"
             found.append(Diagnosis("mode collapse", sign))
         return self._report(found, over={"mode collapse"})
@@ -112,8 +115,10 @@ class Diagnostics:
 
 
 def diversity(images: Images) -> float:
-    """Mean root-mean-square difference of all pairs of `images` [N, H, W, C], N > 1, in levels."""
-    flat = images.reshape(len(images), -1).astype(np.float64)  # whose products are exact
+    """Mean RMS difference of all pairs of `images` [N, H, W, C], N > 1, in gray levels."""
+    flat = images.reshape(len(images), -1).astype(
+        np.float64
+    )  # products of such whole numbers are exact
     products = flat @ flat.T
     squares = np.diag(products)
     distances = squares[:, None] + squares - 2 * products

@@ -1,12 +1,12 @@
-"""Several processes that train one model: each takes its share of every batch.
+"""Data-parallel training in several processes: each takes its share of every batch.
 
-The processes are started by torchrun, or by whatever else sets RANK, WORLD_SIZE, MASTER_ADDR and
-MASTER_PORT. They follow the same code in lockstep: what is summed, agreed or passed on here must be
-called by all of them, in the same order. A `ProcessGroup` of one does nothing at every such place,
-so that the code of training does not ask how many there are.
+The processes are started by torchrun, or by anything else that sets RANK, WORLD_SIZE, MASTER_ADDR
+and MASTER_PORT. They run the same code in lockstep: every collective operation here must be called
+by all of them, in the same order. In a `ProcessGroup` of one, each of these operations does
+nothing, so that the training code need not distinguish the cases.
 
-Decisions travel by gloo over TCP, tensors of a GPU by nccl. A process that ends, however it ends,
-closes its connections, and whoever waits for it then fails at once.
+Decisions are exchanged by gloo over TCP, GPU tensors by nccl. A process that ends, for whatever
+reason, closes its connections, and every process that waits for it fails at once.
 """
 
 import os
@@ -24,24 +24,24 @@ from torch.distributed.rendezvous import rendezvous
 from dcgan_cli.errors import DcganError, UsageError
 from dcgan_cli.model.layers import tensors_of
 
-PREPARATION = timedelta(days=2)
-"""How long ranks wait for one that still decodes its images."""
+PREPARATION_TIMEOUT = timedelta(days=2)
+"""How long ranks wait for a rank that is still decoding its images."""
 
-PATIENCE = timedelta(minutes=5)
-"""How long they wait, in training, for one that lives and does not answer: rank 0 may be writing to
-a slow disk."""
+TIMEOUT = timedelta(minutes=5)
+"""How long ranks wait, in training, for a rank that is alive and does not answer: rank 0 may be
+writing to a slow disk."""
 
 T = TypeVar("T")
 
 
 class ProcessGroup:
-    """All processes of a run, as one of them sees them. This one is alone.
+    """The processes of a run, as one of them sees them. This class is a single process.
 
     Attributes:
-        rank: number of this process, from 0; rank 0 alone writes and speaks.
-        size: how many there are.
-        local_rank: number of this process on its machine; None where it is alone.
-        local_size: how many there are on this machine.
+        rank: number of this process, from 0; only rank 0 writes files and messages.
+        size: the number of processes.
+        local_rank: number of this process on its machine; None in a single process.
+        local_size: the number of processes on this machine.
     """
 
     rank: int = 0
@@ -51,22 +51,22 @@ class ProcessGroup:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process is the one that writes and speaks."""
+        """Whether this is the process that writes files and messages."""
         return self.rank == 0
 
     def share(self, batch_size: int) -> slice:
-        """The rows of a batch that are this rank's; all ranks have as many.
+        """The rows of a batch that belong to this rank; all ranks have the same number.
 
-        Raises UsageError where that cannot be.
+        Raises UsageError if the batch cannot be divided evenly.
         """
         return slice(0, batch_size)
 
     def agree(self, *numbers: int) -> tuple[int, ...]:
-        """Each of `numbers` at its highest among the ranks: what any of them wants, all do."""
+        """The maximum of each of `numbers` over the ranks: what one rank wants, all do."""
         return numbers
 
     def broadcast_from_main(self, make: Callable[[], T]) -> T:
-        """What `make()` gives on rank 0, on every rank; the others do not call it."""
+        """The result of `make()` on rank 0, on every rank; the others do not call it."""
         return make()
 
     def mean(self, tensor: Tensor) -> Tensor:
@@ -74,83 +74,88 @@ class ProcessGroup:
         return tensor
 
     def average_gradients(self, network: nn.Module) -> None:
-        """Give every rank the mean of all ranks' gradients of `network`."""
+        """Replace the gradients of `network` by their mean over the ranks."""
 
     def broadcast_tensors(self, network: nn.Module) -> None:
-        """Give every rank the weights of rank 0: other CPUs may round initial ones otherwise."""
+        """Give every rank the weights of rank 0: other CPUs may round the initial ones differently."""
 
     def begin(self, device: torch.device) -> None:
-        """Wait until every rank has its images, then be ready to work on `device`."""
+        """Wait until every rank has its images, then set up communication on `device`."""
 
     @contextmanager
     def working(self) -> Generator[None]:
-        """All that ranks do together: errors say which rank met them, and none leaves before all did.
+        """Encloses all collective work: errors name the rank, and no rank leaves before the others.
 
-        Nothing may be agreed afterwards.
+        No collective operation may follow.
         """
         yield
 
 
 class TorchProcessGroup(ProcessGroup):
-    """One of several processes. Every method raises DcganError where another one is lost."""
+    """One of several processes. Every method raises DcganError if another process is lost."""
 
     def __init__(self) -> None:
         self.rank = int(os.environ["RANK"])
         self.size = int(os.environ["WORLD_SIZE"])
         self.local_rank = int(os.environ.get("LOCAL_RANK", "0"))
         self.local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        with self._together():
+        with self._connection_errors():
             store = self._rendezvous_store()
             dist.init_process_group(
-                "gloo", store=store, rank=self.rank, world_size=self.size, timeout=PREPARATION
+                "gloo",
+                store=store,
+                rank=self.rank,
+                world_size=self.size,
+                timeout=PREPARATION_TIMEOUT,
             )
-        self._deciding: dist.ProcessGroup | None = None  # the one just made
-        self._computing: dist.ProcessGroup | None = None
+        self._gloo_group: dist.ProcessGroup | None = None  # None is the default group, made above
+        self._tensor_group: dist.ProcessGroup | None = None
 
     def _rendezvous_store(self) -> Store:
-        """Where ranks tell each other their addresses.
+        """The store in which ranks publish their addresses.
 
-        On one machine torchrun keeps it from one start of its processes to the next. Without a part
-        of its own, each start would now and then read an address of the last one, and wait for it.
+        On one machine torchrun keeps the store when it restarts its processes. Without a prefix for
+        each start, a process would sometimes read an address of the previous start, and wait for
+        it.
         """
-        store, _, _ = next(rendezvous("env://", timeout=PREPARATION))
+        store, _, _ = next(rendezvous("env://", timeout=PREPARATION_TIMEOUT))
         alone = self.local_size == self.size
-        return PrefixStore(f"start {_starts()}", store) if alone else store
+        return PrefixStore(f"start {_restart_count()}", store) if alone else store
 
     def begin(self, device: torch.device) -> None:
         """As ProcessGroup.begin."""
         self.agree(0)
-        with self._together():
-            self._deciding = self._computing = _new_group("gloo")
+        with self._connection_errors():
+            self._gloo_group = self._tensor_group = _new_group("gloo")
             if device.type == "cuda":
                 torch.cuda.set_device(device)
-                self._computing = _new_group("nccl")
+                self._tensor_group = _new_group("nccl")
 
     def share(self, batch_size: int) -> slice:
         """As ProcessGroup.share."""
         each, left = divmod(batch_size, self.size)
         if left or not each:
             below, above = max(each, 1) * self.size, (each + 1) * self.size
-            near = f"{below} or {above}" if below < above else str(above)
+            nearest = f"{below} or {above}" if below < above else str(above)
             raise UsageError(
                 f"--batch-size {batch_size}: a batch is shared out evenly among {self.size} "
-                f"processes; type {near}"
+                f"processes; type {nearest}"
             )
         return slice(self.rank * each, (self.rank + 1) * each)
 
     def agree(self, *numbers: int) -> tuple[int, ...]:
         """As ProcessGroup.agree."""
         votes = torch.tensor(numbers, dtype=torch.int64)
-        with self._together():
-            dist.all_reduce(votes, dist.ReduceOp.MAX, group=self._deciding)
+        with self._connection_errors():
+            dist.all_reduce(votes, dist.ReduceOp.MAX, group=self._gloo_group)
         return tuple(votes.tolist())
 
     def broadcast_from_main(self, make: Callable[[], T]) -> T:
-        """As ProcessGroup.from_first."""
-        parcel = [make() if self.is_main else None]
-        with self._together():
-            dist.broadcast_object_list(parcel, 0, group=self._deciding)
-        return cast(T, parcel[0])
+        """As ProcessGroup.broadcast_from_main."""
+        payload = [make() if self.is_main else None]
+        with self._connection_errors():
+            dist.broadcast_object_list(payload, 0, group=self._gloo_group)
+        return cast(T, payload[0])
 
     def mean(self, tensor: Tensor) -> Tensor:
         """As ProcessGroup.mean."""
@@ -167,15 +172,15 @@ class TorchProcessGroup(ProcessGroup):
 
     @torch.no_grad()
     def broadcast_tensors(self, network: nn.Module) -> None:
-        """As ProcessGroup.copy_first."""
-        with self._together():
+        """As ProcessGroup.broadcast_tensors."""
+        with self._connection_errors():
             for tensor in tensors_of(network):
-                dist.broadcast(tensor, 0, group=self._computing)
+                dist.broadcast(tensor, 0, group=self._tensor_group)
 
     def sum_(self, tensor: Tensor) -> Tensor:
         """Sum the contiguous `tensor` over the ranks, in place; all get the same bits."""
-        with self._together():
-            dist.all_reduce(tensor, group=self._computing)
+        with self._connection_errors():
+            dist.all_reduce(tensor, group=self._tensor_group)
         return tensor
 
     @contextmanager
@@ -189,27 +194,27 @@ class TorchProcessGroup(ProcessGroup):
         except DcganError as error:
             raise type(error)(f"rank {self.rank} of {self.size}: {error}") from error
         except MemoryError:
-            raise  # it has a line of its own
+            raise  # has an error message of its own
         except Exception as error:
             text = f"rank {self.rank} of {self.size}: {type(error).__name__}: {error}"
             raise RuntimeError(text) from error
         finally:
-            # nccl would wait for what a lost process never answers
-            if done or self._computing is self._deciding:
-                self._let_go()
+            # nccl would wait forever for a lost process
+            if done or self._tensor_group is self._gloo_group:
+                self._destroy()
 
-    def _let_go(self) -> None:
-        """End the threads of gloo, which nobody may hold a group for.
+    def _destroy(self) -> None:
+        """End gloo's threads; no reference to a group may remain.
 
-        One that lived on might let go of a tensor while the interpreter ends, which aborts the
-        process (pytorch#179291).
+        A thread that lived on could free a tensor while the interpreter shuts down, which aborts
+        the process (pytorch#179291).
         """
-        self._deciding = self._computing = None
+        self._gloo_group = self._tensor_group = None
         dist.destroy_process_group()
 
     @contextmanager
-    def _together(self) -> Generator[None]:
-        """Say in words what PyTorch says of connections."""
+    def _connection_errors(self) -> Generator[None]:
+        """Turn PyTorch's connection errors into one DcganError."""
         try:
             yield
         except RuntimeError as error:
@@ -220,7 +225,7 @@ class TorchProcessGroup(ProcessGroup):
 
 
 class _Mean(torch.autograd.Function):
-    """The mean over ranks, which is its own adjoint."""
+    """The mean over ranks, which is its own adjoint: backward is the same operation."""
 
     @staticmethod
     def forward(
@@ -239,22 +244,22 @@ class _Mean(torch.autograd.Function):
 
 
 def _new_group(backend: str) -> "dist.ProcessGroup":
-    """All ranks once more, who now wait for each other no longer than PATIENCE."""
-    return cast(dist.ProcessGroup, dist.new_group(backend=backend, timeout=PATIENCE))
+    """Another group of all ranks, with TIMEOUT as its timeout."""
+    return cast(dist.ProcessGroup, dist.new_group(backend=backend, timeout=TIMEOUT))
 
 
 def join() -> ProcessGroup:
-    """The processes that the environment speaks of; a world of one where it speaks of none."""
+    """The process group that the environment describes; a single process if it describes none."""
     needed = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
     several = all(name in os.environ for name in needed) and int(os.environ["WORLD_SIZE"]) > 1
     return TorchProcessGroup() if several else ProcessGroup()
 
 
 def was_restarted() -> bool:
-    """Whether torchrun has started this process in place of one that failed (--max-restarts)."""
-    return _starts() > 0
+    """Whether torchrun started this process to replace one that failed (--max-restarts)."""
+    return _restart_count() > 0
 
 
-def _starts() -> int:
-    """How often torchrun has started the processes of this machine again."""
+def _restart_count() -> int:
+    """How often torchrun has restarted the processes of this machine."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))

@@ -1,4 +1,4 @@
-"""What a training run tells while it goes: the events, and the clock behind them."""
+"""The events that a training run yields, and the clock behind them."""
 
 import time
 from dataclasses import dataclass
@@ -9,12 +9,15 @@ from dcgan_cli.report import Images
 from dcgan_cli.training.diagnostics import Diagnosis
 
 REPORT_SECONDS = 0.5
-"""Progress is told about this often."""
+"""Seconds between two progress events."""
 
 
 @dataclass(frozen=True)
 class Length:
-    """How long to train: whichever of these is given. `minutes` counts this invocation alone."""
+    """How long to train: the first limit that is reached ends the run.
+
+    `minutes` counts this invocation only.
+    """
 
     epochs: float | None = None
     steps: int | None = None
@@ -36,9 +39,9 @@ class ProgressEvent:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """An epoch is complete and saved; `images` are drawn from the fixed `latents`.
+    """An epoch is finished and saved; `images` are generated from the fixed `latents`.
 
-    They are None where a signal came while they were drawn.
+    `images` is None if a signal arrived while they were generated.
     """
 
     epoch: int
@@ -50,7 +53,7 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class DiagnosisEvent:
-    """The health check found something; `action` is what was done about it."""
+    """The diagnostics found a failure; `action` is what was done about it."""
 
     diagnosis: Diagnosis
     step: int
@@ -59,14 +62,14 @@ class DiagnosisEvent:
 
 @dataclass(frozen=True)
 class NotRecorded:
-    """Steps cannot be recorded on this GPU, because of `fault`: they are made launch by launch."""
+    """Steps cannot be recorded as a CUDA graph because of `fault`; kernels are launched one by one."""
 
     fault: str
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """An image grid is going to be drawn, which takes about `seconds`; the state is saved."""
+    """An image grid is about to be generated, which takes about `seconds`; the state is saved."""
 
     step: int
     seconds: float
@@ -74,9 +77,9 @@ class Sampler:
 
 @dataclass(frozen=True)
 class Finished:
-    """The run has reached its length, or was asked to stop by signal number `signal`.
+    """The run has reached its length, or was stopped by signal number `signal`.
 
-    `images` as in EpochDone; `metrics` are those of the last step, empty where none was made.
+    `images` as in EpochDone; `metrics` are those of the last step, empty if there was none.
     """
 
     step: int
@@ -93,7 +96,7 @@ Event = ProgressEvent | EpochDone | DiagnosisEvent | NotRecorded | Sampler | Fin
 
 
 class Clock:
-    """Wall-clock bookkeeping of one invocation."""
+    """Wall-clock time of one invocation."""
 
     def __init__(self, seconds_before: float, first_step: int) -> None:
         self.began = self.reported = self.saved = time.monotonic()
@@ -101,11 +104,11 @@ class Clock:
         self.first_step = first_step
 
     def elapsed(self) -> float:
-        """Seconds of this invocation."""
+        """Seconds since this invocation began."""
         return time.monotonic() - self.began
 
     def seconds(self) -> float:
-        """Seconds of the whole run, earlier invocations included."""
+        """Seconds of the whole run, including earlier invocations."""
         return self.seconds_before + self.elapsed()
 
     def report_is_due(self) -> bool:
@@ -116,7 +119,7 @@ class Clock:
         return True
 
     def save_is_due(self, minutes: float) -> bool:
-        """True once every `minutes` without a save."""
+        """True if the last save was `minutes` ago; the clock then starts again."""
         if time.monotonic() - self.saved < 60 * minutes:
             return False
         self.saved = time.monotonic()

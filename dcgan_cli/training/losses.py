@@ -1,17 +1,19 @@
-"""The games that G and D can play: what each minimizes, given D's logits.
+"""The GAN losses: what G and D minimize, given D's logits.
 
-The paper's loss is binary cross-entropy on real and generated batches apart, summed (§3, and
-the authors' code). WGAN with clipping (Arjovsky et al. 2017) and with a gradient penalty (Gulrajani
-et al. 2017) are the known answers to its known failure, mode collapse.
+The paper's loss is binary cross-entropy on separate real and generated batches, summed (§3, and the
+authors' code). WGAN with clipping (Arjovsky et al. 2017) and with a gradient penalty (Gulrajani et
+al. 2017) are the known answers to its known failure, mode collapse.
+
+A new loss is an entry in LOSSES. A loss that needs a regularizer of D sets its weight here; the
+regularizers themselves are in `regularizers.py`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor, nn
+from torch import Tensor
 
 from dcgan_cli.errors import UsageError
 from dcgan_cli.training.loss_recipes import LOSS_RECIPES
@@ -19,18 +21,18 @@ from dcgan_cli.training.loss_recipes import LOSS_RECIPES
 
 @dataclass(frozen=True)
 class Loss:
-    """One game.
+    """The losses of both networks and the settings that belong to them.
 
     Attributes:
         about: its line in help texts.
-        discriminator: what D minimizes, from logits of real and of generated images [N].
-        generator: what G minimizes, from logits of generated images [N].
-        probabilities: D's logit is the logit of a probability, so D(x) means something.
-        d_steps: updates of D per update of G, where `--d-steps` does not say.
+        discriminator: what D minimizes, given logits of real and of generated images [N].
+        generator: what G minimizes, given logits of generated images [N].
+        probabilities: whether the sigmoid of D's logit is a probability.
+        d_steps: updates of D per update of G, unless `--d-steps` is given.
         clip: D's weights are clipped to ± this after each update (wgan).
         penalty: weight of the gradient penalty (wgan-gp).
-        recipe: what its paper trains it with, by the names of Recipe, where nothing else is typed;
-            empty where the preset's settings are meant.
+        recipe: the settings of its paper, by the field names of Recipe, used unless options set
+            them; empty: the preset's settings.
     """
 
     about: str
@@ -48,7 +50,7 @@ def _cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
     return F.softplus(-real).mean() + F.softplus(fake).mean()
 
 
-def _critic(real: Tensor, fake: Tensor) -> Tensor:
+def _wasserstein(real: Tensor, fake: Tensor) -> Tensor:
     """E D(G(z)) − E D(x): the negative of the Wasserstein estimate."""
     return fake.mean() - real.mean()
 
@@ -78,7 +80,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "wgan": Loss(
         "critic with weights clipped to ±0.01, 5 D steps per G step",
-        _critic,
+        _wasserstein,
         lambda fake: -fake.mean(),
         d_steps=5,
         clip=0.01,
@@ -86,7 +88,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "wgan-gp": Loss(
         "critic with gradient penalty 10, 5 D steps per G step",
-        _critic,
+        _wasserstein,
         lambda fake: -fake.mean(),
         d_steps=5,
         penalty=10.0,
@@ -96,17 +98,7 @@ LOSSES: dict[str, Loss] = {
 
 
 def choose_loss(name: str) -> Loss:
-    """The loss called `name`. Raises UsageError, naming all, for any other name."""
+    """The loss called `name`. Raises UsageError, listing all names, for any other name."""
     if name not in LOSSES:
         raise UsageError(f"--loss {name}: expected one of {', '.join(LOSSES)}")
     return LOSSES[name]
-
-
-def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, alpha: Tensor) -> Tensor:
-    """E (‖∇D(x̂)‖₂ − 1)² at x̂ between real and fake (Gulrajani et al. 2017, eq. 3).
-
-    `alpha` in [0, 1], [N, 1, 1, 1], says where between. Differentiable by D's parameters.
-    """
-    between = torch.lerp(real, fake, alpha).requires_grad_(True)
-    (slope,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
-    return (slope.flatten(1).norm(2, dim=1) - 1).square().mean()

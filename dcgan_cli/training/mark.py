@@ -1,9 +1,9 @@
-"""The mark of a run folder: `run.json`, which says that it is ours and lists what we wrote there.
+"""The marker file of a run folder, `run.json`: it lists all files that the run has written.
 
     {"format": "dcgan run", "version": 1, "keep": "2", "files": ["last.pt", "samples/last.png", …]}
 
 A name is listed before its file is first written, so that a run that is killed in between has
-written nothing that is not listed. Only what is listed is ever removed or written over.
+written nothing that is not listed. Only listed files are ever removed or overwritten.
 """
 
 import json
@@ -22,21 +22,22 @@ MARK, LOCK = "run.json", ".lock"
 FORMAT, VERSION = "dcgan run", 1
 
 BOARD_SUFFIX = ".dcgan"
-"""Ends the names of our TensorBoard files: TensorBoard chooses the rest, so they cannot be listed."""
+"""Suffix of our TensorBoard files: TensorBoard chooses the rest of the name, so they cannot be
+listed."""
 
-_LARGEST = 64 << 20
-"""Bytes beyond which a mark is not read: a million names take less."""
+_MAX_MARK_BYTES = 64 << 20
+"""A larger marker file is not read: a million names take less."""
 
-_BOARD = re.compile(r"events\.out\.tfevents\..*" + re.escape(BOARD_SUFFIX))
+_TENSORBOARD_FILE = re.compile(r"events\.out\.tfevents\..*" + re.escape(BOARD_SUFFIX))
 
 
 @dataclass
 class Mark:
-    """What is ours in the run folder at `path`.
+    """The files of the run folder at `path` that this run wrote.
 
     Attributes:
-        files: names relative to the folder, with slashes, whether they are there yet or not.
-        keep: what the run was told about keeping epoch checkpoints; None where nothing was said.
+        files: names relative to the folder, with slashes, whether they exist yet or not.
+        keep: the last value of --keep, the number of epoch checkpoints; None if it was not given.
     """
 
     path: Path
@@ -45,7 +46,7 @@ class Mark:
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """The mark of the folder; None where it has none. Raises UsageError: damaged, or newer."""
+        """The folder's marker; None if it has none. Raises UsageError: damaged, or too new."""
         file = path / MARK
         if not file.is_file() or file.is_symlink():
             return None
@@ -54,7 +55,7 @@ class Mark:
             "another place with --run NAME, or delete this file and type --resume to mark it again"
         )
         try:
-            if file.stat().st_size > _LARGEST:
+            if file.stat().st_size > _MAX_MARK_BYTES:
                 raise UsageError(damaged)
             content = json.loads(file.read_bytes())
             files, keep = set[str](content["files"]), content.get("keep")
@@ -78,8 +79,8 @@ class Mark:
     def claim(self, *names: str) -> None:
         """List `names` before they are written.
 
-        Raises StorageError where something of a name is there that is not ours, or that would be
-        written through a link.
+        Raises StorageError if a file of that name exists and is not ours, or is reached through a
+        link.
         """
         self.check(*names)
         if new := set(names) - self.files:
@@ -90,7 +91,7 @@ class Mark:
         """Raise StorageError as `claim` does; lists nothing."""
         for name in names:
             file = self.path / name
-            if (link := self._link_on_the_way(name)) is not None:
+            if (link := self._link_in_path(name)) is not None:
                 raise StorageError(
                     f"{link} is a link, and a run writes only inside its own folder; move the link "
                     "elsewhere, or choose another place with --run NAME"
@@ -102,25 +103,25 @@ class Mark:
                 )
 
     def holds(self, name: str) -> bool:
-        """Whether `name` is listed and there, as a file and not behind a link."""
+        """Whether `name` is listed and exists as a regular file, not behind a link."""
         return name in self.files and self._is_own(name)
 
     def remove(self, names: Iterable[str]) -> None:
-        """Delete what is ours of `names`, and forget them. Raises StorageError."""
+        """Delete the files of `names` that are ours, and unlist all. Raises StorageError."""
         for name in sorted(names):
             if self.holds(name):
                 _unlink(self.path / name)
             self.files.discard(name)
 
     def remove_all(self) -> None:
-        """Delete everything that the run has written but the mark and the lock."""
+        """Delete everything that the run has written except the marker and the lock."""
         self.remove(list(self.files))
-        for name in self.found("tensorboard", _BOARD.fullmatch):
+        for name in self.found("tensorboard", _TENSORBOARD_FILE.fullmatch):
             _unlink(self.path / name)
         self.write()
 
     def sweep(self) -> None:
-        """Delete what writers of our files left behind when they were killed."""
+        """Delete temporary files that killed processes left behind."""
         for folder in {str(PurePosixPath(name).parent) for name in (MARK, *self.files)}:
             for name in self.found(folder, finished_name):
                 place = PurePosixPath(name)
@@ -129,7 +130,7 @@ class Mark:
                     _unlink(self.path / name)
 
     def found(self, folder: str, wanted: Callable[[str], object]) -> list[str]:
-        """Files right inside `folder` whose names are `wanted`, none of them behind a link."""
+        """The files directly inside `folder` whose names `wanted` accepts, except behind links."""
         inside = self.path / folder
         if not inside.is_dir():
             return []
@@ -140,21 +141,21 @@ class Mark:
 
     def _is_own(self, name: str) -> bool:
         """Whether `name` is a file that is reached without any link."""
-        return (self.path / name).is_file() and self._link_on_the_way(name) is None
+        return (self.path / name).is_file() and self._link_in_path(name) is None
 
-    def _link_on_the_way(self, name: str) -> Path | None:
+    def _link_in_path(self, name: str) -> Path | None:
         file = self.path / name
         places = (file, *list(file.parents)[: name.count("/")])
         return next((place for place in places if place.is_symlink()), None)
 
 
 def marked(path: Path) -> Mark | None:
-    """The mark of the folder at `path`, which may not be there, be empty, or hold an earlier run.
+    """The marker of the folder at `path`, which may be missing, empty, or hold an earlier run.
 
-    None where nothing in it is ours yet: then it is empty. A run of a version that wrote no mark
-    gets one, which lists what is beyond doubt its own and keeps all epochs. Writes nothing.
+    None if nothing in it is ours yet: then it is empty. A run of a version without markers gets one
+    that lists the files that are certainly its own, and keeps all epochs. Writes nothing.
 
-    Raises UsageError where the folder holds anything else.
+    Raises UsageError if the folder holds anything else.
     """
     if not path.exists():
         return None
@@ -166,7 +167,7 @@ def marked(path: Path) -> Mark | None:
     if (mark := Mark.read(path)) is not None or not others:
         return mark
     if _is_checkpoint(path / "last.pt"):
-        return _of_earlier_version(path)
+        return _mark_of_earlier_version(path)
     more = f" and {len(others) - 1:,} more" if len(others) > 1 else ""
     raise UsageError(
         f"{path} holds files that no run has written ({others[0]}{more}), and nothing there is "
@@ -174,17 +175,17 @@ def marked(path: Path) -> Mark | None:
     )
 
 
-def _of_earlier_version(path: Path) -> Mark:
-    """A mark that lists what a run has written at `path`, by its name and by how it begins."""
+def _mark_of_earlier_version(path: Path) -> Mark:
+    """A marker that lists the files of a run at `path`, recognized by name and first bytes."""
     mark = Mark(path, keep="all")
-    for folder, pattern, is_ours in _WRITTEN_EARLIER:
+    for folder, pattern, is_ours in _FILES_OF_EARLIER_VERSIONS:
         names = mark.found(folder, re.compile(pattern).fullmatch)
         mark.files |= {name for name in names if is_ours(path / name)}
     return mark
 
 
 def _is_checkpoint(file: Path) -> bool:
-    """Whether a file looks like a checkpoint of a training; its tensors are not read."""
+    """Whether a file looks like a training checkpoint; its tensors are not read."""
     if file.is_symlink() or not file.is_file():
         return False
     try:
@@ -194,12 +195,12 @@ def _is_checkpoint(file: Path) -> bool:
                 head = pickled.read(1 << 20)
     except (OSError, ValueError, StopIteration, zipfile.BadZipFile, NotImplementedError):
         return False
-    except Exception:  # noqa: BLE001  # zipfile raises what it likes on a damaged archive: not ours then
+    except Exception:  # noqa: BLE001  # zipfile raises many errors on a damaged archive, which is not ours
         return False
     return all(word in head for word in (b"format", b"dcgan", b"digest"))
 
 
-def _begins(head: bytes) -> Callable[[Path], bool]:
+def _starts_with(head: bytes) -> Callable[[Path], bool]:
     """Whether a file begins with `head`."""
 
     def is_ours(file: Path) -> bool:
@@ -212,33 +213,33 @@ def _begins(head: bytes) -> Callable[[Path], bool]:
     return is_ours
 
 
-def _holds_steps(file: Path) -> bool:
-    """Whether any line of a metrics.jsonl is whole: others may be damaged."""
+def _has_whole_line(file: Path) -> bool:
+    """Whether any line of a metrics.jsonl is complete: others may be damaged."""
     try:
         with file.open("rb") as opened:
-            data = opened.read(_LARGEST)
+            data = opened.read(_MAX_MARK_BYTES)
     except OSError:
         return False
     return not data or bool(split_lines(data)[0])
 
 
-_PNG = _begins(b"\x89PNG")
+_PNG = _starts_with(b"\x89PNG")
 
-_WRITTEN_EARLIER: tuple[tuple[str, str, Callable[[Path], bool]], ...] = (
+_FILES_OF_EARLIER_VERSIONS: tuple[tuple[str, str, Callable[[Path], bool]], ...] = (
     (".", r"last\.pt|epoch-\d{4,}\.pt", _is_checkpoint),
-    (".", r"metrics\.jsonl", _holds_steps),
-    (".", r"config\.json", _begins(b'{\n  "model": ')),
+    (".", r"metrics\.jsonl", _has_whole_line),
+    (".", r"config\.json", _starts_with(b'{\n  "model": ')),
     (".", r"curves\.png", _PNG),
-    (".", r"samples\.gif", _begins(b"GIF8")),
+    (".", r"samples\.gif", _starts_with(b"GIF8")),
     ("samples", r"(epoch-\d{4,}|last)\.png", _PNG),
-    ("tensorboard", r"events\.out\.tfevents\..*", _begins(b"")),
+    ("tensorboard", r"events\.out\.tfevents\..*", _starts_with(b"")),
 )
-"""Names that versions without a mark wrote, always the same ones, and how their files begin. Only
-beside a last.pt that is a checkpoint of a training are they taken to be a run's."""
+"""Names that versions without a marker wrote, and a test of their first bytes. They count as the
+files of a run only beside a last.pt that is a training checkpoint."""
 
 
 def _is_inside(name: object) -> bool:
-    """Whether `name` is a path inside the folder: a mark may come from anybody."""
+    """Whether `name` is a path inside the folder: a marker may come from anybody."""
     if not isinstance(name, str) or not name or "\0" in name or "\\" in name:
         return False
     parts = name.split("/")

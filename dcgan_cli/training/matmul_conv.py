@@ -1,16 +1,17 @@
-"""Convolutions as matrix products of gathered patches, where a CPU is faster at those.
+"""Convolutions as matrix products of patches (im2col), for small feature maps in bfloat16 on a CPU.
 
-A library's convolution is made for large images; on maps of 4×4 to 16×16 it reaches a fraction of
-what the same CPU's matrix product does in bfloat16. So patches are copied into rows (im2col) and
-multiplied. The way back to the input of a convolution of stride s, which is also the
-fractionally-strided convolution, is done phase by phase: the outputs whose coordinates leave the
-same remainders modulo s are touched by the same taps of the kernel, so that each of the s·s phases
-is a small convolution of stride 1, without a multiplication by zero and without adding overlapping
-patches (col2im).
+Libraries optimize convolutions for large images; on maps of 4×4 to 16×16 they reach a fraction of
+the speed of the same CPU's matrix product. So patches are copied into rows (im2col) and multiplied.
 
-Exact: every product that the definition has is made once, and no other. A rule, not a race, says
-which
-of the three products of a layer are made so: a race would make other bits of it on a busy day.
+The gradient with respect to the input of a convolution of stride s, which is also the
+fractionally-strided convolution, is computed phase by phase: output coordinates with the same
+remainder modulo s depend on the same kernel elements, so that each of the s·s phases is a small
+convolution of stride 1. No multiplication by zero is made, and no overlapping patches are added
+(col2im).
+
+The result is exact: the products of the definition, each computed once. Which of the three products
+of a layer are computed in this way depends on its size and on the CPU alone, never on a timing: a
+timing would change the bits of the result on a busy day.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,31 +25,32 @@ from torch.autograd.function import once_differentiable
 
 
 @dataclass(frozen=True)
-class Form:
-    """Which products of a layer are matrix products: its value, the gradients of maps and weights."""
+class MatmulUse:
+    """Which products of a layer are matrix products: output, gradient of the input, of the weights."""
 
     value: bool = False
     to_maps: bool = False
     to_weight: bool = False
 
 
-LIBRARY = Form()
-MATRIX = Form(True, True, True)
+LIBRARY = MatmulUse()
+ALL_MATMUL = MatmulUse(True, True, True)
 
-_WITH_AMX, _WITHOUT = 16, 8
-"""Side of the larger maps up to which a CPU with AMX has MATRIX, others the gradient of the weights.
+_MAX_SIDE_WITH_AMX, _MAX_SIDE_WITHOUT_AMX = 16, 8
+"""Side of the larger maps up to which a CPU with AMX uses ALL_MATMUL, and others compute only the
+gradient of the weights in this way.
 
-Milliseconds of value / to maps / to weights of a batch of 128, by the library and by products. With
-AMX: 256 × 8 × 8 → 512, 34 / 74 / 107 and 6 / 5 / 9; at 16 × 16, 24 / 24 / 17 and 14 / 14 / 16; at
-32 × 32 the library is faster. Without: 20 / 22 / 80 and 29 / 52 / 28; at 16 × 16 it gains nothing.
-"""
+Milliseconds of output / gradient of the maps / gradient of the weights for a batch of 128, by the
+library and by matrix products. With AMX: 256 × 8 × 8 → 512, 34 / 74 / 107 and 6 / 5 / 9; at 16 ×
+16, 24 / 24 / 17 and 14 / 14 / 16; at 32 × 32 the library is faster. Without: 20 / 22 / 80 and 29 /
+52 / 28; at 16 × 16 nothing is gained."""
 
 
-def best_form(side: int) -> Form:
-    """The faster form in bfloat16, on this CPU, of a layer whose larger maps have `side`."""
+def best_matmul_use(side: int) -> MatmulUse:
+    """The fastest choice in bfloat16 on this CPU for a layer whose larger maps have side `side`."""
     if _has_amx():
-        return MATRIX if side <= _WITH_AMX else LIBRARY
-    return Form(to_weight=True) if side <= _WITHOUT else LIBRARY
+        return ALL_MATMUL if side <= _MAX_SIDE_WITH_AMX else LIBRARY
+    return MatmulUse(to_weight=True) if side <= _MAX_SIDE_WITHOUT_AMX else LIBRARY
 
 
 def _has_amx() -> bool:
@@ -56,10 +58,10 @@ def _has_amx() -> bool:
 
 
 def use_matrix_products(network: nn.Module) -> None:
-    """Let the convolutions of `network` take their best form in bfloat16, in place.
+    """Replace the convolutions of `network` by ones that use matrix products where those are fast.
 
-    What is computed so can be differentiated once; a gradient penalty is computed in float32, by
-    the library.
+    In place, and only under bfloat16 autocast. The result can be differentiated once; a gradient
+    penalty is computed in float32, by the library.
     """
     for parent in list(network.modules()):
         for name, layer in parent.named_children():
@@ -70,11 +72,11 @@ def use_matrix_products(network: nn.Module) -> None:
 
 
 class _Conv(nn.Conv2d):
-    """A convolution with the weights of `plain`."""
+    """A convolution with the weights of `original`."""
 
-    def __init__(self, plain: nn.Conv2d) -> None:
-        super().__init__(*_shape(plain), bias=False, device="meta")
-        self.weight = plain.weight
+    def __init__(self, original: nn.Conv2d) -> None:
+        super().__init__(*_shape(original), bias=False, device="meta")
+        self.weight = original.weight
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # nn.Module's own word
         """[N, I, H, W] → [N, O, H', W']."""
@@ -83,35 +85,37 @@ class _Conv(nn.Conv2d):
 
 
 class _ConvTranspose(nn.ConvTranspose2d):
-    """A fractionally-strided convolution with the weights of `plain`."""
+    """A fractionally-strided convolution with the weights of `original`."""
 
-    def __init__(self, plain: nn.ConvTranspose2d) -> None:
-        super().__init__(*_shape(plain), plain.output_padding[0], bias=False, device="meta")
-        self.weight = plain.weight
+    def __init__(self, original: nn.ConvTranspose2d) -> None:
+        super().__init__(*_shape(original), original.output_padding[0], bias=False, device="meta")
+        self.weight = original.weight
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: A002
         """[N, O, H', W'] → [N, I, H, W]."""
         assert output_size is None
         maps, weight, form = _prepared(input, self.weight, self.stride[0] * max(input.shape[2:]))
-        places = self.stride[0], int(self.padding[0]), self.output_padding[0]
-        return conv_transpose2d(maps, weight, *places, form)
+        geometry = self.stride[0], int(self.padding[0]), self.output_padding[0]
+        return conv_transpose2d(maps, weight, *geometry, form)
 
 
-def _shape(plain: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int, int, int, int]:
+def _shape(original: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int, int, int, int]:
     """Both widths, kernel, stride and padding."""
-    sides = plain.kernel_size[0], plain.stride[0], int(plain.padding[0])
-    return plain.in_channels, plain.out_channels, *sides
+    sides = original.kernel_size[0], original.stride[0], int(original.padding[0])
+    return original.in_channels, original.out_channels, *sides
 
 
-def _prepared(maps: Tensor, weight: Tensor, side: int) -> tuple[Tensor, Tensor, Form]:
-    """Both in bfloat16, and the form for that, where autocast asks for it."""
+def _prepared(maps: Tensor, weight: Tensor, side: int) -> tuple[Tensor, Tensor, MatmulUse]:
+    """Both in bfloat16 and the matrix products to use, if autocast is on; else unchanged."""
     kind = maps.device.type
     if kind != "cpu" or not torch.is_autocast_enabled(kind):
         return maps, weight, LIBRARY
-    return maps.bfloat16(), weight.bfloat16(), best_form(side)
+    return maps.bfloat16(), weight.bfloat16(), best_matmul_use(side)
 
 
-def conv2d(maps: Tensor, weight: Tensor, stride: int, padding: int, form: Form = MATRIX) -> Tensor:
+def conv2d(
+    maps: Tensor, weight: Tensor, stride: int, padding: int, form: MatmulUse = ALL_MATMUL
+) -> Tensor:
     """`F.conv2d`: [N, I, H, W] and [O, I, k, k] → [N, O, H', W'], differentiable once."""
     if form == LIBRARY:
         return F.conv2d(maps, weight, None, stride, padding)
@@ -124,7 +128,7 @@ def conv_transpose2d(
     stride: int,
     padding: int,
     output_padding: int = 0,
-    form: Form = MATRIX,
+    form: MatmulUse = ALL_MATMUL,
 ) -> Tensor:
     """`F.conv_transpose2d`: [N, O, H', W'] and [O, I, k, k] → [N, I, H, W], differentiable once."""
     if form == LIBRARY:
@@ -137,7 +141,7 @@ def conv_transpose2d(
 class _ConvFunction(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, maps: Tensor, weight: Tensor, stride: int, padding: int, form: Form
+        ctx: Any, maps: Tensor, weight: Tensor, stride: int, padding: int, form: MatmulUse
     ) -> Tensor:
         ctx.save_for_backward(maps, weight)
         ctx.settings = stride, padding, form
@@ -151,7 +155,7 @@ class _ConvFunction(torch.autograd.Function):
         maps, weight = ctx.saved_tensors
         stride, padding, _ = ctx.settings
         (gradient,) = gradients
-        to_maps, to_weight = _both_ways(
+        to_maps, to_weight = _gradients(
             ctx, gradient, None,
             lambda: _conv_transpose(gradient, weight, stride, padding, maps.shape[2:]),
             lambda: _weight_gradient(maps, gradient, weight.shape[2], stride, padding),
@@ -168,7 +172,7 @@ class _ConvTransposeFunction(torch.autograd.Function):
         stride: int,
         padding: int,
         output_padding: int,
-        form: Form,
+        form: MatmulUse,
     ) -> Tensor:
         ctx.save_for_backward(maps, weight)
         ctx.settings = stride, padding, form
@@ -185,7 +189,7 @@ class _ConvTransposeFunction(torch.autograd.Function):
         maps, weight = ctx.saved_tensors
         stride, padding, _ = ctx.settings
         (gradient,) = gradients
-        to_maps, to_weight = _both_ways(
+        to_maps, to_weight = _gradients(
             ctx, gradient, ctx.output_padding,
             lambda: _conv(gradient, weight, stride, padding),
             lambda: _weight_gradient(gradient, maps, weight.shape[2], stride, padding),
@@ -193,19 +197,21 @@ class _ConvTransposeFunction(torch.autograd.Function):
         return to_maps, to_weight, None, None, None, None
 
 
-def _both_ways(
+def _gradients(
     ctx: Any,
     gradient: Tensor,
     output_padding: int | None,
     to_maps: Callable[[], Tensor],
     to_weight: Callable[[], Tensor],
 ) -> tuple[Tensor | None, Tensor | None]:
-    """The gradients that are asked for: as the form says by matrix products, or by the library."""
+    """The gradients that are needed, by matrix products where `form` says so, else by the library."""
     maps, weight = ctx.saved_tensors
     stride, padding, form = ctx.settings
     wants_maps, wants_weight = ctx.needs_input_grad[:2]
     mask = [wants_maps and not form.to_maps, wants_weight and not form.to_weight]
-    of_maps, of_weight = _by_library(gradient, maps, weight, stride, padding, output_padding, mask)
+    of_maps, of_weight = _library_gradients(
+        gradient, maps, weight, stride, padding, output_padding, mask
+    )
     if wants_maps and form.to_maps:
         of_maps = to_maps()
     if wants_weight and form.to_weight:
@@ -213,7 +219,7 @@ def _both_ways(
     return of_maps, of_weight
 
 
-def _by_library(
+def _library_gradients(
     gradient: Tensor,
     maps: Tensor,
     weight: Tensor,
@@ -222,15 +228,15 @@ def _by_library(
     output_padding: int | None,
     mask: Sequence[bool],
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Those gradients by maps and weights that `mask` names.
+    """The gradients of maps and weights that `mask` selects, by the library.
 
-    Of a fractionally-strided convolution where there is an `output_padding`.
+    Of a fractionally-strided convolution if `output_padding` is given.
     """
     if not any(mask):
         return None, None
-    spreads = output_padding is not None
+    transposed = output_padding is not None
     to_maps, to_weight, _ = torch.ops.aten.convolution_backward(
-        gradient, maps, weight, None, (stride, stride), (padding, padding), (1, 1), spreads,
+        gradient, maps, weight, None, (stride, stride), (padding, padding), (1, 1), transposed,
         [output_padding or 0] * 2, 1, [*mask, False],
     )  # fmt: skip
     return to_maps if mask[0] else None, to_weight if mask[1] else None
@@ -239,10 +245,10 @@ def _by_library(
 def _conv(maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
     """Maps [N, I, H, W] → [N, O, H', W'] by weight [O, I, k, k]."""
     outputs, _, kernel, _ = weight.shape
-    high, wide = (_shrunk(side, kernel, stride, padding) for side in maps.shape[2:])
-    rows = _patches(_rows_last(maps), (padding, padding), (high, wide), (kernel, kernel), stride)
+    height, width = (_output_side(side, kernel, stride, padding) for side in maps.shape[2:])
+    rows = _patches(_to_nhwc(maps), (padding, padding), (height, width), (kernel, kernel), stride)
     taps = weight.permute(2, 3, 1, 0).reshape(-1, outputs)
-    result = _channels_last(maps, outputs, high, wide)
+    result = _channels_last(maps, outputs, height, width)
     torch.mm(rows, taps, out=result.permute(0, 2, 3, 1).view(-1, outputs))
     return result
 
@@ -252,19 +258,21 @@ def _conv_transpose(
 ) -> Tensor:
     """Maps [N, O, H', W'] → [N, I, *sides] by weight [O, I, k, k]: the transpose of `_conv`."""
     _, inputs, kernel, _ = weight.shape
-    source = _rows_last(maps)
+    source = _to_nhwc(maps)
     result = _channels_last(maps, inputs, *sides).zero_()
     cells = result.permute(0, 2, 3, 1)
     rows = _phases(sides[0], kernel, stride, padding)
     columns = _phases(sides[1], kernel, stride, padding)
     for top, ys, above in rows:
         for left, xs, before in columns:
-            high, wide = (len(range(o, s, stride)) for o, s in ((top, sides[0]), (left, sides[1])))
-            if not (ys and xs and high and wide):
+            height, width = (
+                len(range(o, s, stride)) for o, s in ((top, sides[0]), (left, sides[1]))
+            )
+            if not (ys and xs and height and width):
                 continue
-            part = _patches(source, (above, before), (high, wide), (len(ys), len(xs)), 1)
+            part = _patches(source, (above, before), (height, width), (len(ys), len(xs)), 1)
             taps = weight[:, :, ys][:, :, :, xs].permute(2, 3, 0, 1).reshape(-1, inputs)
-            cells[:, top::stride, left::stride] = (part @ taps).view(-1, high, wide, inputs)
+            cells[:, top::stride, left::stride] = (part @ taps).view(-1, height, width, inputs)
     return result
 
 
@@ -274,22 +282,22 @@ def _weight_gradient(
     """The gradient [O, I, k, k] of `_conv`'s weight, from its maps and the gradient of its result."""
     inputs, outputs = maps.shape[1], gradient.shape[1]
     rows = _patches(
-        _rows_last(maps), (padding, padding), gradient.shape[2:], (kernel, kernel), stride
+        _to_nhwc(maps), (padding, padding), gradient.shape[2:], (kernel, kernel), stride
     )
-    taps = rows.t() @ _rows_last(gradient).reshape(-1, outputs)
+    taps = rows.t() @ _to_nhwc(gradient).reshape(-1, outputs)
     return taps.view(kernel, kernel, inputs, outputs).permute(3, 2, 0, 1)
 
 
 def _phases(side: int, kernel: int, stride: int, padding: int) -> list[tuple[int, list[int], int]]:
-    """What makes up the coordinates of each remainder modulo `stride`.
+    """For each remainder modulo `stride`: first coordinate, kernel elements, and padding before.
 
-    The first such coordinate, the taps that touch it, in the order of the maps they come from, and
-    how far outside the maps that order begins.
+    The kernel elements that contribute to these coordinates are in the order of the maps they
+    multiply; the padding is how far outside the maps that order begins.
     """
     phases: list[tuple[int, list[int], int]] = []
     for first in range(min(stride, side)):
         taps = list(range((first + padding) % stride, kernel, stride))
-        # tap t brings the map at (coordinate + padding − t) / stride: later taps earlier maps
+        # element t multiplies the map at (coordinate + padding − t) / stride: later t, earlier map
         before = -((first + padding - taps[-1]) // stride) if taps else 0
         phases.append((first, taps[::-1], before))
     return phases
@@ -298,12 +306,12 @@ def _phases(side: int, kernel: int, stride: int, padding: int) -> list[tuple[int
 def _patches(
     maps: Tensor, before: Sequence[int], counts: Sequence[int], taps: Sequence[int], stride: int
 ) -> Tensor:
-    """Windows of `taps` of maps [N, H, W, C], the first `before` outside: [N·counts, taps·C]."""
-    number, high, wide, channels = maps.shape
-    ends = [b + s for b, s in zip(before, (high, wide), strict=True)]
+    """Patches of side `taps` of maps [N, H, W, C], beginning `before` outside: [N·counts, taps·C]."""
+    number, height, width, channels = maps.shape
+    ends = [b + s for b, s in zip(before, (height, width), strict=True)]
     needed = [(c - 1) * stride + t for c, t in zip(counts, taps, strict=True)]
     after = [n - e for n, e in zip(needed, ends, strict=True)]
-    # negative padding cuts off
+    # negative padding crops
     maps = F.pad(maps, (0, 0, before[1], after[1], before[0], after[0]))
     plane, row, cell, _ = maps.stride()
     windows = maps.as_strided(
@@ -314,18 +322,21 @@ def _patches(
     return windows.reshape(-1, taps[0] * taps[1] * channels)
 
 
-def _channels_last(like: Tensor, channels: int, high: int, wide: int) -> Tensor:
-    """Empty maps [N, channels, high, wide], no view of others: activations change them in place."""
-    shape = (len(like), channels, high, wide)
+def _channels_last(like: Tensor, channels: int, height: int, width: int) -> Tensor:
+    """Uninitialized channels-last maps [N, channels, height, width].
+
+    Not a view of a larger tensor, because activations change them in place.
+    """
+    shape = (len(like), channels, height, width)
     return torch.empty(
         shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
     )
 
 
-def _rows_last(maps: Tensor) -> Tensor:
-    """[N, C, H, W] as a contiguous [N, H, W, C]: no copy where memory is channels-last."""
+def _to_nhwc(maps: Tensor) -> Tensor:
+    """[N, C, H, W] as a contiguous [N, H, W, C]: no copy if memory is channels-last."""
     return maps.permute(0, 2, 3, 1).contiguous()
 
 
-def _shrunk(side: int, kernel: int, stride: int, padding: int) -> int:
+def _output_side(side: int, kernel: int, stride: int, padding: int) -> int:
     return (side + 2 * padding - kernel) // stride + 1

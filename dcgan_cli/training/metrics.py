@@ -1,24 +1,23 @@
-"""metrics.jsonl: one JSON object a step, of which any line may be damaged."""
+"""Reading and writing metrics.jsonl: one JSON object a step; any line may be damaged."""
 
 import json
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-LARGEST_STEP = 1 << 53
-"""Steps from here on are damage: no float64 tells them apart."""
+STEP_LIMIT = 1 << 53
+"""Step numbers from here on are damage: float64 cannot represent all of them."""
 
 
 def encode_rows(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """Rows as lines; NaN and infinity, which JSON does not know, become null."""
+    """Rows as lines of JSON; NaN and infinity, which JSON does not have, become null."""
     return "".join(json.dumps(_finite(row)) + "\n" for row in rows).encode()
 
 
 def split_lines(data: bytes) -> tuple[list[tuple[bytes, dict[str, Any]]], list[bytes]]:
-    """The lines of a metrics.jsonl that hold a step, each with what it says, and the damaged ones.
+    """The valid lines of a metrics.jsonl with their parsed rows, and the damaged lines.
 
-    What follows the last line's end and is no step was cut off when the process was killed: it
-    counts for nothing.
+    An unfinished last line was cut off when the process was killed: it is in neither list.
     """
     *lines, rest = data.split(b"\n")
     if _read(rest) is not None:
@@ -35,7 +34,7 @@ def split_lines(data: bytes) -> tuple[list[tuple[bytes, dict[str, Any]]], list[b
 
 
 def _read(line: bytes) -> dict[str, Any] | None:
-    """What a line says; None where it is not a whole step of numbers."""
+    """The row of one line; None if it is not a complete step with numbers."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
@@ -43,7 +42,7 @@ def _read(line: bytes) -> dict[str, Any] | None:
     if not isinstance(row, dict) or type(row.get("step")) is not int:
         return None
     numbers = all(value is None or _is_number(value) for value in row.values())
-    return row if numbers and 0 < row["step"] < LARGEST_STEP else None
+    return row if numbers and 0 < row["step"] < STEP_LIMIT else None
 
 
 def _is_number(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""What a run will cost, said before it begins: networks, speed, memory, and what would help."""
+"""The cost of a run, estimated before it starts: networks, speed, memory, and hints."""
 
 import os
 import platform
@@ -21,25 +21,25 @@ from dcgan_cli.training.step import StepSettings, Updater
 PROBE_SECONDS = 2.0
 
 SAMPLES = 64
-"""Fixed latents whose images show the progress of a run."""
+"""Number of fixed latent vectors whose images show the progress of a run."""
 
-WRITING = 4e-7
-"""Seconds that a pixel of an image grid takes as PNG and as a frame of the film, roughly."""
+WRITE_SECONDS_PER_PIXEL = 4e-7
+"""Approximate seconds to write a pixel of an image grid as PNG and as a frame of the film."""
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Measured and counted before training.
+    """Estimates of a run before training.
 
     Attributes:
         network: both networks layer by layer.
-        parameters: trainable numbers of both.
+        parameters: trainable parameters of both.
         seconds_per_step: median of a few steps on random images, on this machine now.
-        seconds_per_grid: an image grid of the fixed samples: statistics, drawing, writing.
-        images_per_second: real images that D sees.
-        memory: bytes that weights, optimizer and activations take in each process, estimated.
+        seconds_per_grid: of one image grid of the fixed samples: statistics, generating, writing.
+        images_per_second: real images that D processes.
+        memory: estimated bytes of weights, optimizer and activations in each process.
         hints: what would make it faster, most effective first.
-        fault: why steps cannot be recorded on this GPU; None where they can, or need not.
+        fault: why steps cannot be recorded on this GPU; None if they can, or there is no GPU.
     """
 
     network: Table
@@ -55,7 +55,7 @@ class TrainingPlan:
 def make_plan(
     model: ModelConfig, recipe: Recipe, settings: StepSettings, *, recommend_bf16: bool = True
 ) -> TrainingPlan:
-    """Count and measure, all ranks together; the networks of the run itself are not touched."""
+    """Estimate the cost, on all ranks together; the networks of the run itself are not used."""
     with torch.device("meta"):
         networks = (Generator(model), Discriminator(model))
     parameters = sum(p.numel() for network in networks for p in network.parameters())
@@ -96,18 +96,18 @@ def network_table(model: ModelConfig) -> Table:
 
 
 def _grid_seconds(model: ModelConfig, seconds_per_image: float) -> float:
-    """Drawing the fixed samples, after the reference batches that fix statistics; and writing."""
+    """Seconds to generate the fixed samples, including the reference batches, and to write them."""
     images = REFERENCE_BATCH * REFERENCE_BATCHES + SAMPLES
-    return seconds_per_image * images + WRITING * SAMPLES * model.size**2
+    return seconds_per_image * images + WRITE_SECONDS_PER_PIXEL * SAMPLES * model.size**2
 
 
 def _probe(
     model: ModelConfig, recipe: Recipe, settings: StepSettings
 ) -> tuple[float, float, str | None]:
-    """Of throwaway networks: seconds of a step, seconds in which G draws an image, a fault.
+    """Time throwaway networks: seconds a step, seconds in which G generates an image, and a fault.
 
-    The first is a median, the last is what spoke against recording a step. At least one step is
-    timed, after a warm-up, and as many as PROBE_SECONDS take.
+    Seconds a step are a median over at least one step after warm-up, and over as many as
+    PROBE_SECONDS allow. The fault is why steps cannot be recorded.
     """
     updater = Updater(model, recipe, replace(settings, ema=None))
     share = updater.share.stop - updater.share.start
@@ -117,7 +117,7 @@ def _probe(
     times: list[float] = []
     warm_up = 1 if updater.recorded is None else recording.WARM_UP + 1
     began = time.perf_counter()
-    # Of all ranks the same number of steps: whoever wants another one, all make it.
+    # All ranks make the same number of steps: if one rank wants another step, all make it.
     while len(times) <= warm_up or any(
         updater.process_group.agree(time.perf_counter() - began < PROBE_SECONDS)
     ):
@@ -126,20 +126,20 @@ def _probe(
         times.append(time.perf_counter() - start)
     timed = sorted(times[warm_up:])
     fault = None if updater.recorded is None else updater.recorded.fault
-    updater.recorded = None  # which holds the updater, and its graph the memory of a step
+    updater.recorded = None  # frees the memory of the recorded graph
     start = time.perf_counter()
     with torch.no_grad():
         z = torch.zeros(share, model.z_dim, device=settings.device)
         updater.generator(z).cpu()
-    sampler = (time.perf_counter() - start) / share
-    return timed[len(timed) // 2], sampler, fault
+    seconds_per_image = (time.perf_counter() - start) / share
+    return timed[len(timed) // 2], seconds_per_image, fault
 
 
 def _memory(model: ModelConfig, recipe: Recipe, settings: StepSettings, parameters: int) -> int:
-    """Bytes at the peak of a step: weights, gradients and two Adam moments; and activations.
+    """Peak bytes of a step: weights, gradients, two Adam moments, and activations.
 
     Every layer keeps about three copies of its maps for the backward pass (convolution,
-    normalization, activation); G's step holds G and D at once, D's holds D twice.
+    normalization, activation); G's step holds G and D, D's step holds D twice.
     """
     sides = [model.base * 2**i for i in range(model.levels)]
     g_maps = sum(w * s * s for w, s in zip(model.generator_widths, sides, strict=True))
@@ -170,7 +170,7 @@ def _hints(model: ModelConfig, settings: StepSettings, recommend_bf16: bool) -> 
 
 
 def _cpu_multiplies_bf16() -> bool:
-    """Whether the CPU names bfloat16 instructions (Linux on x86 tells; others are not asked)."""
+    """Whether the CPU lists bfloat16 instructions (known on Linux with x86 only)."""
     if platform.system() != "Linux":
         return False
     flags = Path("/proc/cpuinfo").read_text(errors="replace")

@@ -1,8 +1,8 @@
-"""Whether bfloat16 can be trusted with these networks on this machine.
+"""Whether bfloat16 is correct for these networks on this machine; memory formats.
 
-Libraries have shipped convolutions in bfloat16 that were wrong for some shapes on some processors.
-So every layer is tried both ways before a run begins. How fast it is does not count: a timing would
-decide the bits of a run.
+Libraries have shipped bfloat16 convolutions that were wrong for some shapes on some processors, so
+every layer is checked before a run begins. Speed is not considered: a timing would decide the bits
+of a run. Which precision `auto` selects is decided in runtime.choose_precision.
 """
 
 from dataclasses import dataclass
@@ -18,46 +18,48 @@ from dcgan_cli.model.layers import initialize
 from dcgan_cli.runtime import autocast, torch_stream
 from dcgan_cli.training.matmul_conv import use_matrix_products
 
-IMAGES = 16
+CHECK_BATCH_SIZE = 16
 
-ERROR = 0.05
-"""Relative error that is not rounding any more: of sums in bfloat16 it is below 0.01."""
+MAX_BF16_ERROR = 0.05
+"""Maximum relative error; that of sums in bfloat16 is below 0.01."""
 
 
 def memory_format(device: torch.device, precision: torch.dtype) -> torch.memory_format:
-    """Order of the numbers of weights in memory, which maps follow.
+    """The memory format of weights, which feature maps follow.
 
-    Channels last spares a CPU's convolutions their reordering, some 15 % of a step of the smaller
-    presets, and is what a GPU's bfloat16 convolutions want.
+    Channels last avoids reordering in a CPU's convolutions, some 15 % of a step of the smaller
+    presets, and is the format for a GPU's bfloat16 convolutions.
     """
     last = device.type == "cpu" or (device.type == "cuda" and precision is torch.bfloat16)
     return torch.channels_last if last else torch.contiguous_format
 
 
 def check_bf16(model: ModelConfig, device: torch.device) -> str | None:
-    """What is wrong with bfloat16 here, in words; None where nothing is.
+    """What is wrong with bfloat16 on this device, in words; None if nothing is.
 
-    Every convolution and linear layer of both networks is computed in float32 and in bfloat16:
-    its output and the gradients of its input and of its weights must agree.
+    Every convolution and linear layer of both networks is computed in float32 and in bfloat16: its
+    output and the gradients of its input and weights must agree.
+
+    Example: `fault = check_bf16(model, torch.device("cpu"))`.
     """
     for name, layer, maps in _layers(model, device):
         found = _Trial(layer, maps, torch.bfloat16).run()
         error = _error(found, _Trial(layer, maps, torch.float32).run())
-        if error > ERROR:
+        if error > MAX_BF16_ERROR:
             return f"its numbers are wrong here ({name} is off by {error:.0%})"
     return None
 
 
 @dataclass(frozen=True, eq=False)
 class _Trial:
-    """One layer, both ways, in one precision."""
+    """One layer, forward and backward, in one precision."""
 
     layer: nn.Module
     maps: Tensor
     precision: torch.dtype
 
     def run(self) -> list[Tensor]:
-        """Its output, and the gradients of the sum of its squares by input and by weights."""
+        """Its output, and the gradients of half the sum of its squares by input and by weights."""
         maps = self.maps.clone().requires_grad_()
         with autocast(maps.device, self.precision):
             out = self.layer(maps).float()
@@ -68,31 +70,31 @@ class _Trial:
 
 
 def _layers(model: ModelConfig, device: torch.device) -> list[tuple[str, nn.Module, Tensor]]:
-    """Name, layer, and what it is given, of every layer that multiplies."""
+    """Name, module and input of every convolution and linear layer of both networks."""
     with torch.random.fork_rng(devices=()):
         generator, discriminator = Generator(model), Discriminator(model)
-    z = torch.from_numpy(seeded_latents(0, IMAGES, model.z_dim, model.z_dist)).to(device)
-    in_g, images = _followed("G", generator, z)
-    in_d, _ = _followed("D", discriminator, images)
+    z = torch.from_numpy(seeded_latents(0, CHECK_BATCH_SIZE, model.z_dim, model.z_dist)).to(device)
+    in_g, images = _layer_inputs("G", generator, z)
+    in_d, _ = _layer_inputs("D", discriminator, images)
     return [*in_g, *in_d]
 
 
 @torch.no_grad()
-def _followed(
+def _layer_inputs(
     letter: str, network: nn.Module, given: Tensor
 ) -> tuple[list[tuple[str, nn.Module, Tensor]], Tensor]:
-    """What reaches every multiplying layer of `network`, and what comes out of it."""
+    """Name, module and input of every convolution and linear layer of `network`, and its output."""
     initialize(network, torch_stream(0, "bfloat16"))
     use_matrix_products(network)
     network.to(given.device).to(memory_format=memory_format(given.device, torch.bfloat16))
     found: list[tuple[str, nn.Module, Tensor]] = []
     names = {layer: f"{letter} {name}" for name, layer in network.named_modules()}
 
-    def note(layer: nn.Module, maps: tuple[Tensor, ...]) -> None:
+    def record(layer: nn.Module, maps: tuple[Tensor, ...]) -> None:
         found.append((names[layer], layer, maps[0]))
 
     hooks = [
-        layer.register_forward_pre_hook(note)
+        layer.register_forward_pre_hook(record)
         for layer in names
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
     ]
@@ -103,9 +105,9 @@ def _followed(
 
 
 def _error(found: list[Tensor], expected: list[Tensor]) -> float:
-    """The greatest ‖found − expected‖ ÷ ‖expected‖; infinite where something found is not finite."""
+    """The largest ‖found − expected‖ ÷ ‖expected‖; infinite if a value is not finite."""
     errors = [
-        (this - that).norm() / that.norm().clamp(min=1e-30)
-        for this, that in zip(found, expected, strict=True)
+        (value - target).norm() / target.norm().clamp(min=1e-30)
+        for value, target in zip(found, expected, strict=True)
     ]
     return float(torch.stack(errors).nan_to_num(torch.inf, torch.inf).max())

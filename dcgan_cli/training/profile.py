@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, measured while it runs."""
+"""A profile of training steps: where the time goes."""
 
 import os
 import sys
@@ -24,20 +24,20 @@ from dcgan_cli.training.trainer import Trainer
 WARM_UP, STEPS = recording.WARM_UP, 10
 
 SLOWEST = 12
-"""Kinds of work, by operation and shapes, that are listed one by one."""
+"""How many of the slowest operations are listed, told apart by their input shapes."""
 
-MATRIX = {"cpu": 2048, "cuda": 8192}
-"""Side of the square matrices whose product says what the machine can do."""
+MATRIX_SIDE = {"cpu": 2048, "cuda": 8192}
+"""Side of the square matrices whose product measures the peak speed of the machine."""
 
 _BATCH = "batch"
 
-_WHOLE = {
+_OWN_CONVOLUTIONS = {
     "_ConvFunction": "convolution",
     "_ConvTransposeFunction": "convolution",
     "_ConvFunctionBackward": "convolution, backward",
     "_ConvTransposeFunctionBackward": "convolution, backward",
 }
-"""Kinds of all that is called by one of our own convolutions: copies and matrix products."""
+"""Category of everything that our own convolutions call: copies and matrix products."""
 
 _KINDS = (
     ("convolution, backward", ("convolution_backward", "mkldnn_convolution_backward")),
@@ -49,25 +49,25 @@ _KINDS = (
     ("copies and casts", ("copy_", "_to_copy", "aten::to", "clone", "contiguous", "Memcpy")),
     ("talk between processes", ("gloo", "nccl", "c10d", "all_reduce", "allreduce", "broadcast")),
 )
-"""Kinds of work, and what the names of their operations contain; the first that fits counts."""
+"""Categories, and parts of the names of their operations; the first match counts."""
 
 
 @dataclass(frozen=True)
 class _Share:
-    """What one kind of work takes: seconds and calls a step."""
+    """Cost of one category: seconds and calls a step."""
 
     seconds: float
     calls: float
 
 
 def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
-    """Make `steps` steps of `trainer` and say where their time goes; nothing is written or kept.
+    """Make `steps` steps of `trainer` and report where their time goes; nothing is saved.
 
-    Values, of rank 0: milliseconds of a step, on the wall; images per second; the floating-point
-    operations that convolutions and matrix products of a step need, and how many a second were
+    Values, of rank 0: wall-clock milliseconds a step; images per second; the floating-point
+    operations that the convolutions and matrix products of a step need, and how many a second were
     made, beside a large matrix product of the same precision on the same device, timed just after.
-    On a GPU the shares are those of its own time, in steps that are not recorded: a recording does
-    not say what it is made of.
+    On a GPU the shares are of GPU time, in steps that are not recorded, because a recorded graph
+    cannot be broken down.
     """
     device = trainer.settings.device
     with FlopCounterMode(display=False) as counter:
@@ -79,10 +79,10 @@ def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
     trainer.updater.recorded = None
     activities = [ProfilerActivity.CPU]
     if device.type == "cuda":
-        _step(trainer)  # the memory went with the recording: it is had anew before the profile
+        _step(trainer)  # the memory of the recording is gone: allocate it before the profile
         activities.append(ProfilerActivity.CUDA)
     with (
-        _without_its_log(),
+        _stderr_silenced(),
         torch.profiler.profile(activities=activities, record_shapes=True) as profiler,
     ):
         profiled = _timed(device, lambda: [_step(trainer) for _ in range(steps)]) / steps
@@ -128,21 +128,21 @@ def _step(trainer: Trainer) -> Tensor:
 
 
 @contextmanager
-def _without_its_log() -> Generator[None]:
-    """PyTorch's profiler tells of its own doings on the file behind stderr, without asking."""
+def _stderr_silenced() -> Generator[None]:
+    """Redirect file descriptor 2, on which PyTorch's profiler logs unasked."""
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(devnull)
 
 
 def _timed(device: torch.device, work: Callable[[], object]) -> float:
-    """Seconds of `work`, until the device has done it."""
+    """Seconds of `work`, until the device has finished it."""
     _wait(device)
     start = time.perf_counter()
     work()
@@ -156,14 +156,14 @@ def _wait(device: torch.device) -> None:
 
 
 def _operations(events: Iterable[Any]) -> list[Any]:
-    """Those of `events` that are operations, whose kernels on a GPU are listed once more beside them."""
+    """The CPU-side `events`; the GPU kernels that they launch are listed separately."""
     return [event for event in events if event.device_type.name == "CPU"]
 
 
 def _by_kind(
     events: Iterable[FunctionEvent], device: torch.device, steps: int
 ) -> dict[str, _Share]:
-    """Seconds a step of every kind of work, the longest first."""
+    """Seconds a step of every category, the longest first."""
     seconds, calls = defaultdict[str, float](float), defaultdict[str, int](int)
     for event in events:
         kind = _kind(event)
@@ -174,20 +174,20 @@ def _by_kind(
 
 
 def _kind(event: FunctionEvent) -> str:
-    """What an operation is for: its own kind, or, where it has none, that of what called it."""
+    """The category of an operation: its own or, if it has none, that of its caller."""
     parent: FunctionEvent | None = event
     own = None
     while parent is not None:
         if parent.name == _BATCH:
             return _BATCH
-        if parent.name in _WHOLE:
-            return _WHOLE[parent.name]
-        own = own or _named(parent.name)
+        if parent.name in _OWN_CONVOLUTIONS:
+            return _OWN_CONVOLUTIONS[parent.name]
+        own = own or _kind_of_name(parent.name)
         parent = parent.cpu_parent
     return own or "everything else"
 
 
-def _named(name: str) -> str | None:
+def _kind_of_name(name: str) -> str | None:
     lower = name.lower()
     return next(
         (kind for kind, parts in _KINDS if any(part.lower() in lower for part in parts)), None
@@ -195,7 +195,7 @@ def _named(name: str) -> str | None:
 
 
 def _own_time(event: Any, device: torch.device) -> float:
-    """Seconds that an operation itself took, without those it called."""
+    """Seconds that an operation took itself, without the operations it called."""
     gpu = device.type == "cuda"
     return (event.self_device_time_total if gpu else event.self_cpu_time_total) / 1e6
 
@@ -217,7 +217,7 @@ def _kinds_table(kinds: dict[str, _Share]) -> Table:
 
 
 def _slowest_table(events: Iterable[Any], device: torch.device, steps: int) -> Table:
-    """The operations, told apart by the shapes they are given, that take the longest."""
+    """The operations that take the longest, told apart by their input shapes."""
     slowest = sorted(events, key=lambda event: -_own_time(event, device))[:SLOWEST]
     rows = [
         (
@@ -235,6 +235,6 @@ def _slowest_table(events: Iterable[Any], device: torch.device, steps: int) -> T
 
 def _matrix_rate(device: torch.device, precision: torch.dtype) -> float:
     """Floating-point operations a second of a large matrix product, the best of six."""
-    side = MATRIX.get(device.type, MATRIX["cpu"])
+    side = MATRIX_SIDE.get(device.type, MATRIX_SIDE["cpu"])
     ones = torch.ones(side, side, dtype=precision, device=device)
     return 2 * side**3 / min(_timed(device, lambda: matmul_nt(ones, ones)) for _ in range(6))

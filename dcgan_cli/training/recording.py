@@ -1,9 +1,10 @@
-"""An update recorded once on a GPU, as a CUDA graph, and replayed: one launch in place of hundreds.
+"""Recording an update as a CUDA graph and replaying it: one launch instead of hundreds.
 
-Small networks leave a GPU idle between launches: the update of a batch of 128 is hundreds of
-kernels of a few microseconds each. A recording holds their addresses, so whatever it reads lies in
-one place: batches and latents are copied there before each replay. It is tried before it is
-trusted, and where it cannot be made or leads elsewhere, updates are made one launch after another.
+Small networks leave a GPU idle between launches: the update of a batch of 128 consists of hundreds
+of kernels of a few microseconds each. A recorded graph holds memory addresses, so its inputs must
+stay in one place: batches and latent vectors are copied there before each replay. A recording is
+verified before it is used; if it cannot be made or gives other results, kernels are launched one by
+one.
 """
 
 import gc
@@ -14,22 +15,22 @@ import torch
 from torch import Tensor
 
 WARM_UP = 3
-"""Plain updates before a recording is made: libraries choose their methods in them, and Adam makes
-its state."""
+"""Plain updates before a recording is made: libraries choose their algorithms in them, and Adam
+creates its state."""
 
-ERROR = 0.1
-"""How far a replay may lead from where the plain update leads, as a share of the way that values
-and weights have gone. Sums in another order come to less than a hundredth."""
+MAX_REPLAY_ERROR = 0.1
+"""How far a replay may differ from the plain update, relative to the change that the update makes.
+Sums in another order differ by less than a hundredth."""
 
 
-class Given(NamedTuple):
-    """What one update is given, on the device.
+class UpdateInputs(NamedTuple):
+    """The inputs of one update, on the device.
 
     Attributes:
-        z: latents, [N, z_dim].
-        real: images for D, [N, C, S, S] in [−1, 1]; None where only G is updated.
-        alpha: where between real and generated images the gradient penalty asks, [N, 1, 1, 1] in
-            [0, 1]; None where the loss has none.
+        z: latent vectors, [N, z_dim].
+        real: images for D, [N, C, S, S] in [−1, 1]; None if only G is updated.
+        alpha: interpolation weights between real and generated images for the gradient penalty, [N,
+            1, 1, 1] in [0, 1]; None if the loss has no penalty.
     """
 
     z: Tensor
@@ -37,49 +38,49 @@ class Given(NamedTuple):
     alpha: Tensor | None = None
 
 
-Update = Callable[[Iterable[Given]], Tensor]
-"""Makes a step of what it is given; returns its values, and never waits for the device."""
+Update = Callable[[Iterable[UpdateInputs]], Tensor]
+"""Makes a step from its inputs; returns its metrics, and never waits for the device."""
 
 
 def not_recorded(fault: str) -> str:
-    """What to say where a fault speaks against recording."""
+    """The message that says why steps are not recorded."""
     return f"steps are not recorded on this GPU: {fault}; slower"
 
 
 class Recorder(Protocol):
-    """What records launches."""
+    """Records kernel launches."""
 
     def on_capture_stream(self, work: Callable[[], Tensor]) -> Tensor:
-        """The result of `work`, done as it must be before it can be recorded."""
+        """The result of `work`, run on the stream that is recorded later."""
         ...
 
     def record(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
-        """Record the launches of `work`, which does nothing yet; gives what replays them."""
+        """Record the launches of `work` without running them; returns a replay function."""
         ...
 
 
 class CudaRecorder:
-    """Records by CUDA graphs, on a stream of its own as they ask for."""
+    """Records CUDA graphs, on a stream of its own, as they require."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.stream = torch.cuda.Stream(device)
 
     def on_capture_stream(self, work: Callable[[], Tensor]) -> Tensor:
-        """As Recorder.aside: autograd remembers the stream that it first saw a weight on."""
+        """As Recorder.on_capture_stream: autograd remembers the stream on which it first saw a weight."""
         with torch.cuda.device(self.device):
-            present = torch.cuda.current_stream()
-            self.stream.wait_stream(present)
+            current = torch.cuda.current_stream()
+            self.stream.wait_stream(current)
             with torch.cuda.stream(self.stream):
                 result = work()
-            present.wait_stream(self.stream)
-            return result.clone()  # what is used here is of this stream's memory
+            current.wait_stream(self.stream)
+            return result.clone()  # a copy in the memory of the current stream
 
     def record(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
-        """As Recorder.record. Raises RuntimeError where something in `work` cannot be recorded."""
-        gc.collect()  # a graph that is freed meanwhile would spoil this one
-        # PyTorch before 2.12 stays on the recording stream where recording fails: the second line
-        # goes back. The thread that prepares batches pins memory meanwhile, hence thread_local.
+        """As Recorder.record. Raises RuntimeError if something in `work` cannot be recorded."""
+        gc.collect()  # a graph that is freed during recording would invalidate it
+        # PyTorch before 2.12 stays on the recording stream if recording fails: the outer stream context
+        # restores it. A thread pins memory for batches at the same time, hence thread_local.
         with (
             torch.cuda.device(self.device),
             torch.cuda.stream(torch.cuda.current_stream(self.device)),
@@ -96,12 +97,12 @@ class CudaRecorder:
 
 
 class RecordedUpdate:
-    """`update` by a recording, once WARM_UP plain ones were made.
+    """`update` by replaying a recording, after WARM_UP plain updates.
 
-    `state` gives every tensor that an update changes, always the same ones in the same order.
+    `state` returns every tensor that an update changes, always in the same order.
 
     Attributes:
-        fault: why there is no recording, in words; None as long as nothing speaks against one.
+        fault: why updates are not recorded, in words; None if there is no reason.
     """
 
     def __init__(
@@ -111,76 +112,76 @@ class RecordedUpdate:
         self._update = update
         self._state = state
         self._recorder = recorder
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
-        """Record anew: the state lies elsewhere now, or a learning rate is another one."""
-        self._plain = 0
-        self._place: list[Given] = []
+    def reset(self) -> None:
+        """Discard the recording: the state has moved in memory, or a learning rate has changed."""
+        self._warm_up_steps = 0
+        self._static_inputs: list[UpdateInputs] = []
         self._replay: Callable[[], Tensor] | None = None
 
-    def __call__(self, given: Sequence[Given]) -> Tensor:
-        """Make a step; its values are a tensor of their own, not waited for."""
+    def __call__(self, given: Sequence[UpdateInputs]) -> Tensor:
+        """Make a step; returns its metrics as a new tensor, without waiting for the device."""
         if self._replay is not None:
-            return self._replayed(given, self._replay)
-        self._plain += 1
-        if self.fault is not None or self._plain <= WARM_UP:
+            return self._replay_with(given, self._replay)
+        self._warm_up_steps += 1
+        if self.fault is not None or self._warm_up_steps <= WARM_UP:
             return self._recorder.on_capture_stream(lambda: self._update(given))
-        return self._tried(given)
+        return self._record_and_verify(given)
 
-    def _tried(self, given: Sequence[Given]) -> Tensor:
-        """Make a step both ways from one state; the recording is kept if they agree."""
+    def _record_and_verify(self, given: Sequence[UpdateInputs]) -> Tensor:
+        """Make a step both ways from the same state; the recording is kept if they agree."""
         before = self._snapshot()
         expected = self._recorder.on_capture_stream(lambda: self._update(given))
         if not bool(expected.isfinite().all()):
-            self.forget()  # training is unhealthy: no time to compare
+            self.reset()  # values that are not finite cannot be compared
             return expected
         after = self._snapshot()
-        self._put_back(before)
+        self._restore(before)
         found = expected
         try:
-            self._place = [_copy(each) for each in given]
-            self._replay = self._recorder.record(lambda: self._update(self._place))
-            found = self._replayed(given, self._replay)
+            self._static_inputs = [_copy(each) for each in given]
+            self._replay = self._recorder.record(lambda: self._update(self._static_inputs))
+            found = self._replay_with(given, self._replay)
             nothing = torch.zeros_like(expected)
             error = _error([found, *self._state()], [expected, *after], [nothing, *before])
-            if error > ERROR:
+            if error > MAX_REPLAY_ERROR:
                 self.fault = f"the recording's numbers are off by {error:.0%}"
         except RuntimeError as error:
             self.fault = _first_line(error)
         if self.fault is not None:
-            self.forget()
-            self._put_back(after)
+            self.reset()
+            self._restore(after)
         return found if self.fault is None else expected
 
-    def _replayed(self, given: Sequence[Given], replay: Callable[[], Tensor]) -> Tensor:
-        for place, each in zip(self._place, given, strict=True):
-            for there, here in zip(place, each, strict=True):
-                if there is not None and here is not None:
-                    there.copy_(here)
+    def _replay_with(self, given: Sequence[UpdateInputs], replay: Callable[[], Tensor]) -> Tensor:
+        for targets, sources in zip(self._static_inputs, given, strict=True):
+            for target, source in zip(targets, sources, strict=True):
+                if target is not None and source is not None:
+                    target.copy_(source)
         return replay().clone()
 
     def _snapshot(self) -> list[Tensor]:
-        """Copies of the state that autograd does not know of.
+        """Copies of the state, detached from autograd.
 
-        One that hung on a weight would bring the stream on which it was made into the recording.
+        A copy attached to a weight would bring the stream on which it was made into the recording.
         """
         return [tensor.detach().clone() for tensor in self._state()]
 
     @torch.no_grad()
-    def _put_back(self, kept: Sequence[Tensor]) -> None:
+    def _restore(self, kept: Sequence[Tensor]) -> None:
         for tensor, value in zip(self._state(), kept, strict=True):
             tensor.copy_(value)
 
 
-def _copy(given: Given) -> Given:
+def _copy(given: UpdateInputs) -> UpdateInputs:
     z, *others = (None if part is None else part.clone() for part in given)
     assert z is not None
-    return Given(z, *others)
+    return UpdateInputs(z, *others)
 
 
 def _first_line(error: BaseException) -> str:
-    """What failed first: CUDA says of what follows only that something failed before."""
+    """The first of a chain of errors: CUDA reports the later ones without their cause."""
     while error.__context__ is not None:
         error = error.__context__
     return str(error).partition("\n")[0]
@@ -188,10 +189,14 @@ def _first_line(error: BaseException) -> str:
 
 @torch.no_grad()
 def _error(found: Sequence[Tensor], expected: Sequence[Tensor], before: Sequence[Tensor]) -> float:
-    """The greatest ‖found − expected‖ ÷ ‖expected − before‖ of any tensor; counters must be equal."""
+    """The largest ‖found − expected‖ ÷ ‖expected − before‖ of any tensor; counters must be equal."""
     errors = []
-    for this, that, past in zip(found, expected, before, strict=True):
-        off, way = (this - that).float().norm(), (that - past).float().norm()
-        counts = this.dim() == 0
-        errors.append(torch.where(off == 0, off, torch.inf if counts else off / way))
+    for value, target, old in zip(found, expected, before, strict=True):
+        difference, change = (value - target).float().norm(), (target - old).float().norm()
+        is_counter = value.dim() == 0
+        errors.append(
+            torch.where(
+                difference == 0, difference, torch.inf if is_counter else difference / change
+            )
+        )
     return float(torch.stack(errors).nan_to_num(torch.inf, torch.inf).max())

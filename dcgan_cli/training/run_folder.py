@@ -1,4 +1,4 @@
-"""The folder of a run: what lies where, who may write, and what is kept."""
+"""The folder of a run: its layout, its lock, and which files are kept."""
 
 import json
 import os
@@ -18,17 +18,18 @@ from dcgan_cli.wording import counted
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.format import Checkpoint
 
-PAPERS_EPOCHS = (1, 5)
+PAPER_EPOCHS = (1, 5)
 """The epochs whose samples the paper shows (§4.1); their checkpoints are always kept."""
 
 KEEP = "2"
-"""How many of the newest epoch checkpoints are kept where a run was told nothing else."""
+"""How many of the newest epoch checkpoints are kept unless --keep was given."""
 
-METRICS, DAMAGED, CONFIG = "metrics.jsonl", "metrics-damaged.txt", "config.json"
+METRICS_FILE, DAMAGED, CONFIG = "metrics.jsonl", "metrics-damaged.txt", "config.json"
 CURVES, FILM, LAST_GRID = "curves.png", "samples.gif", "samples/last.png"
 
-ALWAYS = (CONFIG, LAST, METRICS, CURVES, FILM, LAST_GRID)
-"""What every run writes: whether it can is asked before anything is deleted or trained."""
+ALWAYS = (CONFIG, LAST, METRICS_FILE, CURVES, FILM, LAST_GRID)
+"""The files that every run writes: whether they can be written is checked before anything is
+deleted or trained."""
 
 
 def parse_keep(text: str) -> int | None:
@@ -41,21 +42,24 @@ def parse_keep(text: str) -> int | None:
 
 
 class RunFolder:
-    """`checkpoints/<run>/`, locked for as long as this object is open.
+    """`checkpoints/<run>/`, locked while this object is open.
 
-    last.pt, epoch-0001.pt …, samples/, metrics.jsonl, curves.png, config.json, and run.json, the
-    mark that lists them (see `mark`): nothing else in the folder is ever removed or written over. A
-    folder that was made for this and holds nothing when it is left is removed again.
+    It holds last.pt, epoch-0001.pt …, samples/, metrics.jsonl, curves.png, config.json, and the
+    marker run.json that lists them (see `mark`): nothing else in the folder is ever removed or
+    overwritten. A folder that was created here and is still empty at the end is removed again.
+    `tell` is called with messages for the user, one sentence each.
 
-    `tell` hears, in one sentence each, what a person should know of the folder.
+    Example:
+        with RunFolder(Path("checkpoints/faces")) as folder:
+            folder.save(folder.last, checkpoint)
 
     Raises:
-        UsageError: the folder holds files of something else.
+        UsageError: the folder holds other files.
         StorageError: another process writes there, or it cannot be written.
     """
 
     def __init__(self, path: Path, tell: Callable[[str], None] = lambda _: None) -> None:
-        marked(path)  # refuses what is not ours before a lock is put there
+        marked(path)  # raises for a folder that is not ours, before a lock file is created
         self._is_new = not path.exists()
         self.path = make_folder(path)
         self._lock = _lock(path / LOCK, path)
@@ -78,7 +82,7 @@ class RunFolder:
 
     @property
     def last(self) -> Path:
-        """The newest state of the run."""
+        """The checkpoint with the newest state of the run."""
         return self.path / LAST
 
     @property
@@ -89,48 +93,50 @@ class RunFolder:
     @property
     def metrics(self) -> Path:
         """One JSON object a step."""
-        return self.path / METRICS
+        return self.path / METRICS_FILE
 
     def epoch(self, number: int) -> Path:
         """The checkpoint at the end of epoch `number` (from 1)."""
         return self.path / f"epoch-{number:04d}.pt"
 
     def grid(self, number: int) -> str:
-        """The name, in the folder, of the samples at the end of epoch `number` (from 1)."""
+        """The name, in the folder, of the image grid at the end of epoch `number` (from 1)."""
         return f"samples/epoch-{number:04d}.png"
 
     def grids(self) -> list[Path]:
-        """The samples of all epochs that this run has drawn, in their order."""
+        """The image grids of all epochs of this run, in order."""
         names = [name for name in self._mark.files if re.fullmatch(r"samples/epoch-\d+\.png", name)]
         return [self.path / name for name in sorted(names, key=_number) if self._mark.holds(name)]
 
     def lacks_grid(self, number: int) -> bool:
-        """Whether the samples of epoch `number` are still to be drawn."""
+        """Whether the image grid of epoch `number` is missing."""
         return not self._mark.holds(self.grid(number))
 
     def clear(self) -> None:
         """Delete what an earlier run has written here, and nothing else.
 
-        Raises StorageError, before anything is deleted where something else is in the way.
+        Raises StorageError, before anything is deleted, if a file that is not ours is in the way.
         """
         self._mark.check(*ALWAYS)
         self._mark.remove_all()
 
     def keeping(self, asked: str | None, goes_on: bool) -> int | None:
-        """How many epoch checkpoints are kept, None for all: as asked, or as it was told before.
+        """How many epoch checkpoints are kept, None for all: as `asked`, else as before.
 
-        A run that goes on remembers what it was told last. Raises UsageError where `asked` is
+        A resumed run remembers the last value that it was given. Raises UsageError if `asked` is
         neither a number nor `all`.
         """
-        told = self._mark.keep if goes_on else None
-        if asked is None and told not in (None, KEEP):
-            self._tell(f"keeping {told} epoch checkpoints, as before; --keep changes it")
-        self._mark.keep = asked or told or KEEP
+        previous = self._mark.keep if goes_on else None
+        if asked is None and previous not in (None, KEEP):
+            self._tell(f"keeping {previous} epoch checkpoints, as before; --keep changes it")
+        self._mark.keep = asked or previous or KEEP
         return parse_keep(self._mark.keep)
 
     def save(self, path: Path, state: "Checkpoint") -> None:
         """Write a checkpoint of the run. Raises StorageError."""
-        from dcgan_cli.checkpoint.format import save  # imports torch, which check_folder needs not
+        from dcgan_cli.checkpoint.format import (
+            save,
+        )  # imports torch, which check_folder does not need
 
         self._mark.claim(path.relative_to(self.path).as_posix())
         save(path, state)
@@ -143,26 +149,26 @@ class RunFolder:
             file.write(data)
 
     def board(self) -> Path:
-        """The folder of TensorBoard's files. Raises StorageError where it is a link."""
+        """The folder of the TensorBoard files. Raises StorageError if it is a link."""
         folder = self.path / "tensorboard"
         if folder.is_symlink():
             raise StorageError(f"{folder} is a link; a run writes only inside its own folder")
         return make_folder(folder)
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write config.json, and see that all that will be written can be. Raises StorageError."""
+        """Write config.json, and check that every file can be written. Raises StorageError."""
         self._mark.claim(*ALWAYS)
-        self._mark.write()  # with what was said about keeping
+        self._mark.write()  # saves the value of --keep
         write_text(self.path / CONFIG, json.dumps(config, indent=2) + "\n")
 
     def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add one line a step to metrics.jsonl. Raises StorageError."""
-        self._mark.claim(METRICS)
+        self._mark.claim(METRICS_FILE)
         rest = memoryview(encode_rows(rows))
         try:
             descriptor = os.open(self.metrics, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
             try:
-                while rest:  # a disk that is nearly full takes a part
+                while rest:  # a nearly full disk may write only a part
                     rest = rest[os.write(descriptor, rest) :]
             finally:
                 os.close(descriptor)
@@ -170,25 +176,25 @@ class RunFolder:
             raise storage_error(self.metrics, error) from error
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """What all whole lines of metrics.jsonl say; damaged ones are left out."""
-        rows, _ = split_lines(self._read(METRICS))
+        """The rows of all valid lines of metrics.jsonl; damaged lines are left out."""
+        rows, _ = split_lines(self._read(METRICS_FILE))
         return [row for _, row in rows]
 
     def rewind_metrics(self, step: int) -> None:
-        """Drop the lines after `step`: the run goes on from there. Damaged ones are set aside."""
-        rows, damaged = split_lines(self._read(METRICS))
+        """Remove the lines after `step`, where the run continues. Damaged lines are set aside."""
+        rows, damaged = split_lines(self._read(METRICS_FILE))
         if damaged:
-            on_capture_stream = self._read(DAMAGED) + b"".join(damaged)
-            self.write(DAMAGED, on_capture_stream)
+            set_aside = self._read(DAMAGED) + b"".join(damaged)
+            self.write(DAMAGED, set_aside)
             lines = counted(len(damaged), "line")
             self._tell(
                 f"{self.metrics}: {lines} of {len(rows) + len(damaged):,} damaged, and set aside in "
                 f"{DAMAGED}; the others are kept"
             )
-        self.write(METRICS, b"".join(line for line, row in rows if row["step"] <= step))
+        self.write(METRICS_FILE, b"".join(line for line, row in rows if row["step"] <= step))
 
     def drop_epochs(self, keep: int | None) -> None:
-        """Delete the run's epoch checkpoints but the newest `keep` and the paper's; None keeps all.
+        """Delete epoch checkpoints except the newest `keep` and the paper's; None keeps all.
 
         Raises StorageError.
         """
@@ -198,11 +204,11 @@ class RunFolder:
         found = sorted((name for name in names if self._mark.holds(name)), key=_number)
         newest = found[-keep:] if keep else []
         self._mark.remove(
-            name for name in found if name not in newest and _number(name) not in PAPERS_EPOCHS
+            name for name in found if name not in newest and _number(name) not in PAPER_EPOCHS
         )
 
     def _read(self, name: str) -> bytes:
-        """A file of the run; empty where it is not there. Raises StorageError."""
+        """The bytes of a file of the run; empty if it does not exist. Raises StorageError."""
         if not self._mark.holds(name):
             return b""
         try:
@@ -213,9 +219,9 @@ class RunFolder:
 
 
 class NullRunFolder(RunFolder):
-    """The folder of a run that another rank writes: nothing here touches the disk.
+    """The run folder on ranks other than 0: nothing here touches the disk.
 
-    It may not even be there, where machines share no file system.
+    The folder may not even exist, if the machines share no file system.
     """
 
     def __init__(self, path: Path, tell: Callable[[str], None] = lambda _: None) -> None:
@@ -225,40 +231,39 @@ class NullRunFolder(RunFolder):
         pass
 
     def lacks_grid(self, number: int) -> bool:
-        """False: another rank draws it."""
+        """False: rank 0 writes it."""
         return False
 
     def clear(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def keeping(self, asked: str | None, goes_on: bool) -> int | None:
-        """As asked; what the run was told before, the rank that writes knows."""
+        """As `asked`; only rank 0 knows the earlier value."""
         return parse_keep(asked or KEEP)
 
     def save(self, path: Path, state: "Checkpoint") -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def write(self, name: str, data: bytes) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def rewind_metrics(self, step: int) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def drop_epochs(self, keep: int | None) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 def check_folder(path: Path, resume: bool, overwrite: bool) -> None:
-    """Make sure that nothing of an earlier run is lost unasked; writes nothing.
+    """Check that a run will not overwrite an earlier one by accident; writes nothing.
 
-    Raises UsageError where a run is there and neither option says what to do with it, or none is
-    there to resume.
+    Raises UsageError if a run exists and neither option was given, or if there is none to resume.
     """
     last = path / LAST
     if resume and overwrite:
@@ -279,12 +284,12 @@ def check_folder(path: Path, resume: bool, overwrite: bool) -> None:
 
 
 def _number(name: str) -> int:
-    """The epoch that `epoch-0012.pt` or `samples/epoch-0012.png` is of."""
+    """The epoch number in `epoch-0012.pt` or `samples/epoch-0012.png`."""
     return int(re.findall(r"\d+", name)[-1])
 
 
 def _lock(path: Path, run: Path) -> IO[bytes]:
-    """Hold an exclusive lock on `path`; the system releases it however the process ends."""
+    """Take an exclusive lock on `path`; the system releases it however the process ends."""
     if path.is_symlink():
         raise StorageError(f"{path} is a link; a run writes only inside its own folder")
     try:

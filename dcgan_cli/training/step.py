@@ -1,4 +1,4 @@
-"""One update of both networks: what happens between two batches (paper §4)."""
+"""One training step: the updates of D and G on one or more batches (paper §4)."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.config import ModelConfig, Recipe
@@ -17,10 +16,12 @@ from dcgan_cli.model.latents import draw
 from dcgan_cli.model.layers import initialize, tensors_of
 from dcgan_cli.runtime import autocast, numpy_stream, send, torch_stream
 from dcgan_cli.training.distributed import ProcessGroup
-from dcgan_cli.training.losses import Loss, gradient_penalty
+from dcgan_cli.training.ema import update_ema
+from dcgan_cli.training.losses import Loss
 from dcgan_cli.training.matmul_conv import use_matrix_products
 from dcgan_cli.training.precision import memory_format
-from dcgan_cli.training.recording import CudaRecorder, Given, RecordedUpdate
+from dcgan_cli.training.recording import CudaRecorder, RecordedUpdate, UpdateInputs
+from dcgan_cli.training.regularizers import clip_weights, gradient_penalty
 from dcgan_cli.training.sync_batch_norm import synchronize
 from dcgan_cli.wording import counted
 
@@ -33,17 +34,17 @@ METRICS: tuple[str, ...] = (
     "g_gradient",
     "d_gradient",
 )
-"""What every step measures, in this order: both losses, mean D(x), mean D(G(z)) in D's update and
-in G's, and the norms of both gradients. D(·) is a probability where the loss has one, else D's
-raw output."""
+"""The metrics of every step, in order: both losses, mean D(x), mean D(G(z)) in D's update and in
+G's, and the norms of both gradients. D(·) is a probability if the loss has one, else D's raw
+output."""
 
 
 @dataclass(frozen=True)
 class StepSettings:
-    """How one step is made, beside networks and recipe.
+    """The settings of a step besides networks and recipe.
 
-    Where the `process_group` is of several, `sync_bn` says whether batch norm is over the whole
-    batch, as in one process, or over each rank's share.
+    In a `process_group` of several processes, `sync_bn` decides whether batch norm uses the whole
+    batch, as in one process, or each rank's share.
     """
 
     loss: Loss
@@ -57,9 +58,11 @@ class StepSettings:
 
 
 class Updater:
-    """Both networks with their optimizers; `step` advances them by one G update and k D updates.
+    """Both networks with their optimizers; `step` makes one update of G and k updates of D.
 
-    On a GPU that no other process shares the work with, steps are recorded once and replayed.
+    On a GPU, in a single process, steps are recorded once and replayed.
+
+    Example: `metrics = Updater(model, recipe, settings).step(0, 0, lambda j: images)`.
     """
 
     def __init__(self, model: ModelConfig, recipe: Recipe, settings: StepSettings) -> None:
@@ -67,7 +70,7 @@ class Updater:
         self.settings = settings
         self.process_group = settings.process_group
         self.share = share_of(recipe, settings)
-        # PyTorch's constructors draw weights, thrown away here, from the global generator.
+        # PyTorch's constructors draw weights, which are replaced, from the global generator.
         with torch.random.fork_rng(devices=()):
             self.generator = Generator(model)
             self.discriminator = Discriminator(model)
@@ -94,99 +97,103 @@ class Updater:
             self.recorded = RecordedUpdate(self.update, self._state, recorder)
 
     def load_optimizers(self, generator: dict[str, Any], discriminator: dict[str, Any]) -> None:
-        """Go on with the optimizers' state of another Updater of the same recipe, on whatever device."""
+        """Load optimizer states of another Updater with the same recipe, on any device."""
         for optimizer, state in ((self.g_optimizer, generator), (self.d_optimizer, discriminator)):
-            groups = [{**group, **self._ways()} for group in state["param_groups"]]
+            groups = [{**group, **self._optimizer_flags()} for group in state["param_groups"]]
             optimizer.load_state_dict({**state, "param_groups": groups})
-            # A fused optimizer goes through a weight and its moments in the order of their memory.
+            # A fused optimizer needs a weight and its moments in the same memory format.
             for weight, moments in optimizer.state.items():
                 for name, value in moments.items():
                     if value.shape == weight.shape:
                         moments[name] = torch.empty_like(weight).copy_(value)
-        self.rates_changed()
+        self.discard_recording()
 
-    def rates_changed(self) -> None:
-        """To be called after a learning rate was set: a recording holds the one of its time."""
+    def discard_recording(self) -> None:
+        """Call this after setting a learning rate: a recording contains the old one."""
         if self.recorded is not None:
-            self.recorded.forget()
+            self.recorded.reset()
 
     @property
     def batches_per_step(self) -> int:
-        """Batches one step takes: k, and one more where G has a batch of its own."""
+        """Batches that one step takes: k, and one more if G has a batch of its own."""
         return self.settings.d_steps + self.first_batch_index
 
     @property
     def first_batch_index(self) -> int:
-        """The first of them that D sees: under "alternate", G's own passes by."""
+        """Index of the first batch that D uses: with "alternate", the first batch is for G only."""
         return int(self.recipe.updates == "alternate")
 
     def step(self, number: int, attempt: int, batch: Callable[[int], Tensor]) -> Tensor:
         """Make step `number`; `batch(j)` is this rank's share of its j-th batch of real images.
 
-        `attempt` counts rollbacks: a repeated step draws other latents. Returns FIGURES as a
-        float32 vector on the device, not waited for.
+        `attempt` counts rollbacks: a repeated step uses other latent vectors. Returns METRICS as a
+        float32 vector on the device, without waiting for it.
         """
-        given = self._given(number, attempt, batch)
+        given = self._draw_inputs(number, attempt, batch)
         metrics = self.update(given) if self.recorded is None else self.recorded(list(given))
         if self.average is not None:
-            self._update_ema(self.average, number)
+            update_ema(self.average, self.generator, self.settings.ema or 0.0, number)
         return metrics
 
-    def _given(self, number: int, attempt: int, batch: Callable[[int], Tensor]) -> Iterator[Given]:
-        """What the updates of a step are given, in their order; all that is random is drawn here.
+    def _draw_inputs(
+        self, number: int, attempt: int, batch: Callable[[int], Tensor]
+    ) -> Iterator[UpdateInputs]:
+        """The inputs of the updates of a step, in order; everything random is drawn here.
 
-        Under "alternate" the first is G's, which D sees no reals beside.
+        With "alternate" the first update is G's, for which no real images are needed.
         """
         config, device = self.generator.config, self.settings.device
         shape = (self.recipe.batch_size, config.z_dim)
         for j in range(self.batches_per_step):
-            place = (number, j, attempt)
-            z = draw(numpy_stream(self.settings.seed, "z", *place), shape, config.z_dist)
+            position = (number, j, attempt)
+            z = draw(numpy_stream(self.settings.seed, "z", *position), shape, config.z_dist)
             real = alpha = None
             if j >= self.first_batch_index:
                 real = batch(j)
                 if self.settings.loss.penalty is not None:
-                    stream = numpy_stream(self.settings.seed, "mix", *place)
+                    stream = numpy_stream(self.settings.seed, "mix", *position)
                     rows = stream.random((self.recipe.batch_size, 1, 1, 1), "float32")
                     alpha = send(rows[self.share], device)
-            yield Given(send(z[self.share], device), real, alpha)
+            yield UpdateInputs(send(z[self.share], device), real, alpha)
 
-    def update(self, given: Iterable[Given]) -> Tensor:
-        """Make a step of what it is given; FIGURES, as `step` returns them.
+    def update(self, given: Iterable[UpdateInputs]) -> Tensor:
+        """Make a step from its inputs; returns METRICS as `step` does.
 
-        Nothing in it asks the device for a value, or differs from step to step but by `given` and
-        the networks' state: that is what a recording needs.
+        Nothing in it reads a value back from the device or depends on the step number, other than
+        through `given` and the state of the networks: recording requires that.
         """
         self.generator.train()
         self.discriminator.train()
         together = self.recipe.updates == "together"
-        metrics = (self._together if together else self._alternate)(iter(given))
-        return self.process_group.mean(torch.stack([figure.detach().float() for figure in metrics]))
+        metrics = (self._step_together if together else self._step_alternate)(iter(given))
+        return self.process_group.mean(torch.stack([metric.detach().float() for metric in metrics]))
 
-    def _together(self, given: Iterator[Given]) -> Sequence[Tensor]:
-        """D on every batch, then G on the images D saw last (both torch dialects)."""
+    def _step_together(self, given: Iterator[UpdateInputs]) -> Sequence[Tensor]:
+        """D on every batch, then G on the images that D saw last (both torch implementations)."""
         for _ in range(self.settings.d_steps - 1):
-            self._update_on_fresh(next(given))
+            self._update_discriminator_on_new_fakes(next(given))
         last = next(given)
         fake = self._generate(last.z)
         d_metrics = self._update_discriminator(last, fake.detach())
         return self._metrics(d_metrics, self._update_generator(fake))
 
-    def _alternate(self, given: Iterator[Given]) -> Sequence[Tensor]:
-        """G first, while its batch of reals passes by; then D on other ones (authors' code)."""
+    def _step_alternate(self, given: Iterator[UpdateInputs]) -> Sequence[Tensor]:
+        """G first, on a batch of its own; then D on other batches (authors' code)."""
         g_metrics = self._update_generator(self._generate(next(given).z))
         for _ in range(self.settings.d_steps - 1):
-            self._update_on_fresh(next(given))
-        return self._metrics(self._update_on_fresh(next(given)), g_metrics)
+            self._update_discriminator_on_new_fakes(next(given))
+        return self._metrics(self._update_discriminator_on_new_fakes(next(given)), g_metrics)
 
-    def _update_on_fresh(self, given: Given) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Update D on a batch and images that G is not trained on."""
+    def _update_discriminator_on_new_fakes(
+        self, given: UpdateInputs
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Update D on a batch and on images that G is not trained on."""
         with torch.no_grad():
             fake = self._generate(given.z)
         return self._update_discriminator(given, fake)
 
     def _update_discriminator(
-        self, given: Given, fake: Tensor
+        self, given: UpdateInputs, fake: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         loss, real = self.settings.loss, given.real
         assert real is not None
@@ -205,9 +212,7 @@ class Updater:
         gradient = gradient_norm(self.discriminator)
         self.d_optimizer.step()
         if loss.clip is not None:
-            with torch.no_grad():
-                for parameter in self.discriminator.parameters():
-                    parameter.clamp_(-loss.clip, loss.clip)
+            clip_weights(self.discriminator, loss.clip)
         return (
             value,
             self._mean_probability(real_logits),
@@ -217,7 +222,7 @@ class Updater:
 
     def _update_generator(self, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         self.g_optimizer.zero_grad()
-        # D's own gradients would be thrown away: without them a step costs 8 % less.
+        # D's own gradients are not needed here: a step without them takes 8 % less time.
         self.discriminator.requires_grad_(False)
         try:
             with autocast(self.settings.device, self.settings.precision):
@@ -246,33 +251,19 @@ class Updater:
     def _mean_probability(self, logits: Tensor) -> Tensor:
         return (logits.sigmoid() if self.settings.loss.probabilities else logits).mean()
 
-    @torch.no_grad()
-    def _update_ema(self, average: Generator, number: int) -> None:
-        """Move the averaged G towards G; batch-norm statistics are averaged like weights.
-
-        In its first steps the memory is as long as the run so far, or the average would be a
-        image of the initial weights for thousands of steps.
-        """
-        decay = min(self.settings.ema or 0.0, (1 + number) / (10 + number))
-        averaged, counters = _averaged_and_counted(average)
-        latest, latest_counters = _averaged_and_counted(self.generator)
-        get_ema_multi_avg_fn(decay)(averaged, latest, None)
-        for counter, value in zip(counters, latest_counters, strict=True):
-            counter.copy_(value)
-
     def _optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         recipe, weights = self.recipe, network.parameters()
         common: dict[str, Any] = {"lr": recipe.lr, "eps": 1e-8, "weight_decay": recipe.weight_decay}
-        common |= self._ways()
+        common |= self._optimizer_flags()
         if recipe.optimizer == "rmsprop":
             return torch.optim.RMSprop(weights, alpha=0.99, **common)
         return torch.optim.Adam(weights, betas=(recipe.beta1, recipe.beta2), **common)
 
-    def _ways(self) -> dict[str, bool]:
-        """How the optimizer is computed on this device: what a recording needs, and what is fast."""
+    def _optimizer_flags(self) -> dict[str, bool]:
+        """Implementation flags of the optimizer on this device: fast, and capturable for graphs."""
         kind = self.settings.device.type
         on_gpu = kind == "cuda"
-        if self.recipe.optimizer == "rmsprop":  # which has no fused form
+        if self.recipe.optimizer == "rmsprop":  # has no fused implementation
             return {"foreach": on_gpu, "capturable": on_gpu}
         return {"fused": kind in ("cpu", "cuda"), "capturable": on_gpu}
 
@@ -286,7 +277,7 @@ class Updater:
 
 
 def share_of(recipe: Recipe, settings: StepSettings) -> slice:
-    """The rows of a batch that this rank works on. Raises UsageError where that cannot be."""
+    """The rows of a batch that this rank works on. Raises UsageError if it cannot be divided."""
     share = settings.process_group.share(recipe.batch_size)
     if share.stop - share.start < 2 and not settings.sync_bn:
         raise UsageError(
@@ -294,13 +285,6 @@ def share_of(recipe: Recipe, settings: StepSettings) -> slice:
             f"{counted(settings.process_group.size, 'process')}; type {2 * settings.process_group.size}, or --sync-bn"
         )
     return share
-
-
-def _averaged_and_counted(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """Weights and statistics of `network`; and the counters of its batches."""
-    averaged = [tensor for tensor in tensors_of(network) if tensor.is_floating_point()]
-    counters = [tensor for tensor in tensors_of(network) if not tensor.is_floating_point()]
-    return averaged, counters
 
 
 def gradient_norm(network: nn.Module) -> Tensor:

@@ -1,8 +1,8 @@
-"""Batch norm over the whole batch when it is shared out among processes.
+"""Batch norm over the whole batch when it is divided among processes.
 
-torch.nn.SyncBatchNorm does this on CUDA alone and cannot be differentiated twice, which the
-gradient penalty needs. Here it is written in operations that can, on any device, around one mean
-over the ranks forward and one backward.
+torch.nn.SyncBatchNorm works on CUDA only and cannot be differentiated twice, which the gradient
+penalty needs. This one is made of differentiable operations, works on any device, and needs one
+mean over the ranks forward and one backward.
 """
 
 import torch
@@ -15,13 +15,13 @@ from dcgan_cli.training.distributed import ProcessGroup
 class _Synchronized(_BatchNorm):
     """A batch norm that in training mode takes its statistics from the rows of all ranks.
 
-    All ranks must have as many rows. In evaluation mode nothing is exchanged.
+    All ranks must have the same number of rows. In evaluation mode nothing is exchanged.
     """
 
-    def __init__(self, plain: _BatchNorm, process_group: ProcessGroup) -> None:
-        device = plain.weight.device
-        super().__init__(plain.num_features, plain.eps, plain.momentum, device=device)
-        self.load_state_dict(plain.state_dict())
+    def __init__(self, original: _BatchNorm, process_group: ProcessGroup) -> None:
+        device = original.weight.device
+        super().__init__(original.num_features, original.eps, original.momentum, device=device)
+        self.load_state_dict(original.state_dict())
         self.process_group = process_group
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # nn.Module's own word
@@ -31,20 +31,22 @@ class _Synchronized(_BatchNorm):
         maps = input.float()
         axes = [axis for axis in range(maps.dim()) if axis != 1]
         variances, means = torch.var_mean(maps, axes, correction=0)
-        # Of equal shares; in float64, because the difference below loses what the two have in
-        # common.
+        # The ranks have equal shares, so that means can be averaged. In float64, because the
+        # difference below cancels most digits.
         means, variances = means.double(), variances.double()
         mean, square = self.process_group.mean(torch.stack((means, variances + means.square())))
         variance = square - mean.square()
-        self._remember(mean, variance, self.process_group.size * maps.numel() // maps.shape[1])
+        self._update_running_statistics(
+            mean, variance, self.process_group.size * maps.numel() // maps.shape[1]
+        )
         shape = (1, -1, *[1] * (maps.dim() - 2))
         scale = self.weight * (variance + self.eps).rsqrt().float()
         shift = self.bias - mean.float() * scale
         return torch.addcmul(shift.view(shape), maps, scale.view(shape)).to(input.dtype)
 
     @torch.no_grad()
-    def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        """Move the running statistics, as torch.nn.BatchNorm does: the unbiased variance."""
+    def _update_running_statistics(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Update the running statistics as torch.nn.BatchNorm does, with the unbiased variance."""
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
@@ -63,7 +65,7 @@ class SynchronizedBatchNorm2d(_Synchronized, nn.BatchNorm2d):
 
 
 def synchronize(network: nn.Module, process_group: ProcessGroup) -> None:
-    """Put a synchronized batch norm, with the same weights, in the place of each in `network`."""
+    """Replace each batch norm in `network` by a synchronized one with the same weights."""
     for parent in list(network.modules()):
         for name, child in parent.named_children():
             if isinstance(child, nn.BatchNorm1d):

@@ -1,8 +1,9 @@
-"""The training loop: steps, epochs, checkpoints and health, told as a stream of events.
+"""The training loop: steps, epochs, checkpoints and diagnostics, as a stream of events.
 
-Everything random is addressed by seed, epoch and step (see runtime.numpy_stream), so the state of a
-run is its weights, Adam's moments and one number: how many steps were made. That is why a resumed
-run equals an uninterrupted one bit for bit. Of several ranks each runs this loop, in lockstep.
+All randomness is addressed by seed, epoch and step (see runtime.numpy_stream), so the state of a
+run is its weights, the optimizer's moments and one number, how many steps were made. That is why a
+resumed run equals an uninterrupted one bit for bit. With several ranks, each runs this loop in
+lockstep.
 """
 
 import math
@@ -40,29 +41,33 @@ from dcgan_cli.training.events import (
     Sampler,
 )
 from dcgan_cli.training.plan import SAMPLES
-from dcgan_cli.training.run_folder import PAPERS_EPOCHS, RunFolder
+from dcgan_cli.training.run_folder import PAPER_EPOCHS, RunFolder
 from dcgan_cli.training.step import METRICS, StepSettings, Updater
 from dcgan_cli.wording import counted, counted_are
 
 SAMPLES_BN: BatchNormMode = "reestimated"
-"""The batch-norm statistics that they are drawn with."""
+"""The batch-norm statistics with which sample images are generated."""
 
 DIVERSITY_EVERY = 200
 
-SHORT, FIRST_EPOCHS = 50, 10
-"""Epochs of fewer steps than SHORT are, after the first ones, finished only every so many steps: of 50
-images, drawing and saving after each would take ten times as long as training."""
+SHORT_EPOCH_STEPS, FIRST_EPOCHS = 50, 10
+"""After FIRST_EPOCHS, epochs of fewer steps than SHORT_EPOCH_STEPS are finished several at a time:
+with 50 images, sampling and saving after each would take ten times as long as training."""
 
 ROLLBACKS = 3
 
-WORTH_SAYING = 2.0
-"""Seconds above which an image grid is announced before it is drawn."""
+ANNOUNCED_SECONDS = 2.0
+"""If an image grid takes longer than this, it is announced first."""
 
 
 class Trainer:
-    """Trains both networks on `batches`, writing to `folder`.
+    """Trains both networks on `batches` and writes to `folder`.
 
-    `about` goes into every checkpoint: plain values for "training" and "data".
+    `about` is stored in every checkpoint: plain values for "training" and "data".
+
+    Example:
+        for event in trainer.run(Length(epochs=25)):
+            print(event)
     """
 
     def __init__(
@@ -107,8 +112,8 @@ class Trainer:
         """Around work that a signal may cut short by Interrupted: the state is saved already."""
         self.grid_seconds = 0.0
         """How long an image grid takes, drawn, written and saved: estimated, then measured."""
-        self._grids_took = 0.0
-        self._drawn: tuple[int, Images | None] | None = None
+        self._seconds_on_grids = 0.0
+        self._last_grid: tuple[int, Images | None] | None = None
         self.told: list[DiagnosisEvent] = []
         """What the diagnostics found in this invocation."""
         self._real_diversity: float | None = None
@@ -118,20 +123,20 @@ class Trainer:
 
     @property
     def epoch(self) -> float:
-        """Passes over the data so far."""
+        """Passes over the data so far, fractions included."""
         return self.step / self.steps_per_epoch
 
     @property
     def _passes(self) -> int:
-        """Whole passes over the data so far."""
+        """Complete passes over the data so far."""
         return self.step // self.steps_per_epoch
 
     def request_stop(self, signal: int) -> None:
-        """Ask the loop to save and end after the step it is in (safe in a signal handler)."""
+        """Ask the loop to save and end after the current step (safe in a signal handler)."""
         self.signal = signal
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from `checkpoint`. Raises CheckpointError where it holds no training state."""
+        """Continue from `checkpoint`. Raises CheckpointError if it holds no training state."""
         if not checkpoint.optimizers:
             raise CheckpointError(
                 "the checkpoint holds no optimizer state: it cannot be trained on"
@@ -150,7 +155,7 @@ class Trainer:
         self.folder.rewind_metrics(self.step)
 
     def checkpoint(self) -> Checkpoint:
-        """The state of the run as it is now."""
+        """The current state of the run."""
         updater = self.updater
         average = updater.average
         return Checkpoint(
@@ -178,11 +183,12 @@ class Trainer:
         """Train for `length`; the last event is Finished, after last.pt was written.
 
         Raises:
-            SourceError: the images can no longer be read. last.pt is the state after the last whole
-                step, where the next one had changed nothing yet; else the one before.
-            UnhealthyError: values are no longer finite, the policy is "stop", or "rollback" and
-                ROLLBACKS of them did not help. last.pt is the last good state.
-            StorageError: a file could not be written; last.pt is what it was before.
+            SourceError: the images can no longer be read. last.pt is the state after the last
+                complete step, unless the next one had already changed the networks; then it is the
+                state before.
+            DiagnosisError: values are not finite, the policy is "stop", or the policy is "rollback"
+                and ROLLBACKS of them did not help. last.pt is the last good state.
+            StorageError: a file could not be written; last.pt is unchanged.
         """
         try:
             yield from self._run(length)
@@ -198,9 +204,9 @@ class Trainer:
         clock = Clock(self.seconds, self.step)
         last_step = self.last_step(length)
         if not self.folder.last.exists():
-            self._save(self.folder.last)  # from here on there is always something to go back to
+            self._save(self.folder.last)  # so that a rollback is always possible
         elif self.step and self._is_finished(self.step) and self.folder.lacks_grid(self._passes):
-            # killed between saving and drawing: the epoch is not made again, its samples are
+            # the run was killed after saving the epoch: only its samples are made again
             yield EpochDone(
                 self._passes, self.step, self._grid(), self.latents, self.checkpoint().hash
             )
@@ -211,7 +217,7 @@ class Trainer:
             self.seconds = clock.seconds()
             epoch_done = self._is_finished(self.step)
             with_diversity = epoch_done or self.step % DIVERSITY_EVERY == 0
-            # Asked once a step: a signal later on must not leave values behind unexamined.
+            # Checked once a step, so that a later signal cannot skip the diagnostics of these values.
             over, due = self.process_group.agree(
                 self._is_over(last_step, length.minutes, clock),
                 with_diversity or (self.process_group.is_main and clock.report_is_due()),
@@ -225,13 +231,13 @@ class Trainer:
                 self.told.append(self._apply_policy(diagnosis))
                 yield self.told[-1]
                 if self.step < reached:
-                    break  # rolled back: whatever else was wrong is undone with it
+                    break  # rolled back, which undoes the other failures too
             if self.step < reached:
                 (over,) = self.process_group.agree(self._is_over(last_step, length.minutes, clock))
             elif epoch_done:
                 yield from self._finish_epoch()
                 clock.saved = time.monotonic()
-                # All of this was saved: a signal that came meanwhile needs no further step.
+                # Everything is saved: if a signal arrived meanwhile, end without another step.
                 over = over or any(self.process_group.agree(self.signal is not None))
             elif clock.save_is_due(self.save_minutes):
                 self._save(self.folder.last)
@@ -251,10 +257,10 @@ class Trainer:
         )
 
     def draw(self) -> Images:
-        """Images of the fixed latents, by the EMA generator where there is one.
+        """Images of the fixed latent vectors, by the EMA generator if there is one.
 
-        A copy is drawn with, its batch-norm statistics re-estimated: as `dcgan sample` draws, and
-        without touching the state of the run or asking other ranks.
+        They are generated by a copy with re-estimated batch-norm statistics, as `dcgan sample`
+        does, without changing the state of the run and without communicating with other ranks.
         """
         network = self.checkpoint().build_generator().to(self.settings.device)
         fix_statistics(network, SAMPLES_BN)
@@ -262,11 +268,11 @@ class Trainer:
 
     @property
     def way(self) -> Drawn:
-        """How `draw` draws."""
+        """The settings with which `draw` generates images."""
         return way_of(SAMPLES_BN, self.settings.ema is not None)
 
     def last_step(self, length: Length) -> int | None:
-        """The step at which a run of `length` ends; None where only the clock ends it."""
+        """The step at which a run of `length` ends; None if only the clock ends it."""
         steps = length.steps
         if length.epochs is not None:
             of_epochs = math.ceil(length.epochs * self.steps_per_epoch)
@@ -276,7 +282,7 @@ class Trainer:
     def seconds_left(
         self, each: float, last_step: int | None, minutes: float | None, elapsed: float = 0.0
     ) -> float | None:
-        """Seconds until the end where a step takes `each`: steps and image grids; None is open."""
+        """Seconds until the end if a step takes `each`, image grids included; None if unknown."""
         left = math.inf
         if last_step is not None:
             grids = self._grids_until(last_step)
@@ -286,10 +292,13 @@ class Trainer:
         return None if math.isinf(left) else left
 
     def _grids_until(self, last_step: int) -> int:
-        """How many grids are drawn after this step and until `last_step`, its own included."""
+        """How many image grids remain until `last_step`, including the final one."""
 
         def finished(step: int) -> int:
-            number, together = step // self.steps_per_epoch, math.ceil(SHORT / self.steps_per_epoch)
+            number, together = (
+                step // self.steps_per_epoch,
+                math.ceil(SHORT_EPOCH_STEPS / self.steps_per_epoch),
+            )
             later = max(number // together - FIRST_EPOCHS // together, 0)
             return min(number, FIRST_EPOCHS) + later
 
@@ -304,13 +313,13 @@ class Trainer:
         )
 
     def _is_finished(self, step: int) -> bool:
-        """Whether `step` ends an epoch after which samples are drawn and states are kept."""
+        """Whether `step` ends an epoch after which samples and checkpoints are written."""
         number, rest = divmod(step, self.steps_per_epoch)
-        together = math.ceil(SHORT / self.steps_per_epoch)
+        together = math.ceil(SHORT_EPOCH_STEPS / self.steps_per_epoch)
         return rest == 0 and (number <= FIRST_EPOCHS or number % together == 0)
 
     def _advance(self) -> str | None:
-        """Make one step. Returns why steps cannot be recorded, where this one showed it."""
+        """Make one step. Returns why steps cannot be recorded, if this step showed it."""
         recorded = self.updater.recorded
         before = recorded and recorded.fault
         metrics = self.updater.step(self.step, self.attempt, self.batch)
@@ -320,7 +329,7 @@ class Trainer:
         return recorded.fault if recorded is not None and before is None else None
 
     def batch(self, j: int) -> Tensor:
-        """Batch `j` of this step; the one after it is being prepared meanwhile."""
+        """Batch `j` of this step; meanwhile the following batch is prepared."""
         if j + 1 < self.updater.batches_per_step:
             following = self._address(self.step, j + 1)
         else:
@@ -330,14 +339,14 @@ class Trainer:
         return images
 
     def _address(self, step: int, j: int) -> Address:
-        """Where batch `j` of `step` lies in the data."""
+        """The address of batch `j` of `step` in the data."""
         epoch, position = divmod(step, self.steps_per_epoch)
         return epoch, position * self.updater.batches_per_step + j
 
     def _diagnose(self, with_diversity: bool) -> list[Diagnosis]:
-        """Fetch and log the values of the steps since the last time; what is newly wrong.
+        """Fetch and log the metrics since the last call; returns new diagnoses.
 
-        With `with_diversity`, the fixed samples are drawn and their diversity is evaluated as well.
+        With `with_diversity`, the fixed samples are generated too and their diversity is evaluated.
         """
         rows = torch.stack(self._pending).cpu().numpy().astype(np.float64)
         self._pending.clear()
@@ -358,9 +367,10 @@ class Trainer:
         )
 
     def _diversity(self) -> float:
-        """How much the fixed samples vary, as a share of what as many real images do.
+        """The diversity of the fixed samples relative to as many real images.
 
-        G's own samples: an average with a long memory still draws the gray of the first steps.
+        By the generator itself, not its EMA, whose first images are still the gray of the initial
+        weights.
         """
         if self._real_diversity is None:
             real = self.batches.images.take(
@@ -371,7 +381,7 @@ class Trainer:
 
     @torch.no_grad()
     def _sample_images(self, network: Generator) -> Images:
-        """Images of the fixed latents with the statistics that `network` holds."""
+        """Images of the fixed latent vectors, with the statistics that `network` holds."""
         network.eval()
         z = torch.from_numpy(self.latents).to(self.settings.device)
         return to_uint8(network(z))
@@ -380,7 +390,7 @@ class Trainer:
         self, last_step: int | None, minutes: float | None, clock: Clock
     ) -> ProgressEvent:
         made = self.step - clock.first_step
-        each = (clock.elapsed() - self._grids_took) / max(made, 1)
+        each = (clock.elapsed() - self._seconds_on_grids) / max(made, 1)
         left = self.seconds_left(each, last_step, minutes, clock.elapsed())
         images = self.settings.d_steps * self.recipe.batch_size
         return ProgressEvent(
@@ -390,31 +400,31 @@ class Trainer:
     def _finish_epoch(self) -> Iterator[Event]:
         began = time.monotonic()
         number = self._passes
-        if self.keep != 0 or number in PAPERS_EPOCHS:
+        if self.keep != 0 or number in PAPER_EPOCHS:
             self._save(self.folder.epoch(number))
-        # After the epoch's own: a run killed between the two makes both again.
+        # Saved last: a run that is killed between the two saves makes both again.
         state = self._save(self.folder.last)
         self.folder.drop_epochs(self.keep)
         yield from self._announce()
         yield EpochDone(number, self.step, self._grid(), self.latents, state.hash)
         self.grid_seconds = time.monotonic() - began
-        self._grids_took += self.grid_seconds
+        self._seconds_on_grids += self.grid_seconds
 
     def _announce(self) -> Iterator[Event]:
-        """Say that an image grid is going to be drawn, where that takes a while."""
-        is_there = self._drawn is not None and self._drawn[0] == self.step
-        if self.grid_seconds > WORTH_SAYING and not is_there and self.signal is None:
+        """Announce an image grid that will take a while."""
+        is_there = self._last_grid is not None and self._last_grid[0] == self.step
+        if self.grid_seconds > ANNOUNCED_SECONDS and not is_there and self.signal is None:
             yield Sampler(self.step, self.grid_seconds)
 
     def _grid(self) -> Images | None:
-        """What `draw` gives, drawn once a step; None where a signal cut it short."""
-        if self._drawn is None or self._drawn[0] != self.step:
+        """The result of `draw`, computed once a step; None if a signal interrupted it."""
+        if self._last_grid is None or self._last_grid[0] != self.step:
             try:
                 with self.spare():
-                    self._drawn = self.step, self.draw()
+                    self._last_grid = self.step, self.draw()
             except Interrupted:
-                self._drawn = self.step, None
-        return self._drawn[1]
+                self._last_grid = self.step, None
+        return self._last_grid[1]
 
     def _save(self, path: Path) -> Checkpoint:
         state = self.checkpoint()
@@ -428,7 +438,7 @@ class Trainer:
         return state
 
     def _apply_policy(self, diagnosis: Diagnosis) -> DiagnosisEvent:
-        """Do what the policy says about `diagnosis`."""
+        """Act on `diagnosis` as the policy says."""
         step = self.step
         if self.policy == "rollback":
             return DiagnosisEvent(diagnosis, step, self._roll_back(diagnosis))
@@ -442,7 +452,7 @@ class Trainer:
         return DiagnosisEvent(diagnosis, step, "going on")
 
     def _roll_back(self, diagnosis: Diagnosis) -> str:
-        """Return to last.pt with other latents and, each time, half the learning rate."""
+        """Return to last.pt with other latent vectors and, each time, half the learning rate."""
         if self.attempt >= ROLLBACKS:
             raise DiagnosisError(
                 f"step {self.step}: {diagnosis.name} ({diagnosis.sign}) after {ROLLBACKS} rollbacks; "
@@ -455,5 +465,5 @@ class Trainer:
         for optimizer in (self.updater.g_optimizer, self.updater.d_optimizer):
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        self.updater.rates_changed()
+        self.updater.discard_recording()
         return f"back to step {self.step}, learning rate {rate:.3g}"

@@ -20,8 +20,9 @@ from PIL import Image
 from timing import compare
 
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import ImageSpec, read_image
+from dcgan_cli.data.decode import read_image
 from dcgan_cli.data.demo import faces
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import open_source
 
 IMAGE_SPEC = ImageSpec(64, 3)

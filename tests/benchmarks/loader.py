@@ -18,8 +18,8 @@ from torchvision import datasets, transforms
 
 from dcgan_cli.data.batches import Batches
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import ImageSpec
 from dcgan_cli.data.demo import faces
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import open_source
 
 BATCH, SIZE = 128, 64

@@ -24,7 +24,7 @@ from sklearn.neighbors import NearestNeighbors
 from dcgan_cli.analysis.sampling import Sampler
 from dcgan_cli.checkpoint.format import load
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import ImageSpec
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.model.latents import seeded_latents
 from dcgan_cli.report import Images

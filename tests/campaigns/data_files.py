@@ -17,7 +17,8 @@ from PIL import PngImagePlugin
 
 from campaigns.mutating import WIDE, mutate
 from campaigns.running import READ, REFUSED, Kind, Unclean
-from dcgan_cli.data.decode import ImageSpec, Unreadable, decode
+from dcgan_cli.data.decode import Unreadable, decode
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.data.survey import survey
 from dcgan_cli.report import RECORD

@@ -19,7 +19,7 @@ import tiny
 from campaigns.running import READ, Kind, Unclean
 from dcgan_cli.checkpoint.format import load
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import ImageSpec
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import open_source
 
 STEPS = 14

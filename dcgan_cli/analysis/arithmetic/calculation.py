@@ -85,7 +85,7 @@ class Calculation:
 
 
 def written(terms: Sequence[Term]) -> str:
-    """The terms as `A - B + C`."""
+    """The terms as text: `A - B + C`."""
     text = " ".join(f"{'-' if term.sign < 0 else '+'} {term.name}" for term in terms)
     return text.removeprefix("+ ")
 

@@ -1,4 +1,4 @@
-"""Directions in Z: from means of exemplars, of random ones, and of an attribute that is classified."""
+"""Directions in latent space: means of exemplars, random directions, and attribute axes."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from dcgan_cli.report import Estimate
 
 
 def draw_exemplars(exemplars: Latents, count: int, stream: np.random.Generator) -> Latents:
-    """`count` of `exemplars` [K, z_dim], none twice, in their order; all where there are no more."""
+    """`count` of `exemplars` [K, z_dim] without replacement, in order; all if there are no more."""
     if len(exemplars) <= count:
         return exemplars
     return exemplars[np.sort(stream.choice(len(exemplars), count, replace=False))]
@@ -22,7 +22,7 @@ def mean(latents: Latents) -> FloatArray:
 
 
 def random_like(direction: FloatArray, stream: np.random.Generator) -> FloatArray:
-    """A direction drawn evenly from all, of the length of `direction` [z_dim]."""
+    """A uniformly random direction with the length of `direction` [z_dim]."""
     drawn = stream.standard_normal(len(direction))
     return drawn * (np.linalg.norm(direction) / np.linalg.norm(drawn))
 

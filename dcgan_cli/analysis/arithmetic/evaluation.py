@@ -1,8 +1,9 @@
-"""What the results of arithmetic are, by a classifier, beside what pixels and chance would give.
+"""Evaluating the results of latent arithmetic by a classifier, beside pixel arithmetic and chance.
 
-Two things are asked of every result: whether it is what the terms say (the words), and whether it
-is one image at all and not several laid over each other. The second is what the paper says of
-arithmetic on pixels, "noisy overlap due to misalignment": a smile laid over a man is a smile.
+Two properties of every result are tested: whether it has the attributes that the terms imply, and
+whether it is a single image rather than several overlaid. The second is what the paper says of
+pixel arithmetic, "noisy overlap due to misalignment": a smile overlaid on a man would pass the
+first test.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,10 +32,10 @@ from dcgan_cli.report import Estimate, Finding, Table
 from dcgan_cli.runtime import numpy_stream
 
 ENOUGH = 8
-"""Of nine results: so many make a seed count as a success."""
+"""Of nine results, so many must be right for a seed to count as a success."""
 
 SURE = 0.75
-"""What the words of the terms must come to, of 1, for a class to be expected of the result."""
+"""Minimum sum of the terms for a class to be expected in the result, of 1."""
 
 OVERLAYS = 1000
 """So many single images, and as many overlays, are trained on at most."""
@@ -159,12 +160,12 @@ def measure_arithmetic(
     samples: AttributePredictions,
     progress: ProgressCallback = lambda done, total: None,
 ) -> ArithmeticResult:
-    """Attribute classifier all calculations, one a seed.
+    """Classify the results of all calculations, one a seed.
 
     Args:
         sampler: the generator.
-        classifier: who knows the words.
-        overlays: who tells single images from overlays; None leaves that out.
+        classifier: classifies the results.
+        overlays: distinguishes single images from overlays; None skips that test.
         terms: of the arithmetic.
         calculations: on different draws of exemplars and noise.
         target: the class of each attribute that the results should be.

@@ -1,4 +1,4 @@
-"""What is calculated, as a person writes it: `A - B + C`. Imports no torch."""
+"""Parsing arithmetic expressions such as `A - B + C`. Must not import torch."""
 
 from typing import Literal
 
@@ -9,7 +9,9 @@ _SIGNS = {"+": 1, "-": -1, "−": -1}
 
 
 def parse_expression(text: str) -> list[tuple[Role, str]]:
-    """`A - B + C` as roles and names: what is added after a subtraction is the base.
+    """`A - B + C` as roles and names: a term that is added after a subtraction is the base.
+
+    Example: `parse_expression("smiling_woman - neutral_woman + neutral_man")`.
 
     Raises UsageError.
     """

@@ -1,8 +1,8 @@
 """The turn vector (paper §6.3.2, Fig. 8): mean(RIGHT) − mean(LEFT), added to random samples.
 
-Each row of the image grid is one random sample; along it, the vector is added from −reach to +reach
-times, the sample itself in the middle. The control moves every sample in a random direction of its
-own, as far.
+Each row of the image grid is one random sample; along the row, the vector is added from −reach to
++reach times, with the sample itself in the middle. The control moves every sample by the same
+distance in a random direction.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from dcgan_cli.report import Estimate, Finding, ImageGrid, Report, Table
 from dcgan_cli.runtime import numpy_stream
 
 CLASSIFIED_SAMPLES = 64
-"""Samples that are moved when a classifier measures; the image grid shows the first of them."""
+"""Number of samples that are moved for the measurement; the image grid shows the first of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,11 +146,11 @@ def measure_turn(
     seed: int,
     progress: ProgressCallback = lambda done, total: None,
 ) -> tuple[list[Finding], Table]:
-    """Whether `attribute` rises with the coefficient, and what else moves, over CLASSIFIED samples.
+    """Whether `attribute` rises with the coefficient, and what else changes, over several samples.
 
     Args:
         sampler: the generator.
-        classifier: who measures.
+        classifier: measures the attribute.
         way: the turn.
         attribute: of two classes or a number.
         samples: predictions on plain samples, whose spread is the unit of movement.
@@ -242,7 +242,7 @@ def _samples(sampler: Sampler, count: int, seed: int) -> Latents:
 
 
 def _rank_correlation(coefficients: FloatArray, row: FloatArray) -> float:
-    """Spearman's ρ; 0 where nothing changes along the row."""
+    """Spearman's ρ; 0 if the row is constant."""
     if np.ptp(row) == 0:
         return 0.0
     return correlation(np.stack([rankdata(coefficients), rankdata(row)], 1))

@@ -1,14 +1,13 @@
-"""An attribute classifier of what images show: linear classifiers trained on labeled real images.
+"""The attribute classifier: linear classifiers of attributes, trained on labeled real images.
 
-It has two views, the discriminator's features (as in paper §5.1) and small pixels, and fits each
-attribute in both. The view that does better on a part of the images kept for that choice is
-trusted; the other is the second opinion. Accuracy is measured on a third part that nothing was
-chosen by, and an attribute that is not better than chance there is refused.
+It uses two feature extractors, the discriminator's features (as in paper §5.1) and small pixels,
+and fits each attribute with both. The extractor with the higher accuracy on a selection part of the
+images is trusted; the other gives a second opinion. Accuracy is measured on a third part that no
+choice depended on, and an attribute that is not better than chance there is refused.
 
-The attribute classifier learns from real images and is asked about generated ones, which are
-softer: every second image is therefore learned, and evaluated, at half its resolution. How often
-    both views agree about
-generated images shows how far it can be trusted with them.
+The classifier is trained on real images but applied to generated ones, which are softer: every
+second image is therefore used for training and evaluation at half its resolution. How often both
+extractors agree on generated images shows how reliable it is there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,13 +39,13 @@ C_VALUES = (0.1, 1.0, 10.0)
 """Inverse strengths of regularization that are tried."""
 
 FEWEST = 20
-"""Images of a class below which it cannot be learned."""
+"""Minimum number of images of a class."""
 
 MOST_CLASSES = 12
-"""A column of more classes (names of people, file names) is no attribute."""
+"""A column with more classes (names of people, file names) is not an attribute."""
 
 _TRAIN, _CHOOSE = 0.6, 0.8
-"""Up to here of the shuffled images is trained on, then chosen by, then evaluated on."""
+"""Boundaries of the parts of the shuffled images: training, selection, evaluation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +79,12 @@ class AttributePrediction:
         return cls(parts[0].classes, *map(np.concatenate, columns))
 
     def certainty(self, word: str) -> FloatArray:
-        """How certain both views are, at least, that each image is `word`: [N] in [0, 1]."""
+        """The lower of the probabilities, by both extractors, that each image is `word`: [N]."""
         place = self.classes.index(word)
         return np.minimum(self.probabilities[:, place], self.second_probabilities[:, place])
 
     def is_word(self, word: str, second: bool = False) -> NDArray[np.bool_]:
-        """Which images the attribute classifier takes for `word`: bool [N]."""
+        """Which images are predicted to be `word`: bool [N]."""
         probabilities = self.second_probabilities if second else self.probabilities
         return probabilities.argmax(1) == self.classes.index(word)
 
@@ -112,7 +111,7 @@ class Attribute:
     chance: float
 
     def predict(self, seen: tuple[FloatArray, FloatArray]) -> AttributePrediction:
-        """The prediction on images of which each view shows [N, K]."""
+        """The prediction for images whose features are `seen`, [N, K] for each extractor."""
         first, second = (
             _answer(self.models[view], seen[view]) for view in (self.trusted, 1 - self.trusted)
         )
@@ -121,7 +120,7 @@ class Attribute:
 
 @dataclass(frozen=True, eq=False)
 class AttributeClassifier:
-    """Knows `attributes` by name; `refused` says why others of its labels are not among them."""
+    """Predicts `attributes` by name; `refused` gives the reason for labels that were not learned."""
 
     attributes: Mapping[str, Attribute]
     refused: Mapping[str, str]
@@ -130,7 +129,7 @@ class AttributeClassifier:
     _components: tuple[PrincipalComponents, PrincipalComponents] = field(repr=False)
 
     def classify(self, normalized: Tensor) -> dict[str, AttributePrediction]:
-        """Attribute classifier images [N, C, S, S] in [−1, 1], N ≥ 1."""
+        """Classify images [N, C, S, S] in [−1, 1], N ≥ 1, by every attribute."""
         first, second = (
             reduce(view.raw(normalized))
             for view, reduce in zip(self._extractors, self._components, strict=True)
@@ -138,7 +137,7 @@ class AttributeClassifier:
         return {name: known.predict((first, second)) for name, known in self.attributes.items()}
 
     def findings(self) -> list[Finding]:
-        """How good the attribute classifier is on images that took no part, against chance."""
+        """The accuracy of the attribute classifier on held-out images, against chance."""
         return [
             Finding(
                 f"judge_{known.name}",
@@ -283,7 +282,7 @@ def correlation(rows: FloatArray) -> float:
 
 
 def agreement(predictions: AttributePredictions, name: str) -> Estimate:
-    """How far both views agree: the share of same words, or the correlation of numbers."""
+    """How far both extractors agree: share of equal words, or correlation of numbers."""
     prediction = predictions[name]
     if prediction.classes:
         same = prediction.probabilities.argmax(1) == prediction.second_probabilities.argmax(1)

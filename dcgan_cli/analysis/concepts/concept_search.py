@@ -1,10 +1,9 @@
-"""Concepts found by a classifier: the samples of a generator that are most certainly what a word says.
+"""Finding concepts: the samples of a generator that most certainly have the given attributes.
 
-The paper's authors picked three exemplars of each concept by eye (§6.3.2); here an attribute
-classifier that knows the words from labeled real images looks at many samples, and the most certain
-ones are taken. (To
-choose among them for variety, or so that other attributes balance, was tried: directions came out
-less certain, and other attributes moved no less.)
+The paper's authors selected three exemplars of each concept by eye (§6.3.2); here an attribute
+classifier trained on labeled real images classifies many samples, and the most certain ones are
+selected. (Selecting for variety, or to balance other attributes, was tried: directions became less
+certain, and other attributes changed no less.)
 """
 
 import itertools
@@ -61,7 +60,7 @@ def default_requests(classifier: AttributeClassifier) -> list[ConceptRequest]:
 
 
 def parse_request(text: str, classifier: AttributeClassifier) -> ConceptRequest:
-    """`smiling_woman=smiling & woman` as a Request. Raises UsageError."""
+    """`smiling_woman=smiling & woman` as a ConceptRequest. Raises UsageError."""
     name, equals, condition = (part.strip() for part in text.partition("="))
     if not equals or not is_name(name):
         raise UsageError(f"--concept {text!r}: expected NAME=WORD & WORD, NAME of a-z, 0-9 and _")
@@ -104,12 +103,12 @@ def find_exemplars(
         latents: samples, [N, z_dim].
         predictions: what the attribute classifier says of them.
         requests: what is looked for.
-        classifier: who classified.
+        classifier: the classifier that made them.
         exemplars: how many each concept shall have; fewer where fewer samples are so, none below 3.
         made: the beginning of what each concept says of how it was made.
 
     Raises:
-        DcganError: nothing that was wished for is among the samples.
+        DcganError: no sample fits any request.
     """
     concepts: list[Concept] = []
     rows: list[Sequence[str | float | int | None]] = []
@@ -145,7 +144,7 @@ def find_exemplars(
 
 
 def agreements(predictions: AttributePredictions, classifier: AttributeClassifier) -> list[Finding]:
-    """How far the attribute classifier's two views agree about generated images, against chance."""
+    """Agreement of the classifier's two feature extractors on generated images, against chance."""
     return [
         Finding(
             f"agreement_{name}",
@@ -161,7 +160,7 @@ def agreements(predictions: AttributePredictions, classifier: AttributeClassifie
 
 
 def _chance(prediction: AttributePrediction) -> float:
-    """The share of same words if both views were independent of each other."""
+    """The share of equal words if both feature extractors were independent."""
     if not prediction.classes:
         return 0.0
     shares = [

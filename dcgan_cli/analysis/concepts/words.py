@@ -1,4 +1,4 @@
-"""The words an attribute classifier knows, and conditions made of them: `smiling & woman`."""
+"""The words of an attribute classifier, and conditions made of them: `smiling & woman`."""
 
 import difflib
 import re
@@ -8,11 +8,11 @@ from dcgan_cli.analysis.concepts.attribute_classifier import AttributeClassifier
 from dcgan_cli.errors import UsageError
 
 LOW, HIGH = "low", "high"
-"""What stands for the class of an attribute that is a number."""
+"""The classes of a numerical attribute."""
 
 
 def words(classifier: AttributeClassifier) -> dict[str, dict[str, str]]:
-    """What each word of the classifier means. A word of two attributes is told apart by their names."""
+    """The attribute and class of each word. A word of two attributes is prefixed by their names."""
     found: dict[str, dict[str, str]] = {}
     taken = [word for known in classifier.attributes.values() for word in known.classes]
     for known in classifier.attributes.values():
@@ -26,7 +26,7 @@ def words(classifier: AttributeClassifier) -> dict[str, dict[str, str]]:
 
 
 def slug(word: str) -> str:
-    """`word` in the letters of a concept's name: No Beard becomes no_beard."""
+    """`word` as the name of a concept: No Beard becomes no_beard."""
     return re.sub(r"[^a-z0-9]+", "_", word.lower()).strip("_")
 
 

@@ -1,4 +1,4 @@
-"""Samples before and after feature maps are dropped: what is found in them, and how far they moved."""
+"""Samples before and after feature maps are dropped: detected objects, and changed pixels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from dcgan_cli.progress import ProgressCallback
 from dcgan_cli.runtime import numpy_stream
 
 DRAWS = 8
-"""Draws of random maps that the control averages over."""
+"""Number of draws of random maps over which the control is averaged."""
 
 DOSES = (0.03, 0.06, 0.12, 0.25, 0.5, 0.75, 1.0)
-"""Shares of all maps that the dose curve drops, beside none and what was chosen."""
+"""Shares of all maps that are dropped in the dose curve, besides none and the chosen maps."""
 
 SCENE = 16
 """Side of the blurred images by which scenes are compared."""
@@ -77,13 +77,13 @@ class DropExperiment:
         return cls(sampler, detector, kind, latents, before, detector.found(scores), boxes)
 
     def outcome(self, layer: int, gone: Sequence[int]) -> DropResult:
-        """The same latents drawn without the maps `gone` of `layer`."""
+        """The same latent vectors, generated without the maps `gone` of `layer`."""
         after = without(self.sampler, layer, gone, self.latents)
         found = self.detector.found(self.detector.score(after))
         return DropResult(found, self.likeness(after), self._change(after))
 
     def unrelated_similarity(self) -> FloatArray:
-        """How like each sample is to the next one: what `likeness` is when nothing stays, [N]."""
+        """The similarity of each sample to the next one: `likeness` of unrelated scenes, [N]."""
         return self.likeness(self.before.roll(1, 0))
 
     def likeness(self, after: Tensor) -> FloatArray:

@@ -1,12 +1,12 @@
-"""Elastic-net logistic regression (Zou and Hastie 2005): weights for whole groups of like features.
+"""Elastic-net logistic regression (Zou and Hastie 2005): equal weights for redundant features.
 
-The weights minimize the weighted log-loss plus an L1 penalty, which leaves features that tell
-little without a weight, and a ridge penalty, under which features that tell the same get the same
-weight, where a plain regression would pick one of them, or give one a negative weight that another
-one makes up for. The intercept is not penalized. Solved by FISTA (Beck and Teboulle 2009).
+The weights minimize the weighted log-loss plus an L1 penalty, which sets the weights of
+uninformative features to zero, and a ridge penalty, which gives redundant features equal weights. A
+regression without penalty would select one of them, or give one a negative weight that another one
+compensates. The intercept is not penalized. Solved by FISTA (Beck and Teboulle 2009).
 
-Both penalties shrink: under a ridge of 10 a true weight of 1 comes back as 0.02. `calibrated`
-undoes that for all weights together.
+Both penalties shrink: with a ridge of 10, a true weight of 1 becomes 0.02. `calibrated` rescales
+all weights together.
 """
 
 import numpy as np
@@ -79,7 +79,7 @@ def calibrated(
         odds = 0.5 + 0.5 * np.tanh(0.5 * (design @ found))
         slope = (share * (odds - wanted)) @ design
         curve = (design * (share * odds * (1 - odds))[:, None]).T @ design
-        # no further than 1 at a time: from afar Newton's step overshoots
+        # steps of at most 1: far from the optimum, Newton's step overshoots
         step = np.linalg.solve(curve + 1e-12 * np.eye(2), slope)
         found -= step / max(1.0, float(np.abs(step).max()))
         if np.abs(step).max() < 1e-9:

@@ -1,22 +1,22 @@
-"""Which feature maps of the generator speak for an object (paper §6.3.1), and drawing without them.
+"""Which generator feature maps draw an object (paper §6.3.1), and images without those maps.
 
-On one layer's activations a logistic regression predicts, location by location, 'inside a box of
-the object'. The feature maps with a weight above a threshold are dropped: zero everywhere.
+On the activations of one layer, a logistic regression predicts for each location whether it is
+inside a box of the object. The feature maps with a weight above a threshold are dropped: set to
+zero everywhere.
 
 The paper takes negatives from anywhere in the same samples and does not say how its regression was
-regularized. What is dropped hangs on both, and here they are chosen for forgetting:
+regularized. Which maps are dropped depends on both; here they are chosen so that the object is
+forgotten:
 
-- Negatives are the same locations in other samples, each place counting as much outside boxes as
-  inside. Else the maps of the places where an object usually is (walls, for windows) speak for it
-  too.
-- The regression is an elastic net (analysis.elastic_net). A plain one predicts as well from any few
-  of the maps that say the same, while the others go on painting the object; and with nothing to
-  keep them at zero, half of all weights are above it by chance.
+- Negatives are the same locations in other samples, so that each location counts equally inside and
+  outside boxes. Otherwise maps of the surroundings (walls, for windows) get high weights too.
+- The regression is an elastic net (`elastic_net.py`). Without a penalty, the regression predicts
+  equally well from a few of several redundant maps, while the others still draw the object; and
+  half of all weights are above zero by chance.
 
-Activations are divided by their spread first: a weight is for one standard deviation of its map,
-and the penalties press on all maps alike. That keeps the sign, by which the paper chooses. A
-threshold
-above zero is in the same unit: log-odds per standard deviation.
+Activations are divided by their standard deviation first: a weight is per standard deviation of its
+map, and the penalties treat all maps alike. The sign, which the paper uses, is unchanged. A
+threshold above zero has the same unit: log-odds per standard deviation.
 """
 
 from collections.abc import Sequence
@@ -42,19 +42,19 @@ from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.wording import counted
 
 LAYER = 1
-"""The layer that is dropped from where nothing else is said: 8×8, 512 maps in the paper's network.
+"""The default layer: 8×8, 512 maps in the paper's network.
 
-The paper's "second-highest" can mean this one or the next (16×16×256); its 200 maps with a weight
-above zero fit 512 better."""
+The paper's "second-highest" can mean this layer or the next (16×16×256); its 200 maps with a weight
+above zero fit 512 maps better."""
 
 FOLDS = 5
 
 FEWEST = 10
-"""Samples with a box below which nothing can be trained on them."""
+"""Minimum number of samples with a box."""
 
 L1, RIDGE = 0.35, 10.0
-"""Penalties of the elastic net: by the first, a map gets a weight where it tells at least about a third
-as much as the map that tells most."""
+"""Penalties of the elastic net: with this L1 penalty, a map gets a weight if it is at least about a
+third as informative as the most informative map."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,25 +78,25 @@ class Ranking:
 
     @property
     def order(self) -> list[int]:
-        """All maps, the one that speaks most for the object first; equal weights by contrast."""
+        """All maps, the highest weight first; equal weights are ordered by contrast."""
         return np.lexsort((-self.contrast, -self.weights)).tolist()
 
     def above(self, threshold: float) -> list[int]:
-        """The maps of a weight above `threshold`, in order."""
+        """The maps with a weight above `threshold`, in order."""
         return [number for number in self.order if self.weights[number] > threshold]
 
 
 def choose_layer(generator: Generator, number: int | None) -> int:
-    """`number`, or LAYER where nothing is said. Raises UsageError where there is no such layer."""
+    """`number`, or LAYER if it is None. Raises UsageError if there is no such layer."""
     chosen = min(LAYER, len(generator.hidden)) if number is None else number
     layer_module(generator, chosen)
     return chosen
 
 
 def layer_module(generator: Generator, number: int) -> nn.Module:
-    """Layer `number`: 0 is the projection, 1 and up the hidden convolutions.
+    """Layer `number`: 0 is the projection, 1 and up are the hidden convolutions.
 
-    Raises UsageError where there is none.
+    Raises UsageError if there is no such layer.
     """
     layers = [generator.project, *generator.hidden]
     if not 0 <= number < len(layers):
@@ -203,7 +203,7 @@ def forgotten(
 
 @torch.no_grad()
 def _silence(generator: Generator, layer: int, maps: Sequence[int]) -> None:
-    """Make `maps` of `layer` zero for every input."""
+    """Set `maps` of `layer` to zero for every input, by changing the weights."""
     if layer == 0:
         norm, own = generator.project.norm, generator.project.linear.weight
     else:

@@ -1,4 +1,4 @@
-"""Forgetting to draw an object (paper §6.3.1, Fig. 6): the images, and what they show by measure."""
+"""Forgetting to draw an object (paper §6.3.1, Fig. 6): images and measurements."""
 
 import math
 from collections.abc import Callable
@@ -87,7 +87,7 @@ def forget(
 
 
 def _findings(setup: DropExperiment, plan: DropPlan, dose: Dose) -> list[Finding]:
-    """Every value beside random maps: where one more draw of maps would fall."""
+    """Every value beside random maps, with a prediction interval for one more random draw."""
     kind, own = setup.kind, dose.ranked
 
     def beside(
@@ -179,7 +179,7 @@ def _findings(setup: DropExperiment, plan: DropPlan, dose: Dose) -> list[Finding
 
 
 def _focus(change: FloatArray) -> Estimate:
-    """The mean of column 0 as a share of both columns' means."""
+    """The mean of column 0 as a share of the means of both columns."""
     return ratio_within(change[:, 0], change.sum(1), unit="samples")
 
 
@@ -198,7 +198,7 @@ def _strangers(likeness: FloatArray) -> Estimate:
 
 
 def _curve(setup: DropExperiment, doses: list[Dose]) -> Table:
-    """The object and the scene against the number of maps, beside the draws of random ones."""
+    """The object and the scene against the number of dropped maps, beside random maps."""
     rows: list[list[float | int]] = []
     for dose in doses:
         row: list[float | int] = [dose.count]
@@ -240,7 +240,7 @@ def _grid(setup: DropExperiment, plan: DropPlan, seed: int, columns: int) -> Ima
 
 
 def _summary(setup: DropExperiment, plan: DropPlan, dose: Dose) -> str:
-    """The outcome in a sentence."""
+    """The result in one sentence."""
     kind = setup.kind
     random = np.mean([outcome.found[kind].mean() for outcome in dose.random])
     return (

@@ -1,4 +1,4 @@
-"""What is seen at the locations of an image: the discriminator's features, colors, and the place."""
+"""Features of the locations of an image: discriminator features, colors, and the location itself."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ class LocationFeatures:
 def extract_location_features(
     discriminator: Discriminator, normalized: Tensor
 ) -> Iterator[LocationFeatures]:
-    """What is seen in images [N, C, S, S] in [−1, 1], CHUNK of them at a time, on the CPU."""
+    """Features of images [N, C, S, S] in [−1, 1], in batches of IMAGES_PER_BATCH, on the CPU."""
     device = next(discriminator.parameters()).device
     side = grid_side(discriminator)
     margin = ((AROUND - 2) // 2,) * 4

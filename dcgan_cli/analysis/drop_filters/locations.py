@@ -1,4 +1,4 @@
-"""Boxes as locations of a grid, and back: what is inside, and how well scores tell it from outside."""
+"""Boxes as locations of a grid and back, and how well scores separate inside from outside."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,9 +1,8 @@
-"""Finding objects in images: linear classifiers of locations, one an object.
+"""Detecting objects in images: one linear classifier of locations for each object.
 
-At each location of a grid they know what the discriminator sees there, the colors in and around the
-location, and the place itself (analysis.location features). An object is found in an image where
-the mean of its highest scores is above a threshold. How they are learned, analysis.learning_to_find
-says.
+At each location of a grid, its features are those of the discriminator there, the colors in and
+around the location, and the location itself (`location_features.py`). An object is detected in an
+image if the mean of its highest scores is above a threshold. Training is in `train_detector.py`.
 """
 
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ from dcgan_cli.progress import ProgressCallback
 from dcgan_cli.report import Estimate, Finding
 
 TOP = 32
-"""The highest 1/TOP of the scores of an image decide whether the object is in it."""
+"""The mean of the highest 1/TOP of the scores of an image decides whether it contains the object."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class DetectableObject:
 
 @dataclass(frozen=True, eq=False)
 class ObjectDetector:
-    """Finds `objects` by name; `refused` says why others of its boxes are not among them."""
+    """Detects `objects` by name; `refused` gives the reason for objects that could not be learned."""
 
     objects: Mapping[str, DetectableObject]
     refused: Mapping[str, str]
@@ -84,7 +83,7 @@ class ObjectDetector:
         return outlined((scores[:, place] > self.objects[kind].edge) & there, kind, fewest=2)
 
     def findings(self) -> list[Finding]:
-        """How good the object detector is on images that took no part, against chance."""
+        """The accuracy of the detector on held-out images, against chance."""
         rows: list[Finding] = []
         for name, known in self.objects.items():
             rows.append(
@@ -112,6 +111,6 @@ class ObjectDetector:
 
 
 def presence(scores: Grids) -> NDArray[np.float64]:
-    """How far images have an object, [N]: the mean of its highest scores [N, side, side]."""
+    """Score that each image contains an object, [N]: mean of the highest scores [N, side, side]."""
     flat = scores.reshape(len(scores), -1).astype(np.float64)
     return np.sort(flat, 1)[:, -max(1, flat.shape[1] // TOP) :].mean(1)

@@ -1,11 +1,11 @@
-"""Learning to find objects from images with boxes: logistic regressions of locations.
+"""Training an object detector on images with boxes: logistic regressions of locations.
 
-Every value is measured on images that took no part: the images are split into folds, and each is
-scored by a classifier trained on the other folds. The thresholds are chosen on these scores too.
-Other images are scored by the mean of the folds' classifiers.
+All values are measured on held-out images: the images are split into folds, and each is scored by a
+classifier trained on the other folds. The thresholds are chosen on these scores too. New images are
+scored by the mean of the classifiers of all folds.
 
-What is trained on are real images, what is asked about are generated ones, which are softer: every
-second image is therefore learned, and evaluated, at half its resolution.
+The training images are real, but the detector is applied to generated images, which are softer:
+every second image is therefore used for training and evaluation at half its resolution.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,20 +50,21 @@ from dcgan_cli.wording import counted
 FOLDS = 3
 
 FEWEST = 10
-"""Images with an object, and without it, below which nothing can be trained on them."""
+"""Minimum number of images with an object, and of images without it."""
 
 ENOUGH = 30
-"""Images without it from which on a detector must tell whether it is there: of fewer even a good one's
-interval would reach down to chance, so that these values are given and no verdict."""
+"""Minimum number of images without the object for a verdict on whether its presence is detected:
+with fewer, even a good detector's interval would include chance, so that only the values are
+reported."""
 
 ROWS = 32
-"""Locations an image that are trained on: half of them anywhere, half of them inside boxes."""
+"""Locations of each image that are used for training: half of them anywhere, half inside boxes."""
 
 C_VALUE = 0.01
 """Inverse strength of the regularization, on features of unit spread."""
 
 PASS = 0.95
-"""Of an object that is in nearly every image so many real ones shall pass as having it."""
+"""Share of real images in which an object that nearly every image has shall be detected."""
 
 
 def fit_object_detector(
@@ -228,7 +229,7 @@ def _evaluate(scores: Grids, mask: Mask, folds: NDArray[np.int64]) -> Detectable
 
 
 def _threshold(found: NDArray[np.float64], there: Flags) -> float:
-    """Above which an image has the object: where it is best told, or what PASS of them reach."""
+    """The threshold of presence: the most accurate one, or the one that PASS of the images reach."""
     if (~there).sum() < FEWEST or not there.any():
         return float(np.quantile(found, 1 - PASS))
     order = np.argsort(found)

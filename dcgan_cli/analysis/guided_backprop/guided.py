@@ -1,7 +1,7 @@
-"""What the discriminator's features look at (paper §6.2, Fig. 5): guided backpropagation, and its controls.
+"""Guided backpropagation of the discriminator's features, with controls (paper §6.2, Fig. 5).
 
-The maximal responses of a layer's first maps are carried back to the images, for the trained
-discriminator and for one of the same architecture with random filters. Such images persuade
+The maximal responses of the first maps of a layer are backpropagated to the images, for the trained
+discriminator and for one of the same architecture with random filters. Such images look convincing
 whether or not they depend on what was learned (Adebayo et al. 2018, arXiv 1810.03292), so they are
 measured beside those of several random discriminators, and again while the layers of the trained
 one are replaced by random ones.
@@ -94,7 +94,7 @@ class Choice:
 
     Attributes:
         layer: which convolution, from 1.
-        rule: how gradients pass LeakyReLU, see `taps.guided`.
+        rule: how gradients pass LeakyReLU, see `hooks.guided`.
         features: maps that are drawn, the first of the layer.
         top: images of each map.
         measured: maps that the values are taken over, the first of the layer.
@@ -304,7 +304,7 @@ def _tables(
 
 
 def _notes(maxima: Maxima, likenesses: Mapping[str, Estimate], boxes: bool) -> list[str]:
-    """What the values say in words."""
+    """What the values mean, in words."""
     notes: list[str] = []
     if silent := int((maxima.response[:, 0] <= 0).sum()):
         notes.append(

@@ -1,10 +1,10 @@
-"""Where feature maps of a discriminator respond most, and what in the images they respond to there.
+"""The maximal responses of discriminator feature maps, and what in the images causes them.
 
-Paper §6.2, Fig. 5: the maximal responses of single maps ("axis-aligned"), each carried back to the
-image from its own place.
+Paper §6.2, Fig. 5: the maximal responses of single maps ("axis-aligned"), each backpropagated to
+the image from its own location.
 
-Batch norm normalizes with statistics that are re-estimated on the images, in every network: random
-filters have no others, and all are to be compared.
+Batch norm uses statistics that are re-estimated on the images, in every network: random filters
+have no other statistics, and all networks are to be compared.
 """
 
 import copy
@@ -30,17 +30,17 @@ from dcgan_cli.report import Images
 Integers = NDArray[np.int64]
 
 IMAGES_PER_BATCH = 128
-"""Images that are looked at in one pass."""
+"""Images in one forward pass."""
 
 PALE = 0.3
 """How much of an image's contrast is left outside the receptive field on the image grid."""
 
 BRIGHT = 0.99
-"""The quantile of a visualization's magnitudes that is drawn at full contrast."""
+"""The quantile of the magnitudes of a visualization that is shown at full contrast."""
 
 
 def chunks(count: int) -> int:
-    """In how many passes `count` images are looked at."""
+    """The number of batches for `count` images."""
     return math.ceil(count / IMAGES_PER_BATCH)
 
 
@@ -204,11 +204,11 @@ class _Best:
 
 
 def visualize(network: nn.Sequential, view: MaximaBatch, rule: Rule) -> Tensor:
-    """What each response of `view` owes to each pixel of its image, by `rule`.
+    """The contribution of each pixel of the images to each response of `view`, by `rule`.
 
-    `network` ends at the responses (see `trunk`); its batch norm uses the statistics that it holds,
-    forward and backward. Returns [N, C, S, S], signed; 0 outside the receptive fields (layer norm
-    lets a little through, because it normalizes with the whole image).
+    `network` ends at the responses (see `trunk`); its batch norm uses its stored statistics,
+    forward and backward. Returns [N, C, S, S], signed; 0 outside the receptive fields (except with
+    layer norm, which normalizes with the whole image).
     """
     rows, maps = torch.arange(len(view.maps)), torch.from_numpy(view.maps)
     row, column = torch.from_numpy(view.places).unbind(1)

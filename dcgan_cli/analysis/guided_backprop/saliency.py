@@ -1,7 +1,7 @@
-"""Measures of what a network looks at: how much of the image it is, what it lies on, what it is like.
+"""Measures of visualizations: how much they cover, on which objects, how similar they are.
 
-A visualization is read as energy: the squares of its numbers, summed over the channels. All
-measures look at the receptive field alone, because a network cannot look beyond it.
+A visualization is treated as energy: the squares of its values, summed over the channels. All
+measures are restricted to the receptive field, because a response cannot depend on anything else.
 """
 
 import copy
@@ -48,8 +48,8 @@ def measure_saliency(
 
     Of `home`: `filled`; `RULE RULE`, the rank correlation of two rules; and for each kind of
     `boxes` (see `boxes_by_kind`) the shares of area and energy inside, `area KIND` and `inside
-    KIND`. Of
-    each random network: `inside KIND`. NaN where there is no energy, or nobody looked for objects.
+    KIND`. Of each random network: `inside KIND`. NaN if there is no energy, or the image was not
+    annotated.
     """
     own: dict[str, list[FloatArray]] = {}
     visitors: list[dict[str, list[FloatArray]]] = [{} for _ in random_networks]
@@ -83,7 +83,7 @@ def cascade(
 ) -> dict[str, FloatArray]:
     """How like its visualizations stay when ever more layers of `discriminator` become random.
 
-    Spearman's rank correlation with those of `trained`, its network (see `Scene.network`), at the
+    Spearman's rank correlation with those of `trained`, its network (see `MaximaSearch.network`), at the
     same images, maps and places, by the layers that were replaced by those of `filters`, from the
     top down (Adebayo et al. 2018, arXiv 1810.03292, §3.1). The first entry is for what two
     visualizations have in common anyway: nothing is replaced, but the map is another.
@@ -203,7 +203,7 @@ def lift_over_maps(inside: FloatArray, area: FloatArray) -> Estimate:
 
 
 def finite_mean(values: FloatArray) -> float:
-    """The mean of the numbers that are finite; NaN where none is."""
+    """The mean of the finite values; NaN if there are none."""
     there = values[np.isfinite(values)]
     return float(there.mean()) if len(there) else math.nan
 

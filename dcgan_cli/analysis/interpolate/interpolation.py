@@ -1,4 +1,4 @@
-"""Walking through Z from point to point (paper §6.1, Fig. 4): the images, and how to read them."""
+"""Interpolation in latent space (paper §6.1, Fig. 4): the images, and how to read them."""
 
 from collections.abc import Callable, Mapping
 
@@ -186,7 +186,7 @@ def _table(measured: Mapping[str, Measures]) -> Table:
 
 
 def _notes(found: Measures) -> tuple[str, ...]:
-    """How to read the values, and what they say of this walk."""
+    """How to read the values, and what they say about this walk."""
     reading = (
         "step: distance of neighboring images, in pixels as a share of black to white, in D's "
         "features at unit length; path length: d² / ε² in those features per unit of t",

@@ -52,16 +52,17 @@ def lerp(a: NDArray[np.float32], b: NDArray[np.float32], t: float) -> NDArray[np
 
 
 def slerp(a: NDArray[np.float32], b: NDArray[np.float32], t: float) -> NDArray[np.float32]:
-    """The direction turns from `a` to `b` at a constant angular speed, the norm changes linearly.
+    """Spherical interpolation: the direction rotates at constant speed, the norm changes linearly.
 
-    For equal norms this is Shoemake's slerp (1985). Half-way between random points the straight
-    line is some √½ of their norm, where a normal z hardly ever lies; this path keeps the norm. For
-    uniform z it does so too, but may leave the cube [−1, 1] by a little, as the line never does.
+    For equal norms this is Shoemake's slerp (1985). Half-way between random vectors, the straight
+    line has about √½ of their norm, which is very unlikely for a normal z; this path keeps the
+    norm. For uniform z it keeps the norm too, but may leave the cube [−1, 1] slightly, which the
+    line never does.
 
-    Parallel points differ in norm alone. Between opposite ones every half circle is as short: the
-    turn goes towards the axis that is farthest from `a`. Where a point lies at the origin, or z is
-    one number, there is nothing to turn and the line is taken. `t` 0 and 1 give `a` and `b`
-    exactly.
+    Parallel vectors differ only in norm. Between opposite vectors, all half circles have the same
+    length: the one towards the axis farthest from `a` is taken. If a vector is zero, or z has one
+    dimension, there is no direction to rotate and the straight line is taken. `t` 0 and 1 give `a`
+    and `b` exactly.
     """
     if t in (0.0, 1.0):
         return b.copy() if t else a.copy()
@@ -81,6 +82,6 @@ def slerp(a: NDArray[np.float32], b: NDArray[np.float32], t: float) -> NDArray[n
 
 
 def split_times(times: Times, segments: int) -> tuple[NDArray[np.int64], Times]:
-    """The segment that each time falls into, and the share of it that lies behind, in [0, 1]."""
+    """The segment of each time, and the position within the segment, in [0, 1]."""
     first = np.clip(np.floor(times), 0, segments - 1).astype(np.int64)
     return first, np.clip(times - first, 0, 1)

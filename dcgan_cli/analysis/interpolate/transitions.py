@@ -1,13 +1,14 @@
-"""How evenly images change along a walk: the paper's test for memorization as values (§6.1).
+"""How evenly images change along an interpolation: the paper's memorization test as values (§6.1).
 
-A generator that has learned changes its image at a steady pace along the way; one that looks up
-remembered images stands still and then jumps. The **sharpest transition** measures that: the
-fastest change of a segment as a multiple of its median change. Where it lies is found by halving
-again and again, so that it depends neither on how many steps are shown nor on how many remembered
-images the way passes: 1 for a steady pace, 256 and more for a jump, LIMIT where nothing else moves.
+A generator that has generalized changes its image at a steady rate; one that reproduces memorized
+images stays constant and then jumps. The **sharpest transition** measures that: the fastest change
+in a segment as a multiple of its median change. It is located by repeated halving, so that it
+depends neither on how many steps are shown nor on how many memorized images the path passes: 1 for
+a steady rate, 256 and more for a jump, LIMIT if nothing else changes.
 
-It tells a look-up from a generator, however many images are in the table. It does not acquit: a
-network fitted to few images blends between them, which is measured as 2 to 5 and not as sharp.
+The test distinguishes a lookup table from a generator, whatever the size of the table. A low value
+does not prove that nothing was memorized: a network fitted to few images blends between them, which
+gives 2 to 5 rather than a sharp transition.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -35,7 +36,7 @@ FeatureFunction = Callable[[Tensor], Tensor]
 Transition = Literal["still", "smooth", "sharp"]
 
 MEASURED = 31
-"""Steps in which each segment is measured, however many are shown: 32 images, one CHUNK."""
+"""Steps in which each segment is measured, however many are shown: 32 images, one batch."""
 
 HALVINGS = 8
 """How often the largest of those steps is halved, each time keeping the half that changes more. A
@@ -48,8 +49,8 @@ SHARP = 2.0 ** (HALVINGS / 2)
 """From here on a transition is called sharp: 16, by ratio half-way from a steady pace to a jump."""
 
 STILL = 1e-5
-"""Distances that may be rounding, a fortieth of a gray level and less: a segment without a longer
-step stands still, and a shorter median counts as this."""
+"""Distances below this may be rounding errors, at most a fortieth of a gray level: a segment
+without a larger step does not change, and a smaller median counts as this."""
 
 PAIRS, EPSILON = 16, 1e-4
 """Pairs of images a segment, and their distance in t, for the perceptual path length."""
@@ -118,10 +119,10 @@ def measure_transitions(
 
 @contextmanager
 def full_precision() -> Generator[None]:
-    """Convolutions in whole float32 while the block lasts.
+    """Convolutions in full float32 while the block lasts.
 
-    On recent NVIDIA devices they otherwise keep ten bits (TF32): a z that moves by less than that
-    would move in stairs, which look like jumps.
+    On recent NVIDIA devices they otherwise keep ten bits (TF32): smaller changes of z would become
+    steps, which look like jumps.
     """
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
@@ -134,7 +135,7 @@ def full_precision() -> Generator[None]:
 def sharpest(
     film: Film, extractors: Sequence[FeatureFunction], segments: int
 ) -> NDArray[np.float64]:
-    """The sharpest transition of every segment for every feature extractor, float64 [segments, feature extractors].
+    """The sharpest transition for every segment and feature extractor, float64 [segments, E].
 
     From 1 (up to rounding, and to STILL) to LIMIT; NaN where nothing moves.
     """

@@ -1,9 +1,7 @@
-"""Ways of seeing whether two images are the same one: pixels, outlines, and D's features.
+"""Distance metrics that say whether two images are the same: pixels, outlines, and D's features.
 
-Each metric turns images into rows whose Euclidean distance says how far they are apart. What is
-asked
-about an image is asked of several versions of it, of which the nearest counts: a copy that was
-mirrored is a copy.
+Each metric turns images into rows whose Euclidean distance is the distance of the images. For each
+query image, several versions are compared, of which the nearest counts: a mirrored copy is a copy.
 """
 
 import itertools
@@ -20,18 +18,18 @@ from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.report import Images
 
 OUTLINE = 12
-"""Side that images are averaged to before outlines are compared: what a generator draws too soft or
-too grainy is mostly finer than that."""
+"""Side to which images are averaged before outlines are compared: errors of generators, too soft or
+too grainy, are mostly finer than that."""
 
 REACH, STEP = 16, 32
-"""Outlines are also compared moved by up to 1/REACH of the side, in steps of 1/STEP of it."""
+"""Outlines are also compared after shifts of up to 1/REACH of the side, in steps of 1/STEP of it."""
 
 FLAT = 2.0
 """Standard deviation, in gray levels, below which an image has no outline."""
 
 
 class DistanceMetric(Protocol):
-    """A way of seeing: `unit` is what distances between its rows are to be multiplied by."""
+    """A distance metric: distances between its rows are to be multiplied by `unit`."""
 
     name: str
     unit: float

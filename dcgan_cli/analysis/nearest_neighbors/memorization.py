@@ -1,26 +1,26 @@
-"""Are samples copies of training images? A verdict that held-out images pass.
+"""Are samples copies of training images? A test that held-out images pass.
 
-How near an image lies to its nearest training image says little by itself: soft images are near
-to everything, and in some data everything is near. So the **closeness** of an image is its distance
-to the nearest training image as a share of the mean distance to the nearest NEIGHBORS of them
-(after Carlini et al. 2023, arXiv 2301.13188, §4): about 1 for an image that is like several others,
-0 for a copy of one, whatever the scale.
+The distance to the nearest training image says little by itself: soft images are near to
+everything, and in some data all images are similar. So the **closeness** of an image is its
+distance to the nearest training image as a share of the mean distance to the nearest NEIGHBORS of
+them (after Carlini et al. 2023, arXiv 2301.13188, §4): about 1 for an image that is similar to
+several others, 0 for a copy of one, independent of the scale.
 
-The null are real images that are held out, compared with the same training images. Where grain is
-much of all distances, soft images come out a little closer than sharp ones, and generators draw
-softly; so each held-out image is seen as it is and blurred, and the closer of the two counts. That
-alone makes the test below stricter, never laxer: held-out samples, seen as they are, fill its tails
-    less
-often than the p-value says. (`MemorizationTest.closer` compares like with like, both groups in both
-versions.) Held out are images that the network never saw, or training images that are set aside
-from the
-comparison: samples and they are then compared with the same others. A generator
-that copies has more samples in the low tail of their closeness than they have; one that does not
-may be as far off otherwise as it likes. Under the null hypothesis, samples and held-out images come
-from one distribution, so the number of n samples below the j-th smallest closeness of m held-out
-images is beta-binomial (n; j, m + 1 − j), exactly and whatever that distribution is. (That samples
-as a whole are nearer than held-out images, which is what Meehan et al. 2020, arXiv 2004.05675,
-test, is measured as well; it is no verdict here, because GANs are soft.)
+The null distribution comes from held-out real images, compared with the same training images. If
+noise contributes much to all distances, soft images are slightly closer than sharp ones, and
+generated images are soft; so each held-out image is compared both as it is and blurred, and the
+closer version counts. This can only make the test more conservative: held-out samples, compared as
+they are, are in its tails less often than the p-value says. (`MemorizationTest.closer` compares
+like with like, both groups in both versions.) Held-out images are images that the network never
+saw, or training images that are excluded from the comparison, so that samples and held-out images
+are compared with the same set.
+
+A generator that copies has more samples than held-out images in the low tail of closeness; the rest
+of the distribution may differ arbitrarily. Under the null hypothesis, samples and held-out images
+come from one distribution, so the number of n samples below the j-th smallest closeness of m
+held-out images is beta-binomial (n; j, m + 1 − j), exactly and for any distribution. (Whether
+samples as a whole are closer than held-out images, which Meehan et al. 2020, arXiv 2004.05675,
+test, is measured too, but is not part of the verdict, because images of GANs are soft.)
 """
 
 from collections.abc import Mapping
@@ -38,21 +38,21 @@ from dcgan_cli.runtime import numpy_stream
 FloatArray = NDArray[np.float64]
 
 NEIGHBORS = 10
-"""Training images whose distances set the scale; an image may have several near-duplicates among
-them before a copy of it goes unseen."""
+"""Training images whose mean distance sets the scale; an image may have several near-duplicates
+among them before a copy of it is missed."""
 
 TAILS = (0.0, 0.0025, 0.01, 0.05)
-"""Shares of held-out images that lie in the tails looked at; 0 is beyond the closest of them. The
-first finds few exact copies, the last many vague ones."""
+"""Shares of held-out images in the tails that are tested; 0 means beyond the closest held-out
+image. The first finds a few exact copies, the last many inexact ones."""
 
 LEVEL = 0.01
-"""Memorization is found where chance would give as much in fewer than one of a hundred cases."""
+"""Memorization is reported if the p-value is below this."""
 
 SIDE = 0.0125
 """Left out at each end of that interval: half of 0.025, because the fullest of several tails is chosen."""
 
 DRAWS = 4000
-"""Of the interval of the share of copies."""
+"""Number of random draws for the interval of the share of copies."""
 
 
 def closeness(distances: FloatArray) -> FloatArray:
@@ -63,13 +63,13 @@ def closeness(distances: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class Tail:
-    """What lies below the `rank`-th smallest closeness of `held_out` held-out images.
+    """The samples below the `rank`-th smallest closeness of `held_out` held-out images.
 
     Attributes:
         rank, held_out: j and m.
         limit: that closeness.
-        below, samples: how many of how many samples are closer still.
-        p_value: the probability of as many or more, were they held out.
+        below, samples: how many of how many samples are closer.
+        p_value: the probability of at least as many, if the samples were held-out images.
     """
 
     rank: int
@@ -81,7 +81,7 @@ class Tail:
 
     @property
     def expected(self) -> float:
-        """The share of held-out images that would lie below."""
+        """The expected share of held-out images below the limit."""
         return self.rank / (self.held_out + 1)
 
     @property
@@ -146,7 +146,7 @@ class MemorizationTest:
 
     @property
     def most_significant(self) -> Tail:
-        """The tail that held-out images would fill so least often."""
+        """The tail with the lowest p-value."""
         return min(self.tails, key=lambda tail: tail.p_value)
 
     @property
@@ -169,7 +169,7 @@ class MemorizationTest:
 
     @property
     def copied(self) -> NDArray[np.bool_]:
-        """The samples in the telling tail, [n]."""
+        """The samples in the tail on which the share of copies is based, [n]."""
         return self.samples < self.most_significant.limit
 
     @property
@@ -183,7 +183,7 @@ class MemorizationTest:
 
     @property
     def rarity(self) -> FloatArray:
-        """For each sample, the share of held-out images that are as close, [n] in (0, 1]."""
+        """For each sample, the share of held-out images that are at least as close, [n] in (0, 1]."""
         as_close = np.searchsorted(np.sort(self.held_out), self.samples, side="right")
         return (1 + as_close) / (1 + len(self.held_out))
 
@@ -194,7 +194,7 @@ def combined(tests: Mapping[str, MemorizationTest]) -> float:
 
 
 def memorized(tests: Mapping[str, MemorizationTest]) -> bool:
-    """Whether any metric finds more close samples than chance allows."""
+    """Whether any metric finds more close samples than chance explains."""
     return combined(tests) < LEVEL
 
 

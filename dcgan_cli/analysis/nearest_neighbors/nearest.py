@@ -1,9 +1,8 @@
-"""Did it memorize? Samples beside the training images nearest to them, and a verdict.
+"""Memorization: samples beside their nearest training images, and a verdict.
 
-The authors declined a search over training images as evidence (paper.md's appendix), and an image
-grid of
-neighbors alone is none: this compares samples with real images that were held out, twice, by
-outlines and by D's features, and says how sure it is.
+The authors did not accept a search over training images as evidence (paper.md's appendix), and an
+image grid of neighbors alone is not evidence: this compares samples with held-out real images,
+twice, by outlines and by D's features, and gives the uncertainty.
 """
 
 import numpy as np
@@ -57,7 +56,7 @@ def nearest_neighbors(
     trained_on: bool = False,
     progress: ProgressCallback = lambda done, total: None,
 ) -> Report:
-    """Find the neighbors of `asked` and attribute classifier whether they are copies.
+    """Find the neighbors of `asked` and test whether they are copies.
 
     Args:
         asked: samples, or images that were given.
@@ -72,9 +71,8 @@ def nearest_neighbors(
         progress: told how many training images have been compared.
 
     Returns:
-        A report whose image grid `nearest` shows, for each row, the image, its neighbors in pixels
-        (of
-        the closest ones: in outlines), and those in D's features.
+        A report whose image grid `nearest` shows, in each row, the image, its neighbors in pixels
+        (for the closest images: in outlines), and its neighbors in D's features.
     """
     device = next(discriminator.parameters()).device
     size, channels = asked.images.shape[1], asked.images.shape[3]
@@ -130,7 +128,7 @@ def blurred(images: Images) -> Images:
 
 
 def _verdict(found: NeighborTable, n: int, m: int) -> MemorizationTest:
-    """Of n images asked about and m held-out ones, of both as they are and blurred."""
+    """The test of n query images and m held-out images, of both as they are and blurred."""
     asked, held_out, soft_held_out, soft_asked = np.split(
         closeness(found.distances[:, :NEIGHBORS]), [n, n + m, n + 2 * m]
     )

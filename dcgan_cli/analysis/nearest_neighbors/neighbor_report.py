@@ -1,4 +1,4 @@
-"""What there is to show of nearest neighbors and of the verdict on them: grid, values, tables."""
+"""The report on nearest neighbors: image grid, findings and tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,12 +23,12 @@ OUTLINES, FEATURES = "outlines", "features"
 METRICS = {OUTLINES: "outlines", FEATURES: "D's features"}
 
 REPEATED = 0.1
-"""Closeness below which a held-out image is said to repeat a training image."""
+"""If the closeness of a held-out image is below this, it is said to repeat a training image."""
 
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """Images uint8 [n, S, S, C] to be classified, and what each is called.
+    """Query images uint8 [n, S, S, C], and their names.
 
     `record` says what drew them; its latents are [n, z_dim], NaN for images that were given.
     """
@@ -42,8 +42,8 @@ class Asked:
 
 
 Block = tuple[NDArray[np.int64], NeighborTable, str, NeighborTable]
-"""Which of the images asked about, and their neighbors by one metric (whose short name follows) and,
-by number of the image, in D's features."""
+"""The numbers of query images, their neighbors by one metric with its short name, and, by number of
+the image, those in D's features."""
 
 
 def grid(asked: Asked, training: Training, blocks: Sequence[Block], k: int) -> ImageGrid:
@@ -63,7 +63,7 @@ def grid(asked: Asked, training: Training, blocks: Sequence[Block], k: int) -> I
             labels.append(asked.names[number])
             made_by += [number, *[-1] * (2 * k + 1)]
     nothing = np.full_like(asked.record.latents[:1], np.nan)
-    latents = np.concatenate([asked.record.latents, nothing])[made_by]  # −1 is nothing
+    latents = np.concatenate([asked.record.latents, nothing])[made_by]  # −1: no image
     record = replace(asked.record, latents=latents)
     return ImageGrid("nearest", np.concatenate(images), 2 * k + 2, captions, labels, record)
 

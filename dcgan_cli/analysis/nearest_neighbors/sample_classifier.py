@@ -1,9 +1,9 @@
-"""What can be trained on samples alone: a nearest-neighbor classifier (the paper's appendix).
+"""A nearest-neighbor classifier trained on samples only (the paper's appendix).
 
-The paper trains class-conditional networks on MNIST, draws images of known class, and evaluates a
-nearest-neighbor classifier that has seen nothing else on real test images. Our generators are not
-conditional. So each sample is given the class of the training image nearest to it, and the same is
-done with real images, to tell what such labels cost from what the samples do.
+The paper trains class-conditional networks on MNIST, generates images of known class, and evaluates
+a nearest-neighbor classifier that uses only these on real test images. Our generators are not
+conditional. So each sample gets the class of the nearest training image, and the same is done with
+real images, to separate the error of such labels from that of the samples.
 """
 
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Training images as something to compare with: what is held out, and one pass over the others."""
+"""Searching the training images: which are held out, and one pass over the others."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,20 +17,21 @@ from dcgan_cli.report import Images
 from dcgan_cli.runtime import numpy_stream
 
 BLOCK = 1024
-"""Training images that are in memory at a time."""
+"""Training images in memory at a time."""
 
 MOST_HELD_OUT = 2000
 SHARE_HELD_OUT = 0.25
-"""Real images held out where nothing else is said."""
+"""The default share of real images that are held out."""
 
 LEAST_HELD_OUT = 8
 
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """Training images that something can be compared with.
+    """Training images to compare with.
 
-    `numbers` is int64 [R], those of `images` that are compared; `name` says what one is called.
+    `numbers` is int64 [R], those of `images` that are compared; `name` returns the name of an
+    image.
     """
 
     images: ImageDataset
@@ -108,13 +109,13 @@ def find(
 
 
 def _versions(question: Question) -> Iterator[torch.Tensor]:
-    """What is looked for, a part at a time."""
+    """The versions of the query images, block by block."""
     for first in range(0, len(question.images), PART):
         yield question.metric.versions(question.images[first : first + PART])
 
 
 def _places(question: Question, training: Training) -> NDArray[np.int64] | None:
-    """Where in the order of the pass the images stand that do not count."""
+    """Positions, in the order of the pass, of the images that are left out."""
     if question.left_out is None:
         return None
     places = np.searchsorted(training.numbers, question.left_out)

@@ -1,4 +1,4 @@
-"""Who is evaluated: the discriminator's features with an L2-SVM, and the controls (paper §5)."""
+"""What a probe evaluates: the discriminator's features with an L2-SVM, and the controls (paper §5)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ LABELS = {
 }
 
 QUICK = ("random", "pixels", "knn")
-"""Controls that take little time, and are evaluated where nothing else is said."""
+"""The default controls, which take little time."""
 
 PIXEL_ROWS = 4096
 
@@ -71,7 +71,7 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class ProbeSetup:
-    """Makes learners for one split. D is on the device of the settings; its statistics are kept."""
+    """Creates the learners of one split. D is on the device of the settings and is not changed."""
 
     discriminator: Discriminator
     train: Labeled

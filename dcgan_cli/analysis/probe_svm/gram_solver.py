@@ -1,18 +1,16 @@
-"""The minima of `squared_hinge` where the rows are few: Newton's method, every step solved exactly.
+"""Minimizing `squared_hinge` if there are few rows: Newton's method, every step solved exactly.
 
-A minimum is a combination of the rows, w = Σᵢ aᵢ·xᵢ, so that their products with each other,
-G = X·Xᵀ [N, N], say all there is to know about the features. There aᵢ = 2C·(yᵢ − sᵢ) for the rows
-inside the margin (yᵢ·sᵢ < 1) and 0 for the others, s = G·a: for a given set A of rows inside
+A minimum is a combination of the rows, w = Σᵢ aᵢ·xᵢ, so that the Gram matrix of the rows, G = X·Xᵀ
+[N, N], is all that is needed of the features. There aᵢ = 2C·(yᵢ − sᵢ) for the rows inside the
+margin (yᵢ·sᵢ < 1) and 0 for the others, with s = G·a: for a given set A of rows inside
 
     (G_AA + 1/2C)·a_A = y_A
 
 and Newton's method repeats this with the set it finds (Chapelle, Training a Support Vector Machine
-in the Primal, Neural Computation 2007). What it costs depends neither on the conditioning nor on C
-but
-for how many rows are inside: all of them where C is small, a fifth or less where it is large. Where
-    f
-is, and which rows are inside, is asked of the rows themselves, so that G may be rounded: every step
-corrects what the rounding of the last one left.
+in the Primal, Neural Computation 2007). The cost depends neither on the conditioning nor on C,
+except through the number of rows inside: all of them if C is small, a fifth or less if it is large.
+The value of f, and which rows are inside, are computed from the rows themselves, so that G may be
+rounded: every step corrects the rounding errors of the previous one.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,10 +30,11 @@ _ROWS, _COLUMNS = 512, 8192
 """Rows, and features, that are multiplied at a time."""
 
 _SMALL = 256
-"""Rows so few that beginning with all of them inside costs nothing."""
+"""Up to this many rows, the first step starts with all of them inside."""
 
 _PART, _ROUGH = 2, 0.03
-"""Of more rows every so manieth is solved first, to know nearly which ones are inside; how nearly."""
+"""With more rows, the problem of every _PARTth row is solved first, to this tolerance, to estimate
+which rows are inside."""
 
 
 def products(rows: DesignMatrix, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -75,7 +74,7 @@ def minimize_few(
         torch.linalg.LinAlgError: C·‖x‖² is so large that rounding makes a system indefinite.
     """
     found = signs.new_empty(len(c_values), *signs.shape)
-    # From weak to strong, each from the last one's minimum, whose set is nearly its own.
+    # In ascending order of C, each starting at the minimum of the previous, whose set is similar.
     order = sorted(range(len(c_values)), key=lambda place: c_values[place])
     start = _begin(gram, signs, c_values[order[0]])
     for place in order:
@@ -154,7 +153,7 @@ def dual(combinations: Tensor, signs: Tensor, c_values: Tensor | float, squares:
 
 
 def feasible(combinations: Tensor, signs: Tensor) -> Tensor:
-    """Without what is left of rows that a step took across the margin: no yᵢ·aᵢ is below 0."""
+    """Combinations where each yᵢ·aᵢ below 0 is set to 0: rows that a step moved past the margin."""
     return (combinations * signs).clamp_(min=0) * signs
 
 

@@ -34,7 +34,7 @@ GRAY = 127.5
 """Gray levels a unit of [−1, 1]."""
 
 AT_ONCE = 1 << 21
-"""Distances at a time: 8 MB stay in a processor's cache, which halves the time."""
+"""Distances that are computed at a time: 8 MB fit into a processor's cache, which halves the time."""
 
 
 @dataclass(frozen=True, eq=False)

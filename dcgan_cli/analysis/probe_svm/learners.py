@@ -1,4 +1,4 @@
-"""Who can be evaluated on tables of features: an L2-SVM that chooses its C, and nearest neighbors."""
+"""Learners on tables of features: an L2-SVM that chooses its C, and nearest neighbors."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ PAPER_C_VALUES = range(-12, -5)
 """C = 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2 (the authors' script), as places in the series 1-2-5."""
 
 WEAKEST, STRONGEST, WIDER = -24, 12, 3
-"""From 1e-8 to 1e4 the grid widens by itself, this many places at a time."""
+"""The grid of C is extended between 1e-8 and 1e4, by this many values at a time."""
 
 ROUGH = 1e-2
-"""How far an SVM's objective may be above its minimum, relative, while C is chosen: a bound that the
-truth is some hundred times below."""
+"""Relative tolerance of an SVM's objective while C is chosen: an upper bound, about a hundred times
+the actual error."""
 
 NEIGHBORS = (1, 3, 5, 9, 17, 33)
 """Numbers of neighbors that are tried."""
@@ -107,7 +107,7 @@ def choose_place(
 ) -> tuple[int, dict[int, float]]:
     """The place of the least error, the lowest where several are, and the error of all tried.
 
-    Begins with PAPER_STRENGTHS; while the place at an edge is better than every other one, that
+    Begins with PAPER_C_VALUES; while the place at an edge is better than every other one, that
     edge moves outwards.
     """
     tried: dict[int, float] = {}
@@ -127,7 +127,7 @@ def choose_place(
 
 @dataclass(frozen=True, eq=False)
 class NearestNeighborLearner:
-    """The majority of the k nearest labeled images; where classes draw, the nearest decides."""
+    """The majority of the k nearest labeled images; ties are decided by the nearest."""
 
     tables: Tables
     classes: int
@@ -160,7 +160,7 @@ class NearestNeighborLearner:
 
 
 def vote(near: Tensor, classes: int) -> Tensor:
-    """The commonest class of each row of int64 [N, k], the nearest first; of several, the nearest's."""
+    """The most common class of each row of int64 [N, k], nearest first; of several, the nearest."""
     counts = torch.zeros(len(near), classes).scatter_add_(1, near, torch.ones(near.shape))
     # of equally common classes the first in the row wins: argmax takes the first of equals
     first = counts.gather(1, near).argmax(1, keepdim=True)

@@ -1,8 +1,8 @@
-"""What the discriminator learned: a linear classifier on its features, beside controls (paper §5).
+"""What the discriminator has learned: a linear classifier on its features (paper §5).
 
-Tables 1 and 2 of the paper ask how well an L2-SVM tells classes apart by the features of a
-discriminator that never saw a label. The same question is put to controls, which get the same
-training subsets: only the difference says what the training taught.
+Tables 1 and 2 of the paper give the accuracy of an L2-SVM on the features of a discriminator that
+was trained without labels. The controls are evaluated on the same training subsets: only the
+difference shows what the training contributed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,15 +27,15 @@ Right = NDArray[np.bool_]
 """Which answers are true: bool [R, T]."""
 
 MOST_CLASSES = 20
-"""More classes make no readable table of confusions; `facts` has them all the same."""
+"""With more classes, a confusion matrix is not readable; `facts` contains it anyway."""
 
 OVERLAP = 0.5
-"""A draw of a larger share of the pool has much in common with the next."""
+"""Draws of more than this share of the pool overlap considerably."""
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One baseline's row: who it is, how many features it has (None: it has none), how it did."""
+    """One baseline's row: its name, its number of features (None: none), its result."""
 
     label: str
     features: int | None
@@ -191,7 +191,7 @@ def _table(entries: Mapping[str, Entry]) -> Table:
 
 
 def _confusion(result: Result, probe_split: ProbeSplit) -> list[Table]:
-    """What the images of each class were taken for, in % of the class."""
+    """The predicted classes of the images of each class, in % of the class."""
     if len(probe_split.classes) > MOST_CLASSES:
         return []
     counts = np.array(_counts(result, probe_split))
@@ -238,7 +238,7 @@ def _notes(gains: Mapping[str, Estimate], probe_split: ProbeSplit) -> tuple[str,
 
 
 def _why(name: str) -> str:
-    """What to try where a control is not beaten."""
+    """What to try if a control is not beaten."""
     return {
         "random": "train longer, or with more feature maps (--ndf)",
         "supervised": "the labels alone teach as much; try fewer labels",

@@ -1,8 +1,8 @@
-"""The protocol of a probe: what is trained on, what is chosen by, what is evaluated on (paper §5).
+"""The protocol of a probe: images to train on, to choose by, and to evaluate on (paper §5).
 
-Training images are of two parts: the pool, whose labels are trained on, and the validation
-images, by which every choice is made. The truth about the test images is used once, to mark the
-answers: no learner ever gets to see it.
+Training images are divided into the pool, whose labels are used for training, and the validation
+images, on which every setting is chosen. The labels of the test images are used once, to score the
+predictions: no learner has access to them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ VALIDATION, MOST_VALIDATION = 0.2, 10_000
 """Share of the training images that choices are made by, and the most (paper §5.2: 10,000)."""
 
 CHOOSING_DRAWS = 10
-"""Draws of few labels by which choices are made (the authors' script)."""
+"""Number of draws of few labels on which settings are chosen (the authors' script)."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class Budget:
 
     @property
     def few(self) -> bool:
-        """Whether labels are drawn at all."""
+        """Whether labels are drawn, rather than all used."""
         return self.per_class is not None or self.total is not None
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingSubset:
-    """Labeled images to learn from: which rows of the training images, and their classes."""
+    """Labeled images for training: their rows in the training images, and their classes."""
 
     rows: RowIndices | slice
     codes: Codes
@@ -179,7 +179,7 @@ class Chosen:
 
 
 class Learner(Protocol):
-    """Something that can be evaluated. It holds images or their features, and no label."""
+    """A method that can be evaluated. It holds images or their features, and no labels."""
 
     def choose(
         self, subsets: Sequence[TrainingSubset], validation: Codes, progress: ProgressCallback
@@ -190,11 +190,11 @@ class Learner(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """How a learner did.
+    """The predictions of a learner and their correctness.
 
     Attributes:
-        answers: classes of the test images as it gave them after each training subset, [draws, T].
-        right: which of them are true, bool [draws, T].
+        answers: predicted classes of the test images after each training subset, [draws, T].
+        right: which of them are correct, bool [draws, T].
         setting, tried: as in Chosen.
     """
 

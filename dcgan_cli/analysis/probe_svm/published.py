@@ -1,6 +1,6 @@
-"""What the paper and those it compares with reached: Tables 1 and 2, beside our own rows.
+"""Published results beside ours: Tables 1 and 2 of the paper.
 
-A value of another data set, of other test images or another number of labels is marked as such.
+A result on another data set, other test images or another number of labels is marked as such.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ SVHN_ROWS = (
 
 @dataclass(frozen=True)
 class Published:
-    """What may stand beside a run: for its accuracy, for its error, and whole tables."""
+    """Published values that may stand beside a run: for its accuracy, its error, and whole tables."""
 
     accuracy: str
     error: str
@@ -94,7 +94,7 @@ def data_set(kinds: Sequence[str]) -> str | None:
 
 
 def _mark(published: str, data: str | None, test_images: int, same_labels: bool) -> str:
-    """Why a published value is not to be compared with ours; '' where it is."""
+    """The reason why a published value is not comparable with ours; '' if it is."""
     if data != published:
         return f" ({published}: another data set)"
     if test_images != TEST_IMAGES[published]:

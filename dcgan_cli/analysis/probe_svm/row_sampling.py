@@ -1,8 +1,8 @@
-"""Which labeled images are trained on: stratified splits and draws, exact in every class.
+"""Sampling labeled images: stratified splits and draws with exact numbers in every class.
 
-Files often come sorted by class, and few labels drawn without regard to class are sometimes none of
-a class: so every split keeps the classes' shares, and every draw has as many of each class as
-    asked.
+Files are often sorted by class, and a few labels drawn regardless of class may miss a class: so
+every split keeps the proportions of the classes, and every draw has the requested number of each
+class.
 """
 
 import numpy as np
@@ -36,7 +36,7 @@ def draw_rows(codes: RowIndices, wanted: RowIndices, stream: np.random.Generator
 
 
 def even(total: int, classes: int, stream: np.random.Generator) -> RowIndices:
-    """`total` in `classes` parts that differ by one at most; chance says who has one more."""
+    """`total` in `classes` parts that differ by one at most; which parts are larger is random."""
     wanted = np.full(classes, total // classes, np.int64)
     wanted[stream.permutation(classes)[: total % classes]] += 1
     return wanted

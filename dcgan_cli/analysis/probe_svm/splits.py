@@ -1,4 +1,4 @@
-"""The same probe on several random splits: how far its values hang on which images are evaluated."""
+"""The same probe on several random splits: how much its values depend on the test images."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -68,7 +68,7 @@ def _joined(findings: Sequence[Finding], train: int, test: int) -> Finding:
 
 
 def _unsure(findings: Sequence[Finding]) -> list[str]:
-    """Which differences may be nothing."""
+    """The differences that may be zero."""
     return [
         f"{finding.label} {finding.value.value:.1f} %: not surely, over these splits"
         for finding in findings

@@ -1,17 +1,17 @@
-"""The minima of many regularized squared-hinge losses over the same rows, all at once.
+"""Minimizing many regularized squared-hinge losses over the same rows at once.
 
-For every problem j, with signs y in {−1, +1} and a C C of its own:
+For every problem j, with signs y in {−1, +1} and its own value of C:
 
     minimize  f(w) = ½·‖w‖² + C · Σᵢ max(0, 1 − yᵢ·xᵢ·w)²
 
 where every row x ends in a 1, so that the last weight is the bias, regularized like the others. f
-is
-convex and piecewise quadratic: Newton's method with an exact line search ends (Keerthi and DeCoste,
-JMLR 2005), and each of its systems is solved by preconditioned conjugate gradients. The problems
-share every pass over the rows, which is where the time goes. `few_rows` is for fewer rows.
+is convex and piecewise quadratic: Newton's method with an exact line search terminates (Keerthi and
+DeCoste, JMLR 2005), and each of its linear systems is solved by preconditioned conjugate gradients.
+The problems share every pass over the rows, which dominates the cost. `gram_solver` is for fewer
+rows.
 
-Where f and its slope are is computed in float64, block by block; where to go from there, which
-takes most of the passes and need not be exact, in float32 as long as that is good enough.
+f and its gradient are computed in float64, block by block; the search direction, which takes most
+of the passes and need not be exact, in float32 as long as that is accurate enough.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,13 +25,14 @@ from dcgan_cli.errors import DcganError
 from dcgan_cli.matmul import matmul_nt
 
 _BLOCK = {"cpu": 1 << 21, "cuda": 1 << 26}
-"""Numbers of a block of rows: on a CPU few enough to be still in its cache when pulled back."""
+"""Numbers in a block of rows: on a CPU, few enough to be still in the cache when the block is read
+again."""
 
 _FEWEST_ROWS = 128
-"""Rows of a block of very wide rows: matrix products of fewer are slow."""
+"""Minimum rows in a block, even of very wide rows: matrix products of fewer are slow."""
 
 _RANK = 128
-"""Directions that the preconditioner knows."""
+"""Rank of the preconditioner."""
 
 _INEXACT = (1e-2, 0.25)
 """How far conjugate gradients reduce the residual: near the minimum, and at first."""
@@ -40,7 +41,7 @@ _MOST_PASSES = 500
 """Conjugate gradients a Newton step. In exact arithmetic as many as rows or features are enough."""
 
 _LEAST = 0.01
-"""Share of what a step should gain below which float32 is taken to have failed."""
+"""If a step gains less than this share of what it should, float32 is considered to have failed."""
 
 _NOTHING = 1e-14
 """Gain of a step, relative to f, that rounding in float64 may make or hide."""
@@ -98,7 +99,7 @@ class DesignMatrix:
 
 @dataclass(frozen=True, eq=False)
 class _Problems:
-    """Where J minimizations stand, in float64; the first dimension of every field is J."""
+    """The state of J minimizations, in float64; the first dimension of every field is J."""
 
     signs: Tensor  # [J, N]
     c_values: Tensor  # [J]
@@ -125,7 +126,7 @@ class _Problems:
         return type(self)(*(getattr(self, field.name)[which] for field in fields(self)))
 
     def put(self, which: Tensor, others: Self) -> None:
-        """Let the problems `which` stand where `others` do."""
+        """Replace the problems `which` by `others`."""
         for field in fields(self):
             getattr(self, field.name)[which] = getattr(others, field.name)
 
@@ -167,7 +168,7 @@ def minimize(
     problems = _Problems.at(rows, signs, c_values, start.clone())
     refuse_infinite(problems.gradient)
     first_gap = problems.gap
-    # Where float32 cannot tell where to go (strong C, large features), float64 goes on.
+    # If float32 is not accurate enough (large C, large features), continue in float64.
     for dtype in (torch.float32, torch.float64):
         if len(problems.above(tolerance)):
             _descend(rows, problems, first_gap, dtype, tolerance)
@@ -187,8 +188,8 @@ def _descend(
         there = here.moved(rows, direction, reach)
         gain = here.objective - there.objective
         problems.put(left[gain > 0], there.take(gain > 0))
-        # A step that gains little need not be the last: far from the minimum, too, rows that come
-        # inside the margin can cut it short. Only one that gains nothing is.
+        # A step that gains little need not be the last: far from the minimum, rows that enter the
+        # margin can shorten a step. Only a step that gains nothing is the last.
         if dtype is torch.float32:
             going = solved & (gain > _LEAST * row_sums(here.gradient * direction) / -2)
         else:

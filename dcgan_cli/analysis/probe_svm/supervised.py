@@ -1,9 +1,8 @@
-"""A purely supervised CNN of D's architecture: what the labels alone can teach (paper §5.2).
+"""A purely supervised CNN with D's architecture: the control that uses labels only (paper §5.2).
 
 The paper trains one on the same 1000 labels, the best of a random search over 64 settings. Here
-each setting learns the first training subset until the validation images say that it gets no
-better; the best setting, with as many epochs as it took, then learns every training subset of the
-split by itself.
+each setting is trained on the first training subset until the validation error stops improving; the
+best setting, with the same number of epochs, is then trained on every training subset of the split.
 """
 
 import math
@@ -32,21 +31,20 @@ TRIALS = 8
 """Settings that are tried where nothing else is said (paper: 64)."""
 
 DRAWS = 10
-"""Training subsets of the split that it learns at most: each is a training of its own."""
+"""Maximum number of training subsets: each needs a training of its own."""
 
 EPOCHS, PATIENCE = 60, 8
-"""Epochs of a trial at most, where nothing else is said, and how many in a row may be no better than
-the best."""
+"""Default maximum of epochs in a trial, and how many in a row may fail to improve."""
 
 LEAST_STEPS = 10
-"""Updates an epoch at least: few labels are gone through several times."""
+"""Minimum number of updates an epoch: few labels are repeated."""
 
 IMAGES_PER_BATCH = 256
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What the random search varies."""
+    """The hyper-parameters that the random search varies."""
 
     lr: float
     beta1: float
@@ -56,7 +54,7 @@ class Setting:
 
     @classmethod
     def draw(cls, stream: np.random.Generator) -> "Setting":
-        """One setting: rates evenly over orders of magnitude."""
+        """A random setting: rates are log-uniform."""
         return cls(
             lr=10 ** stream.uniform(-4, -2),
             beta1=float(stream.choice([0.5, 0.9])),
@@ -85,7 +83,7 @@ class Classifier(nn.Module):
         self.head = nn.Linear(config.discriminator_widths[-1] * config.base**2, classes)
 
     def forward(self, images: Tensor, chance: torch.Generator | None = None) -> Tensor:
-        """Logits; units are dropped by `chance`, and none without it."""
+        """Logits; with `chance`, units are dropped at random."""
         maps = images
         for layer in self.layers:
             maps = layer(maps)

@@ -4,9 +4,9 @@ One-vs-rest, squared hinge, the bias regularized as the weight of a feature of v
 
     ½·‖w‖² + ½·b² + C · Σᵢ max(0, 1 − yᵢ·(xᵢ·w + b))²
 
-which is what scikit-learn's LinearSVC minimizes by default. The classes, and all values of C C of a
-path, are solved together: by passes over the features that they share (`squared_hinge`), or, where
-that is less work, by the products of the rows with each other (`few_rows`).
+which is what scikit-learn's LinearSVC minimizes by default. All classes, and all values of C of a
+path, are solved together: by passes over the features that they share (`squared_hinge`), or, if
+that is less work, with the Gram matrix of the rows (`gram_solver`).
 """
 
 import math
@@ -30,16 +30,17 @@ TOLERANCE = 1e-6
 """How far an objective may be above its minimum, relative."""
 
 _MOST_PRODUCTS = 10_000
-"""Rows beyond which their products with each other take too much memory (800 MB in float64)."""
+"""Above this number of rows, their Gram matrix takes too much memory (800 MB in float64)."""
 
 _SOME = 256
-"""Rows that say how long rows are."""
+"""Number of rows from which the mean squared norm is estimated."""
 
 _ROUNDING = 0.5
-"""Rounding of the products, as a share of 1/2C, up to which steps in float32 lead near enough."""
+"""Maximum rounding error of the Gram matrix, as a share of 1/2C, for steps in float32."""
 
 _RESIDENT = 0.6
-"""Share of a GPU's free memory that features may take, to be sent there once and not every pass."""
+"""Share of a GPU's free memory that features may take, to be copied there once and not at every
+pass."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +157,7 @@ def _by_products(
 
 
 def _rows(features: Tensor, device: torch.device) -> DesignMatrix:
-    """The features where they are computed with: on a GPU at once where they fit, else in blocks."""
+    """The features on the device: on a GPU copied at once if they fit, else in blocks."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         if features.numel() * 4 < _RESIDENT * free:
@@ -177,16 +178,16 @@ def _dtype_of_products(features: Tensor, c_values: Sequence[float]) -> torch.dty
 
 
 def _square_length(features: Tensor) -> float:
-    """‖x‖², on average over the first rows."""
+    """Mean squared norm of the first rows."""
     return float(features[:_SOME].square().sum(1, dtype=torch.float64).mean()) + 1
 
 
 def _few(features: Tensor, problems: int, c_values: Sequence[float]) -> bool:
-    """Whether the products of the rows are less work than passes over the features.
+    """Whether the Gram matrix takes less work than passes over the features.
 
-    In multiplications of a pass; the factors, which no theory says, are measured on features of
-    DCGANs: a pass's number grows with the root of the conditioning, C·‖x‖²; the share of the rows
-    that is inside the margin falls with C·N·‖x‖².
+    In multiplications of a pass. The constants are measured on features of DCGANs: the number of
+    passes grows with the root of the condition number, C·‖x‖²; the share of rows inside the margin
+    falls with C·N·‖x‖².
     """
     count, width = features.shape
     if count > _MOST_PRODUCTS:

@@ -1,4 +1,4 @@
-"""The bed of the drawn bedrooms: headboard, pillows, image grid, duvet, throw and legs."""
+"""The bed of the synthetic bedrooms: headboard, pillows, bedding, throw and legs."""
 
 from dataclasses import dataclass
 

@@ -1,9 +1,9 @@
-"""A small anti-aliased painter on numpy arrays: the brush of the synthetic data sets.
+"""A small anti-aliased painter on numpy arrays, used by the synthetic data sets.
 
-Coordinates run from 0 to 1, x to the right and y downwards. A shape is its signed distance field
+Coordinates are from 0 to 1, x to the right and y downwards. A shape is its signed distance field
 (negative inside, in the same units) evaluated at every pixel; painting turns distance into coverage
 over the width of one pixel, so edges are smooth at any size. A `patch` of a canvas is a part of it,
-so that a small shape costs only the pixels near it; a `frame` measures in units of its own.
+so that a small shape costs only the pixels near it; a `frame` has its own units.
 """
 
 import contextlib

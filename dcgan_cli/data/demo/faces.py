@@ -1,7 +1,7 @@
-"""`demo:faces`: drawn portraits whose every attribute is known and independent of all others.
+"""`demo:faces`: synthetic portraits whose attributes are known and independent of each other.
 
-`truth(index)` says what image `index` shows, `paint` draws any Face; so an analysis can measure
-against the truth, and can draw the same face with one attribute changed.
+`truth(index)` returns the attributes of image `index`, and `paint` draws any Face; so an analysis
+can compare with the truth, and can draw the same face with one attribute changed.
 """
 
 import math
@@ -17,7 +17,7 @@ from dcgan_cli.data.demo.head import WIDEST_TURN, Head, Rgb, rgb, tinted
 
 SIZE = 128
 VERSION = 1
-"""Counts up whenever a Face would be drawn differently, or an index shows another Face."""
+"""Increase it whenever a Face is drawn differently, or an index shows another Face."""
 
 _STREAM = 0xFACE
 
@@ -60,7 +60,7 @@ class Face:
 
 
 def truth(index: int) -> Face:
-    """What image `index` (0 or more) shows."""
+    """The attributes of image `index` (0 or more)."""
     # One call for all: twenty thousand records are read at once when labels are asked for.
     draws = iter(np.random.default_rng([_STREAM, index]).random(16).tolist())
 

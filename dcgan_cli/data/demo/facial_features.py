@@ -1,4 +1,4 @@
-"""What a drawn face is made of: skin, eyes, nose, mouth, beard, ears and glasses."""
+"""The parts of a synthetic face: skin, eyes, nose, mouth, beard, ears and glasses."""
 
 import math
 

@@ -205,10 +205,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Lamp:
-    """A lit lamp before the back wall: on the bedside table, or hanging from the ceiling.
+    """A lit lamp in front of the back wall: on the bedside table, or hanging from the ceiling.
 
-    `u` is its place across the room (m), `foot` the height of the table or of the ceiling (m) and
-    `middle` that of the middle of its shade, around which the glow fades out at `glow` (m).
+    `u` is its position across the room (m), `foot` the height of the table or of the ceiling (m)
+    and `middle` that of the center of its shade, around which the glow fades out at `glow` (m).
     """
 
     plane: Plane

@@ -23,7 +23,7 @@ SIZE = 128
 """Pictures are drawn at this size unless told otherwise."""
 
 VERSION = 1
-"""Raised whenever a picture of the same index comes out different."""
+"""Increase it whenever an index is drawn differently."""
 
 _TAG = 0x726F6F6D
 _T = TypeVar("_T")

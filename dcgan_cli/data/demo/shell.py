@@ -82,10 +82,9 @@ class Light:
 
 @dataclass(frozen=True)
 class Shell:
-    """Four walls' worth of room: X from `left` to `right`, Z up to `depth`, Y up to `height` (m).
+    """The surfaces of a room: X from `left` to `right`, Z up to `depth`, Y up to `height` (m).
 
-    `accent` is the color of the back wall; `paneling` that of the walls' lower part, if it has
-    one of its own.
+    `accent` is the color of the back wall; `paneling` that of the lower part of the walls, if any.
     """
 
     left: float

@@ -20,7 +20,7 @@ class DemoSource:
 
     Labels of faces: the words "sex" (woman, man), "mouth" (smiling, neutral), "glasses" (glasses,
     no_glasses) and the number "turn" in [-1, 1]. Labels of rooms: the words "window", "door",
-    "lamp" and "image" (each as window, no_window), and boxes of these and of the bed.
+    "lamp" and "picture" (each as window, no_window), and boxes of these and of the bed.
 
     Raises:
         SourceError: `count` is less than 1.
@@ -38,7 +38,7 @@ class DemoSource:
 
     @property
     def kind(self) -> str:
-        """`synthetic faces` or `synthetic rooms`."""
+        """`drawn faces` or `drawn rooms`."""
         return f"drawn {self._name}"
 
     @property
@@ -49,7 +49,7 @@ class DemoSource:
 
     @property
     def labels(self) -> Labels:
-        """The truth of every image: worked out when first asked for, without drawing."""
+        """The true labels of every image, computed at first access, without drawing."""
         return _face_labels(self._count) if self._name == "faces" else _room_labels(self._count)
 
     def __len__(self) -> int:
@@ -80,11 +80,11 @@ class DemoSource:
         return hashlib.sha256(f"{self._name} {self._count} {VERSION}".encode()).hexdigest()
 
     def content(self) -> str:
-        """As Source.content; nothing is drawn, for CPUs may differ in the last bit of a pixel."""
+        """As Source.content; nothing is drawn, because CPUs may differ in the last bit of a pixel."""
         return self.fingerprint()
 
 
-# Kept here and not in the source, which travels to other processes.
+# Cached here, not in the source, which is pickled and sent to other processes.
 @functools.lru_cache(maxsize=4)
 def _face_labels(count: int) -> Labels:
     from dcgan_cli.data.demo import faces

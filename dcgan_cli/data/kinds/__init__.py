@@ -1,1 +1,1 @@
-"""The kinds of source that are understood, one file a kind; `data.sources` tries them in order."""
+"""The supported kinds of source, one module each; `data.sources` tries them in order."""

@@ -1,4 +1,4 @@
-"""Pixels that are held in memory whole: the small classic data sets."""
+"""Sources of raw pixels, in memory or in a file: the classic small data sets."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.content import content_digest
-from dcgan_cli.data.kinds.reading import FileReader, fingerprint
+from dcgan_cli.data.kinds.file_reader import FileReader, fingerprint
 from dcgan_cli.data.labels import Columns, Labels, Words
 
 
 class FileRows:
-    """Images uint8 [N, H, W] one after the other in a file, each read when it is asked for."""
+    """Images uint8 [N, H, W] stored one after another in a file; each is read when requested."""
 
     def __init__(self, file: FileReader, start: int, shape: tuple[int, ...]) -> None:
         self._file, self._start, self._shape = file, start, shape
@@ -23,13 +23,13 @@ class FileRows:
         return self._shape[0]
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        """Image `index`. Raises OSError, or ValueError where the file has become shorter."""
+        """Image `index`. Raises OSError, or ValueError if the file was truncated."""
         size = math.prod(self._shape[1:])
         data = self._file.read(self._start + index * size, size)
         return np.frombuffer(data, np.uint8).reshape(self._shape[1:])
 
 
-class Rows(Protocol):
+class PixelRows(Protocol):
     """Images by number, in memory or in a file."""
 
     def __len__(self) -> int: ...
@@ -39,22 +39,22 @@ class Rows(Protocol):
         ...
 
 
-Load = Callable[[], Rows]
+LoadPixels = Callable[[], PixelRows]
 
 
 class ArraySource:
-    """Images uint8 [N, H, W] or [N, H, W, 3].
+    """A source of images uint8 [N, H, W] or [N, H, W, 3].
 
-    Pixels are not sent between processes: one that gets the source pickled calls `load` for them
-    when it first reads. `files` are what the fingerprint watches.
+    Pixels are not sent between processes: a process that receives the pickled source calls `load`
+    at its first read. `files` are included in the fingerprint.
     """
 
     def __init__(
         self,
         kind: str,
         location: str,
-        pixels: Rows,
-        load: Load,
+        pixels: PixelRows,
+        load: LoadPixels,
         labels: Labels | None,
         files: Sequence[Path],
         notes: tuple[str, ...] = (),
@@ -65,7 +65,7 @@ class ArraySource:
         self.notes = notes
         self._load = load
         self._files = list(files)
-        self._pixels: Rows | None = pixels
+        self._pixels: PixelRows | None = pixels
         self._count = len(pixels)
 
     def __len__(self) -> int:

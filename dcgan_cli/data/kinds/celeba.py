@@ -1,27 +1,27 @@
 """CelebA: images and `list_attr_celeba.txt`, whose 40 attributes become columns of words.
 
-An attribute such as Smiling is the words "Smiling" (1) and "not_Smiling" (−1), so that concepts can
-be named after them. Form: a line with the number of images, a line with the attributes' names,
-then one line an image.
+An attribute such as Smiling becomes the words "Smiling" (1) and "not_Smiling" (−1), so that
+concepts can be named after them. Format: a line with the number of images, a line with the names of
+the attributes, then one line an image.
 """
 
 import dataclasses
 from pathlib import Path
 
+from dcgan_cli.data.csv_tables import MAX_TABLE_BYTES, LabelTable
 from dcgan_cli.data.kinds import folder, zips
 from dcgan_cli.data.kinds.folder import FolderSource
 from dcgan_cli.data.kinds.zips import ZipSource
 from dcgan_cli.data.label_files import join_table
-from dcgan_cli.data.tables import MOST_BYTES, Table
 from dcgan_cli.errors import SourceError
 
 _LIST = "list_attr_celeba.txt"
 _IMAGES = "img_"
-"""How CelebA's folders and zips of images begin; the list may lie beside such a one."""
+"""Prefix of CelebA's folders and zips of images; the list may lie beside them."""
 
 
 def matches(path: Path) -> bool:
-    """Whether the list lies in the folder `path`, or beside the images that `path` is."""
+    """Whether the list is in the folder `path`, or beside the images at `path`."""
     return _list_file(path) is not None and (path.is_dir() or zips.matches(path))
 
 
@@ -42,9 +42,9 @@ def _list_file(path: Path) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def _read_list(path: Path) -> Table:
-    if path.stat().st_size > MOST_BYTES:
-        raise SourceError(f"{path}: larger than {MOST_BYTES >> 20} MiB; download it again")
+def _read_list(path: Path) -> LabelTable:
+    if path.stat().st_size > MAX_TABLE_BYTES:
+        raise SourceError(f"{path}: larger than {MAX_TABLE_BYTES >> 20} MiB; download it again")
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
@@ -60,4 +60,6 @@ def _read_list(path: Path) -> Table:
     if not numbered or wrong is not None:
         where = f"line {wrong}" if wrong else "its two lines of heading"
         raise SourceError(f"{path}: {where} is not what CelebA's list says; download it again")
-    return Table(path, header, [row for _, row in numbered], [number for number, _ in numbered])
+    return LabelTable(
+        path, header, [row for _, row in numbered], [number for number, _ in numbered]
+    )

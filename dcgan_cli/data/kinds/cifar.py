@@ -1,8 +1,8 @@
-"""CIFAR-10 and CIFAR-100 in their "python" form: pickles of rows of 3072 bytes, color by color.
+"""CIFAR-10 and CIFAR-100, "python" version: pickles of rows of 3072 bytes, channel by channel.
 
-Pickles can run code when they are read. The ones here are read by `pickles`, which knows a few
-names of numpy, and has stand-ins even for those: nothing of numpy and nothing of the file is ever
-called. Form: https://www.cs.toronto.edu/~kriz/cifar.html, "Dataset layout".
+Unpickling can run code. These pickles are read by `pickles`, with stand-ins for the few names of
+numpy that they use: nothing of numpy and nothing in the file is ever called. Format:
+https://www.cs.toronto.edu/~kriz/cifar.html, "Dataset layout".
 """
 
 import functools
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.kinds.arrays import ArraySource
-from dcgan_cli.data.kinds.reading import MAX_RECORD
+from dcgan_cli.data.kinds.file_reader import MAX_RECORD
 from dcgan_cli.data.labels import Columns, Labels, Words, vocabulary
 from dcgan_cli.errors import SourceError
 from dcgan_cli.pickles import ForbiddenError, PickleError, StandIns, read_pickle
@@ -30,12 +30,12 @@ _COLUMNS = {
     "label": (("labels", "label_names"), ("fine_labels", "fine_label_names")),
     "coarse_label": (("coarse_labels", "coarse_label_names"),),
 }
-"""For each column: what its numbers are called in a batch, and its words in the meta file."""
+"""For each column: the keys of its numbers in a batch and of its words in the meta file."""
 
 
 def matches(path: Path) -> bool:
-    """Whether `path` is a folder of batches (also in torchvision's layout)."""
-    return _home(path) is not None
+    """Whether `path` is a folder of batches (torchvision's layout too)."""
+    return _find_files(path) is not None
 
 
 def open_path(path: Path, location: str, part: str | None) -> ArraySource:
@@ -44,7 +44,7 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
     Raises:
         SourceError: batches that are missing, damaged or hostile, or no such part.
     """
-    folder, parts, meta_name = _home(path) or (path, _PARTS, "batches.meta")
+    folder, parts, meta_name = _find_files(path) or (path, _PARTS, "batches.meta")
     part = part or "train"
     if part not in parts:
         raise SourceError(f"{location}: CIFAR has no part {part}; use #train or #test")
@@ -66,7 +66,7 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
     )
 
 
-def _home(path: Path) -> tuple[Path, dict[str, tuple[str, ...]], str] | None:
+def _find_files(path: Path) -> tuple[Path, dict[str, tuple[str, ...]], str] | None:
     """The folder with the batches, the files of its parts, and the name of its meta file."""
     for place in _FOLDERS:
         folder = path / place
@@ -98,7 +98,7 @@ def _stack(files: Sequence[Path], batches: Sequence[dict[str, Any]]) -> NDArray[
 def _labels(
     folder: Path, batches: Sequence[dict[str, Any]], meta: dict[str, Any], count: int
 ) -> Labels | None:
-    """The classes of all batches as words, by the meta file; as digits without one."""
+    """The classes of all batches as words from the meta file; as digits without one."""
     columns: dict[str, Words] = {}
     for column, forms in _COLUMNS.items():
         for codes_name, words_name in forms:
@@ -117,7 +117,7 @@ def _labels(
 
 
 def _text(word: object) -> str:
-    """A word of a pickle; of anything else its kind, for a list can be endless to print."""
+    """A word of a pickle; for any other value its type, because a value may be too long to print."""
     if isinstance(word, bytes):
         return word.decode("utf-8", "replace")
     return word if isinstance(word, str) else type(word).__name__
@@ -139,17 +139,17 @@ def _read_pickle(path: Path) -> dict[str, Any]:
 
 
 class _Dtype:
-    """Stands for a numpy dtype: its code alone."""
+    """Stand-in for a numpy dtype: only its code."""
 
     def __init__(self, code: object, *_: object) -> None:
         self.code = _text(code)
 
     def __setstate__(self, state: object) -> None:
-        """The byte order, which one-byte values have not."""
+        """Ignores the byte order, which is irrelevant for single bytes."""
 
 
 class _Array:
-    """Stands for a numpy array of bytes: `values` uint8, made from checked parts."""
+    """Stand-in for a numpy array of bytes: `values` uint8, made from checked parts."""
 
     values: NDArray[np.uint8]
 
@@ -165,7 +165,7 @@ class _Array:
 
 
 def _latin1(text: object, encoding: object) -> bytes:
-    """How Python 3 writes bytes into pickles of old protocols."""
+    """How Python 3 stores bytes in pickles of old protocols."""
     if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
         raise ForbiddenError("an encoding other than Latin-1")
     return text.encode("latin-1")
@@ -178,4 +178,4 @@ _STAND_INS: StandIns = {
     ("numpy._core.multiarray", "_reconstruct"): _Array,
     ("_codecs", "encode"): _latin1,
 }
-"""All that numpy's pickles call, and nothing of numpy itself."""
+"""All callables in pickles of numpy arrays, and their replacements."""

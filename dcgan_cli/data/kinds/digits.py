@@ -1,4 +1,4 @@
-"""`digits`: the 1,797 handwritten digits that come with scikit-learn, 8×8, gray, sixteen levels.
+"""`digits`: the 1,797 handwritten digits of scikit-learn, 8×8, gray, sixteen levels.
 
 They are the test part of E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits",
 UCI Machine Learning Repository, 1998.
@@ -13,7 +13,7 @@ from dcgan_cli.data.kinds.arrays import ArraySource, class_labels
 
 
 def open_digits() -> ArraySource:
-    """The digits as uint8 [1797, 8, 8], ink light on black, with the column "label"."""
+    """The digits as uint8 [1797, 8, 8], light on black, with the column "label"."""
     labels = class_labels(_bunch().target.astype(np.int64))
     return ArraySource(
         "scikit-learn's handwritten digits", "digits", _pixels(), _pixels, labels, []

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan_cli.data.content import content_digest
+from dcgan_cli.data.kinds.file_reader import MAX_RECORD, times, unreadable
 from dcgan_cli.data.kinds.names import (
     NameTable,
     encode_name,
@@ -17,13 +18,12 @@ from dcgan_cli.data.kinds.names import (
     litter,
 )
 from dcgan_cli.data.kinds.passed_over import PassedOver
-from dcgan_cli.data.kinds.reading import MAX_RECORD, times, unreadable
 from dcgan_cli.data.labels import Labels
 from dcgan_cli.errors import SourceError
 
 
 class NoImagesError(SourceError):
-    """A folder without images: what it holds instead is said, the mend is left to add."""
+    """A folder without images; the message says what it holds, the caller adds what to do."""
 
     def __init__(self, path: Path, passed_over: PassedOver) -> None:
         kinds = passed_over.kinds(mends=True)
@@ -71,7 +71,7 @@ class FolderSource:
         return self._names.text(index)
 
     def fingerprint(self) -> str:
-        """A digest of the names, sizes and times of the files; where the folder is does not count."""
+        """A digest of the names, sizes and times of the files, independent of the location."""
         digest = hashlib.sha256(self._names.tobytes())
         for index in range(len(self)):
             try:
@@ -82,7 +82,7 @@ class FolderSource:
         return digest.hexdigest()
 
     def content(self) -> str:
-        """As Source.content; the sizes of all files count."""
+        """As Source.content; includes the sizes of all files."""
         sizes = np.full(len(self), -1, np.int64)
         for index in range(len(self)):
             with contextlib.suppress(OSError):
@@ -94,7 +94,7 @@ class FolderSource:
 
 
 def matches(path: Path) -> bool:
-    """Any folder; it comes last, when nothing more special was recognized."""
+    """Whether `path` is a folder; tried last, when nothing more specific was recognized."""
     return path.is_dir()
 
 
@@ -114,16 +114,16 @@ def open_path(path: Path, location: str, part: str | None) -> FolderSource:
 
 
 def _image_files(root: Path, passed_over: PassedOver) -> Generator[bytes]:
-    """Relative paths of the image files under `root`; what else is there is counted.
+    """Relative paths of the image files under `root`; all other files are counted.
 
-    A folder's own files come first, by name, then its sub-folders, by name. Links are followed,
-    except to a folder that contains the link itself or `root`: it would pull in what was not given.
-    Folders are told apart by device and inode, so one that can be reached in two ways is read once,
-    under its real name where a link to it lies beside it. A broken link is listed as a file that
-    cannot be read.
+    The files of a folder come first, by name, then its sub-folders, by name. Links are followed,
+    except to a folder that contains the link itself or `root`: that would include images that were
+    not given. Folders are identified by device and inode, so a folder that can be reached in two
+    ways is read once, under its real name if a link to it lies beside it. A broken link is listed,
+    as an unreadable file.
     """
     visited: set[tuple[int, int]] = set()
-    home = root.resolve()
+    resolved_root = root.resolve()
     pending = [""]
     while pending:
         prefix = pending.pop()
@@ -139,7 +139,7 @@ def _image_files(root: Path, passed_over: PassedOver) -> Generator[bytes]:
                     if _is_folder(entry):
                         if litter(entry.name + "/"):
                             _count_litter(Path(entry.path), entry.name, passed_over)
-                        elif entry.is_symlink() and _leads_up(Path(entry.path), home):
+                        elif entry.is_symlink() and _leads_up(Path(entry.path), resolved_root):
                             passed_over.links += 1
                         else:
                             folders.append((entry.is_symlink(), f"{prefix}{entry.name}/"))
@@ -154,7 +154,7 @@ def _image_files(root: Path, passed_over: PassedOver) -> Generator[bytes]:
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    """Whether it is a folder or a link to one; DirEntry itself raises at a link that leads to itself."""
+    """Whether it is a folder or a link to one; DirEntry itself raises for a link to itself."""
     return Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()
 
 
@@ -165,14 +165,14 @@ def _may_be_read(entry: "os.DirEntry[str]") -> bool:
     return entry.is_file()
 
 
-def _leads_up(link: Path, home: Path) -> bool:
-    """Whether a link to a folder leads to one that contains the link itself, or `home`."""
+def _leads_up(link: Path, resolved_root: Path) -> bool:
+    """Whether a link to a folder leads to one that contains the link itself, or `resolved_root`."""
     target = link.resolve()
-    return any(inner.is_relative_to(target) for inner in (link.parent.resolve(), home))
+    return any(inner.is_relative_to(target) for inner in (link.parent.resolve(), resolved_root))
 
 
 def _count_litter(folder: Path, name: str, passed_over: PassedOver) -> None:
-    """Count the images in a folder of litter, without following links or minding locked doors."""
+    """Count the images in a folder of thumbnails or the like; links and errors are ignored."""
     for _, _, files in os.walk(folder):
         for file in files:
             passed_over.takes(f"{name}/{file}")

@@ -1,10 +1,10 @@
-"""IDX files, plain or gzipped: the form of MNIST, Fashion-MNIST, EMNIST and KMNIST.
+"""IDX files, plain or gzipped: the format of MNIST, Fashion-MNIST, EMNIST and KMNIST.
 
-EMNIST's images lie on their side in its files (G. Cohen et al., arXiv:1702.05373, made them with
-MATLAB, which counts columns first); they are turned upright. Its parts are those of its splits,
-such as `letters-test`, where several splits lie in one folder.
+EMNIST's images are stored transposed (G. Cohen et al., arXiv:1702.05373, made them with MATLAB,
+which is column-major); they are transposed back. Where several of its splits are in one folder, a
+part has the name of a split, such as `letters-test`.
 
-Layout (Y. LeCun, "The MNIST database", section "File formats"): two zero bytes, the type (8 is
+Format (Y. LeCun, "The MNIST database", section "File formats"): two zero bytes, the type (8 is
 uint8), the number of dimensions, one big-endian uint32 for each, then the values.
 """
 
@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.kinds.arrays import ArraySource, FileRows, Rows, class_labels
-from dcgan_cli.data.kinds.reading import MAX_RECORD, FileReader, first_bytes
+from dcgan_cli.data.kinds.arrays import ArraySource, FileRows, PixelRows, class_labels
+from dcgan_cli.data.kinds.file_reader import MAX_RECORD, FileReader, first_bytes
 from dcgan_cli.errors import SourceError
 
 _IMAGES, _LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"
@@ -27,18 +27,18 @@ _PATTERNS = ("*images-idx3-ubyte*", "*images.idx3-ubyte*")
 _FOLDERS = (".", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "EMNIST/raw", "gzip")
 _EMNIST = re.compile(r"emnist-(\w+)-(train|test)-images")
 _TEST_NAMES = ("t10k", "test")
-_BEST_DEFLATE = 1032
-"""No deflated byte becomes more bytes than this, so a header that claims more is lying."""
-_HARMLESS, _MOST_DEFLATE = 64 << 20, 100
-"""Beyond so many bytes, no deflated byte of images becomes more than this: MNIST's become five."""
-_MOST_BYTES = 4 << 30
+_DEFLATE_LIMIT = 1032
+"""Maximum compression ratio of deflate: a header that claims more is false."""
+_ALWAYS_ALLOWED_BYTES, _MAX_DEFLATE_RATIO = 64 << 20, 100
+"""Above this size, a compression ratio beyond _MAX_DEFLATE_RATIO is refused; MNIST's is five."""
+_MAX_BYTES = 4 << 30
 """EMNIST's largest file has 0.6 GB."""
 _GZIP, _HEAD = 31, 1 << 16
-""""Window bits" that ask zlib for gzip's form; where the first values begin at the latest."""
+"""The `wbits` value with which zlib reads gzip, and the bytes in which the first values begin."""
 
 
 def matches(path: Path) -> bool:
-    """Whether `path` is an IDX file of images, or a folder of such (also in torchvision's layout)."""
+    """Whether `path` is an IDX file of images, or a folder that contains such files."""
     return _begins_like_images(path) or bool(_image_files(path))
 
 
@@ -76,7 +76,7 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
 
 
 def _labels_file(images: Path) -> Path | None:
-    """The file of labels beside a file of images, by its name, gzipped or not; None without."""
+    """The file of labels beside a file of images, by its name, gzipped or not; None if missing."""
     name = images.name.replace("images", "labels").replace("idx3", "idx1").removesuffix(".gz")
     files = [images.with_name(name), images.with_name(f"{name}.gz")]
     return next((file for file in files if first_bytes(file, 1) and file != images), None)
@@ -90,9 +90,9 @@ def _begins_like_images(path: Path) -> bool:
 
 
 def unzipped_head(path: Path, count: int) -> bytes:
-    """The first `count` bytes inside a gzipped file; b'' where it cannot be unpacked."""
+    """The first `count` bytes inside a gzipped file; b'' if it cannot be unpacked."""
     try:
-        # not by gzip, which walks through a name of any length, byte by byte
+        # not by the gzip module, which skips a file name of any length byte by byte
         return zlib.decompressobj(_GZIP).decompress(first_bytes(path, _HEAD), count)
     except (OSError, zlib.error):
         return b""
@@ -114,7 +114,7 @@ def _part_of(file: Path) -> str:
 
 
 def _choose(files: list[Path], location: str, part: str | None) -> Path:
-    """The file of `part`, train where none was named; a plain one rather than its gzipped twin."""
+    """The file of `part`, or of train if none was given; a plain file before its gzipped copy."""
     wanted = part or "train"
     chosen = {
         file.name.removesuffix(".gz"): file
@@ -131,16 +131,16 @@ def _choose(files: list[Path], location: str, part: str | None) -> Path:
     )
 
 
-def _upright(path: Path, on_its_side: bool) -> Rows:
+def _upright(path: Path, on_its_side: bool) -> PixelRows:
     images = _read(path, _IMAGES)
     return np.asarray(images).transpose(0, 2, 1) if on_its_side else images
 
 
 def _words(images: Path, codes: NDArray[np.uint8]) -> list[str] | None:
-    """The characters that EMNIST's mapping gives to its codes; None where there is none.
+    """The characters that EMNIST's mapping file assigns to its codes; None without such a file.
 
-    A line is a code, then the character's number in ASCII (where upper and lower case are one
-    class: that of both, the upper one first).
+    A line is a code, then the character's ASCII number (if upper and lower case are one class:
+    both, the upper one first).
     """
     split = _EMNIST.match(images.name)
     file = images.with_name(f"emnist-{split[1]}-mapping.txt") if split else None
@@ -161,8 +161,8 @@ def _words(images: Path, codes: NDArray[np.uint8]) -> list[str] | None:
     return words
 
 
-def _read(path: Path, magic: bytes) -> Rows:
-    """The values of an IDX file: of images in a plain one, each is read when it is asked for."""
+def _read(path: Path, magic: bytes) -> PixelRows:
+    """The values of an IDX file; images of a plain file are read one by one when requested."""
     packed = first_bytes(path, 2) == b"\x1f\x8b"
     dimensions = magic[3]
     header_size = 4 + 4 * dimensions
@@ -178,16 +178,16 @@ def _read(path: Path, magic: bytes) -> Rows:
             cut_short = SourceError(
                 f"{path}: cut short for the {shape[0]:,} entries it announces; download it again"
             )
-            if needed > (size * _BEST_DEFLATE if packed else size - header_size):
+            if needed > (size * _DEFLATE_LIMIT if packed else size - header_size):
                 raise cut_short
-            if packed and needed > max(_HARMLESS, size * _MOST_DEFLATE):
+            if packed and needed > max(_ALWAYS_ALLOWED_BYTES, size * _MAX_DEFLATE_RATIO):
                 raise SourceError(
                     f"{path}: refused: it unpacks to {needed:,} bytes, {needed // size} times its own; "
                     "no images do"
                 )
             if not packed and magic == _IMAGES:
                 return FileRows(FileReader(path), header_size, shape)
-            if needed > (_MOST_BYTES if packed else MAX_RECORD):
+            if needed > (_MAX_BYTES if packed else MAX_RECORD):
                 raise SourceError(
                     f"{path}: {needed:,} bytes are more than is held in memory; unpack it, and "
                     "check what it is"

@@ -1,10 +1,10 @@
-"""Reading an LMDB database page by page, so that a damaged one is an error and not a crash.
+"""Reading an LMDB database page by page, so that a damaged one raises an error instead of crashing.
 
-The LMDB library trusts its file: a damaged page ends the process with an assertion or a signal,
-from which nothing can be said. Here every number of a page is held against the page and the file
-before it is followed, and a page is visited once. Only what data sets need is read: the records of
-the main database, by key. Form (LMDB 0.9, mdb.c): pages of one size; two meta pages, of which the
-newer counts; branch pages, leaf pages, and for large values runs of overflow pages.
+The LMDB library trusts its file: a damaged page ends the process with an assertion or a signal.
+Here every page is checked before it is followed, and visited once. Only what data sets need is
+read: the records of the main database, by key. Format (LMDB 0.9, mdb.c): pages of one size; two
+meta pages, of which the newer is valid; branch pages, leaf pages, and runs of overflow pages for
+large values.
 """
 
 import struct
@@ -13,23 +13,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dcgan_cli.data.kinds.reading import FileReader
+from dcgan_cli.data.kinds.file_reader import FileReader
 
 MAGIC = struct.pack("<I", 0xBEEFC0DE)
 MAGIC_AT = 16
-"""Where the first meta page has it: after its page header."""
+"""Offset of the magic number in the first meta page, after the page header."""
 
 _PAGE = struct.Struct("<QHHHH")
 """Number, unused, flags, lower and upper end of the free space (or the length of an overflow run)."""
 _RUN = struct.Struct("<QHHI")
 _META = struct.Struct("<4sIQQ")
 _TREE = struct.Struct("<IHHQQQQQ")
-"""Of a database: page size (in the first), flags, depth, pages of three kinds, entries, root."""
+"""A database: page size (in the first), flags, depth, pages of three kinds, entries, root."""
 _NODE = struct.Struct("<HHHH")
 _BRANCH, _LEAF, _OVERFLOW, _META_PAGE = 1, 2, 4, 8
 _BIG = 1
 _BACKWARDS, _INTEGERS = 2, 8
-"""How keys are compared, where not byte by byte."""
+"""Flags of key orders other than byte by byte."""
 _VERSION = 1
 _NO_PAGE = (1 << 64) - 1
 _MAX_DEPTH = 32
@@ -37,7 +37,7 @@ _PAGE_SIZES = (512, 1 << 16)
 
 
 class LmdbError(ValueError):
-    """A database that contradicts itself, or is of a form that is not read; one line."""
+    """A database that is inconsistent, or of an unsupported format; one line."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class _Meta:
 
 
 class LmdbFile:
-    """The records of the database in one data.mdb, and where their values lie.
+    """The records of the database in one data.mdb, and where their values are.
 
-    It can be pickled, read from many threads, and after a fork.
+    It can be pickled, read from many threads, and used after a fork.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,13 +71,13 @@ class LmdbFile:
             raise LmdbError(f"cut short, {self._total:,} of {needed:,} bytes are there")
 
     def keys(self) -> Iterator[bytes]:
-        """The keys in order; with each, its value's place is added to `values` and `sizes`."""
+        """The keys in order; the position of each value is appended to `values` and `sizes`."""
         meta = self._newest
         if meta.flags & ~(_BACKWARDS | _INTEGERS):
             raise LmdbError("several values for one key, which is not read")
         if meta.entries * _NODE.size > self._total:
             raise LmdbError(f"{meta.entries:,} records are more than the file has room for")
-        # of the right length at once: a list that grows takes up to twice the memory
+        # allocated at full length: a growing array takes up to twice the memory
         self.values, self.sizes = array("q", [0]) * meta.entries, array("I", [0]) * meta.entries
         self._found = 0
         visited = bytearray(meta.last_page + 1)
@@ -103,10 +103,10 @@ class LmdbFile:
             raise LmdbError(f"{self._found:,} records found, {meta.entries:,} expected")
 
     def value(self, index: int) -> bytes:
-        """The value of key `index`. Raises OSError, or ValueError where it is not there."""
+        """The value of key `index`. Raises OSError, or ValueError if it cannot be read."""
         at, size = self.values[index], self.sizes[index]
         number, within = divmod(at, self._newest.page_size)
-        if within == _RUN.size:  # right after the header of a page: a run of them
+        if within == _RUN.size:  # directly after a page header: an overflow run
             own, _, flags, pages = _RUN.unpack(self._file.read(at - within, _RUN.size))
             if (
                 own != number
@@ -159,7 +159,7 @@ class LmdbFile:
         return page, flags, nodes
 
     def _leaf(self, number: int, page: bytes, node: int) -> bytes:
-        """The key of a leaf's node; where its value lies is noted."""
+        """The key of a node in a leaf page; the position of its value is stored."""
         low, high, flags, key_size = _NODE.unpack_from(page, node)
         size = low | high << 16
         start = node + _NODE.size
@@ -177,7 +177,7 @@ class LmdbFile:
         return page[start:end]
 
     def _run(self, number: int, size: int) -> int:
-        """Where a value on overflow pages begins; its header is looked at when it is read."""
+        """Where a value on overflow pages begins; its header is checked when the value is read."""
         page_size = self._newest.page_size
         pages = -(-(_RUN.size + size) // page_size)
         if not number >= 2 or number + pages - 1 > self._newest.last_page:

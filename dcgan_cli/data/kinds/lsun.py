@@ -1,7 +1,7 @@
 """LSUN: LMDB databases whose records are encoded images under opaque keys.
 
 The databases are read page by page (`lmdb_pages`), so nothing is written beside them and damage is
-an error; their three million keys are held as bytes and offsets, not as Python objects.
+an error; three million keys are stored as bytes and offsets, not as Python objects.
 """
 
 import itertools
@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from dcgan_cli.data.content import content_digest
+from dcgan_cli.data.kinds.file_reader import fingerprint, first_bytes
 from dcgan_cli.data.kinds.lmdb_pages import MAGIC, MAGIC_AT, LmdbFile
 from dcgan_cli.data.kinds.names import NameTable
-from dcgan_cli.data.kinds.reading import fingerprint, first_bytes
 from dcgan_cli.data.labels import Columns, Labels, Words
 from dcgan_cli.errors import SourceError
 
@@ -21,7 +21,7 @@ _NOT_FOR_TRAINING = ("_val_lmdb", "_test_lmdb")
 
 
 class _Database:
-    """One LMDB: its keys and its records."""
+    """One LMDB database: its keys and its records."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -29,7 +29,7 @@ class _Database:
         self.keys = NameTable.collect(self._pages.keys())
 
     def get(self, index: int) -> bytes:
-        """Record `index`. Raises OSError, or ValueError where the database cannot give it."""
+        """Record `index`. Raises OSError, or ValueError if it cannot be read."""
         return self._pages.value(index)
 
 
@@ -56,12 +56,12 @@ class LsunSource:
         return int(self._starts[-1])
 
     def read(self, index: int) -> bytes:
-        """The record's bytes. Raises OSError, or ValueError for more than an image needs."""
+        """The record's bytes. Raises OSError, or ValueError if they are more than an image needs."""
         number, row = self._place(index)
         return self._databases[number].get(row)
 
     def name(self, index: int) -> str:
-        """The category and the record's key, or its number where the key is no text."""
+        """The category and the key of the record, or its number if the key is not text."""
         number, row = self._place(index)
         key = self._databases[number].keys.raw(row)
         text = key.decode() if key.isascii() and key.decode().isprintable() else f"record {row}"
@@ -73,7 +73,7 @@ class LsunSource:
         return fingerprint(files, self._starts.tobytes())
 
     def content(self) -> str:
-        """As Source.content; sizes do not count, which are known by reading alone."""
+        """As Source.content, without sizes, which are not known without reading."""
         return content_digest(self)
 
     def _place(self, index: int) -> tuple[int, int]:
@@ -130,7 +130,7 @@ def _open(kind: str, location: str, folders: Sequence[Path]) -> LsunSource:
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """The categories that the folders are named after: bedroom_train_lmdb is "bedroom"."""
+    """The categories after which the folders are named: "bedroom" for bedroom_train_lmdb."""
     return [folder.name.removesuffix("_lmdb").removesuffix("_train") for folder in folders]
 
 
@@ -140,7 +140,7 @@ def _categories(folders: Sequence[Path]) -> str:
 
 
 def _database_folder(path: Path) -> Path | None:
-    """The folder of the database that `path` is, or None."""
+    """The folder of the database at `path`, or None."""
     if path.name == "data.mdb" and path.is_file():
         return path.parent
     return path if (path / "data.mdb").is_file() else None

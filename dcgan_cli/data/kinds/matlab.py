@@ -1,7 +1,7 @@
-"""Arrays of a MATLAB 5.0 file (save -v7), of which no header is believed before it was checked.
+"""Reading arrays of a MATLAB 5.0 file (save -v7); every header is checked before it is used.
 
-Form: "MAT-File Format", The MathWorks, level 5: elements of a tag and data, compressed or not; a
-matrix is an element of elements (flags, lengths, name, numbers).
+Format: "MAT-File Format", The MathWorks, level 5: elements of a tag and data, compressed or not; a
+matrix is an element that contains elements (flags, lengths, name, numbers).
 """
 
 import math
@@ -14,11 +14,11 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-HARMLESS, MOST_DEFLATE = 64 << 20, 100
-"""Beyond so many bytes, no deflated byte of images becomes more than this: SVHN's become 1.2."""
+ALWAYS_ALLOWED_BYTES, MAX_DEFLATE_RATIO = 64 << 20, 100
+"""Above this size, a compression ratio beyond MAX_DEFLATE_RATIO is refused; SVHN's is 1.2."""
 
-MOST_BYTES = 8 << 30
-"""Bytes of one array; SVHN's largest has 1.6 GB."""
+MAX_ARRAY_BYTES = 8 << 30
+"""Maximum bytes of one array; SVHN's largest has 1.6 GB."""
 
 _HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15
@@ -46,20 +46,20 @@ _CLASSES = {
     14: "i8",
     15: "u8",
 }
-"""What an element's type and a matrix's class mean to numpy."""
+"""The numpy types of an element's type and of a matrix's class."""
 _COMPLEX = 0x0800
 _HEAD = 4096
-"""Bytes in which a matrix's flags, lengths and name have room."""
+"""Bytes that contain a matrix's flags, lengths and name."""
 
 Array = NDArray[np.generic]
 
 
 class MatlabError(ValueError):
-    """A damaged file, or one that asks for more memory than images need; one line."""
+    """A damaged file, or one that needs more memory than images do; one line."""
 
 
 def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
-    """The arrays of real numbers called one of `names`. Raises OSError and MatlabError."""
+    """The arrays of real numbers whose names are in `names`. Raises OSError and MatlabError."""
     found: dict[str, Array] = {}
     with path.open("rb") as file:
         order = {b"IM": "<", b"MI": ">"}.get(file.read(_HEADER)[126:])
@@ -73,7 +73,7 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
 
 
 def _elements(file: IO[bytes], total: int, order: str) -> Iterator[tuple[int, int, int]]:
-    """Type, place and length of each element of the file."""
+    """Type, position and length of each element of the file."""
     at = _HEADER
     while at < total:
         file.seek(at)
@@ -90,7 +90,7 @@ def _elements(file: IO[bytes], total: int, order: str) -> Iterator[tuple[int, in
 def _variable(
     file: IO[bytes], kind: int, start: int, size: int, order: str, names: tuple[str, ...]
 ) -> tuple[str, Array | None]:
-    """Name and numbers of one variable; no numbers where it is not one of `names`."""
+    """Name and numbers of one variable; no numbers if the name is not in `names`."""
     file.seek(start)
     if kind == _MATRIX:
         head, need = file.read(min(size, _HEAD)), size
@@ -106,13 +106,13 @@ def _variable(
         if inner != _MATRIX:
             return "", None
         head = head[8:]
-        if need > max(HARMLESS, size * MOST_DEFLATE):
+        if need > max(ALWAYS_ALLOWED_BYTES, size * MAX_DEFLATE_RATIO):
             raise MatlabError(f"refused: {size:,} bytes that unpack to {need:,}; no images do")
     matrix = _Matrix(head, order)
     name = matrix.name
     if name not in names:
         return name, None
-    if need > MOST_BYTES:
+    if need > MAX_ARRAY_BYTES:
         raise MatlabError(f"an array of {need:,} bytes")
     file.seek(start)
     data = file.read(size)
@@ -127,7 +127,7 @@ def _variable(
 
 
 class _Matrix:
-    """The head of a matrix: its class, lengths and name; and where its numbers begin."""
+    """The header of a matrix: class, lengths and name; and where its numbers begin."""
 
     def __init__(self, head: bytes, order: str) -> None:
         self._order = order
@@ -141,7 +141,7 @@ class _Matrix:
         self.name = name.decode("latin-1")
 
     def numbers(self, data: bytes) -> Array:
-        """The array in the whole matrix `data`, a view where its numbers are kept as they are."""
+        """The array in the matrix `data`; a view if the numbers are stored in the final type."""
         kept, wanted = self._kept(data), _CLASSES.get(self._flags & 0xFF)
         if wanted is None or self._flags & _COMPLEX or len(self._shape) > 8:
             raise MatlabError(f"{self.name} is no array of real numbers")

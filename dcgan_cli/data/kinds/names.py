@@ -1,4 +1,4 @@
-"""Names of images, by the million: which names are images, and the classes they spell."""
+"""Names of images, by the million: which names are images, and the classes in their paths."""
 
 import io
 import itertools
@@ -30,10 +30,10 @@ def _readable() -> Iterator[str]:
 
 
 IMAGE_SUFFIXES = frozenset(_readable())
-"""Endings of files that are listed. Whether a file is an image is for the decoder to say."""
+"""Suffixes of the files that are listed. Whether a file is an image is decided when it is decoded."""
 
 ANY_IMAGE_SUFFIX = IMAGE_SUFFIXES | {".avif", ".heic", ".heif", ".jp2", ".cr2", ".nef", ".dng"}
-"""Endings that tell an image's name from the same name without one, read here or not."""
+"""Suffixes that are ignored when names are compared, whether they can be read here or not."""
 
 _LITTER = frozenset(
     (
@@ -60,8 +60,8 @@ _LITTER = frozenset(
 )
 _LITTER_PREFIXES = ("synophoto_", "synofile_thumb")
 _LITTER_SUFFIXES = (".lrdata", ".cocatalog", ".cosessiondb")
-"""Names, in lower case, under which systems, network storage and photo programs keep thumbnails,
-deleted files and copies of their own beside a person's images."""
+"""Names, in lower case, that systems, network storage and photo programs use for thumbnails,
+deleted files and other copies of images."""
 
 _SPLITS = frozenset(
     ["train", "training", "trn", "val", "valid", "validation", "dev", "test", "testing"]
@@ -69,10 +69,9 @@ _SPLITS = frozenset(
 
 
 class NameTable:
-    """Names in one run of bytes and an array of where each ends: 8 bytes a name above its text.
+    """Names in one string of bytes with an array of their ends: 8 bytes a name beside its text.
 
-    Names are UTF-8; what no text can hold (a file name of stray bytes) survives the way there and
-    back.
+    Names are UTF-8; a file name of undecodable bytes is restored unchanged.
     """
 
     def __init__(self, blob: bytes, ends: NDArray[np.int64]) -> None:
@@ -81,8 +80,8 @@ class NameTable:
 
     @classmethod
     def collect(cls, names: Iterable[bytes]) -> "NameTable":
-        """Hold `names`, consumed one by one."""
-        blob, ends = io.BytesIO(), array("q")  # whose value is handed over, not copied
+        """Store `names`, consumed one by one."""
+        blob, ends = io.BytesIO(), array("q")  # getvalue() does not copy
         for name in names:
             blob.write(name)
             ends.append(blob.tell())
@@ -92,7 +91,7 @@ class NameTable:
         return len(self._ends)
 
     def raw(self, index: int) -> bytes:
-        """Name `index` as it was given. Raises IndexError."""
+        """The bytes of name `index`. Raises IndexError."""
         if not 0 <= index < len(self._ends):
             raise IndexError(f"name {index} of {len(self._ends)}")
         start = int(self._ends[index - 1]) if index else 0
@@ -103,37 +102,37 @@ class NameTable:
         return decode_name(self.raw(index))
 
     def text(self, index: int) -> str:
-        """Name `index` for people: always printable as UTF-8."""
+        """Name `index` for the user: always printable as UTF-8."""
         return self.path(index).encode("utf-8", "replace").decode()
 
     def __iter__(self) -> Iterator[bytes]:
         return (self.raw(index) for index in range(len(self)))
 
     def tobytes(self) -> bytes:
-        """All names, one after the other: what a fingerprint hashes."""
+        """All names, one after another, for a fingerprint."""
         return self._blob + self._ends.tobytes()
 
 
 def encode_name(name: str) -> bytes:
-    """The bytes under which `name` is held; undone by `decode_name`."""
+    """The bytes in which `name` is stored; the inverse of `decode_name`."""
     return name.encode("utf-8", "surrogatepass")
 
 
 def decode_name(name: bytes) -> str:
-    """What `encode_name` was given."""
+    """The inverse of `encode_name`."""
     return name.decode("utf-8", "surrogatepass")
 
 
 def is_image_name(path: str) -> bool:
-    """Whether `path` (with slashes) ends like an image and no part of it is litter."""
+    """Whether `path` (with slashes) has an image suffix and no part of it is litter."""
     return suffix(path) in IMAGE_SUFFIXES and litter(path) is None
 
 
 def litter(path: str) -> str | None:
-    """The first part of `path` (with slashes) that no person put there, or None.
+    """The first part of `path` (with slashes) that a program rather than the user made, or None.
 
-    That is a hidden name (a leading dot: `.thumbnails`, `.git`), of which files are added up as
-    ".*" and AppleDouble copies as "._*", or one of the names listed above.
+    That is a hidden name (with a leading dot: `.thumbnails`, `.git`), of which files are counted
+    together as ".*" and AppleDouble copies as "._*", or one of the names listed above.
     """
     parts = path.split("/")
     for place, part in enumerate(parts):
@@ -150,22 +149,22 @@ def litter(path: str) -> str | None:
 
 
 def suffix(path: str) -> str:
-    """The ending of a file name with its dot, in lower case: ".jpg"; '' where there is none."""
+    """The suffix of a file name with its dot, in lower case: ".jpg"; '' if there is none."""
     _, dot, ending = path.rpartition(".")
     return dot + ending.lower() if dot and "/" not in ending else ""
 
 
 def printable(name: str) -> str:
-    """`name` on one line: a file may be called anything, a terminal must not obey it."""
+    """`name` on one line with control characters escaped: a file name must not control a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def folder_labels(names: Iterable[bytes]) -> Labels | None:
-    """The classes that folders spell, as torchvision's ImageFolder reads them, or None.
+    """The classes given by folder names, as torchvision's ImageFolder reads them, or None.
 
-    Levels that all images share are dropped first (archives like to wrap everything in one
-    folder). If the next level has only names such as train and test it becomes the column "split".
-    The level after that is the column "label", '' for images outside any folder.
+    Folder levels that all images share are dropped first (archives often wrap everything in one
+    folder). If the next level consists of names such as train and test, it becomes the column
+    "split". The following level is the column "label", '' for images outside any folder.
     """
     folders: dict[bytes, int] = {}
     codes = np.fromiter(

@@ -1,20 +1,20 @@
-"""What lies beside the images of a source and is not read: counted, and said in one sentence."""
+"""Counts the files of a source that are not images, and describes them in one sentence."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 
+from dcgan_cli.data.kinds.file_reader import plural
 from dcgan_cli.data.kinds.names import IMAGE_SUFFIXES, litter, printable, suffix
-from dcgan_cli.data.kinds.reading import plural
 
 PASSED_OVER = "passed over"
-"""How the sentence begins, among the notes of a source."""
+"""The beginning of that sentence, among the notes of a source."""
 
 NO_ENDING = ""
-_MOST_NAMED = 6
-"""Endings that are named in the sentence; the others are added up."""
+_MAX_NAMED = 6
+"""Suffixes that are named in the sentence; the others are added up."""
 
-_LONGEST = 12
-"""Letters of an ending with its dot; what is longer is a part of a name."""
+_MAX_ENDING_LENGTH = 12
+"""Maximum length of a suffix with its dot; anything longer is part of a name."""
 
 _ONE_IMAGE = ".jpg or .png"
 _RAW = (
@@ -41,12 +41,12 @@ _MENDS: dict[str, str] = {
     NO_ENDING: "add their ending, such as .jpg, to their names",
 }
 _QUIET = frozenset(("desktop.ini", "thumbs.db", "ehthumbs.db", "picasa.ini", "zbthumbnail.info"))
-"""Files that operating systems and viewers drop everywhere and that nobody means."""
+"""Files that operating systems and viewers create everywhere; they are not mentioned."""
 
 
 @dataclass
 class PassedOver:
-    """Files that were passed over: by ending, images among the litter of other programs, links."""
+    """Files that were skipped: by suffix, images among the litter of other programs, links."""
 
     endings: Counter[str] = field(default_factory=Counter[str])
     litter: Counter[str] = field(default_factory=Counter[str])
@@ -54,7 +54,7 @@ class PassedOver:
     archive_links: int = 0
 
     def takes(self, path: str) -> bool:
-        """Whether the file at `path` (with slashes) is an image to be read; it is counted if not."""
+        """Whether the file at `path` (with slashes) is an image to be read; if not, it is counted."""
         ending = suffix(path)
         found = litter(path)
         if found is None and ending in IMAGE_SUFFIXES:
@@ -62,15 +62,15 @@ class PassedOver:
         if found is not None:
             self.litter[found] += ending in IMAGE_SUFFIXES
         elif path.rpartition("/")[2].casefold() not in _QUIET:
-            self.endings[ending if len(ending) <= _LONGEST else NO_ENDING] += 1
+            self.endings[ending if len(ending) <= _MAX_ENDING_LENGTH else NO_ENDING] += 1
         return False
 
     def sentence(self) -> str:
-        """All of it in one sentence, with what to do about it; '' where there was nothing."""
+        """All counts in one sentence, with what to do about them; '' if there are none."""
         parts = self.kinds(mends=True)
         parts += [
             f"{plural(count, 'image')} in {printable(name)}"
-            for name, count in self.litter.most_common(_MOST_NAMED)
+            for name, count in self.litter.most_common(_MAX_NAMED)
             if count
         ]
         if self.links:
@@ -80,22 +80,23 @@ class PassedOver:
         return f"{PASSED_OVER}: {', '.join(parts)}" if parts else ""
 
     def notes(self) -> tuple[str, ...]:
-        """The sentence, as a source tells it."""
+        """The sentence as the notes of a source."""
         sentence = self.sentence()
         return (sentence,) if sentence else ()
 
     def kinds(self, mends: bool = False) -> list[str]:
-        """The files by ending, most first: "2 .txt files", and what to do about them if asked."""
+        """The files by suffix, most frequent first: "2 .txt files"; `mends` adds advice."""
         ranked = self.endings.most_common()
         named = [
-            _named(ending, count) + (f" ({mend})" if mends and (mend := _MENDS.get(ending)) else "")
-            for ending, count in ranked[:_MOST_NAMED]
+            _describe(ending, count)
+            + (f" ({mend})" if mends and (mend := _MENDS.get(ending)) else "")
+            for ending, count in ranked[:_MAX_NAMED]
         ]
-        rest = sum(count for _, count in ranked[_MOST_NAMED:])
+        rest = sum(count for _, count in ranked[_MAX_NAMED:])
         return [*named, f"{plural(rest, 'file')} of other endings"] if rest else named
 
 
-def _named(ending: str, count: int) -> str:
+def _describe(ending: str, count: int) -> str:
     if ending == NO_ENDING:
         return f"{plural(count, 'file')} without an ending"
     return plural(count, f"{printable(ending)} file")

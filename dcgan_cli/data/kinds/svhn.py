@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.kinds.arrays import ArraySource, class_labels
+from dcgan_cli.data.kinds.file_reader import first_bytes
 from dcgan_cli.data.kinds.matlab import MatlabError, read_arrays
-from dcgan_cli.data.kinds.reading import first_bytes
 from dcgan_cli.errors import SourceError
 from dcgan_cli.wording import counted
 
@@ -21,7 +21,7 @@ _PARTS = ("train", "test", "extra")
 
 
 def matches(path: Path) -> bool:
-    """Whether `path` is a MATLAB file, or a folder that holds train_32x32.mat and its kin."""
+    """Whether `path` is a MATLAB file, or a folder that contains train_32x32.mat or the like."""
     return first_bytes(path, 6) == b"MATLAB" or bool(_parts(path))
 
 
@@ -71,7 +71,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _pixels(path: Path, variables: dict[str, Any]) -> NDArray[np.uint8]:
-    """X as images uint8 [N, H, W, 3]: a view, for MATLAB's order keeps an image together."""
+    """X as images uint8 [N, H, W, 3]: a view, because MATLAB's order keeps each image contiguous."""
     x = variables.get("X")
     if x is None or x.dtype != np.uint8 or x.ndim != 4 or x.shape[2] != 3 or x.shape[3] == 0:
         found = "no X" if x is None else f"X of {x.dtype} {list(x.shape)}"

@@ -1,28 +1,28 @@
-"""The members of a tar, header by header, in bounded memory and time whatever the headers say.
+"""The members of a tar archive, in bounded memory and time whatever its headers say.
 
-`tarfile` reads a long name of any length, a number of any length, and as many headers of headers as
-there are. Forms: POSIX.1-1988 (ustar) and POSIX.1-2001 (pax, whose records `path` and `size` are
-heeded), and GNU's long names and numbers of base 256 (tar/src/tar.h).
+The `tarfile` module reads names and numbers of any length, and any number of extended headers.
+Formats: POSIX.1-1988 (ustar) and POSIX.1-2001 (pax, whose records `path` and `size` are used), and
+GNU's long names and base-256 numbers (tar/src/tar.h).
 """
 
 from collections.abc import Iterator
 from typing import IO, NamedTuple
 
-BLOCK = 512
+BLOCK_BYTES = 512
 
-LONGEST_NAME = 1 << 16
-"""Bytes of a name; systems allow 4,096."""
+MAX_NAME_BYTES = 1 << 16
+"""Maximum bytes of a name; systems allow 4,096."""
 
-LARGEST_PAX = 1 << 20
-"""Bytes of a member's pax records."""
+MAX_PAX_BYTES = 1 << 20
+"""Maximum bytes of a member's pax records."""
 
-LARGEST = 1 << 62
-"""Bytes of a member."""
+MAX_MEMBER_BYTES = 1 << 62
+"""Maximum bytes of a member."""
 
 _FILES, _SPARSE = b"0\0" + b"7", b"S"
 _LONG_NAME, _LONG_LINK, _PAX, _GLOBAL_PAX = b"L", b"K", b"xX", b"g"
 _DATALESS, _LINKS = b"123456", b"12"
-"""Links, devices, folders and pipes: whatever size their header says, no data follows."""
+"""Links, devices, folders and pipes: no data follows, whatever size their header says."""
 
 
 class TarError(ValueError):
@@ -30,7 +30,7 @@ class TarError(ValueError):
 
 
 class Member(NamedTuple):
-    """A file in the archive: `size` bytes from `offset` on; a link, which has none, says so."""
+    """A file in the archive: `size` bytes from `offset`; a link has none."""
 
     name: str
     offset: int
@@ -39,9 +39,10 @@ class Member(NamedTuple):
 
 
 def members(file: IO[bytes], total: int) -> Iterator[Member]:
-    """The regular files and links of the archive in `file`, which has `total` bytes; sparse ones are left out.
+    """The regular files and links of the archive in `file`, which has `total` bytes.
 
-    Between two members the position of `file` is free to be changed. Raises TarError and OSError.
+    Sparse files are left out. The position of `file` may be changed between two members. Raises
+    TarError and OSError.
     """
     at = 0
     name: str | None = None
@@ -50,32 +51,32 @@ def members(file: IO[bytes], total: int) -> Iterator[Member]:
     while (header := _header(file, at, total)) is not None:
         kind = header[156:157]
         size = _number(header[124:136])
-        start = at + BLOCK
+        start = at + BLOCK_BYTES
         if kind in _LONG_NAME + _LONG_LINK:
-            text = _read(file, start, size, LONGEST_NAME, "a name").rstrip(b"\0")
+            text = _read(file, start, size, MAX_NAME_BYTES, "a name").rstrip(b"\0")
             name = _text(text) if kind in _LONG_NAME else name
         elif kind in _PAX:
-            records |= _pax(_read(file, start, size, LARGEST_PAX, "pax records"))
+            records |= _pax(_read(file, start, size, MAX_PAX_BYTES, "pax records"))
         elif kind in _GLOBAL_PAX:
-            everywhere |= _pax(_read(file, start, size, LARGEST_PAX, "pax records"))
+            everywhere |= _pax(_read(file, start, size, MAX_PAX_BYTES, "pax records"))
         else:
-            said = everywhere | records
-            size = _decimal(said["size"]) if "size" in said else size
+            pax = everywhere | records
+            size = _decimal(pax["size"]) if "size" in pax else size
             if kind in _DATALESS:
                 size = 0
                 if kind in _LINKS:
-                    path = _text(said["path"]) if "path" in said else name or _name(header)
+                    path = _text(pax["path"]) if "path" in pax else name or _name(header)
                     yield Member(path, start, 0, is_link=True)
             elif kind in _SPARSE:
-                start += BLOCK * _sparse_headers(file, header, start)
-            elif kind in _FILES and not any(key.startswith("GNU.sparse") for key in said):
+                start += BLOCK_BYTES * _sparse_headers(file, header, start)
+            elif kind in _FILES and not any(key.startswith("GNU.sparse") for key in pax):
                 if start + size > total:
                     raise TarError("unexpected end of data")
-                path = _text(said["path"]) if "path" in said else name or _name(header)
-                if not path.endswith("/"):  # an old way to say that it is a folder
+                path = _text(pax["path"]) if "path" in pax else name or _name(header)
+                if not path.endswith("/"):  # old archives mark folders in this way
                     yield Member(path, start, size)
             name, records = None, {}
-        at = start + -(-size // BLOCK) * BLOCK
+        at = start + -(-size // BLOCK_BYTES) * BLOCK_BYTES
     if at == 0:
         raise TarError("no member in it")
 
@@ -84,11 +85,11 @@ def _header(file: IO[bytes], at: int, total: int) -> bytes | None:
     """The header at byte `at`; None at the end of the archive."""
     if at == total and at > 0:
         return None
-    if at + BLOCK > total:
+    if at + BLOCK_BYTES > total:
         raise TarError("unexpected end of data")
     file.seek(at)
-    header = file.read(BLOCK)
-    if len(header) < BLOCK:
+    header = file.read(BLOCK_BYTES)
+    if len(header) < BLOCK_BYTES:
         raise TarError("unexpected end of data")
     if not any(header):
         return None
@@ -108,7 +109,7 @@ def _number(field: bytes) -> int:
         if text.strip(b"01234567"):
             raise TarError(f"a header has {text[:20]!r} where a number should be")
         value = int(text or b"0", 8)
-    if value > LARGEST:
+    if value > MAX_MEMBER_BYTES:
         raise TarError(f"a member of {value:,} bytes")
     return value
 
@@ -148,16 +149,16 @@ def _pax(data: bytes) -> dict[str, bytes]:
 
 
 def _sparse_headers(file: IO[bytes], header: bytes, start: int) -> int:
-    """How many further blocks list the pieces of a sparse file."""
+    """The number of extension blocks that list the pieces of a sparse file."""
     count, more = 0, header[482]
     while more:
-        more = _read(file, start + BLOCK * count, BLOCK, BLOCK, "a header")[504]
+        more = _read(file, start + BLOCK_BYTES * count, BLOCK_BYTES, BLOCK_BYTES, "a header")[504]
         count += 1
     return count
 
 
 def _name(header: bytes) -> str:
-    """The name in a header; ustar may keep its beginning in another place."""
+    """The name in a header; ustar may store its beginning in the prefix field."""
     name, prefix = header[:100].split(b"\0")[0], header[345:500].split(b"\0")[0]
     posix = header[257:265] == b"ustar\00000"
     return _text(prefix + b"/" + name if posix and prefix else name)

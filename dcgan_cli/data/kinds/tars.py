@@ -1,7 +1,7 @@
 """A .tar of images, or shards of one, read in place by offset; nothing is ever extracted.
 
 Shards are those of WebDataset: `data-{000000..000099}.tar`. Files that share a name up to its first
-dot are one sample; `.cls` beside an image is its class. Other side files are passed over.
+dot are one sample; a `.cls` file beside an image is its class. Other files are skipped.
 """
 
 import re
@@ -13,14 +13,14 @@ from typing import IO
 import numpy as np
 
 from dcgan_cli.data.content import content_digest
-from dcgan_cli.data.kinds.names import NameTable, encode_name, folder_labels
-from dcgan_cli.data.kinds.passed_over import PassedOver
-from dcgan_cli.data.kinds.reading import (
+from dcgan_cli.data.kinds.file_reader import (
     FileReader,
     fingerprint,
     first_bytes,
     unreadable,
 )
+from dcgan_cli.data.kinds.names import NameTable, encode_name, folder_labels
+from dcgan_cli.data.kinds.passed_over import PassedOver
 from dcgan_cli.data.kinds.tar_members import TarError, members
 from dcgan_cli.data.labels import Columns, Labels, Words
 from dcgan_cli.errors import SourceError
@@ -88,7 +88,7 @@ def is_pattern(location: str) -> bool:
 
 
 def shards_of(location: str) -> list[Path]:
-    """The files that a pattern with braces names. Raises SourceError where they are too many."""
+    """The files that a pattern with braces names. Raises SourceError if there are too many."""
     return [Path(name) for name in _expand(location)]
 
 
@@ -120,7 +120,7 @@ def _open(shards: Sequence[Path], location: str) -> TarSource:
 
 
 class _Index:
-    """Where the images of the shards are, as columns that grow while the archives are walked."""
+    """The positions of the images in the shards, as columns that grow while the archives are read."""
 
     def __init__(self) -> None:
         self.shard, self.offset, self.size = array("i"), array("q"), array("q")
@@ -128,13 +128,13 @@ class _Index:
         self._classes: list[str] = []
 
     def labels(self) -> Labels | None:
-        """The classes that `.cls` files gave, or None where there were none."""
+        """The classes from `.cls` files, or None if there are none."""
         if not any(self._classes):
             return None
         return Labels(Columns({"label": Words.collect(self._classes)}))
 
     def images(self, shards: Sequence[Path]) -> Generator[bytes]:
-        """The names of the images; their places are appended on the way."""
+        """The names of the images; their positions are appended while iterating."""
         for number, path in enumerate(shards):
             try:
                 with path.open("rb") as file:
@@ -150,7 +150,7 @@ class _Index:
         key, word, first = "", "", len(self._classes)
         for member in members(file, total):
             name = member.name.removeprefix("./")
-            if member.is_link:  # its target's bytes may be anywhere
+            if member.is_link:  # the data of its target may be anywhere
                 self.passed_over.archive_links += self.passed_over.takes(name)
                 continue
             folder, _, base = name.rpartition("/")
@@ -192,7 +192,7 @@ def _expand(pattern: str) -> list[str]:
 
 
 def refuse_compressed(path: Path) -> SourceError:
-    """A compressed tar has no offsets to read by; the error that says what to do instead."""
+    """The error for a compressed tar, which cannot be read by offset."""
     return SourceError(
         f"{path}: a compressed tar, from which images cannot be read in any order; "
         f"unpack it (tar -xf {path.name}) and give the folder"

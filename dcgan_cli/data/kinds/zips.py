@@ -1,7 +1,7 @@
 """A .zip of images, read in place: nothing is ever extracted, so it cannot write anywhere.
 
-The central directory is read here rather than by `zipfile`, which keeps a Python object of half a
-kilobyte for every member. Layout: APPNOTE.TXT, sections 4.3.7 (local header), 4.3.12 (central
+The central directory is parsed here rather than by `zipfile`, which keeps a Python object of half a
+kilobyte for every member. Format: APPNOTE.TXT, sections 4.3.7 (local header), 4.3.12 (central
 directory), 4.3.14-16 (its end) and 4.5.3 (zip64).
 """
 
@@ -16,19 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.content import content_digest
-from dcgan_cli.data.kinds.names import (
-    NameTable,
-    encode_name,
-    folder_labels,
-)
-from dcgan_cli.data.kinds.passed_over import PassedOver
-from dcgan_cli.data.kinds.reading import (
+from dcgan_cli.data.kinds.file_reader import (
     MAX_RECORD,
     FileReader,
     fingerprint,
     first_bytes,
     unreadable,
 )
+from dcgan_cli.data.kinds.names import (
+    NameTable,
+    encode_name,
+    folder_labels,
+)
+from dcgan_cli.data.kinds.passed_over import PassedOver
 from dcgan_cli.data.labels import Labels
 from dcgan_cli.errors import SourceError
 
@@ -43,7 +43,7 @@ _FULL = 0xFFFFFFFF
 
 
 class _DamagedError(Exception):
-    """The archive's own tables contradict each other or the file's length."""
+    """The archive's directory contradicts itself or the length of the file."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class ZipSource:
         return self._names.text(index)
 
     def fingerprint(self) -> str:
-        """A digest of the images' names, sizes and checksums: the same wherever the zip is."""
+        """A digest of the images' names, sizes and checksums, independent of the location."""
         members = self._members
         return fingerprint([], self._names.tobytes(), members.size.tobytes(), members.crc.tobytes())
 
@@ -113,7 +113,7 @@ class ZipSource:
 
 
 def matches(path: Path) -> bool:
-    """Whether the file begins like a zip, or is called one."""
+    """Whether the file begins like a zip, or has the suffix .zip."""
     if first_bytes(path, 4) in (b"PK\3\4", b"PK\5\6"):
         return True
     return path.is_file() and path.suffix.lower() == ".zip"
@@ -165,7 +165,7 @@ def _open(path: Path, location: str, file: FileReader) -> ZipSource:
 
 @dataclass
 class _Index:
-    """The columns of `_Members` while they grow, and what else the archive holds."""
+    """The columns of `_Members` while they grow, and the other files of the archive."""
 
     offset: "array[int]" = field(default_factory=lambda: array("q"))
     packed: "array[int]" = field(default_factory=lambda: array("q"))
@@ -177,7 +177,7 @@ class _Index:
     encrypted: bool = False
 
     def images(self, directory: bytes) -> Generator[bytes]:
-        """The names of the image members; their rows are appended on the way."""
+        """The names of the image members; their rows are appended while iterating."""
         at = 0
         while at < len(directory):
             signature, flags, method, crc, packed, size, name_size, extra_size, comment, offset = (
@@ -207,7 +207,7 @@ class _Index:
 
 
 def _wide(extra: bytes, *fields: int) -> list[int]:
-    """`fields` with those that did not fit 32 bits taken from the zip64 record in `extra`."""
+    """`fields` with those that did not fit into 32 bits replaced from the zip64 record in `extra`."""
     if _FULL not in fields:
         return list(fields)
     at = 0
@@ -221,7 +221,7 @@ def _wide(extra: bytes, *fields: int) -> list[int]:
 
 
 def _central_directory(file: FileReader, total: int) -> tuple[bytes, int]:
-    """The table of contents, and how far its offsets are shifted by bytes before the archive."""
+    """The central directory, and by how much its offsets are shifted by bytes before the archive."""
     tail_size = min(total, _END.size + 0xFFFF)
     tail = file.read(total - tail_size, tail_size)
     found = tail.rfind(b"PK\5\6")
@@ -241,7 +241,7 @@ def _central_directory(file: FileReader, total: int) -> tuple[bytes, int]:
 
 
 def _inflate(data: bytes, size: int) -> bytes:
-    """Deflated `data`, which must come to `size` bytes; never more memory than that."""
+    """Inflate `data`, which must yield `size` bytes; never uses more memory than that."""
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         return unpacker.decompress(data, size + 1)
@@ -250,7 +250,7 @@ def _inflate(data: bytes, size: int) -> bytes:
 
 
 def _no_images(path: Path, passed_over: PassedOver) -> SourceError:
-    """What to say of an archive without images, by what it holds instead."""
+    """The error for an archive without images, according to what it contains instead."""
     kinds = passed_over.kinds(mends=True)
     if passed_over.litter.total():
         return SourceError(f"{path}: no images in the zip; {passed_over.sentence()}")

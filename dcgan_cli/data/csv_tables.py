@@ -1,8 +1,8 @@
-"""A table as a person saved it: any usual separator, encoding and spreadsheet's leftovers.
+"""Reading a CSV table with any usual separator and encoding, and tolerating spreadsheet artifacts.
 
-What is put right on the way is said in `Table.notes`: another encoding than UTF-8, and columns that
-have no name and nothing in them. Whether the first row names the columns or is a row like the
-others can only be told beside the images: see `table_matching.py`.
+What is repaired is noted in `LabelTable.notes`: another encoding than UTF-8, and columns without a name
+and content. Whether the first row is a header can only be decided together with the images: see
+`table_matching.py`.
 """
 
 import csv
@@ -14,11 +14,11 @@ from pathlib import Path
 
 from dcgan_cli.errors import SourceError
 
-MOST_BYTES = 256 << 20
-"""Bytes that a table may have: CelebA's 40 attributes of 202,599 images take 27 MB."""
+MAX_TABLE_BYTES = 256 << 20
+"""Maximum size of a table: 40 attributes of the 202,599 images of CelebA take 27 MB."""
 
 _ENCODINGS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-"""What Excel calls Unicode text; all else is UTF-8, or Latin-1 as older Windows programs have it."""
+"""Byte order marks of "Unicode text" of Excel; anything else is UTF-8, or Windows-1252."""
 
 _NO_TEXT = re.compile(rb"[\0-\x08\x0e-\x1f\x7f]|\xff\xfe|\xfe\xff")
 
@@ -51,14 +51,14 @@ FILE_WORDS = frozenset(
         "sample",
     ]
 )
-"""Names of a column that says which image a row is about."""
+"""Names of a column that names the images."""
 
 
 @dataclass(frozen=True)
-class Table:
-    """A file of labels as read: its header, and its rows with the line where each stands.
+class LabelTable:
+    """A label file as read: its header, and its rows with their line numbers.
 
-    `file_column` is the place of the column that names the images.
+    `file_column` is the index of the column that names the images.
     """
 
     path: Path
@@ -69,12 +69,12 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-def read_table(path: Path) -> Table:
-    """The CSV file at `path`: commas, semicolons or tabs. Raises SourceError.
+def read_table(path: Path) -> LabelTable:
+    """The CSV file at `path`, separated by commas, semicolons or tabs. Raises SourceError.
 
-    Rows of empty cells are passed over, and so are empty cells at the end of a row that has more
-    cells than the header, as spreadsheets write them. Where every row has one cell more than the
-    header, the first column has no name, as R writes row names.
+    Empty rows are skipped, and so are extra empty cells at the end of a row, as spreadsheets write
+    them. If every row has one cell more than the header, the first column has no name, as R writes
+    row names.
     """
     text, notes = _text(path)
     numbered = _rows(path, text)
@@ -98,7 +98,7 @@ def read_table(path: Path) -> Table:
     ]
     if not body or len(kept) < 2:
         raise _too_little(path)
-    return Table(
+    return LabelTable(
         path,
         [header[place] for place in kept],
         [[row[place] for place in kept] if len(kept) < len(header) else row for _, row in body],
@@ -108,7 +108,7 @@ def read_table(path: Path) -> Table:
 
 
 def _has_row_names(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether R wrote the names of its rows, 1, 2, 3 ... or files, under no name of a column."""
+    """Whether the first column holds row names as R writes them, without a column name."""
     if not rows or any(len(row) != len(header) + 1 or not row[-1].strip() for row in rows):
         return False
     counted = all(row[0].strip() == str(number) for number, row in enumerate(rows, 1))
@@ -125,9 +125,9 @@ def _too_little(path: Path) -> SourceError:
 def _text(path: Path) -> tuple[str, tuple[str, ...]]:
     """The text of the file, and a note where it is in another encoding than UTF-8."""
     try:
-        if path.stat().st_size > MOST_BYTES:
+        if path.stat().st_size > MAX_TABLE_BYTES:
             raise SourceError(
-                f"--labels {path}: larger than {MOST_BYTES >> 20} MiB; no table of labels is"
+                f"--labels {path}: larger than {MAX_TABLE_BYTES >> 20} MiB; no table of labels is"
             )
         data = path.read_bytes()
     except OSError as error:
@@ -147,7 +147,7 @@ def _text(path: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def _windows(data: bytes) -> str | None:
-    """`data` as the text of older Windows programs; None where it cannot be such."""
+    """`data` decoded as Windows-1252; None if that is impossible."""
     try:
         return data.decode("cp1252")
     except UnicodeDecodeError:
@@ -155,11 +155,11 @@ def _windows(data: bytes) -> str | None:
 
 
 def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
-    """The rows that are not empty, each with the number of the line where it ends."""
+    """The rows that are not empty, each with the number of its last line."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    pool: dict[str, str] = {}  # equal cells are one object: tables repeat themselves
+    pool: dict[str, str] = {}  # share equal strings: cells repeat often
     try:
         return [
             (reader.line_num, [pool.setdefault(cell, cell) for cell in row])

@@ -1,9 +1,9 @@
-"""Data sets that are rows of bytes in files called *.bin: CIFAR-10, CIFAR-100 and STL-10.
+"""Data sets of fixed-size rows in *.bin files: CIFAR-10, CIFAR-100 and STL-10.
 
 CIFAR (https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version"): a row is one label byte (two
-in CIFAR-100: coarse, then fine) and 3072 bytes, color by color, row by row. STL-10
-(https://cs.stanford.edu/~acoates/stl10): 27,648 bytes, color by color, *column* by column, with the
-labels, 1 to 10, in a file of their own.
+in CIFAR-100: coarse, then fine) and 3072 bytes, channel by channel, row by row. STL-10
+(https://cs.stanford.edu/~acoates/stl10): 27,648 bytes, channel by channel, *column* by column, with
+the labels, 1 to 10, in a separate file.
 """
 
 import bisect
@@ -17,17 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.kinds.arrays import ArraySource
-from dcgan_cli.data.kinds.reading import FileReader
+from dcgan_cli.data.kinds.file_reader import FileReader
 from dcgan_cli.data.labels import Columns, Labels, Words, vocabulary
 from dcgan_cli.errors import SourceError
 
 
 @dataclass(frozen=True)
 class _Form:
-    """One data set: its files, and what a row is made of.
+    """One data set: its files, and the layout of a row.
 
     `columns` are the label bytes before the pixels, each with the file of its words. `own_labels`
-    are the files that hold the labels instead, by part; they count from 1.
+    are the files that contain the labels instead, by part; they count from 1.
     """
 
     name: str
@@ -45,8 +45,8 @@ class _Form:
         return before + 3 * self.side * self.side
 
 
-_MOST_WORDS = 1 << 20
-"""Characters of a file of names that are read."""
+_MAX_NAMES_CHARACTERS = 1 << 20
+"""Characters of a file of class names that are read."""
 
 _FORMS = (
     _Form(
@@ -79,8 +79,8 @@ _FORMS = (
 
 
 def matches(path: Path) -> bool:
-    """Whether `path` is a folder with files of one of these names (also in the archive's folder)."""
-    return _home(path) is not None
+    """Whether `path` is a folder with files of these names (also in the archive's folder)."""
+    return _find_files(path) is not None
 
 
 def open_path(path: Path, location: str, part: str | None) -> ArraySource:
@@ -89,9 +89,9 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
     Raises:
         SourceError: files that are missing, cut short or of another form, or no such part.
     """
-    home = _home(path)
-    assert home is not None
-    folder, form = home
+    found = _find_files(path)
+    assert found is not None
+    folder, form = found
     part = part or "train"
     if part not in form.parts:
         parts = " or ".join(f"#{name}" for name in form.parts)
@@ -105,8 +105,8 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
     return ArraySource(f"{form.name}, {part} part", location, images, load, labels, files)
 
 
-def _home(path: Path) -> tuple[Path, _Form] | None:
-    """The folder with the files, and what they are."""
+def _find_files(path: Path) -> tuple[Path, _Form] | None:
+    """The folder with the files, and which data set they are."""
     for form in _FORMS:
         for place in form.folders:
             folder = path / place
@@ -116,7 +116,7 @@ def _home(path: Path) -> tuple[Path, _Form] | None:
 
 
 class _Images:
-    """The images in rows of one or more files, each read when it is asked for."""
+    """The images in the rows of one or more files; each is read when requested."""
 
     def __init__(self, form: _Form, files: Sequence[Path]) -> None:
         self._form = form
@@ -127,7 +127,7 @@ class _Images:
         return self._ends[-1]
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        """Image `index`, [H, W, 3]. Raises OSError, or ValueError where a file became shorter."""
+        """Image `index`, [H, W, 3]. Raises OSError, or ValueError if a file was truncated."""
         side, size = self._form.side, 3 * self._form.side * self._form.side
         data = self._read(index, self._form.row - size, size)
         planes = np.frombuffer(data, np.uint8).reshape(3, side, side)
@@ -155,7 +155,7 @@ def _count(form: _Form, file: Path) -> int:
 
 
 def _labels(form: _Form, folder: Path, part: str, images: _Images) -> Labels | None:
-    """The labels as words, by the files of names; as numbers without one."""
+    """The labels as words from the files of names; as numbers without one."""
     count, width = len(images), len(form.columns)
     if form.own_labels is None:
         found = b"".join(images.before(index, width) for index in range(count))
@@ -183,5 +183,5 @@ def _words(file: Path) -> list[str]:
     if not file.is_file():
         return []
     with file.open(encoding="utf-8", errors="replace") as opened:
-        lines = opened.read(_MOST_WORDS).splitlines()
+        lines = opened.read(_MAX_NAMES_CHARACTERS).splitlines()
     return [line.strip() for line in lines if line.strip()]

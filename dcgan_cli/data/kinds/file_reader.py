@@ -1,4 +1,4 @@
-"""Bytes of files by offset, and what stands for the content of files without reading it."""
+"""Reading files by offset from any thread or process, and fingerprints of files."""
 
 import hashlib
 import os
@@ -9,14 +9,14 @@ from pathlib import Path
 from dcgan_cli.errors import SourceError
 
 MAX_RECORD = 1 << 28
-"""No encoded image is larger than this (256 MiB); a record that is would exhaust memory."""
+"""No encoded image is larger than this (256 MiB); a larger record would exhaust memory."""
 
 
 class FileReader:
-    """Bytes of one file by offset: from many threads, after a fork, and after being pickled.
+    """Reads one file by offset: from many threads, after a fork, and after being pickled.
 
-    `pread` has no file position, so neither threads nor forked processes can disturb each other;
-    where it is missing (Windows, which does not fork) a lock stands in.
+    `pread` has no file position, so neither threads nor forked processes can interfere; without it
+    (on Windows, which does not fork) a lock is used.
     """
 
     def __init__(self, path: Path) -> None:
@@ -25,9 +25,9 @@ class FileReader:
         self._lock = threading.Lock()
 
     def read(self, offset: int, size: int, most: int = MAX_RECORD) -> bytes:
-        """`size` bytes from `offset`, where `size` is a claim that may be absurd.
+        """`size` bytes from `offset`; `size` may come from an untrusted file.
 
-        Raises OSError, or ValueError where they are not all there or more than `most`.
+        Raises OSError, or ValueError if the file ends before or `size` is more than `most`.
         """
         if size > most:
             raise ValueError(f"{size:,} bytes are more than any image needs")
@@ -55,7 +55,7 @@ class FileReader:
             raise ValueError(f"{self.path.name} ends {len(target) - found:,} bytes too early")
 
     def close(self) -> None:
-        """Give the handle back; reading opens it again."""
+        """Close the file; reading opens it again."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -99,14 +99,15 @@ def fingerprint(files: Iterable[Path], *more: bytes) -> str:
 def times(status: os.stat_result) -> int:
     """When the content of a file may last have changed, in nanoseconds.
 
-    The later of two clocks: archives and copies set the first one as they like, so that two files
-    of one size may have the same; the second is the system's own.
+    The later of modification and change time: archives and copies set the modification time
+    arbitrarily, so that two files of the same size may have the same; the change time is set by the
+    system.
     """
     return max(status.st_mtime_ns, status.st_ctime_ns)
 
 
 def unreadable(path: Path | str, error: OSError) -> SourceError:
-    """The one-line form of an operating-system error met while opening a source."""
+    """The one-line error for an operating-system error while opening a source."""
     reason = error.strerror or str(error)
     return SourceError(f"cannot read {path}: {reason}; check that it exists and may be read")
 

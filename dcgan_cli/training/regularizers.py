@@ -1,0 +1,26 @@
+"""Regularizers of the discriminator: weight clipping and the gradient penalty.
+
+A new regularizer is a function here, a field of `losses.Loss` with its weight, and a line in
+`step.py` that adds it to D's objective.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+@torch.no_grad()
+def clip_weights(discriminator: nn.Module, limit: float) -> None:
+    """Clip every weight of D to [−limit, limit], in place (Arjovsky et al. 2017, algorithm 1)."""
+    for parameter in discriminator.parameters():
+        parameter.clamp_(-limit, limit)
+
+
+def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, alpha: Tensor) -> Tensor:
+    """E (‖∇D(x̂)‖₂ − 1)² at x̂ between real and fake (Gulrajani et al. 2017, eq. 3).
+
+    x̂ = real + alpha · (fake − real), with `alpha` in [0, 1], [N, 1, 1, 1]. Differentiable with
+    respect to D's parameters.
+    """
+    between = torch.lerp(real, fake, alpha).requires_grad_(True)
+    (gradient,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
+    return (gradient.flatten(1).norm(2, dim=1) - 1).square().mean()
