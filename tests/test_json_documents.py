@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ LINES = {
     "nearest_neighbors": "nearest-neighbors f -n 20 --rows 2 --limit 60 --quiet",
     "guided_backprop": "guided-backprop f --limit 40 --features 2 --measured 2 --draws 2 --quiet",
     "turn": "arithmetic f --turn samples.png#0 samples.png#1 --quiet",
+    "film": "interpolate f --points 2 -o a.gif --quiet",
     "arithmetic": "arithmetic f --pos samples.png#0 --neg samples.png#1 --quiet",
     "probe_svm": "probe-svm f --train digits --labels-total 40 --draws 2 --controls none --quiet",
 }
@@ -64,16 +66,28 @@ def test_a_document_is_what_the_schema_says(name: str, documents: dict[str, str]
     text = documents[name]
     assert text.isascii()
     document = json.loads(text, parse_constant=pytest.fail)
-    assert document["schema_version"] == 1
-    check(document, name)
+    assert document["schema_version"] == 2
+    check(document, {"film": "interpolate"}.get(name, name))
 
 
 @pytest.mark.parametrize("name", [name for name in SCHEMA["$defs"] if name not in PARTS])
 def test_every_key_stands_on_the_page(name: str) -> None:
     heading = next(part for part in PAGE.split("\n## ") if part.startswith("`dcgan " + _line(name)))
-    common = ("schema_version", "report", "findings", "tables", "notes")
+    common = ("schema_version", "report", "verdict", "findings", "tables", "notes")
     for key in SCHEMA["$defs"][name]["properties"]:
         assert f"`{key}`" in (PAGE if key in common else heading), key
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_every_value_is_explained_on_the_page(name: str, documents: dict[str, str]) -> None:
+    name_, document = {"film": "interpolate"}.get(name, name), json.loads(documents[name])
+    heading = next(
+        part for part in PAGE.split("\n## ") if part.startswith("`dcgan " + _line(name_))
+    )
+    for key in document.get("findings", {}):
+        assert re.search(rf"`{re.sub('_(random|pixels|knn)$', '_CONTROL', key)}`", heading) or (
+            re.search(rf"`{re.sub('agreement_.*', 'agreement_RULE_RULE', key)}`", heading)
+        ), key
 
 
 def _line(name: str) -> str:

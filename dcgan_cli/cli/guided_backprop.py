@@ -71,6 +71,7 @@ def guided_backprop(
         "guided-backprop.png"
     ),
     json: options.Json = False,
+    verbose: options.Verbose = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
     quiet: options.Quiet = False,
@@ -138,4 +139,4 @@ def guided_backprop(
         )
     images.close()
     console.write_result(out, encode_grid(report.grids[0].shaped(model.aspect)))
-    conclude(console, report, out=out, json=json, data=source.location)
+    conclude(console, report, out=out, json=json, verbose=verbose, data=source.location)

@@ -48,6 +48,10 @@ SaveLatents = Annotated[
     Path | None, typer.Option(help="Write the points drawn as float32 [N, z_dim] .npy.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="All values and tables, not the main values alone."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress on stderr.")]
 Debug = Annotated[
     bool,

@@ -131,6 +131,7 @@ def arithmetic(
     no_ema: options.NoEma = False,
     show: options.Show = False,
     json: options.Json = False,
+    verbose: options.Verbose = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
     quiet: options.Quiet = False,
@@ -238,7 +239,7 @@ def arithmetic(
         facts["latents"] = str(save_latents)
     if show:
         console.result_table(HalfBlocks(grid))
-    conclude(console, report, out=target, json=json, **facts)
+    conclude(console, report, out=target, json=json, verbose=verbose, **facts)
 
 
 def _asked(

@@ -1,5 +1,6 @@
 """`dcgan concepts`: names for points of one model's Z."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,8 +19,9 @@ from dcgan_cli.cli.outputs import (
     check_outputs,
     refuse_inputs,
 )
-from dcgan_cli.cli.results import refuse_two_results
+from dcgan_cli.cli.results import conclude, refuse_two_results
 from dcgan_cli.files import is_stdout
+from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.concepts import Concept
@@ -109,6 +111,7 @@ def add(
 def list_(
     checkpoint: options.Checkpoint = None,
     json: options.Json = False,
+    verbose: options.Verbose = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -121,34 +124,39 @@ def list_(
       dcgan concepts list faces --json
     """
     from dcgan_cli.checkpoint.concepts import read_concepts
-    from dcgan_cli.render.json_report import to_json
-    from dcgan_cli.render.terminal import plain_table
     from dcgan_cli.report import Report, Table
 
     console = Console(quiet)
     path, model = open_model(console, checkpoint)
-    known = read_concepts(path, model)
+    known = dict(sorted(read_concepts(path, model).items()))
+    entries = [
+        {
+            "name": name,
+            "exemplars": len(concept.exemplars),
+            "meaning": [
+                {"name": attribute, "value": value} for attribute, value in concept.meaning.items()
+            ],
+            "made": concept.made,
+        }
+        for name, concept in known.items()
+    ]
+    report = Report(
+        "Concepts",
+        {"checkpoint": model.hash, "concepts": entries},
+        verdict=f"{counted(len(known), 'concept')} of {path}",
+    )
     if json:
-        entries = [
-            {
-                "name": name,
-                "exemplars": len(concept.exemplars),
-                "meaning": [
-                    {"name": attribute, "value": value}
-                    for attribute, value in concept.meaning.items()
-                ],
-                "made": concept.made,
-            }
-            for name, concept in sorted(known.items())
-        ]
-        facts = {"checkpoint": model.hash, "concepts": entries}
-        console.result(to_json(Report("Concepts", facts)))
+        conclude(console, report, out=None, json=True)
         return
     if not known:
-        console.note(f"{path} has no concepts yet; make some: dcgan concepts learn --data SOURCE")
-        return
-    rows = [(name, len(c.exemplars), c.made) for name, c in sorted(known.items())]
-    console.result_table(plain_table(Table("Concepts", ("name", "exemplars", "made"), rows)))
+        console.note("make some: dcgan concepts learn --data SOURCE")
+    if verbose:
+        rows = [(name, len(concept.exemplars), concept.made) for name, concept in known.items()]
+        report = replace(report, tables=[Table("Concepts", ("name", "exemplars", "made"), rows)])
+    conclude(console, report, out=None, json=False, verbose=verbose)
+    if not verbose:
+        for name in known:
+            console.result(name)
 
 
 @concepts.command()

@@ -49,6 +49,7 @@ def learn(
     bn: options.BatchNorm = options.BATCH_NORM,
     no_ema: options.NoEma = False,
     json: options.Json = False,
+    verbose: options.Verbose = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
     quiet: options.Quiet = False,
@@ -110,4 +111,5 @@ def learn(
         "ema": sampler.average,
         "concepts": [one.name for one in found],
     }
-    conclude(console, report, out=written_path(path, model), json=json, **facts)
+    out = written_path(path, model)
+    conclude(console, report, out=out, json=json, verbose=verbose, **facts)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,7 +18,8 @@ from dcgan_cli.cli.outputs import (
     check_outputs,
     refuse_inputs,
 )
-from dcgan_cli.files import is_special, is_stdout
+from dcgan_cli.cli.results import conclude, refuse_two_results
+from dcgan_cli.files import is_special
 from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def drop_filters(
     bn: options.BatchNorm = options.BATCH_NORM,
     no_ema: options.NoEma = False,
     json: options.Json = False,
+    verbose: options.Verbose = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
     quiet: options.Quiet = False,
@@ -151,9 +153,7 @@ def drop_filters(
     """
     from dcgan_cli.errors import UsageError
 
-    to_stdout = is_stdout(out)
-    if to_stdout and json:
-        raise UsageError("-o - and --json would both be written to stdout; name a file with -o")
+    refuse_two_results(out, json)
     if maps is not None and threshold is not None:
         raise UsageError("--maps says how many maps, --threshold which; give one of the two")
     if labels is not None and source is None:
@@ -186,9 +186,7 @@ def drop_filters(
     from dcgan_cli.cli.drop_filters.detector import boxed_source, learn_from_source
     from dcgan_cli.cli.drop_filters.sample_boxes import Samples, write_page
     from dcgan_cli.render.dose_curve import encode_dose
-    from dcgan_cli.render.json_report import to_json
     from dcgan_cli.render.png import encode_grid
-    from dcgan_cli.render.terminal import findings_table
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = Console(quiet)
@@ -228,7 +226,7 @@ def drop_filters(
     with console.progress("dropping") as bar:
         setup = DropExperiment.of(sampler, detector, kind, later.latents)
         report = forget(setup, plan, seed=later.seed, progress=bar)
-    facts = {**report.facts, "seed": seed, "samples": count, "file": str(out)}
+    facts: dict[str, Any] = {"seed": seed, "samples": count}
     console.write_result(out, encode_grid(report.grids[0].shaped(model.aspect)))
     if target is not None:
         console.write_result(target, encode_dose(report.tables[0], kind, plan.chosen, keep_only))
@@ -236,15 +234,7 @@ def drop_filters(
     if save is not None:
         _save(console, save, model, plan, kind, sampler.bn)
         facts["saved"] = str(save)
-    for note in report.notes:
-        console.note(note)
-    if json:
-        console.result(to_json(replace(report, facts=facts)))
-        return
-    # an image on stdout leaves no room there for anything else
-    (console.show if to_stdout else console.result_table)(findings_table(report))
-    if not to_stdout:
-        console.result(str(out))
+    conclude(console, report, out=out, json=json, verbose=verbose, **facts)
 
 
 def curve_beside(out: Path) -> Path | None:

@@ -111,6 +111,7 @@ def nearest_neighbors(
     no_ema: options.NoEma = False,
     show: options.Show = False,
     json: options.Json = False,
+    verbose: options.Verbose = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
     quiet: options.Quiet = False,
@@ -204,8 +205,8 @@ def nearest_neighbors(
         from dcgan_cli.render.terminal import HalfBlocks
 
         console.result_table(HalfBlocks(grid))
-    conclude(console, report, out=out, json=json, **facts)
-    if strict and report.facts["memorised"]:
+    conclude(console, report, out=out, json=json, verbose=verbose, **facts)
+    if strict and report.facts["memorized"]:
         raise typer.Exit(1)
 
 
@@ -255,7 +256,6 @@ def _classified(
         report,
         findings=(*report.findings, *found.findings),
         tables=(*report.tables, found.table),
-        notes=(*report.notes, found.note),
     )
 
 

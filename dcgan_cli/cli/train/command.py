@@ -260,6 +260,7 @@ def train(
     precision: options.Precision = "auto",
     threads: options.Threads = None,
     json: options.Json = False,
+    verbose: options.Verbose = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -366,6 +367,7 @@ def train(
         tensorboard=tensorboard,
         profile=profile,
         json=json,
+        verbose=verbose,
     )
     if profile:
         session.time_steps()

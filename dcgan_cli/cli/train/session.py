@@ -89,6 +89,7 @@ class Session:
     tensorboard: bool
     profile: bool
     json: bool
+    verbose: bool
     overrides: dict[str, Any] = field(default_factory=dict[str, Any])
     typed: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
@@ -102,8 +103,8 @@ class Session:
                 before = self.process_group.broadcast_from_main(
                     lambda: earlier_state(folder, self.resume, self.overwrite)
                 )
-                end, trainer = self._train(folder, before)
-        return self._conclude(end, folder, trainer)
+                end, trainer, verdict = self._train(folder, before)
+        return self._conclude(end, folder, trainer, verdict)
 
     def time_steps(self) -> None:
         """Say where the time of a step of this run would go; writes no file."""
@@ -120,18 +121,19 @@ class Session:
                 finally:
                     trainer.batches.close()
         if self.process_group.is_main:
-            conclude(self.console, report, out=None, json=self.json)
+            conclude(self.console, report, out=None, json=self.json, verbose=self.verbose)
 
-    def _train(self, folder: RunFolder, before: Checkpoint | None) -> tuple[Finished, Trainer]:
+    def _train(self, folder: RunFolder, before: Checkpoint | None) -> tuple[Finished, Trainer, str]:
+        """The end, who reached it, and the outcome in one line (empty but on rank 0)."""
         trainer, display = self._begin(folder, before)
         events = trainer.run(self._length(trainer.recipe))
         try:
             with listening(trainer):
                 if display is None:
-                    return cast(Finished, deque(events, maxlen=1).pop()), trainer
+                    return cast(Finished, deque(events, maxlen=1).pop()), trainer, ""
                 end = display.follow(events)
-                display.finish(end, trainer)
-            return replace(end, signal=end.signal or trainer.signal), trainer
+                verdict = display.finish(end, trainer)
+            return replace(end, signal=end.signal or trainer.signal), trainer, verdict
         finally:
             trainer.batches.close()
 
@@ -175,7 +177,9 @@ class Session:
             folder.clear()
         if self.process_group.is_main and not self.profile:
             aspect = images.image_spec.aspect
-            display = Display(self.console, folder, name, self.tensorboard, trainer.way, aspect)
+            display = Display(
+                self.console, folder, name, self.tensorboard, trainer.way, aspect, self.verbose
+            )
         if before is not None:
             trainer.restore(before)
             self.console.note(f"resuming at step {trainer.step:,}, epoch {trainer.epoch:.2f}")
@@ -263,9 +267,10 @@ class Session:
                 "content differs); every machine needs the same"
             )
 
-    def _conclude(self, end: Finished, folder: RunFolder, trainer: Trainer) -> int:
+    def _conclude(self, end: Finished, folder: RunFolder, trainer: Trainer, verdict: str) -> int:
         if self.process_group.is_main:
-            self.console.result(_as_json(end, folder, trainer) if self.json else str(folder.last))
+            report = Report("Training", _facts(end, folder, trainer), verdict=verdict)
+            conclude(self.console, report, out=folder.last, json=self.json)
         return 0 if end.signal is None else 128 + end.signal
 
     def _path(self) -> Path:
@@ -399,12 +404,10 @@ class Session:
         return Length(self.epochs, self.steps, self.minutes)
 
 
-def _as_json(end: Finished, folder: RunFolder, trainer: Trainer) -> str:
+def _facts(end: Finished, folder: RunFolder, trainer: Trainer) -> dict[str, Any]:
     """What a script wants to know of a run: docs/json.md."""
-    from dcgan_cli.render.json_report import to_json
-
     data, training = trainer.about["data"], trainer.about["training"]
-    facts = {
+    return {
         "run": str(folder.path),
         "file": str(folder.last),
         "checkpoint": end.checkpoint,
@@ -435,4 +438,3 @@ def _as_json(end: Finished, folder: RunFolder, trainer: Trainer) -> str:
             for told in trainer.told
         ],
     }
-    return to_json(Report("Training", facts))
