@@ -88,8 +88,8 @@ class Display:
         )
         if plan.fault is not None:
             self.console.note(not_recorded(plan.fault))
-        if plan.hints:
-            self.console.note(f"faster with: {'; '.join(plan.hints)}")
+        for hint in plan.hints:
+            self.console.note(f"faster with: {hint}")
 
     def follow(self, events: Iterator[Event]) -> Finished:
         """Show `events` as they come; returns the last one."""
