@@ -8,7 +8,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from dcgan_cli.errors import DcganError
 RECORD = "dcgan"
 """The PNG text chunks `dcgan.0`, `dcgan.1` … hold a grid's Provenance in pieces: many readers limit
 how long one chunk may be."""
+
+SHARE, TIMES = "share", "times"
+"""Units beside " %" and " sd": a share in [0, 1], which people are shown in percent, and a ratio."""
 
 Images = NDArray[np.uint8]
 """Images as shown and stored: uint8 [N, H, W, C], C 1 (gray) or 3 (RGB)."""
@@ -43,7 +46,8 @@ class Finding:
     """One measured value beside its control and, where there is one, the published value.
 
     `key` is stable: it is the name in `--json`. `label` is for people. `about` is the attribute or
-    object that the finding is about, where `key` holds a person's own word.
+    object that the finding is about, where `key` holds a person's own word. `better` says which way
+    is good, where one is. A `headline` is shown without --verbose, the first six of a report.
     """
 
     key: str
@@ -54,6 +58,8 @@ class Finding:
     published: str = ""
     unit: str = ""
     about: str = ""
+    better: Literal["", "up", "down"] = ""
+    headline: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,7 +182,8 @@ class Table:
 class Report:
     """What a command found out: values with controls, tables, image grids, and plain facts.
 
-    `facts` holds what `--json` prints beside the findings (seed, checkpoint, counts).
+    `verdict` says the outcome in one plain sentence, of the findings' own values. `facts` holds what
+    `--json` prints beside the findings (seed, checkpoint, counts).
     """
 
     title: str
@@ -185,3 +192,4 @@ class Report:
     tables: Sequence[Table] = ()
     grids: Sequence[ImageGrid] = ()
     notes: Sequence[str] = ()
+    verdict: str = ""

@@ -55,6 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         result = dcgan("train", "digits", *TINY, "--steps", "40", folder=place)
         assert result.returncode == 0, result.stderr.decode()
         assert result.stdout.decode() == "checkpoints/digits/last.pt\n"
+        assert "\ndone at step 40, epoch " in result.stderr.decode()
         yield place
 
 

@@ -289,7 +289,7 @@ def test_it_is_classified(dcgan: Dcgan, learned: Path) -> None:
             "agreement_light", "drift_slope", "linear_slope", "single", "clean"} <= set(metrics)  # fmt: skip
     assert metrics["share"]["n"] == 3  # what it comes to is tested where the truth is planted
     assert all(figure["control"] is not None for figure in metrics.values())
-    assert found["summary"] in result.err
+    assert "of the results, " in found["verdict"]
     again = dcgan(
         "arithmetic", "--expr", f"{one} - {other} + {other}", *CLASSIFIED_SAMPLES, "--seeds", "3",
         "--orthogonal-to", "slope", "--json", *QUICK,

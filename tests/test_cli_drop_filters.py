@@ -86,13 +86,15 @@ def test_an_object_found_by_real_images_is_forgotten(run: Run, work: Path) -> No
     assert code == 0, err
     text = out.decode()
     assert text.splitlines()[-1] == "forgotten.png"
-    for figure in ("a block is found afterwards", "fall of that share", "likeness of the scene"):
-        assert figure in text
+    assert text.startswith("block: found in ")
+    for label in ("samples with a block, afterwards ↓", "likeness of the scene"):
+        assert label in text
+    assert "decrease of the share" not in text
+    assert "decrease of the share" in run("model.pt", *REAL, *QUICK, "-v")[1].decode()
     assert "looking into model.pt" in err
     assert "object detector: block: AUC" in err
     assert "by the usual place" in err
     assert "block: found in" in err
-    assert "without 1 of 4 maps a block is found in" in err
     with Image.open(work / "forgotten.png") as image:
         assert image.format == "PNG"
     with Image.open(work / "forgotten-dose.png") as image:
@@ -106,7 +108,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     assert set(answer) == {
         "schema_version", "report", "checkpoint", "object", "layer", "feature_maps", "chosen", "keep_only",
         "fresh_samples", "random_draws", "size", "channels", "bn", "ema", "seed", "samples", "file",
-        "curve", "findings", "tables", "notes",
+        "curve", "verdict", "findings", "tables",
     }  # fmt: skip
     assert set(answer["findings"]) == {
         "maps_auc", "found_before", "found_after", "fall", "change_inside", "change_outside",
@@ -171,7 +173,7 @@ def test_the_grid_goes_down_a_pipe_and_the_metrics_beside_it(run: Run, work: Pat
     assert code == 0
     with Image.open(io.BytesIO(out)) as image:
         assert image.format == "PNG"
-    assert "fall of that share" in err
+    assert "samples with a block, afterwards" in err
     assert {path.name for path in work.iterdir()} == {"model.pt", "real", "real.csv", "boxes.json"}
     code, again, err = run(*command, "--quiet", "--curve", "curve.png")
     assert (code, err) == (0, "")

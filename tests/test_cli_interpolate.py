@@ -45,11 +45,12 @@ def test_a_grid_its_metrics_and_its_path(run: Run, work: Path) -> None:
     assert code == 0, err
     lines = out.decode().splitlines()
     assert lines[-1] == "walk.png"
-    assert "sharpest / median" in out.decode()
+    assert lines[0].startswith("even: ")
+    assert "fastest change / median change" in out.decode()
     assert "untrained" in out.decode()
-    assert "training cross-fade" in out.decode()
+    assert "training cross-fade" not in out.decode()
+    assert "training cross-fade" in run("model.pt", "--points", "4", "-v")[1].decode()
     assert "walking with model.pt" in err
-    assert "sharp" in err
     with Image.open(work / "walk.png") as image:
         text = "".join(image.info[f"dcgan.{i}"] for i in range(len(image.info)))
     record = json.loads(text)
@@ -63,7 +64,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     answer = json.loads(out)
     assert set(answer) == {
         "schema_version", "report", "checkpoint", "seed", "points", "segments", "steps", "path", "loop", "size",
-        "channels", "bn", "ema", "verdict", "sharp_rows", "sharp_from", "findings", "tables", "notes",
+        "channels", "bn", "ema", "verdict", "transition", "sharp_rows", "sharp_from", "findings", "tables",
         "file",
     }  # fmt: skip
     assert set(answer["findings"]) == {
@@ -98,6 +99,37 @@ def test_animations_by_the_end_of_the_name(
             image.load()
             durations.append(image.info["duration"])
     assert durations == [100] * (count - 1) + [100 if loop else 1000]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "measured"),
+    [
+        ("a.gif", (), False),
+        ("a.webp", ("--no-measure",), False),
+        ("a.gif", ("--measure",), True),
+        ("a.png", (), True),
+        ("a.png", ("--no-measure",), False),
+    ],
+)
+def test_a_film_is_drawn_and_measured_only_when_asked(
+    name: str, options: tuple[str, ...], measured: bool, run: Run
+) -> None:
+    line = ("model.pt", "--points", "2", "--steps", "3", "-o", name, *options)
+    code, out, err = run(*line, "--json", "-q")
+    assert (code, err) == (0, "")
+    answer = json.loads(out)
+    assert (
+        {"findings", "tables", "transition"} <= set(answer)
+        if measured
+        else (not {"findings", "tables", "transition", "sharp_rows"} & set(answer))
+    )
+    assert ("not measured" in answer["verdict"]) is not measured
+    code, out, err = run(*line)
+    assert code == 0, err
+    lines = out.decode().splitlines()
+    assert lines[0] == answer["verdict"]
+    assert measured or lines[1:] == [name]
+    assert measured or "cross-fade" not in err, "the training images are not looked for"
 
 
 def test_an_mp4(run: Run, work: Path) -> None:
@@ -143,7 +175,7 @@ def test_the_grid_goes_down_a_pipe_and_the_metrics_beside_it(run: Run, work: Pat
     assert code == 0
     with Image.open(io.BytesIO(out)) as image:
         assert image.format == "PNG"
-    assert "sharpest / median" in err
+    assert "fastest change / median change" in err
     assert not (work / "walk.png").exists()
     code, again, err = run("model.pt", "--points", "2", "--steps", "3", "-o", "-", "--quiet")
     assert (code, err) == (0, "")
@@ -168,7 +200,7 @@ def test_missing_training_images_are_said(
     if data.get("location") == "digits":
         data = {"fingerprint": open_source("digits").fingerprint()} | data
     save(work / "alone.pt", untrained(CONFIG, 20, data=data))
-    code, out, err = run("alone.pt", "--points", "2", "--steps", "2")
+    code, out, err = run("alone.pt", "--points", "2", "--steps", "2", "-v")
     assert code == 0
     assert re.search(f"no cross-fade of training images as a control: .*{said}", err)
     assert "training cross-fade" not in out.decode()
@@ -186,6 +218,11 @@ def test_missing_training_images_are_said(
         (("--fps", "0"), "--fps"),
         (("--bn", "none"), "running, batch, reestimated"),
         (("--device", "tpu"), "--device tpu"),
+        (
+            ("-o", "a.gif", "--data", "digits"),
+            "--data digits: a control of what is measured; add --measure",
+        ),
+        (("--no-measure", "--data", "digits"), "add --measure"),
         (("--between", "z.npy#0"), "two points"),
         (("--between", "z.npy", "--points", "3"), "give one of the two"),
         (("--between", "z.npy#0", "--between", "z.npy#7"), "z.npy#7: no tile 7; there are 5"),
@@ -215,7 +252,7 @@ def test_a_missing_extra_is_said_before_anything_is_done(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dcgan_cli.render.animation.find_spec", lambda name: None)
-    fails(run("nowhere.pt", "-o", "a.mp4"), 2, "dcgan[video]")
+    fails(run("model.pt", "-o", "a.mp4"), 2, "dcgan[video]")
 
 
 def fails(result: tuple[int, bytes, str], code: int, said: str) -> None:

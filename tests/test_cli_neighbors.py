@@ -79,19 +79,21 @@ def test_samples_beside_their_neighbors_and_a_verdict(run: Run, work: Path) -> N
     text = out.decode()
     assert text.splitlines()[-1] == "nearest.png"
     for word in (
-        "copies, by outlines",
+        "samples that are copies, by outlines ↓",
         "by D's features",
         "set aside, trained on",
-        "Tails",
-        "Closest",
         ".png",
     ):
         assert word in text
+    assert "Tails" not in text
+    whole = run("model.pt", *QUICK, "-v")[1].decode()
+    assert "Tails" in whole
+    assert "Closest" in whole
     assert "drawing with model.pt" in err
     said = "90 training images compared, 30 set aside, which the network was trained on too"
     assert said in err
     assert "held out" not in out.decode() + err
-    assert "no memorization found" in err
+    assert out.decode().startswith("not memorized: no copies found among 30 images, beside 30 ")
     with Image.open(work / "nearest.png") as image:
         text = "".join(image.info[f"dcgan.{i}"] for i in range(len(image.info)))
     record = json.loads(text)
@@ -105,13 +107,13 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     found = answer(result)
     assert set(found) == {
         "schema_version", "report", "checkpoint", "seed", "size", "channels", "images", "training", "held_out", "k",
-        "held_out_trained_on", "memorised", "p_value", "level", "detectable", "closest", "data", "held_out_from", "bn",
+        "held_out_trained_on", "memorized", "verdict", "p_value", "level", "detectable", "closest", "data", "held_out_from", "bn",
         "ema", "findings", "tables", "notes", "file",
     }  # fmt: skip
     keys = ("copies", "closer", "distance")
     assert set(found["findings"]) == {f"{k}_{e}" for k in keys for e in ("outlines", "features")}
     assert (found["images"], found["training"], found["held_out"]) == (30, 90, 30)
-    assert found["memorised"] is False
+    assert found["memorized"] is False
     assert len(found["closest"]) == len(found["tables"]["closest"]) == 3
     assert found["findings"]["distance_outlines"]["control"]["n"] == 30
     assert found["held_out_trained_on"] is True
@@ -167,7 +169,7 @@ def test_copies_are_found_by_name_whatever_was_done_to_them(run: Run, work: Path
     code, out, err = run(*cli_runner, "--json")
     assert code == 1, err
     found = json.loads(out)
-    assert found["memorised"] is True
+    assert found["memorized"] is True
     assert found["findings"]["copies_outlines"]["low"] > 0.5
     assert "memorized (p = " in err
     rows = found["tables"]["closest"]

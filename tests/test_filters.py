@@ -493,7 +493,9 @@ def test_the_report_of_the_planted_object(setup: DropExperiment) -> None:
     dose, maps = report.tables
     assert dose.rows[1][:2] == [1, pytest.approx(found["found_after"].value.value)]
     assert maps.rows[0][0] == OBJECT
-    assert "without 1 of 4 maps a block is found in" in report.notes[0]
+    assert report.verdict.startswith("block: found in ")
+    assert "after 1 of 4 maps are dropped" in report.verdict
+    assert "no clear change" not in report.verdict
     assert encode_dose(dose, "$x$", 1).startswith(b"\x89PNG")
 
 
@@ -526,7 +528,7 @@ def test_keeping_only_the_maps_keeps_the_object_alone(setup: DropExperiment) -> 
     found = by_key(report.findings)
     assert found["scene"].value.value < 0.5
     assert report.grids[0].row_labels[1] == "only 1 block maps"
-    assert "keeping only 1 of 4 maps" in report.notes[0]
+    assert "with 1 of 4 maps kept alone" in report.verdict
     kept = report.grids[0].images[4:8].reshape(4, -1)
     # gray where no block is
     assert (np.median(kept, 1) == 128).all()

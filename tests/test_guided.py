@@ -575,7 +575,7 @@ def test_the_grid_and_what_it_says() -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_the_caption_names_the_rule(rule: Rule) -> None:
     choice = Choice.of(CONFIG, rule=rule, features=1, top=1, measured=1, draws=2)
-    caption = guided_backprop(discriminator(), noise(6), choice).notes[0]
+    caption = guided_backprop(discriminator(), noise(6), choice).facts["caption"]
     said = {"guided": "read as ReLU", "leaky": "own slope", "gradient": "the plain gradient"}
     assert said[rule] in caption
     assert "convolution layer 2" in caption

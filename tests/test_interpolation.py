@@ -449,7 +449,7 @@ def test_report_has_every_figure_with_its_control(sampler: Sampler, checkpoint: 
     assert report.facts == {
         "checkpoint": checkpoint.hash, "seed": 4, "points": 4, "segments": 4, "steps": 6,
         "path": "linear", "loop": True, "size": 16, "channels": 3, "bn": "running",
-        "ema": False, "verdict": "smooth", "sharp_rows": [], "sharp_from": 16.0,
+        "ema": False, "transition": "smooth", "sharp_rows": [], "sharp_from": 16.0,
     }  # fmt: skip
     keys = ["step_pixels", "step_features", "path_length"]
     keys += ["sharpest_pixels", "sharpest_features", "sharp_segments"]
@@ -471,7 +471,8 @@ def test_report_has_every_figure_with_its_control(sampler: Sampler, checkpoint: 
     )
     assert [row[0] for row in table.rows] == keys
     assert [row[1] for row in table.rows] == [found.value.value for found in report.findings]
-    assert "not looked up in a table" in report.notes[-1]
+    assert report.verdict.startswith("even: none of 4 segments jumps")
+    assert report.notes == ()
     again = report_of(sampler, checkpoint, loop=True)
     assert again.findings == report.findings
     assert again.tables == report.tables
@@ -479,13 +480,15 @@ def test_report_has_every_figure_with_its_control(sampler: Sampler, checkpoint: 
 
 def test_report_of_a_planted_look_up_says_so(checkpoint: Checkpoint) -> None:
     report = report_of(Sampler("planted", LookUp(300), "running", False), checkpoint)
-    assert report.facts["verdict"] == "sharp"
+    assert report.facts["transition"] == "sharp"
     assert report.facts["sharp_rows"] == [0, 1, 2]
     share = report.findings[-1]
     assert share.value.value == 1
     assert share.control is not None
     assert share.control.value == 0
-    assert "rows 0, 1, 2" in report.notes[-1]
+    assert report.verdict.startswith(
+        "jumps in 3 of 3 segments (rows 0, 1, 2, counted from 0), in 0"
+    )
     for _, own, *controls in report.tables[0].rows[3:5]:
         assert isinstance(own, float)
         assert own > 2 * SHARP
@@ -494,12 +497,13 @@ def test_report_of_a_planted_look_up_says_so(checkpoint: Checkpoint) -> None:
 
 def test_report_of_a_collapsed_generator(checkpoint: Checkpoint) -> None:
     report = report_of(Sampler("planted", LookUp(1), "running", False), checkpoint)
-    assert report.facts["verdict"] == "still"
+    assert report.facts["transition"] == "still"
     values = {finding.key: finding.value for finding in report.findings}
     assert values["step_pixels"].value == 0
     assert math.isnan(values["sharpest_pixels"].value)
     assert (values["sharp_segments"].n, values["sharpest_pixels"].n) == (0, 0)
-    assert "collapsed" in report.notes[-1]
+    assert report.verdict.startswith("no change: ")
+    assert "collapsed" in report.verdict
 
 
 def test_segments_that_stand_still_are_left_out_and_said(checkpoint: Checkpoint) -> None:
@@ -507,7 +511,7 @@ def test_segments_that_stand_still_are_left_out_and_said(checkpoint: Checkpoint)
     points = seeded_latents(0, 2, 8, "normal")
     path = LatentPath.of(points[[0, 0, 1]], "linear")
     report = interpolate(sampler, checkpoint.build_discriminator(), path, steps=3, seed=0)
-    assert report.facts["verdict"] == "smooth"
+    assert report.facts["transition"] == "smooth"
     assert report.notes[-1].startswith("1 of 2 segments stand still")
     assert {finding.key: finding.value.n for finding in report.findings}["sharpest_pixels"] == 1
     assert report.tables[0].columns[-1] == "cross-fade"

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,41 +18,63 @@ from dcgan_cli.report import Estimate, Finding, Report, Table
 DOCS = Path(__file__).parent.parent / "docs"
 SCHEMA = json.loads((DOCS / "json.schema.json").read_text("utf-8"))
 PAGE = (DOCS / "json.md").read_text("utf-8")
+MOST_WORDS = 25
+"""Of a note on stderr: what needs more stands in the docs."""
+
 PARTS = ("named_value", "finding", "table")
 
-TINY = "--size 16 --ngf 4 --ndf 4 --batch-size 32 --quiet"
+TINY = "--size 16 --ngf 4 --ndf 4 --batch-size 32"
 LINES = {
     "train": f"train demo:faces --limit 200 --steps 3 --run f {TINY}",
-    "sample": "sample f -n 4 --quiet",
-    "concepts_list": "concepts list demo-faces --quiet",
-    "concepts_add": "concepts add mine samples.png#0,1,2 -c f --quiet",
-    "concepts_show": "concepts show mine f --quiet",
-    "concepts_export": "concepts export mine.json f --quiet",
-    "concepts_remove": "concepts remove mine f --quiet",
-    "concepts_import": "concepts import mine.json f --quiet",
-    "interpolate": "interpolate f --points 3 --quiet",
-    "nearest_neighbors": "nearest-neighbors f -n 20 --rows 2 --limit 60 --quiet",
-    "guided_backprop": "guided-backprop f --limit 40 --features 2 --measured 2 --draws 2 --quiet",
-    "turn": "arithmetic f --turn samples.png#0 samples.png#1 --quiet",
-    "arithmetic": "arithmetic f --pos samples.png#0 --neg samples.png#1 --quiet",
-    "probe_svm": "probe-svm f --train digits --labels-total 40 --draws 2 --controls none --quiet",
+    "sample": "sample f -n 4",
+    "concepts_list": "concepts list demo-faces",
+    "concepts_add": "concepts add mine samples.png#0,1,2 -c f",
+    "concepts_show": "concepts show mine f",
+    "concepts_export": "concepts export mine.json f",
+    "concepts_remove": "concepts remove mine f",
+    "concepts_import": "concepts import mine.json f",
+    "interpolate": "interpolate f --points 3",
+    "nearest_neighbors": "nearest-neighbors f -n 20 --rows 2 --limit 60",
+    "guided_backprop": "guided-backprop f --limit 40 --features 2 --measured 2 --draws 2",
+    "turn": "arithmetic f --turn samples.png#0 samples.png#1",
+    "film": "interpolate f --points 2 -o a.gif",
+    "arithmetic": "arithmetic f --pos samples.png#0 --neg samples.png#1",
+    "probe_svm": "probe-svm f --train digits --labels-total 40 --draws 2 --controls none",
 }
 """In this order: some read what others wrote."""
 
 
 @pytest.fixture(scope="module")
-def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What each of LINES prints on stdout."""
+def streams(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
+    """What each of LINES prints on stdout and stderr."""
     folder = tmp_path_factory.mktemp("documents")
-    said: dict[str, str] = {}
+    said: dict[str, tuple[str, str]] = {}
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         patch.setenv("DCGAN_CACHE", str(folder / "cache"))
         for name, line in LINES.items():
-            out, words = io.StringIO(), [*line.split(), "--json"]
-            with contextlib.redirect_stdout(out):
+            out, err, words = io.StringIO(), io.StringIO(), [*line.split(), "--json"]
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 assert run_guarded(lambda: app(words, standalone_mode=False)) == 0, line  # noqa: B023
-            said[name] = out.getvalue()
+            said[name] = out.getvalue(), err.getvalue()
     return said
+
+
+@pytest.fixture(scope="module")
+def documents(streams: dict[str, tuple[str, str]]) -> dict[str, str]:
+    """What each of LINES prints on stdout."""
+    return {name: out for name, (out, _) in streams.items()}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_notes_are_one_short_sentence_each(name: str, streams: dict[str, tuple[str, str]]) -> None:
+    for line in streams[name][1].splitlines():
+        assert len(line.split()) <= MOST_WORDS, line
+
+
+@pytest.mark.parametrize("name", [name for name in LINES if not name.startswith("concepts_")])
+def test_what_is_reported_begins_with_a_verdict(name: str, documents: dict[str, str]) -> None:
+    keys = list(json.loads(documents[name]))
+    assert keys[:3] == ["schema_version", "report", "verdict"]
 
 
 def check(document: Any, name: str) -> None:
@@ -64,16 +87,28 @@ def test_a_document_is_what_the_schema_says(name: str, documents: dict[str, str]
     text = documents[name]
     assert text.isascii()
     document = json.loads(text, parse_constant=pytest.fail)
-    assert document["schema_version"] == 1
-    check(document, name)
+    assert document["schema_version"] == 2
+    check(document, {"film": "interpolate"}.get(name, name))
 
 
 @pytest.mark.parametrize("name", [name for name in SCHEMA["$defs"] if name not in PARTS])
 def test_every_key_stands_on_the_page(name: str) -> None:
     heading = next(part for part in PAGE.split("\n## ") if part.startswith("`dcgan " + _line(name)))
-    common = ("schema_version", "report", "findings", "tables", "notes")
+    common = ("schema_version", "report", "verdict", "findings", "tables", "notes")
     for key in SCHEMA["$defs"][name]["properties"]:
         assert f"`{key}`" in (PAGE if key in common else heading), key
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_every_value_is_explained_on_the_page(name: str, documents: dict[str, str]) -> None:
+    name_, document = {"film": "interpolate"}.get(name, name), json.loads(documents[name])
+    heading = next(
+        part for part in PAGE.split("\n## ") if part.startswith("`dcgan " + _line(name_))
+    )
+    for key in document.get("findings", {}):
+        assert re.search(rf"`{re.sub('_(random|pixels|knn)$', '_CONTROL', key)}`", heading) or (
+            re.search(rf"`{re.sub('agreement_.*', 'agreement_RULE_RULE', key)}`", heading)
+        ), key
 
 
 def _line(name: str) -> str:

@@ -199,7 +199,7 @@ def test_json_of_a_report() -> None:
     )
     nothing = {"low": None, "high": None, "interval_kind": None}
     assert json.loads(to_json(report)) == {
-        "schema_version": 1,
+        "schema_version": 2,
         "report": "samples",
         "seed": 3,
         "path": "Gesichter/ä",
@@ -214,6 +214,7 @@ def test_json_of_a_report() -> None:
                 "unit": None,
                 "label": "gap of ...",
                 "about": None,
+                "better": None,
                 "control": {"value": 0.1, **nothing, "n": None, "what": "random"},
                 "published": "2",
             },
@@ -224,6 +225,7 @@ def test_json_of_a_report() -> None:
                 "unit": None,
                 "label": "bare",
                 "about": None,
+                "better": None,
                 "control": None,
                 "published": None,
             },

@@ -54,7 +54,7 @@ def test_three_splits_give_a_mean_a_spread_and_an_interval_that_says_what_varies
     gain = found["findings"]["over_pixels"]
     assert gain["value"] == pytest.approx(own["value"] - own["control"]["value"])
     assert gain["control"]["value"] == 0
-    assert [row["accuracy_percent"] for row in found["tables"]["Splits"]] == accuracies
+    assert [row["accuracy_percent"] for row in found["tables"]["splits"]] == accuracies
     for number in (1, 2, 3):
         assert f"split {number} of 3: accuracy" in first[2]
     assert run(*cli_runner)[1] == first[1]  # the same seed, the same bytes
@@ -65,7 +65,7 @@ def test_three_splits_give_a_mean_a_spread_and_an_interval_that_says_what_varies
 def test_one_random_split_says_that_others_would_differ(run: Run) -> None:
     code, _, err = run("model.pt", *QUICK)
     assert code == 0, err
-    assert "60 test images were drawn at random: the interval is for this one split" in err
+    assert "the 60 test images are one random split; --splits 10 says how far" in err
     assert "--splits 10" in err
 
 

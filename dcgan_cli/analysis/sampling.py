@@ -16,6 +16,7 @@ from dcgan_cli.model.batch_norm_statistics import MODES, BatchNormMode, fix_stat
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import Latents, seeded_latents
 from dcgan_cli.report import Drawn, ImageGrid, Images, Provenance, Report
+from dcgan_cli.wording import counted
 
 SAMPLES_PER_BATCH = 32
 """Images are always generated in batches of this size, the last one padded: convolutions may round
@@ -126,4 +127,7 @@ def draw_latents(
         "bn": sampler.bn,
         "ema": sampler.average,
     }
-    return Report("Samples", facts, grids=(grid,))
+    drawn = "given latent vectors" if seed is None else f"seed {seed}"
+    side = f"{config.size}×{config.size} pixels"
+    verdict = f"{counted(len(latents), 'image')} of {side}, {drawn}"
+    return Report("Samples", facts, grids=(grid,), verdict=verdict)

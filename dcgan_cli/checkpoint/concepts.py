@@ -39,6 +39,7 @@ from dcgan_cli.checkpoint.untrusted import reason
 from dcgan_cli.errors import CheckpointError, DcganError, UsageError
 from dcgan_cli.files import data_folder, make_folder, write_text
 from dcgan_cli.model.latents import Latents
+from dcgan_cli.wording import counted
 
 FORMAT, VERSION = "dcgan concepts", 1
 SUFFIX = ".concepts.json"
@@ -274,8 +275,7 @@ def unsteady(name: str, count: int) -> str | None:
     if count >= STEADY:
         return None
     return (
-        f"{name} has {count} exemplar{'s' if count > 1 else ''}: what they share beside the "
-        f"concept takes part in the arithmetic; the paper found single ones unstable and averaged "
+        f"{name} has {counted(count, 'exemplar')}, so results are unsteady; the paper averaged "
         f"{STEADY} (§6.3.2)"
     )
 

@@ -124,4 +124,4 @@ def guided_backprop(
         )
     images.close()
     console.write_result(out, encode_grid(report.grids[0].shaped(model.aspect)))
-    conclude(console, report, out=out, json=common.json, data=source.location)
+    conclude(console, report, common, out=out, data=source.location)

@@ -78,16 +78,25 @@ def interpolate(
     fps: Annotated[
         float, typer.Option(help="Images a second of an animation.", min=1, max=50)
     ] = 20,
+    measure: Annotated[
+        bool | None,
+        typer.Option(
+            "--measure/--no-measure",
+            help="Measure how evenly the images change. Default: on an image grid, not in an animation.",
+            show_default=False,
+        ),
+    ] = None,
     *,
     drawing: options.Drawing,
     common: options.Common,
 ) -> None:
-    """Walk through Z between points, and measure how evenly the images change (paper Fig. 4).
+    """Walk through Z between points, as an image grid or a film (paper Fig. 4).
 
     A generator that has learned changes its images steadily; one that has memorized them stands
-    still and jumps. The values say which, beside controls: an untrained generator on the same
-    walk, and cross-fades between the walk's own end images and between training images. The
-    tiles of an image grid are latent arguments: walk.png#14.
+    still and jumps. For an image grid this is measured, beside controls: an untrained generator on
+    the same walk, and cross-fades between the walk's own end images and between training images.
+    A film is drawn alone; --measure measures it too. The tiles of an image grid are latent
+    arguments: walk.png#14.
 
     [bold]Examples[/bold]
 
@@ -112,6 +121,9 @@ def interpolate(
     check_outputs(outputs)
     if ending == ".mp4":
         require_video()
+    measure = ending not in FILMS if measure is None else measure
+    if data is not None and not measure:
+        raise UsageError(f"--data {data}: a control of what is measured; add --measure")
 
     from dcgan_cli.analysis.interpolate import interpolation
     from dcgan_cli.analysis.interpolate.paths import LatentPath
@@ -128,16 +140,23 @@ def interpolate(
         visited = seeded_latents(seed, points or POINTS, model.model.z_dim, model.model.z_dist)
     refuse_inputs(outputs, *(between or ()))
     way = LatentPath.of(visited, path, loop)
-    with console.progress("measuring") as bar:
-        report = interpolation.interpolate(
-            sampler,
-            model.build_discriminator().to(machine),
-            way,
-            steps=steps or (FILM_STEPS if ending in FILMS else GRID_STEPS),
-            seed=seed,
-            drawn_from_seed=not between,
-            training=_training_images(console, model, data, way.segments + 1, seed),
-            progress=bar,
+    steps = steps or (FILM_STEPS if ending in FILMS else GRID_STEPS)
+    if measure:
+        training = _training_images(console, model, data, way.segments + 1, seed)
+        with console.progress("measuring") as bar:
+            report = interpolation.interpolate(
+                sampler,
+                model.build_discriminator().to(machine),
+                way,
+                steps=steps,
+                seed=seed,
+                drawn_from_seed=not between,
+                training=training,
+                progress=bar,
+            )
+    else:
+        report = interpolation.draw_walk(
+            sampler, way, steps=steps, seed=seed, drawn_from_seed=not between
         )
     grid = report.grids[0].shaped(model.aspect)
     if ending in FILMS:
@@ -146,7 +165,7 @@ def interpolate(
     else:
         encoded = encode_grid(grid)
     console.write_result(out, encoded)
-    conclude(console, report, out=out, json=common.json)
+    conclude(console, report, common, out=out)
 
 
 def _named_points(

@@ -60,6 +60,10 @@ SaveLatents = Annotated[
     Path | None, typer.Option(help="Write the points drawn as float32 [N, z_dim] .npy.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="All values and tables, not the main values alone."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress on stderr.")]
 Debug = Annotated[
     bool,
@@ -74,6 +78,7 @@ class Streams:
     """What a command prints, and where."""
 
     json: Json = False
+    verbose: Verbose = False
     quiet: Quiet = False
     debug: Debug = False
 
@@ -84,21 +89,18 @@ class Streams:
 
 
 @dataclass(frozen=True)
-class Common:
+class Common(Streams):
     """What every command takes that computes: how it prints, and on what it works."""
 
-    json: Json = False
     device: Device = "auto"
     threads: Threads = None
-    quiet: Quiet = False
-    debug: Debug = False
 
     def begin(self) -> "tuple[Console, torch.device]":
         """The two streams and the device, PyTorch's threads set. Raises UsageError."""
         from dcgan_cli.runtime import choose_device, use_threads
 
         use_threads(self.threads)
-        return Console(self.quiet), choose_device(self.device)
+        return self.console, choose_device(self.device)
 
 
 @dataclass(frozen=True)

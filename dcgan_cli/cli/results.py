@@ -9,7 +9,12 @@ from dcgan_cli.cli.console import Console
 from dcgan_cli.files import is_stdout
 
 if TYPE_CHECKING:
-    from dcgan_cli.report import Report
+    from collections.abc import Callable, Sequence
+
+    from rich.console import RenderableType
+
+    from dcgan_cli.cli.options import Streams
+    from dcgan_cli.report import Finding, Report
 
 
 def refuse_two_results(out: Path | None, json: bool) -> None:
@@ -20,40 +25,63 @@ def refuse_two_results(out: Path | None, json: bool) -> None:
         raise UsageError("-o - and --json would both be written to stdout; name a file with -o")
 
 
-def say_kinds(console: Console, report: "Report") -> None:
-    """Say of what kind the intervals of `report` are, each kind once; `--json` has it for each."""
-    estimates = [part for each in report.findings for part in (each.value, each.control) if part]
-    kinds = dict.fromkeys(part.kind.partition(", n=")[0] for part in estimates if part.kind)
+def say_kinds(console: Console, findings: "Sequence[Finding]") -> None:
+    """Say of what kind the intervals of `findings` are, each kind once; `--json` has it for each."""
+    estimates = [part for each in findings for part in (each.value, each.control) if part]
+    kinds = dict.fromkeys(
+        part.kind.partition(", n=")[0] for part in estimates if part.low is not None
+    )
     if kinds:
         console.note(f"intervals: {'; '.join(kinds)}")
 
 
 def conclude(
-    console: Console, report: "Report", *, out: Path | None, json: bool, **facts: Any
+    console: Console,
+    report: "Report",
+    streams: "Streams",
+    *,
+    out: Path | None = None,
+    **facts: Any,
 ) -> None:
-    """Say what `report` found: its notes on stderr, its values and tables on stdout.
+    """Say what `report` found: its notes on stderr; its verdict, then one table of its main values.
 
-    `out` is the file that was written, whose name is the last line; where it is `-`, the image has
-    stdout to itself and the values go to stderr. With `json` one document stands for all of this;
-    `facts` are more of its keys.
+    With --verbose all values and tables follow the verdict. `out` is the file that was written,
+    whose name is the last line; where it is `-`, the image has stdout to itself and the rest goes to
+    stderr. Where nothing was measured, the name is alone on stdout: `$(dcgan train photos/)` is a
+    checkpoint. With --json one document stands for all of this; `facts` are more of its keys.
     """
     for note in report.notes:
         console.note(note)
-    if json:
+    if streams.json:
         files: Mapping[str, Any] = {} if out is None else {"file": str(out)}
         show_document(console, report, **facts, **files)
         return
-    if report.findings or report.tables:
-        from dcgan_cli.render.terminal import findings_table, plain_table
-
-        show = console.show if is_stdout(out) else console.result_table
-        if report.findings:
-            show(findings_table(report))
-            say_kinds(console, report)
-        for table in report.tables:
-            show(plain_table(table))
-    if out is not None and not is_stdout(out):
+    measured = bool(report.findings or report.tables)
+    aside = is_stdout(out)
+    if report.verdict:
+        (console.result if measured and not aside else console.note)(report.verdict)
+    if measured:
+        _show_values(
+            console, report, streams.verbose, console.show if aside else console.result_table
+        )
+    if out is not None and not aside:
         console.result(str(out))
+
+
+def _show_values(
+    console: Console, report: "Report", verbose: bool, show: "Callable[[RenderableType], None]"
+) -> None:
+    """Print the main values of `report`, or all of them."""
+    from dcgan_cli.render.terminal import findings_table, main_values, plain_table
+
+    findings, tables = (report.findings, report.tables) if verbose else main_values(report)
+    if findings:
+        show(findings_table(replace(report, findings=findings)))
+        say_kinds(console, findings)
+    for table in tables:
+        show(plain_table(table))
+    if len(findings) < len(report.findings) or len(tables) < len(report.tables):
+        console.note("more values: --verbose; all of them: --json")
 
 
 def show_document(console: Console, report: "Report", **facts: Any) -> None:

@@ -104,4 +104,4 @@ def sample(
         from dcgan_cli.render.terminal import HalfBlocks
 
         console.result_table(HalfBlocks(image_grid))
-    conclude(console, report, out=split or out, json=common.json, **facts)
+    conclude(console, report, common, out=split or out, **facts)

@@ -11,24 +11,26 @@ import numpy as np
 
 from dcgan_cli.report import Estimate, Finding, Report, Table
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when a key goes, or means something else; new keys do not raise it."""
 
 UNITS = {"%": "percent", "sd": "standard_deviations"}
-"""Units as tables show them, and as JSON names them."""
+"""Units that JSON names otherwise than a finding does."""
 
 
 def to_json(report: Report) -> str:
     """Render `report` as indented JSON, in ASCII: it is the same document in any encoding.
 
-    `facts` stand at the top level; `findings` by key, each with value, interval, n, control and
+    `verdict` and `facts` stand at the top level; `findings` by key, each with value, interval, n, control and
     published value; `tables` by key, as lists of rows. Numbers that are not finite become null.
     """
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "report": snake_case(report.title),
-        **report.facts,
     }
+    if report.verdict:
+        document["verdict"] = report.verdict
+    document |= report.facts
     if report.findings:
         keys = _distinct([finding.key for finding in report.findings])
         found = zip(keys, report.findings, strict=True)
@@ -71,6 +73,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "unit": UNITS.get(unit, unit) or None,
         "label": finding.label,
         "about": finding.about or None,
+        "better": finding.better or None,
         "control": None
         if control is None
         else {**_estimate(control), "what": finding.control_label},

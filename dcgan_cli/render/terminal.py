@@ -1,12 +1,25 @@
 """Reports and images in a terminal: tables by rich, images by half blocks."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
 from dcgan_cli.render.png import draw_grid
 from dcgan_cli.render.tables import Cell, ValueTable
-from dcgan_cli.report import Estimate, ImageGrid, Report, Table
+from dcgan_cli.report import SHARE, TIMES, Estimate, Finding, ImageGrid, Report, Table
+
+MOST_ROWS = 6
+"""Rows that are shown where not all are asked for."""
+
+ARROWS = {"": "", "up": " ↑", "down": " ↓"}
+"""After a label: which way is better."""
+
+
+SHOWN_UNITS = {SHARE: " %", TIMES: "×"}
+"""Units as people read them, where a finding names them otherwise."""
 
 
 class HalfBlocks:
@@ -30,6 +43,13 @@ class HalfBlocks:
             yield Segment.line()
 
 
+def main_values(report: Report) -> tuple[Sequence[Finding], Sequence[Table]]:
+    """One table of at most MOST_ROWS rows: the findings that are marked, or the first table."""
+    if report.findings:
+        return [finding for finding in report.findings if finding.headline][:MOST_ROWS], ()
+    return (), [replace(table, rows=table.rows[:MOST_ROWS]) for table in report.tables[:1]]
+
+
 def findings_table(report: Report) -> RenderableType:
     """Metric, value, baseline and published value side by side, one row a finding.
 
@@ -37,7 +57,7 @@ def findings_table(report: Report) -> RenderableType:
     """
     rows = [
         (
-            Cell(label=finding.label),
+            Cell(label=finding.label + ARROWS[finding.better]),
             _estimate(finding.value, finding.unit),
             _estimate(finding.control, finding.unit, finding.control_label),
             _published(finding.published),
@@ -74,11 +94,17 @@ def _estimate(estimate: Estimate | None, unit: str, label: str = "") -> Cell:
     """Value and interval, which stay together; then n and `label`, which may go below."""
     if estimate is None:
         return Cell(label=label)
-    text = f"{estimate.value:.4g}{unit}"
+    shown = _percent if unit == SHARE else "{:.4g}".format
+    text = f"{shown(estimate.value)}{SHOWN_UNITS.get(unit, unit)}"
     if estimate.low is not None and estimate.high is not None:
-        text += f" [{estimate.low:.4g}, {estimate.high:.4g}]"
+        text += f" [{shown(estimate.low)}, {shown(estimate.high)}]"
     n = "" if estimate.n is None else f"n={estimate.n}"
     return Cell(text, f"{n} {label}")
+
+
+def _percent(share: float) -> str:
+    """In percent, to a hundredth of one."""
+    return f"{round(100 * share, 2):.4g}"
 
 
 def _cell(value: str | float | None) -> str:

@@ -156,7 +156,7 @@ def _hints(model: ModelConfig, settings: StepSettings, recommend_bf16: bool) -> 
     if settings.device.type == "cpu":
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
         if load > 0.5 * torch.get_num_threads() + 1:
-            hints.append(f"other programs keep this machine busy (load {load:.1f})")
+            hints.append(f"fewer other programs on this machine (load {load:.1f})")
         if low and _cpu_multiplies_bf16():
             hints.append("--precision bf16: this CPU multiplies bfloat16 in hardware")
         if model.ngf * model.ndf > 32 * 32:

@@ -105,16 +105,16 @@ def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
         "matrix_product_gigaflop_per_second": possible / 1e9,
         "share_of_matrix_product": rate / possible,
     }
-    note = (
+    verdict = (
         f"{1000 * seconds:,.1f} ms a step, {images / seconds:,.0f} images/s, "
         f"{operations / 1e9:,.1f} GFLOP a step at {rate / 1e9:,.0f} GFLOP/s: "
         f"{rate / possible:.0%} of what a large matrix product reaches here "
         f"({possible / 1e9:,.0f} GFLOP/s)"
     )
-    notes = (note,) if fault is None else (note, recording.not_recorded(fault))
+    notes = () if fault is None else (recording.not_recorded(fault),)
     slowest = _operations(profiler.key_averages(True))
     tables = (_kinds_table(kinds), _slowest_table(slowest, device, steps))
-    return Report("Profile", facts, tables=tables, notes=notes)
+    return Report("Profile", facts, tables=tables, notes=notes, verdict=verdict)
 
 
 def _step(trainer: Trainer) -> Tensor:

@@ -6,8 +6,8 @@ from dcgan_cli.training.run_folder import RunFolder
 from dcgan_cli.training.trainer import Trainer
 
 
-def run_report(end: Finished, folder: RunFolder, trainer: Trainer) -> Report:
-    """What a script wants to know of a run: docs/json.md."""
+def run_report(end: Finished, folder: RunFolder, trainer: Trainer, verdict: str) -> Report:
+    """What a script wants to know of a run (docs/json.md); `verdict` is how it ended, in a line."""
     data, training = trainer.about["data"], trainer.about["training"]
     facts = {
         "run": str(folder.path),
@@ -40,4 +40,4 @@ def run_report(end: Finished, folder: RunFolder, trainer: Trainer) -> Report:
             for told in trainer.told
         ],
     }
-    return Report("Training", facts)
+    return Report("Training", facts, verdict=verdict)

@@ -161,7 +161,7 @@ def arithmetic(
     findings = [
         Finding(
             "length",
-            "length of Y, not clipped",
+            "length of the result's z",
             Estimate(float(np.linalg.norm(results[CENTER])), n=1),
             Estimate(float(np.median(lengths)), shortest, longest, len(lengths)),
             "samples (middle 95 %)",
@@ -179,7 +179,10 @@ def arithmetic(
         "ema": sampler.average,
         "displacement": float(np.linalg.norm(done.displacement)),
     }
-    return Report("Arithmetic in Z", facts, findings, grids=(grid,))
+    verdict = (
+        f"{written(terms)}: drawn, not measured (--classifier SOURCE says what the results are)"
+    )
+    return Report("Arithmetic in Z", facts, findings, grids=(grid,), verdict=verdict)
 
 
 def draw_concept(sampler: Sampler, name: str, exemplars: Latents) -> ImageGrid:

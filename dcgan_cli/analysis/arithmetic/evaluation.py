@@ -25,10 +25,11 @@ from dcgan_cli.analysis.concepts.attribute_classifier import (
 from dcgan_cli.analysis.concepts.words import parse_meaning
 from dcgan_cli.analysis.feature_extractors import FloatArray
 from dcgan_cli.analysis.sampling import Sampler
+from dcgan_cli.analysis.verdicts import compare, percent
 from dcgan_cli.errors import DcganError, UsageError
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.progress import ProgressCallback
-from dcgan_cli.report import Estimate, Finding, Table
+from dcgan_cli.report import SHARE, Estimate, Finding, Table
 from dcgan_cli.runtime import numpy_stream
 
 ENOUGH = 8
@@ -52,9 +53,9 @@ _WHOLE = ""
 
 @dataclass(frozen=True, eq=False)
 class ArithmeticResult:
-    """Values, a table, one line for people, and nine words for each tile of the first seed."""
+    """A verdict, values, a table, and nine words for each tile of the first seed."""
 
-    summary: str
+    verdict: str
     findings: Sequence[Finding]
     table: Table
     said: tuple[Sequence[str], Sequence[str]]
@@ -203,11 +204,38 @@ def measure_arithmetic(
         )
     columns = ("arithmetic", f"is {name}", "certainty", "is one image", "is both")
     keys = ("arithmetic", "is_expected", "certainty", "is_one_picture", "is_both")
-    first = _hits(classified[0][IN_Z], target)
-    summary = f"{name} {int(first.sum())}/{TILES}" if target else "the terms share no known word"
     said = _said(classified[0][IN_Z], target), _said(classified[0][PIXELS], target)
     return ArithmeticResult(
-        summary, findings, Table("What the results are", columns, rows, "results", keys), said
+        _verdict(findings, target, name, len(classified)),
+        findings,
+        Table("What the results are", columns, rows, "results", keys),
+        said,
+    )
+
+
+def _verdict(findings: Sequence[Finding], target: Mapping[str, str], name: str, seeds: int) -> str:
+    """Whether the results are what the terms say, and more often than along random directions."""
+    if not target:
+        return (
+            "not measured: the terms share no word that the classifier knows (--expect names one)"
+        )
+    by_key = {finding.key: finding for finding in findings}
+    says = f"{name}: {_beside(by_key['share'], 'along random directions', seeds)}"
+    if "clean" in by_key:
+        says += f"; and one image, no overlay: {_beside(by_key['clean'], 'on pixels', seeds)}"
+    return says if seeds > 1 else f"{says}; one draw of exemplars alone (--seeds 10 says how sure)"
+
+
+def _beside(found: Finding, against: str, seeds: int) -> str:
+    """A share of the results and its control in words: of one seed as counts, which say nothing sure."""
+    control = found.control
+    assert control is not None
+    if seeds == 1:
+        own, other = (round(TILES * part.value) for part in (found.value, control))
+        return f"{own} of {TILES} results, {other} {against}"
+    says = f"{percent(found.value.value)} of the results, {percent(control.value)} {against}"
+    return (
+        says + {-1: " (fewer)", 0: " (no clear difference)", 1: ""}[compare(found.value, control)]
     )
 
 
@@ -274,25 +302,35 @@ def _shares(
         against: int,
     ) -> None:
         values = share(IN_Z, right), share(against, right)
-        findings.append(Finding(key, label, *values, WAYS[against]))
+        findings.append(
+            Finding(
+                key, label, *values, WAYS[against], unit=SHARE,
+                better="up", headline=key in ("share", "single", "clean"),
+            )
+        )  # fmt: skip
         if len(classified) > 1 and key in ("share", "clean"):
             values = often(IN_Z, right), often(against, right)
-            label = f"seeds where {ENOUGH} of {TILES} are"
-            findings.append(Finding(f"{key}_seeds", label, *values, WAYS[against]))
+            label = f"seeds where {ENOUGH} of {TILES} {label}"
+            findings.append(Finding(f"{key}_seeds", label, *values, WAYS[against], unit=SHARE))
 
     if target:
         add("share", f"results that are {name}", lambda v: _hits(v, target), RANDOM)
         add(
             "share_second",
-            "… by the attribute classifier's other view",
+            f"results that are {name}, by the classifier's other view",
             lambda v: _hits(v, target, True),
             RANDOM,
         )
-        add("share_pixels", "… beside pixels", lambda v: _hits(v, target), PIXELS)
+        add("share_pixels", f"results that are {name}", lambda v: _hits(v, target), PIXELS)
     if overlays:
         add("single", "results that are one image, no overlay", _single, PIXELS)
     if target and overlays:
-        add("clean", "results that are both", lambda v: _hits(v, target) & _single(v), PIXELS)
+        add(
+            "clean",
+            f"results that are {name} and one image",
+            lambda v: _hits(v, target) & _single(v),
+            PIXELS,
+        )
     return findings
 
 
@@ -330,12 +368,20 @@ def _moved(
         values = drift(name, IN_Z), drift(name, RANDOM)
         label = f"{name} moved, though nothing was said of it"
         findings.append(
-            Finding(f"drift_{name}", label, *values, WAYS[RANDOM], unit=" sd", about=name)
-        )
+            Finding(
+                f"drift_{name}", label, *values, WAYS[RANDOM], unit=" sd", about=name,
+                better="down", headline=True,
+            )
+        )  # fmt: skip
         if known.classes:
             values = changed(name, IN_Z), changed(name, RANDOM)
-            label = f"{name}: share of results classified another word than the base"
-            findings.append(Finding(f"changed_{name}", label, *values, WAYS[RANDOM], about=name))
+            label = f"{name}: results classified another word than the base"
+            findings.append(
+                Finding(
+                    f"changed_{name}", label, *values, WAYS[RANDOM], unit=SHARE, about=name,
+                    better="down",
+                )
+            )  # fmt: skip
     return findings
 
 

@@ -25,8 +25,7 @@ def calculated(
 ) -> Report:
     """The report on calculations, one a seed, of which the first is drawn."""
     if setup is None:
-        hint = "what the results are, by measurement: --classifier SOURCE (labeled images)"
-        return replace(arithmetic(sampler, terms, done[0], seed=seed), notes=[hint])
+        return arithmetic(sampler, terms, done[0], seed=seed)
     if expect is None:
         target = evaluation.expected(sampler, setup.classifier, terms)
     else:
@@ -47,11 +46,10 @@ def calculated(
             **report.facts,
             "seeds": len(done),
             "expected": [{"name": name, "value": value} for name, value in target.items()],
-            "summary": found.summary,
         },
         findings=[*report.findings, *found.findings, *trust],
         tables=[found.table],
-        notes=[found.summary],
+        verdict=found.verdict,
     )
 
 
@@ -69,8 +67,7 @@ def turned(
     record = report.grids[0].provenance
     assert record is not None
     if setup is None:
-        hint = "whether it turns, by measurement: --classifier SOURCE (labeled images)"
-        return replace(report, notes=[hint]), record.latents
+        return report, record.latents
     attribute = turning.turned_attribute(sampler, setup.classifier, way, setup.samples)
     with stage("classifying results") as bar:
         findings, table = turning.measure_turn(
@@ -87,5 +84,6 @@ def turned(
         facts={**report.facts, "attribute": attribute, "classified": turning.CLASSIFIED_SAMPLES},
         findings=[*report.findings, *findings, *setup.findings],
         tables=[table],
+        verdict=turning.turn_verdict(attribute, findings[0]),
     )
     return report, record.latents

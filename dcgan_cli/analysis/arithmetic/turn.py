@@ -23,10 +23,11 @@ from dcgan_cli.analysis.feature_extractors import FloatArray
 from dcgan_cli.analysis.sampling import Sampler
 from dcgan_cli.analysis.statistics import mean as mean_of
 from dcgan_cli.analysis.statistics import mean_above, mean_within
+from dcgan_cli.analysis.verdicts import UNCLEAR, compare
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.latents import Latents, seeded_latents
 from dcgan_cli.progress import ProgressCallback
-from dcgan_cli.report import Estimate, Finding, ImageGrid, Report, Table
+from dcgan_cli.report import SHARE, Estimate, Finding, ImageGrid, Report, Table
 from dcgan_cli.runtime import numpy_stream
 
 CLASSIFIED_SAMPLES = 64
@@ -112,7 +113,10 @@ def turn(
         Estimate(float(np.median(lengths)), shortest, longest, len(lengths)),
         "samples of z (middle 95 %)",
     )
-    return Report("Turn vector", facts, [length], grids=(grid,))
+    verdict = (
+        f"from {names[0]} to {names[1]}: drawn, not measured (--classifier SOURCE says what turns)"
+    )
+    return Report("Turn vector", facts, [length], grids=(grid,), verdict=verdict)
 
 
 def turned_attribute(
@@ -200,19 +204,23 @@ def measure_turn(
             ranks(classified[0]),
             ranks(classified[1]),
             "random directions",
+            better="up",
+            headline=True,
         )
     ]
     findings += [
         Finding(
             f"drift_{name}",
-            f"{name} moved" + (" (it should)" if name == attribute else ""),
+            f"{name} moved",
             drift(classified[0], name),
             drift(classified[1], name),
             "random directions",
             unit=" sd",
             about=name,
+            better="up" if name == attribute else "down",
+            headline=True,
         )
-        for name in classifier.attributes
+        for name in sorted(classifier.attributes, key=lambda name: name != attribute)
     ]
     findings += [
         Finding(
@@ -221,7 +229,9 @@ def measure_turn(
             changed(classified[0], name),
             changed(classified[1], name),
             "random directions",
+            unit=SHARE,
             about=name,
+            better="down",
         )
         for name, known in classifier.attributes.items()
         if known.classes and name != attribute
@@ -234,6 +244,18 @@ def measure_turn(
     heading = ("coefficient", attribute, "low", "high", "random direction")
     keys = ("coefficient", "value", "low", "high", "random_direction")
     return findings, Table(f"Classified {attribute}", heading, rows, "classified", keys)
+
+
+def turn_verdict(attribute: str, turns: Finding) -> str:
+    """Whether `attribute` follows the coefficient, by Spearman's ρ in `turns` and its control."""
+    control = turns.control
+    assert control is not None
+    says = {1: f"{attribute} turns", 0: f"{attribute}: {UNCLEAR} random directions"}
+    clear = compare(turns.value, control)
+    return (
+        f"{says.get(clear, f'{attribute} does not turn')}: along the vector its rank correlation with the "
+        f"coefficient is {turns.value.value:.2f}, in random directions {control.value:.2f}"
+    )
 
 
 def _samples(sampler: Sampler, count: int, seed: int) -> Latents:

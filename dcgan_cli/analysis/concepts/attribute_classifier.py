@@ -29,7 +29,7 @@ from dcgan_cli.analysis.feature_extractors import (
 from dcgan_cli.errors import DcganError
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.progress import ProgressCallback
-from dcgan_cli.report import Estimate, Finding
+from dcgan_cli.report import SHARE, Estimate, Finding
 from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.wording import counted
 
@@ -146,7 +146,9 @@ class AttributeClassifier:
                 known.held_out,
                 Estimate(known.chance),
                 "commonest class" if known.classes else "the mean",
+                unit=SHARE if known.classes else "",
                 about=known.name,
+                better="up",
             )
             for known in self.attributes.values()
         ]

@@ -1,13 +1,15 @@
 """What a model has concepts of."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from dcgan_cli.checkpoint.concepts import Concept
 from dcgan_cli.report import Report, Table
+from dcgan_cli.wording import counted
 
 
-def concept_list(checkpoint: str, known: Mapping[str, Concept]) -> Report:
-    """The concepts of the model with the hash `checkpoint`, by name."""
+def concept_list(path: Path, checkpoint: str, known: Mapping[str, Concept]) -> Report:
+    """The concepts of the model at `path` with the hash `checkpoint`, by name."""
     entries = [
         {
             "name": name,
@@ -17,10 +19,10 @@ def concept_list(checkpoint: str, known: Mapping[str, Concept]) -> Report:
         }
         for name, concept in sorted(known.items())
     ]
-    return Report("Concepts", {"checkpoint": checkpoint, "concepts": entries})
-
-
-def concept_table(known: Mapping[str, Concept]) -> Table:
-    """The same for people."""
     rows = [(name, len(concept.exemplars), concept.made) for name, concept in sorted(known.items())]
-    return Table("Concepts", ("name", "exemplars", "made"), rows)
+    return Report(
+        "Concepts",
+        {"checkpoint": checkpoint, "concepts": entries},
+        tables=[Table("Concepts", ("name", "exemplars", "made"), rows)] if rows else (),
+        verdict=f"{counted(len(known), 'concept')} of {path}",
+    )

@@ -8,7 +8,7 @@ certain, and other attributes changed no less.)
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,12 @@ from dcgan_cli.analysis.concepts.attribute_classifier import (
 from dcgan_cli.analysis.concepts.words import HIGH, parse_meaning, slug, words
 from dcgan_cli.analysis.feature_extractors import FloatArray
 from dcgan_cli.analysis.sampling import Sampler
+from dcgan_cli.analysis.verdicts import percent
 from dcgan_cli.checkpoint.concepts import STEADY, Concept, is_name
 from dcgan_cli.errors import DcganError, UsageError
 from dcgan_cli.model.latents import Latents, seeded_latents
 from dcgan_cli.progress import ProgressCallback
-from dcgan_cli.report import Estimate, Finding, Report, Table
+from dcgan_cli.report import SHARE, Estimate, Finding, Report, Table
 from dcgan_cli.wording import counted, counted_are
 
 TAIL = 0.1
@@ -139,8 +140,24 @@ def find_exemplars(
     table = Table(
         "Concepts", ("name", "meaning", "share of samples", "exemplars", "least certainty"), rows
     )
-    findings = [*classifier.findings(), *agreements(predictions, classifier)]
-    return concepts, Report("Concepts learned", {}, findings, (table,), notes=notes)
+    trust = [replace(finding, headline=True) for finding in classifier.findings()]
+    findings = [*trust, *agreements(predictions, classifier)]
+    verdict = _verdict(len(concepts), classifier)
+    return concepts, Report(
+        "Concepts learned", {}, findings, (table,), notes=notes, verdict=verdict
+    )
+
+
+def _verdict(count: int, classifier: AttributeClassifier) -> str:
+    """How many concepts there are, and how far those who found them can be trusted."""
+    known = classifier.attributes.values()
+    words = [one.held_out.value for one in known if one.classes]
+    says = f"{counted(count, 'concept')} learned"
+    if not words:
+        return f"{says}; the classifier explains numbers alone (R² in the table)"
+    low, high = percent(min(words)), percent(max(words))
+    right = low if low == high else f"{low} to {high}"
+    return f"{says}; the classifier is right on {right} of real images held out, by attribute"
 
 
 def agreements(predictions: AttributePredictions, classifier: AttributeClassifier) -> list[Finding]:
@@ -153,7 +170,9 @@ def agreements(predictions: AttributePredictions, classifier: AttributeClassifie
             agreement(predictions, name),
             Estimate(_chance(predictions[name])),
             "by chance",
+            unit=SHARE if known.classes else "",
             about=name,
+            better="up",
         )
         for name, known in classifier.attributes.items()
     ]

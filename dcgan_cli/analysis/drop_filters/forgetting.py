@@ -1,9 +1,9 @@
 """Forgetting to draw an object (paper §6.3.1, Fig. 6): images and measurements."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,9 +25,10 @@ from dcgan_cli.analysis.statistics import (
     scaled,
     share,
 )
+from dcgan_cli.analysis.verdicts import UNCLEAR, compare, percent
 from dcgan_cli.data.pixels import to_uint8
 from dcgan_cli.progress import ProgressCallback
-from dcgan_cli.report import Estimate, Finding, ImageGrid, Report, Table
+from dcgan_cli.report import SHARE, Estimate, Finding, ImageGrid, Report, Table
 from dcgan_cli.wording import counted
 
 COLUMNS = 12
@@ -76,13 +77,14 @@ def forget(
         [number, float(ranking.weights[number]), float(ranking.contrast[number])]
         for number in ranking.order
     ]
+    findings = _findings(setup, plan, dose)
     return Report(
         "Forgetting",
         facts,
-        findings=_findings(setup, plan, dose),
+        findings=findings,
         tables=(_curve(setup, doses), Table("Maps", ("map", "weight", "contrast"), weights)),
         grids=(_grid(setup, plan, seed, columns),),
-        notes=(_summary(setup, plan, dose),),
+        verdict=forgetting_verdict(setup.kind, plan, {each.key: each for each in findings}),
     )
 
 
@@ -96,10 +98,11 @@ def _findings(setup: DropExperiment, plan: DropPlan, dose: Dose) -> list[Finding
         value: Estimate,
         figure: Callable[[DropResult], float],
         low: float = 0.0,
+        unit: str = SHARE,
     ) -> Finding:
         found = [figure(outcome) for outcome in dose.random]
         control = another(found, low, 1.0, "draws of maps")
-        return Finding(key, label, value, control, "random maps")
+        return Finding(key, label, value, control, "random maps", unit=unit)
 
     def fall(outcome: DropResult) -> Estimate:
         after = ratio_of_shares(setup.found[kind], outcome.found[kind], "samples")
@@ -113,69 +116,97 @@ def _findings(setup: DropExperiment, plan: DropPlan, dose: Dose) -> list[Finding
 
     before = share(int(setup.found[kind].sum()), len(setup.latents), "samples")
     learned = setup.detector.objects[kind].share
+    less: Literal["", "down"] = "" if plan.keep_only else "down"
+    after = share_after("found_after", f"samples with a {kind}, afterwards", kind)
     rows = [
         Finding(
-            "maps_auc",
-            f"the maps tell a {kind} from what else is at its place (AUC)",
-            plan.ranking.auc,
-            Estimate(0.5),
-            "chance",
+            "found_before", f"samples with a {kind}, all maps there", before, learned,
+            "images trained on", unit=SHARE, headline=True,
         ),
-        Finding(
-            "found_before", f"a {kind} is found, all maps there", before, learned, "trained on"
-        ),
-        share_after("found_after", f"a {kind} is found afterwards", kind),
+        replace(after, better=less, headline=True),
         beside(
             "fall",
-            "fall of that share",
+            f"decrease of the share of samples with a {kind}",
             fall(own),
             lambda outcome: fall(outcome).value,
             -math.inf,
         ),
-    ]
+    ]  # fmt: skip
     if len(own.change):
         rows += [
             beside(
                 "change_inside",
-                f"change inside the {kind} (share of black to white)",
+                f"change of pixels inside the {kind} (of black to white)",
                 mean_within(own.change[:, 0], unit="samples"),
                 lambda outcome: float(outcome.change[:, 0].mean()),
             ),
             beside(
                 "change_outside",
-                "change outside",
+                "change of pixels outside (of black to white)",
                 mean_within(own.change[:, 1], unit="samples"),
                 lambda outcome: float(outcome.change[:, 1].mean()),
             ),
-            beside(
-                "focus",
-                "inside / (inside + outside), 0.5 is everywhere alike",
-                _focus(own.change),
-                lambda outcome: _focus(outcome.change).value,
+            replace(
+                beside(
+                    "focus",
+                    f"part of the change that is inside the {kind} (50 %: everywhere alike)",
+                    _focus(own.change),
+                    lambda outcome: _focus(outcome.change).value,
+                ),
+                better="up",
+                headline=True,
             ),
         ]
     scene = mean_within(own.scene, -1, 1, "samples")
+    likeness = f"likeness of the scene to that before, without the {kind} (correlation)"
     rows += [
-        beside(
-            "scene",
-            "likeness of the scene outside (correlation)",
-            scene,
-            lambda outcome: float(outcome.scene.mean()),
-            -1.0,
+        replace(
+            beside(
+                "scene", likeness, scene, lambda outcome: float(outcome.scene.mean()), -1.0, ""
+            ),
+            better="up",
+            headline=True,
         ),
         Finding(
-            "scene_strangers",
-            "the same",
-            scene,
-            _strangers(setup.unrelated_similarity()),
-            "two different samples",
+            "scene_strangers", likeness, scene, _strangers(setup.unrelated_similarity()),
+            "two different samples", better="up",
         ),
-    ]
+        Finding(
+            "maps_auc", f"how well the maps tell a {kind} from what else is at its place (AUC)",
+            plan.ranking.auc, Estimate(0.5), "chance", better="up", headline=True,
+        ),
+    ]  # fmt: skip
     for name, found in setup.found.items():
         if name != kind:
-            label = f"a {name} is found afterwards (before: {found.mean():.1%})"
-            rows.append(share_after(f"kept_{name}", label, name))
+            label = f"samples with a {name}, afterwards (before: {percent(float(found.mean()))})"
+            rows.append(replace(share_after(f"kept_{name}", label, name), headline=True))
     return [*rows, *setup.detector.findings()]
+
+
+def forgetting_verdict(kind: str, plan: DropPlan, found: Mapping[str, Finding]) -> str:
+    """How often the object is found before and after, and whether random maps do as much.
+
+    `found` are the report's findings by key.
+    """
+    before, after, fall = found["found_before"].value, found["found_after"], found["fall"].value
+    random = after.control
+    assert random is not None
+    chosen = f"{plan.chosen} of {counted(len(plan.ranking.weights), 'map')}"
+    doing, beside = (
+        (f"with {chosen} kept alone", "with as many random maps kept alone")
+        if plan.keep_only
+        else (f"after {chosen} are dropped", "when as many random maps are dropped")
+    )
+    says = (
+        f"{kind}: found in {percent(before.value)} of the samples before, {percent(after.value.value)} "
+        f"{doing}; {percent(random.value)} {beside}"
+    )
+    differs = compare(after.value, random)
+    if differs == 0:
+        says += f" ({UNCLEAR} random maps)"
+    elif differs > 0:
+        says += " (found more often than with random maps)"
+    return says if compare(fall, Estimate(0.0)) else f"{says}; no clear change"
 
 
 def _focus(change: FloatArray) -> Estimate:
@@ -236,16 +267,4 @@ def _grid(setup: DropExperiment, plan: DropPlan, seed: int, columns: int) -> Ima
             f"{doing} {plan.chosen} random maps",
         ),
         provenance=setup.sampler.provenance(["sample"], seed, np.concatenate([latents, nowhere])),
-    )
-
-
-def _summary(setup: DropExperiment, plan: DropPlan, dose: Dose) -> str:
-    """The result in one sentence."""
-    kind = setup.kind
-    random = np.mean([outcome.found[kind].mean() for outcome in dose.random])
-    return (
-        f"{'keeping only' if plan.keep_only else 'without'} {plan.chosen} of "
-        f"{counted(len(plan.ranking.weights), 'map')} a {kind} is found in "
-        f"{dose.ranked.found[kind].mean():.1%} of the samples, with all in "
-        f"{setup.found[kind].mean():.1%}, without as many random ones in {random:.1%}"
     )

@@ -21,7 +21,7 @@ from dcgan_cli.analysis.drop_filters.locations import Flags, outlined
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.progress import ProgressCallback
-from dcgan_cli.report import Estimate, Finding
+from dcgan_cli.report import SHARE, Estimate, Finding
 
 TOP = 32
 """The mean of the highest 1/TOP of the scores of an image decides whether it contains the object."""
@@ -94,6 +94,7 @@ class ObjectDetector:
                     known.where_usual,
                     "where it usually is",
                     about=name,
+                    better="up",
                 )
             )
             if known.whether is not None:
@@ -104,7 +105,9 @@ class ObjectDetector:
                         known.whether,
                         Estimate(0.5),
                         "chance",
+                        unit=SHARE,
                         about=name,
+                        better="up",
                     )
                 )
         return rows

@@ -41,6 +41,7 @@ from dcgan_cli.analysis.guided_backprop.saliency import (
     prediction_interval,
     same_places,
 )
+from dcgan_cli.analysis.verdicts import UNCLEAR, compare, percent
 from dcgan_cli.data.image_set import DecodedImages
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.errors import SourceError, UsageError
@@ -48,7 +49,7 @@ from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.hooks import RULES, Rule
 from dcgan_cli.model.layers import initialize
-from dcgan_cli.report import Estimate, Finding, ImageGrid, Provenance, Report, Table
+from dcgan_cli.report import SHARE, TIMES, Estimate, Finding, ImageGrid, Provenance, Report, Table
 from dcgan_cli.runtime import torch_stream
 from dcgan_cli.wording import counted, counted_are
 
@@ -62,12 +63,13 @@ SAID: Mapping[Rule, str] = {
 
 Statistic = Callable[..., Estimate]
 
-METRICS: Mapping[str, tuple[str, Statistic, Sequence[str], tuple[float, float]]] = {
+METRICS: Mapping[str, tuple[str, Statistic, Sequence[str], tuple[float, float], str]] = {
     "concentration": (
         "share of the receptive field filled",
         mean_over_maps,
         ("filled",),
         (0.0, 1.0),
+        SHARE,
     ),
     **{
         f"agreement_{a}_{b}": (
@@ -75,6 +77,7 @@ METRICS: Mapping[str, tuple[str, Statistic, Sequence[str], tuple[float, float]]]
             partial(mean_over_maps, low=-1.0),
             (f"{a} {b}",),
             (-1.0, 1.0),
+            "",
         )
         for a, b in combinations(RULES, 2)
     },
@@ -83,9 +86,10 @@ METRICS: Mapping[str, tuple[str, Statistic, Sequence[str], tuple[float, float]]]
         lift_over_maps,
         (f"inside {ANY}", f"area {ANY}"),
         (0.0, math.inf),
+        TIMES,
     ),
 }
-"""By key: label, statistic, the measures it is of, and its bounds."""
+"""By key: label, statistic, the measures it is of, its bounds, and its unit."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +218,7 @@ def guided_backprop(
     )
     command = ["--layer", choice.layer, "--rule", rule, "--features", features, "--top", top]
     tiles, captions = draw_maxima(scene, sides, features)
+    findings = _findings(found, control, likenesses, bool(kinds))
     return Report(
         "Guided backpropagation",
         {
@@ -223,7 +228,7 @@ def guided_backprop(
             "caption": caption,
             "maxima": list_maxima(scene, sides, features, name),
         },
-        findings=_findings(found, control, likenesses, bool(kinds)),
+        findings=findings,
         tables=_tables(found, control, likenesses, list(kinds)),
         grids=(
             ImageGrid(
@@ -240,7 +245,8 @@ def guided_backprop(
                 ),
             ),
         ),
-        notes=(caption, *_notes(own, likenesses, bool(kinds))),
+        notes=_notes(own, bool(kinds)),
+        verdict=guided_verdict({each.key: each for each in findings}),
     )
 
 
@@ -264,20 +270,62 @@ def _findings(
                 [statistic(*(one[0][row] for row in rows)).value for one in control], *bounds
             ),
             "random networks",
+            unit=unit,
+            better="up" if key == "overlap" else "",
+            headline=not key.startswith("agreement"),
         )
-        for key, (label, statistic, rows, bounds) in METRICS.items()
+        for key, (label, statistic, rows, bounds, unit) in METRICS.items()
         if boxes or key != "overlap"
     ]
     if boxes:
         gain = prediction_interval([a - b for a, b in same_places(found, control, ANY)])
         label = "energy on objects, trained − random, same places"
-        metrics.append(Finding("overlap_same_places", label, gain, Estimate(0.0), "no difference"))
+        metrics.append(
+            Finding(
+                "overlap_same_places", label, gain, Estimate(0.0), "no difference", unit=TIMES,
+                better="up", headline=True,
+            )
+        )  # fmt: skip
     stages = [name for name in likenesses if name != UNTOUCHED]
     for key, name in (("cascade_top", stages[0]), ("cascade_all", stages[-1])):
-        label = f"rank correlation with itself, random layers {name}"
+        label = f"rank correlation with itself once the layers {name} are random"
         same = likenesses[UNTOUCHED]
-        metrics.append(Finding(key, label, likenesses[name], same, "the next map instead"))
+        metrics.append(
+            Finding(
+                key, label, likenesses[name], same, "the next map instead",
+                better="down", headline=True,
+            )
+        )  # fmt: skip
     return metrics
+
+
+def guided_verdict(found: Mapping[str, Finding]) -> str:
+    """Whether trained filters look at known objects, or fill their field, as random ones do not.
+
+    `found` are the report's findings by key.
+    """
+    if "overlap" in found:
+        own, random = found["overlap"].value, found["overlap"].control
+        gain = found["overlap_same_places"]
+        assert random is not None
+        assert gain.control is not None
+        looks = {
+            1: "trained filters look at objects more than random ones",
+            0: f"trained filters: {UNCLEAR} random ones in looking at objects",
+            -1: "trained filters look at objects less than random ones",
+        }
+        return (
+            f"{looks[compare(gain.value, gain.control)]}: {own.value:.2f} times as much there as by chance, "
+            f"random ones {random.value:.2f} times; at the same places {gain.value.value:+.2f}"
+        )
+    own, random = found["concentration"].value, found["concentration"].control
+    assert random is not None
+    fills = {
+        1: "trained filters look at more of their field than random ones",
+        0: f"trained filters: {UNCLEAR} random ones in how much of their field they look at",
+        -1: "trained filters look at less of their field than random ones",
+    }
+    return f"{fills[compare(own, random)]}: {percent(own.value)} of it, random ones {percent(random.value)}"
 
 
 def _tables(
@@ -303,19 +351,13 @@ def _tables(
     return tables
 
 
-def _notes(maxima: Maxima, likenesses: Mapping[str, Estimate], boxes: bool) -> list[str]:
-    """What the values mean, in words."""
+def _notes(maxima: Maxima, boxes: bool) -> list[str]:
+    """What the values leave out."""
     notes: list[str] = []
     if silent := int((maxima.response[:, 0] <= 0).sum()):
         notes.append(
             f"{silent} of the {counted(len(maxima.response), 'map')} measured respond to no image"
         )
-    same, *_, whole = likenesses.values()
-    notes.append(
-        f"at the same place, the next map's visualization has a rank correlation of {same.value:.2f} "
-        f"with a map's own, a random network's {whole.value:.2f}: so much is not about the map, or "
-        "not about what was learned"
-    )
     if not boxes:
         notes.append("no boxes of objects are known here: --labels FILE.csv adds some")
     return notes

@@ -1,6 +1,7 @@
 """Interpolation in latent space (paper §6.1, Fig. 4): the images, and how to read them."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -8,8 +9,6 @@ from numpy.typing import NDArray
 
 from dcgan_cli.analysis.interpolate.paths import LatentPath
 from dcgan_cli.analysis.interpolate.transitions import (
-    HALVINGS,
-    LIMIT,
     SHARP,
     Film,
     Measures,
@@ -21,13 +20,15 @@ from dcgan_cli.analysis.interpolate.transitions import (
 )
 from dcgan_cli.analysis.sampling import Sampler
 from dcgan_cli.analysis.statistics import chain_mean, chain_share
+from dcgan_cli.analysis.verdicts import UNCLEAR, compare
 from dcgan_cli.data.pixels import normalize
 from dcgan_cli.model.batch_norm_statistics import fix_statistics
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.layers import initialize
-from dcgan_cli.report import Estimate, Finding, ImageGrid, Images, Report, Table
+from dcgan_cli.report import SHARE, TIMES, Estimate, Finding, ImageGrid, Images, Report, Table
 from dcgan_cli.runtime import torch_stream
+from dcgan_cli.wording import counted
 
 
 def interpolate(
@@ -41,7 +42,7 @@ def interpolate(
     training: Images | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
-    """Draw `path`, one row a segment, and measure it beside its controls.
+    """Draw `path` as `draw_walk` does, and measure it beside its controls.
 
     Args:
         sampler: the generator.
@@ -55,10 +56,9 @@ def interpolate(
         progress: told how many of the films are measured.
 
     Returns:
-        A report whose image grid `walk` holds segments × steps tiles; `frames` makes a film of it.
+        The report of `draw_walk`, with values and a verdict.
     """
     segments = path.segments
-    latents = np.concatenate([path.at(k + np.linspace(0, 1, steps)) for k in range(segments)])
     ends = sampler.normalized(path.at(np.arange(segments + 1.0)))
     films = {
         "generator": walk_film(sampler, path),
@@ -73,10 +73,36 @@ def interpolate(
     for name, film in films.items():
         progress(len(measured), len(films))
         measured[name] = measure_transitions(film, extractors, segments, steps, seed)
+    drawn = draw_walk(sampler, path, steps=steps, seed=seed, drawn_from_seed=drawn_from_seed)
+    found = measured["generator"]
+    facts = {
+        "transition": classify_transition(found),
+        "sharp_rows": np.flatnonzero(found.sharp).tolist(),
+        "sharp_from": SHARP,
+    }
+    return replace(
+        drawn,
+        facts={**drawn.facts, **facts},
+        findings=_findings(measured),
+        tables=(_table(measured),),
+        notes=_notes(found),
+        verdict=_verdict(measured),
+    )
+
+
+def draw_walk(
+    sampler: Sampler, path: LatentPath, *, steps: int, seed: int, drawn_from_seed: bool = True
+) -> Report:
+    """Draw `path`, one row a segment; nothing is measured.
+
+    `steps` and `seed` are as in `interpolate`. The image grid `walk` holds segments × steps tiles;
+    `frames` makes a film of it.
+    """
+    segments = path.segments
+    latents = np.concatenate([path.at(k + np.linspace(0, 1, steps)) for k in range(segments)])
     command = ["interpolate", "--path", path.kind, "--steps", str(steps)]
     command += ["--loop"] if path.loop else []
     provenance = sampler.provenance(command, seed if drawn_from_seed else None, latents)
-    found = measured["generator"]
     config = sampler.generator.config
     return Report(
         "Interpolation",
@@ -92,14 +118,10 @@ def interpolate(
             "channels": config.channels,
             "bn": sampler.bn,
             "ema": sampler.average,
-            "verdict": classify_transition(found),
-            "sharp_rows": np.flatnonzero(found.sharp).tolist(),
-            "sharp_from": SHARP,
         },
-        findings=_findings(measured),
-        tables=(_table(measured),),
         grids=(ImageGrid("walk", sampler.images(latents), steps, provenance=provenance),),
-        notes=_notes(found),
+        verdict=f"{counted(len(path.points), 'point')}, {counted(len(latents), 'image')}: drawn, "
+        "not measured (--measure says how evenly they change)",
     )
 
 
@@ -137,20 +159,47 @@ def _findings(measured: Mapping[str, Measures]) -> tuple[Finding, ...]:
     own, untrained_g = rows["generator"], rows["untrained"]
     fade = rows["cross-fade"]
     labels = {
-        "step_pixels": "step, pixels",
-        "step_features": "step, D's features",
-        "path_length": "path length, D's features",
-        "sharpest_pixels": "sharpest / median, pixels",
-        "sharpest_features": "sharpest / median, D's features",
-        "sharp_segments": f"share of segments ≥ {SHARP:g}",
+        "step_pixels": ("distance of neighboring images, pixels", SHARE),
+        "step_features": ("distance of neighboring images, D's features", ""),
+        "path_length": ("path length (d² / ε²), D's features", ""),
+        "sharpest_pixels": ("fastest change / median change, pixels", TIMES),
+        "sharpest_features": ("fastest change / median change, D's features", TIMES),
+        "sharp_segments": (f"segments that jump (fastest change ≥ {SHARP:g}×)", SHARE),
     }
-    controls = {
-        key: (untrained_g, "untrained G") if key.startswith("sharp") else (fade, "cross-fade")
-        for key in labels
-    }
-    return tuple(
-        Finding(key, label, own[key], controls[key][0][key], controls[key][1])
-        for key, label in labels.items()
+
+    def finding(key: str, label: str, unit: str) -> Finding:
+        if key.startswith("sharp"):
+            beside = untrained_g[key], "untrained G"
+            return Finding(key, label, own[key], *beside, unit=unit, better="down", headline=True)
+        return Finding(key, label, own[key], fade[key], "cross-fade", unit=unit)
+
+    return tuple(finding(key, *labeled) for key, labeled in labels.items())
+
+
+def _verdict(measured: Mapping[str, Measures]) -> str:
+    """Whether the changes are even or jump, beside an untrained generator and a cross-fade."""
+    found = measured["generator"]
+    kind = classify_transition(found)
+    if kind == "still":
+        return (
+            "no change: the image is the same all along; the generator has collapsed, or the points "
+            "are one"
+        )
+    ways = {name: _estimates(measures)["sharpest_features"] for name, measures in measured.items()}
+    own, other, fade = ways["generator"], ways["untrained"], ways["cross-fade"]
+    beside = f"{other.value:.3g} in an untrained generator, {fade.value:.3g} in a cross-fade"
+    moving = counted(int(found.moving.sum()), "segment")
+    if kind == "smooth":
+        than = {-1: "more even than", 0: UNCLEAR, 1: "less even than"}[compare(own, other)]
+        return (
+            f"even: none of {moving} jumps; the fastest change is {own.value:.3g} times the median, "
+            f"{beside} ({than} the untrained one)"
+        )
+    rows = np.flatnonzero(found.sharp)
+    untrained_rows = int(measured["untrained"].sharp.sum())
+    return (
+        f"jumps in {len(rows)} of {moving} (rows {', '.join(map(str, rows))}, counted from 0), in "
+        f"{untrained_rows} of an untrained generator; look at them: jumps on most rows mean memorization"
     )
 
 
@@ -186,22 +235,8 @@ def _table(measured: Mapping[str, Measures]) -> Table:
 
 
 def _notes(found: Measures) -> tuple[str, ...]:
-    """How to read the values, and what they say about this walk."""
-    reading = (
-        "step: distance of neighboring images, in pixels as a share of black to white, in D's "
-        "features at unit length; path length: d² / ε² in those features per unit of t",
-        "sharpest / median: the fastest change of a segment over its median change; 1 is a steady "
-        f"pace, jumps between remembered images give about {2**HALVINGS:,} to {LIMIT:,.0f} however "
-        f"many steps are shown, {SHARP:g} or more is called sharp",
-    )
-    still = int((~found.moving).sum())
-    says = {
-        "smooth": "no segment has a sharp transition: these images are not looked up in a table "
-        "(paper §6.1); a network that blends what it remembers may pass too",
-        "sharp": "sharp transitions in rows "
-        + ", ".join(map(str, np.flatnonzero(found.sharp)))
-        + " (counted from 0): look at them; on most rows they mean memorization (paper §6.1)",
-        "still": "the image never changes: the generator has collapsed, or the points are one",
-    }[classify_transition(found)]
-    stands = f"{still} of {len(found.moving)} segments stand still and are left out of the ratios"
-    return (*reading, says, stands) if 0 < still < len(found.moving) else (*reading, says)
+    """What the values leave out."""
+    still, count = int((~found.moving).sum()), len(found.moving)
+    if not 0 < still < count:
+        return ()
+    return (f"{still} of {count} segments stand still and are left out of the ratios",)

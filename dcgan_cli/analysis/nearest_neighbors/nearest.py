@@ -30,6 +30,7 @@ from dcgan_cli.analysis.nearest_neighbors.neighbor_report import (
     grid,
     notes,
     tails_table,
+    verdict,
 )
 from dcgan_cli.analysis.nearest_neighbors.training_search import BLOCK, Question, Training, find
 from dcgan_cli.analysis.neighbors import NeighborTable
@@ -109,7 +110,7 @@ def nearest_neighbors(
             "held_out": m,
             "held_out_trained_on": trained_on,
             "k": k,
-            "memorised": memorized(tests),
+            "memorized": memorized(tests),
             "p_value": combined(tests),
             "level": LEVEL,
             "detectable": detectable(n, m, len(tests)),
@@ -118,7 +119,8 @@ def nearest_neighbors(
         findings=findings(tests, found, n, m, trained_on),
         tables=(tails_table(tests), closest_table(asked, training, tests, found, closest)),
         grids=(grid(asked, training, blocks, k),),
-        notes=notes(tests, n, m, trained_on),
+        notes=notes(tests, trained_on),
+        verdict=verdict(tests, n, m, trained_on),
     )
 
 

@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.analysis.nearest_neighbors.distance_metrics import OUTLINE
 from dcgan_cli.analysis.nearest_neighbors.memorization import (
-    NEIGHBORS,
     MemorizationTest,
     combined,
     detectable,
@@ -17,7 +15,9 @@ from dcgan_cli.analysis.nearest_neighbors.memorization import (
 from dcgan_cli.analysis.nearest_neighbors.training_search import Training
 from dcgan_cli.analysis.neighbors import NeighborTable
 from dcgan_cli.analysis.statistics import median
-from dcgan_cli.report import Estimate, Finding, ImageGrid, Images, Provenance, Table
+from dcgan_cli.analysis.verdicts import percent
+from dcgan_cli.report import SHARE, Estimate, Finding, ImageGrid, Images, Provenance, Table
+from dcgan_cli.wording import counted
 
 OUTLINES, FEATURES = "outlines", "features"
 METRICS = {OUTLINES: "outlines", FEATURES: "D's features"}
@@ -81,7 +81,7 @@ def findings(
 ) -> tuple[Finding, ...]:
     """Share of copies, effect size and distance of each metric, each beside held-out images."""
     called = "set aside, trained on" if trained_on else "held out"
-    one = "set aside" if trained_on else "held out"
+    one = "image set aside" if trained_on else "held-out image"
     rows: list[Finding] = []
     for metric, test in tests.items():
         of_asked, of_held_out, *_ = np.split(found[metric].distances[:, 0], [n, n + m, n + 2 * m])
@@ -89,17 +89,23 @@ def findings(
         rows += [
             Finding(
                 f"copies_{metric}",
-                f"copies, {where}",
+                f"samples that are copies, {where}",
                 test.copies,
                 Estimate(0.0),
                 called,
+                unit=SHARE,
+                better="down",
+                headline=True,
             ),
             Finding(
                 f"closer_{metric}",
-                f"P(closer than one {one}), {where}",
+                f"samples closer than a random {one}, {where}",
                 test.closer,
                 Estimate(0.5),
                 called,
+                unit=SHARE,
+                better="down",
+                headline=True,
             ),
             Finding(
                 f"distance_{metric}",
@@ -152,42 +158,43 @@ def closest_table(
     return Table("Closest", columns, rows)
 
 
-def notes(
+def verdict(
     tests: Mapping[str, MemorizationTest], n: int, held_out: int, trained_on: bool = False
-) -> tuple[str, ...]:
-    """How to read the values, and what they say."""
+) -> str:
+    """Whether `n` images are copies, with the test that says so."""
     real = "images set aside" if trained_on else "held-out images"
     p_value, least = combined(tests), detectable(n, held_out, len(tests))
-    reading = (
-        "closeness: distance to the nearest training image as a share of the mean distance to the "
-        f"{NEIGHBORS} nearest; 1 is like several of them, 0 a copy of one. Outlines: {OUTLINE}×"
-        f"{OUTLINE} pixels up to a mirror, a small shift, brightness and contrast"
-    )
     if memorized(tests):
         metric, test = min(tests.items(), key=lambda item: item[1].p_value)
         tail = test.most_significant
-        says = (
+        return (
             f"memorized (p = {p_value:.2g}): by {METRICS[metric]}, {tail.below:,} of {n:,} are closer to a "
-            f"training image than {1 - tail.expected:.4g} of the {real}; about "
-            f"{tail.expected * n:.3g} would be by chance"
+            f"training image than {percent(1 - tail.expected)} of the {real}; by chance it would be "
+            f"{tail.expected * n:.3g}"
         )
-    elif np.isnan(least):
-        says = (
-            f"no verdict: with {held_out:,} {real}, not even copies throughout would be told "
-            f"from chance (p = {p_value:.2g}); hold out more"
+    if np.isnan(least):
+        return (
+            f"no verdict: {held_out:,} {real} are too few to tell even copies throughout from chance "
+            f"(p = {p_value:.2g}); hold out more"
         )
-    else:
-        says = (
-            f"no memorization found (p = {p_value:.2g}); copies that make up less than {least:.2g} of "
-            f"the images, or that are vaguer than the {real} are by themselves, would not be"
-        )
-    if trained_on:
-        says += "; the network was trained on the images set aside too (--held-out SOURCE: others)"
-    repeated = float(np.mean(tests[OUTLINES].held_out < REPEATED))
-    if repeated <= 0.01:
-        return reading, says
-    hides = (
-        f"{repeated:.2g} of the {real} are near-copies of training images themselves "
-        f"(closeness by outlines below {REPEATED:g}): where the data repeat themselves, copies hide"
+    return (
+        f"not memorized: no copies found among {counted(n, 'image')}, beside {held_out:,} {real} "
+        f"(p = {p_value:.2g}); fewer than {percent(least)} would not be found"
     )
-    return reading, says, hides
+
+
+def notes(tests: Mapping[str, MemorizationTest], trained_on: bool) -> tuple[str, ...]:
+    """What makes the verdict weaker."""
+    says: list[str] = []
+    if trained_on:
+        says.append(
+            "the network was trained on the images set aside too; --held-out SOURCE: others"
+        )
+    repeated = float(np.mean(tests[OUTLINES].held_out < REPEATED))
+    if repeated > 0.01:
+        real = "images set aside" if trained_on else "held-out images"
+        says.append(
+            f"{percent(repeated)} of the {real} are near-copies of training images themselves, among "
+            "which copies hide"
+        )
+    return tuple(says)

@@ -27,7 +27,7 @@ LABELS = {
     DCGAN: "DCGAN features + L2-SVM",
     "random": "random filters + L2-SVM",
     "pixels": "pixels + L2-SVM",
-    "knn": "pixels, k nearest",
+    "knn": "k nearest in pixels",
     "kmeans": "K-means features + L2-SVM",
     "supervised": "supervised CNN",
 }

@@ -19,6 +19,7 @@ from dcgan_cli.analysis.probe_svm.probe_split import Budget, Learner, ProbeSplit
 from dcgan_cli.analysis.probe_svm.published import beside
 from dcgan_cli.analysis.probe_svm.supervised import DRAWS, SupervisedLearner
 from dcgan_cli.analysis.statistics import scaled, two_way, two_way_difference
+from dcgan_cli.analysis.verdicts import UNCLEAR, compare
 from dcgan_cli.progress import Stage
 from dcgan_cli.report import Estimate, Finding, Report, Table
 from dcgan_cli.wording import counted
@@ -113,11 +114,15 @@ def _report(
     beaten = None if control is None else _percent(two_way(control.result.right))
     who = "" if control is None else control.label
     findings = [
-        Finding("accuracy", "accuracy", found, beaten, who, published.accuracy, " %"),
         Finding(
-            "error", "error", _error(found), beaten and _error(beaten), who, published.error, " %"
+            "accuracy", "accuracy", found, beaten, who, published.accuracy, " %",
+            better="up", headline=not published.error,
         ),
-    ]
+        Finding(
+            "error", "error", _error(found), beaten and _error(beaten), who, published.error, " %",
+            better="down", headline=bool(published.error),
+        ),
+    ]  # fmt: skip
     gains = {
         name: _percent(_gain(own.right, entry.result.right))
         for name, entry in entries.items()
@@ -126,11 +131,38 @@ def _report(
     for name, gain in gains.items():
         label = f"better than {LABELS[name]} by"
         findings.append(
-            Finding(f"over_{name}", label, gain, Estimate(0.0), "no difference", unit=" %")
-        )
+            Finding(
+                f"over_{name}", label, gain, Estimate(0.0), "no difference", unit=" %",
+                better="up", headline=True,
+            )
+        )  # fmt: skip
     tables = [_table(entries), *_confusion(own, probe_split), *published.tables]
     return Report(
-        "Probe", _facts(entries, setup, budget), findings, tables, notes=_notes(gains, probe_split)
+        "Probe",
+        _facts(entries, setup, budget),
+        findings,
+        tables,
+        notes=_notes(gains, probe_split),
+        verdict=probe_verdict(findings),
+    )
+
+
+def probe_verdict(findings: Sequence[Finding]) -> str:
+    """The accuracy, and which controls the features are better than, by their paired differences."""
+    gains = {each.key.removeprefix("over_"): each.value for each in findings if "over_" in each.key}
+    says = {1: "better than", 0: UNCLEAR, -1: "worse than"}
+    found = {clear: _listed(gains, clear) for clear in says}
+    accuracy = next(each.value.value for each in findings if each.key == "accuracy")
+    parts = [f"{says[clear]} {names}" for clear, names in found.items() if names]
+    return f"accuracy {accuracy:.1f} %" + (f": {'; '.join(parts)}" if parts else "")
+
+
+def _listed(gains: Mapping[str, Estimate], clear: int) -> str:
+    """The controls from which the difference is `clear`, with the differences in points."""
+    return ", ".join(
+        f"{LABELS[name].removesuffix(' + L2-SVM')} ({gain.value:+.1f} points)"
+        for name, gain in gains.items()
+        if compare(gain, Estimate(0.0)) == clear
     )
 
 
@@ -214,26 +246,15 @@ def _counts(result: Result, probe_split: ProbeSplit) -> list[list[int]]:
 
 def _notes(gains: Mapping[str, Estimate], probe_split: ProbeSplit) -> tuple[str, ...]:
     draws, labels = len(probe_split.subsets), len(probe_split.subsets[0].codes)
-    if draws > 1:
-        reading = (
-            f"intervals of 95 %: other draws of {counted(labels, 'label')} and other test images "
-            "(two-way analysis of variance); ± draws: 1.96 standard deviations over draws, as the "
-            "paper prints it: where single draws lie, not how sure their mean is"
-        )
-    else:
-        reading = (
-            "intervals of 95 %: other test images (Wilson; differences: paired, Bonett and Price)"
-        )
-    notes = [reading]
+    notes: list[str] = []
     if draws > 1 and labels > OVERLAP * probe_split.pool:
         notes.append(
-            f"the draws overlap: {labels:,} of {counted(probe_split.pool, 'image')} each, so they differ less "
-            "than draws of new images would"
+            f"the draws overlap ({labels:,} of {counted(probe_split.pool, 'image')} each), so they differ "
+            "less than draws of new images would"
         )
     for name, gain in gains.items():
-        if gain.low is not None and gain.high is not None and gain.low <= 0:
-            verdict = "worse than" if gain.high < 0 else "not surely better than"
-            notes.append(f"DCGAN features are {verdict} {LABELS[name]}: {_why(name)}")
+        if compare(gain, Estimate(0.0)) < 1:
+            notes.append(f"not clearly better than {LABELS[name]}: {_why(name)}")
     return tuple(notes)
 
 

@@ -221,7 +221,7 @@ def arithmetic(
         facts["latents"] = str(save_latents)
     if show:
         console.result_table(HalfBlocks(grid))
-    conclude(console, report, out=target, json=common.json, **facts)
+    conclude(console, report, common, out=target, **facts)
 
 
 def _asked(

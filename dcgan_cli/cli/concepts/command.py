@@ -11,7 +11,7 @@ from dcgan_cli.cli.concepts.learn import learn
 from dcgan_cli.cli.concepts.storage import write
 from dcgan_cli.cli.models import open_model
 from dcgan_cli.cli.outputs import JSON, PNG, WHY_PNG, Output, check_outputs, refuse_inputs
-from dcgan_cli.cli.results import refuse_two_results, say_done, show_document
+from dcgan_cli.cli.results import conclude, refuse_two_results, say_done
 from dcgan_cli.files import is_stdout
 
 if TYPE_CHECKING:
@@ -117,19 +117,21 @@ def list_(checkpoint: options.Checkpoint = None, *, streams: options.Streams) ->
 
       dcgan concepts list faces --json
     """
-    from dcgan_cli.analysis.concepts.concept_list import concept_list, concept_table
+    from dcgan_cli.analysis.concepts.concept_list import concept_list
     from dcgan_cli.checkpoint.concepts import read_concepts
-    from dcgan_cli.render.terminal import plain_table
 
     console = streams.console
     path, model = open_model(console, checkpoint, DOING)
     known = read_concepts(path, model)
-    if streams.json:
-        show_document(console, concept_list(model.hash, known))
-    elif known:
-        console.result_table(plain_table(concept_table(known)))
-    else:
-        console.note(f"{path} has no concepts yet; make some: dcgan concepts learn --data SOURCE")
+    report = concept_list(path, model.hash, known)
+    if not known:
+        console.note("make some: dcgan concepts learn --data SOURCE")
+    if streams.json or streams.verbose:
+        conclude(console, report, streams)
+        return
+    console.note(report.verdict)
+    for name in sorted(known):  # alone on stdout, for scripts
+        console.result(name)
 
 
 @concepts.command()

@@ -102,4 +102,4 @@ def learn(
         "ema": sampler.average,
         "concepts": [one.name for one in found],
     }
-    conclude(console, report, out=written_path(path, model), json=common.json, **facts)
+    conclude(console, report, common, out=written_path(path, model), **facts)

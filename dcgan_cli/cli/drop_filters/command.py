@@ -10,8 +10,8 @@ from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.models import open_model
 from dcgan_cli.cli.outputs import HTML, JSON, PNG, PT, WHY_PNG, Output, check_outputs
-from dcgan_cli.cli.results import show_document
-from dcgan_cli.files import is_special, is_stdout
+from dcgan_cli.cli.results import conclude, refuse_two_results
+from dcgan_cli.files import is_special
 from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
@@ -140,9 +140,7 @@ def drop_filters(
     """
     from dcgan_cli.errors import UsageError
 
-    to_stdout = is_stdout(out)
-    if to_stdout and common.json:
-        raise UsageError("-o - and --json would both be written to stdout; name a file with -o")
+    refuse_two_results(out, common.json)
     if maps is not None and threshold is not None:
         raise UsageError("--maps says how many maps, --threshold which; give one of the two")
     if labels is not None and source is None:
@@ -173,7 +171,6 @@ def drop_filters(
     from dcgan_cli.cli.drop_filters.sample_boxes import Samples, write_page
     from dcgan_cli.render.dose_curve import encode_dose
     from dcgan_cli.render.png import encode_grid
-    from dcgan_cli.render.terminal import findings_table
 
     console, machine = common.begin()
     _, model = open_model(console, checkpoint, "looking into", outputs)
@@ -207,7 +204,7 @@ def drop_filters(
     with console.progress("dropping") as bar:
         setup = DropExperiment.of(sampler, detector, kind, later.latents)
         report = forget(setup, plan, seed=later.seed, progress=bar)
-    facts: dict[str, Any] = {"seed": seed, "samples": count, "file": str(out)}
+    facts: dict[str, Any] = {"seed": seed, "samples": count}
     console.write_result(out, encode_grid(report.grids[0].shaped(model.aspect)))
     if target is not None:
         console.write_result(target, encode_dose(report.tables[0], kind, plan.chosen, keep_only))
@@ -215,15 +212,7 @@ def drop_filters(
     if save is not None:
         _save(console, save, model, plan, kind, sampler.bn)
         facts["saved"] = str(save)
-    for note in report.notes:
-        console.note(note)
-    if common.json:
-        show_document(console, report, **facts)
-        return
-    # an image on stdout leaves no room there for anything else
-    (console.show if to_stdout else console.result_table)(findings_table(report))
-    if not to_stdout:
-        console.result(str(out))
+    conclude(console, report, common, out=out, **facts)
 
 
 def curve_beside(out: Path) -> Path | None:

@@ -185,8 +185,8 @@ def nearest_neighbors(
         from dcgan_cli.render.terminal import HalfBlocks
 
         console.result_table(HalfBlocks(grid))
-    conclude(console, report, out=out, json=common.json, **facts)
-    if strict and report.facts["memorised"]:
+    conclude(console, report, common, out=out, **facts)
+    if strict and report.facts["memorized"]:
         raise typer.Exit(1)
 
 

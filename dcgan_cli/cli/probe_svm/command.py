@@ -284,18 +284,17 @@ def probe_svm(
     report = over(map(evaluated, range(splits))) if splits > 1 else evaluated(0)
     if splits == 1 and task.drawn:
         console.note(
-            f"the {len(task.test.rows):,} test images were drawn at random: the interval is for this "
-            "one split, other splits give other values; --splits 10 says how far"
+            f"the {len(task.test.rows):,} test images are one random split; --splits 10 says how far other "
+            "splits differ"
         )
     seen = _has_seen(model, task)
     if seen:
         console.note(
-            "the network was trained on these test images too, without their labels; for a "
-            "stricter value train it on the training part alone"
+            "the network was trained on these test images too, without labels; train it on the "
+            "training part alone for a stricter value"
         )
-    conclude(
-        console, report, out=map_, json=common.json, **_facts(model, task, bn, save_features, seen)
-    )
+    facts = _facts(model, task, bn, save_features, seen)
+    conclude(console, report, common, out=map_, **facts)
 
 
 def _refuse(given: dict[str, bool], why: str) -> None:

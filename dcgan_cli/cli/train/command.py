@@ -74,7 +74,7 @@ def train(
         networks=networks,
         learning=learning,
         machine=machine,
-        json=streams.json,
+        streams=streams,
         overrides=overrides,
         typed=_typed(context),
     )

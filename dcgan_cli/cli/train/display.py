@@ -51,16 +51,19 @@ class Display:
         tensorboard: bool,
         drawn: Drawn,
         aspect: float = 1.0,
+        verbose: bool = False,
     ) -> None:
         self.console = console
         self.folder = folder
         self.title = f"{folder.path.name} ({preset})"
         self.aspect = aspect
+        self.verbose = verbose
         self.board = _open_board(folder) if tensorboard else None
         self.drawn = drawn
         self._live: Live | None = None
         self._told = 0.0
         self._diagnostics = "good"
+        self._images = _where(folder)
 
     def plan(self, plan: TrainingPlan, trainer: Trainer, length: Length) -> None:
         """Say what is about to be trained, how fast it will go, and what would make it faster."""
@@ -85,8 +88,8 @@ class Display:
         )
         if plan.fault is not None:
             self.console.note(not_recorded(plan.fault))
-        if plan.hints:
-            self.console.note(f"faster with: {'; '.join(plan.hints)}")
+        for hint in plan.hints:
+            self.console.note(f"faster with: {hint}")
 
     def follow(self, events: Iterator[Event]) -> Finished:
         """Show `events` as they come; returns the last one."""
@@ -122,23 +125,26 @@ class Display:
                 self.board.add_scalar(name, value, event.step)
             self.board.add_scalar("images_per_second", event.images_per_second, event.step)
         if self._live is not None:
-            self._live.update(_live_table(self.title, event, self._diagnostics))
+            rows = _rows(event, self._images, self._diagnostics, self.verbose)
+            self._live.update(_live_table(self.title, rows))
         elif time.monotonic() - self._told >= LINE_SECONDS:
             self._told = time.monotonic()
-            self.console.note(_line(event))
+            self.console.note(_line(event, self._images, self.verbose))
 
     def _epoch(self, event: EpochDone) -> None:
         if event.images is None:
             return
         self._write_samples(self.folder.grid(event.epoch), event.images, event)
+        self._images = _where(self.folder)
         if self.board is not None:
             grid = _grid(event.images, self.aspect)
             self.board.add_image("samples", grid, event.epoch)
 
-    def finish(self, event: Finished, trainer: Trainer) -> None:
+    def finish(self, event: Finished, trainer: Trainer) -> str:
         """Draw what a finished run leaves: its last samples, their animation, its curves.
 
-        A signal cuts this short: everything that matters is saved already.
+        A signal cuts this short: everything that matters is saved already. Returns the outcome in
+        one line.
         """
         if self.board is not None:
             self.board.close()
@@ -153,7 +159,7 @@ class Display:
         except Interrupted:
             seen = "the last image grid, the film and the curves were left out"
         stopped = event.signal or trainer.signal
-        self.console.note(
+        return (
             f"{'stopped' if stopped else 'done'} at step {event.step:,}, epoch "
             f"{event.epoch:.2f}, after {_duration(event.seconds)}; {seen}"
         )
@@ -206,33 +212,57 @@ def _open_board(folder: RunFolder) -> "SummaryWriter":
     return SummaryWriter(str(folder.board()), filename_suffix=BOARD_SUFFIX)
 
 
-def _live_table(title: str, event: ProgressEvent, diagnostics: str) -> RichTable:
-    metrics = event.metrics
+def _where(folder: RunFolder) -> str:
+    """Where the newest image grid is, or where the first will be."""
+    grids = folder.grids()
+    return str(grids[-1]) if grids else f"{folder.path / folder.grid(1)} after epoch 1"
+
+
+def _live_table(title: str, rows: dict[str, str]) -> RichTable:
     table = RichTable(title=title, title_justify="left", show_header=False)
     table.add_column(style="dim")
     table.add_column(min_width=44)
-    of = "" if event.steps is None else f" of {event.steps:,}"
-    table.add_row("step", f"{event.step:,}{of}, epoch {event.epoch:.2f}")
-    table.add_row("speed", f"{event.images_per_second:,.0f} images/s")
-    table.add_row("time", f"{_duration(event.seconds)}, {_duration(event.seconds_left)} to go")
-    table.add_row("loss", f"D {metrics['d_loss']:.3f}   G {metrics['g_loss']:.3f}")
-    table.add_row(
-        "D thinks",
-        f"D(x) {metrics['d_real']:.3f}   "
-        f"D(G(z)) {metrics['d_fake']:.3f} / {metrics['d_fake_after']:.3f}",
-    )
-    table.add_row("diagnostics", diagnostics)
+    for name, text in rows.items():
+        table.add_row(name, text)
     return table
 
 
-def _line(event: ProgressEvent) -> str:
-    metrics = event.metrics
-    return (
-        f"step {event.step:,}  epoch {event.epoch:.2f}  {event.images_per_second:,.0f} images/s"
-        f"  {_duration(event.seconds_left)} to go  D {metrics['d_loss']:.3f}"
-        f"  G {metrics['g_loss']:.3f}  D(x) {metrics['d_real']:.3f}"
-        f"  D(G(z)) {metrics['d_fake']:.3f}/{metrics['d_fake_after']:.3f}"
-    )
+def _rows(event: ProgressEvent, images: str, diagnostics: str, verbose: bool) -> dict[str, str]:
+    """What a terminal shows of a run that goes on: name and text of each row."""
+    rows = {
+        "step": f"{_step(event)}, epoch {event.epoch:.2f}",
+        "time": f"{_duration(event.seconds)}, {_left(event)}",
+        "images": images,
+    }
+    if verbose:
+        rows |= {"speed": f"{event.images_per_second:,.0f} images/s", **_losses(event.metrics)}
+    return {**rows, "diagnostics": diagnostics}
+
+
+def _line(event: ProgressEvent, images: str, verbose: bool) -> str:
+    """The same in a line, for what is no terminal."""
+    line = f"{_step(event)}, {_left(event)}; see {images}"
+    if not verbose:
+        return line
+    losses = ", ".join(_losses(event.metrics).values())
+    return f"{line}; epoch {event.epoch:.2f}, {event.images_per_second:,.0f} images/s, {losses}"
+
+
+def _losses(metrics: dict[str, float]) -> dict[str, str]:
+    return {
+        "loss": f"D {metrics['d_loss']:.3f}, G {metrics['g_loss']:.3f}",
+        "D's output": f"D(x) {metrics['d_real']:.3f}, "
+        f"D(G(z)) {metrics['d_fake']:.3f} / {metrics['d_fake_after']:.3f}",
+    }
+
+
+def _step(event: ProgressEvent) -> str:
+    of = "" if event.steps is None else f" of {event.steps:,}"
+    return f"step {event.step:,}{of}"
+
+
+def _left(event: ProgressEvent) -> str:
+    return "no end set" if event.seconds_left is None else f"{_duration(event.seconds_left)} to go"
 
 
 def _duration(seconds: float | None) -> str:

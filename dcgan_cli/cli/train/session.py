@@ -11,6 +11,7 @@ from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.choices import DEFAULT_LOSS
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.image_source import Request, inspect_source, measured, prepare_images
+from dcgan_cli.cli.options import Streams
 from dcgan_cli.cli.places import refuse_overlap, run_path
 from dcgan_cli.cli.results import conclude
 from dcgan_cli.cli.train.checks import policy_of
@@ -70,7 +71,7 @@ class Session:
     networks: NetworkOptions
     learning: LearningOptions
     machine: MachineOptions
-    json: bool
+    streams: Streams
     overrides: Mapping[str, Any]
     typed: Mapping[str, Any]
 
@@ -84,8 +85,8 @@ class Session:
                 before = self.process_group.broadcast_from_main(
                     lambda: earlier_state(folder, self.run.resume, self.run.overwrite)
                 )
-                end, trainer = self._train(folder, before)
-        return self._conclude(end, folder, trainer)
+                end, trainer, verdict = self._train(folder, before)
+        return self._conclude(end, folder, trainer, verdict)
 
     def time_steps(self) -> None:
         """Say where the time of a step of this run would go; writes no file."""
@@ -102,18 +103,19 @@ class Session:
                 finally:
                     trainer.batches.close()
         if self.process_group.is_main:
-            conclude(self.console, report, out=None, json=self.json)
+            conclude(self.console, report, self.streams)
 
-    def _train(self, folder: RunFolder, before: Checkpoint | None) -> tuple[Finished, Trainer]:
+    def _train(self, folder: RunFolder, before: Checkpoint | None) -> tuple[Finished, Trainer, str]:
+        """The end, who reached it, and the outcome in one line (empty but on rank 0)."""
         trainer, display = self._begin(folder, before)
         events = trainer.run(self._length(trainer.recipe))
         try:
             with listening(trainer):
                 if display is None:
-                    return cast(Finished, deque(events, maxlen=1).pop()), trainer
+                    return cast(Finished, deque(events, maxlen=1).pop()), trainer, ""
                 end = display.follow(events)
-                display.finish(end, trainer)
-            return replace(end, signal=end.signal or trainer.signal), trainer
+                verdict = display.finish(end, trainer)
+            return replace(end, signal=end.signal or trainer.signal), trainer, verdict
         finally:
             trainer.batches.close()
 
@@ -157,7 +159,15 @@ class Session:
             folder.clear()
         if self.process_group.is_main and not self.run.profile:
             aspect = images.image_spec.aspect
-            display = Display(self.console, folder, name, self.run.tensorboard, trainer.way, aspect)
+            display = Display(
+                self.console,
+                folder,
+                name,
+                self.run.tensorboard,
+                trainer.way,
+                aspect,
+                self.streams.verbose,
+            )
         if before is not None:
             trainer.restore(before)
             self.console.note(f"resuming at step {trainer.step:,}, epoch {trainer.epoch:.2f}")
@@ -245,10 +255,10 @@ class Session:
                 "content differs); every machine needs the same"
             )
 
-    def _conclude(self, end: Finished, folder: RunFolder, trainer: Trainer) -> int:
+    def _conclude(self, end: Finished, folder: RunFolder, trainer: Trainer, verdict: str) -> int:
         if self.process_group.is_main:
-            report = run_report(end, folder, trainer)
-            conclude(self.console, report, out=folder.last, json=self.json)
+            report = run_report(end, folder, trainer, verdict)
+            conclude(self.console, report, self.streams, out=folder.last)
         return 0 if end.signal is None else 128 + end.signal
 
     def _path(self) -> Path:
