@@ -203,7 +203,7 @@ def test_a_concept_holds_points() -> None:
 def test_too_few_exemplars_are_warned_of(count: int, warned: bool) -> None:
     text = c.unsteady("smile", count)
     assert (text is not None) == warned
-    assert text is None or "unsteady" in text
+    assert text is None or "unstable" in text
 
 
 # As latent arguments

@@ -87,7 +87,7 @@ def test_a_document_is_what_the_schema_says(name: str, documents: dict[str, str]
     text = documents[name]
     assert text.isascii()
     document = json.loads(text, parse_constant=pytest.fail)
-    assert document["schema_version"] == 2
+    assert document["schema_version"] == 1
     check(document, {"film": "interpolate"}.get(name, name))
 
 

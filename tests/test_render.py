@@ -199,7 +199,7 @@ def test_json_of_a_report() -> None:
     )
     nothing = {"low": None, "high": None, "interval_kind": None}
     assert json.loads(to_json(report)) == {
-        "schema_version": 2,
+        "schema_version": 1,
         "report": "samples",
         "seed": 3,
         "path": "Gesichter/ä",

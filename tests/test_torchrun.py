@@ -92,10 +92,9 @@ def test_a_signal_to_one_rank_stops_all(tmp_path: Path) -> None:
         wait_for(lambda: reached(tmp_path) > 0)
         before = reached(tmp_path)
         os.kill(ranks_of(process)[1], signal.SIGTERM)
-        out, _ = process.communicate(timeout=300)
-        assert process.returncode == 1
+        assert process.wait(300) == 1
     text = (tmp_path / "said").read_text()
-    assert out.count("stopped at step") == 1
+    assert text.count("stopped at step") == 1
     assert text.count("exitcode  : 143") == 2
     assert reached(tmp_path) >= before
 
@@ -108,13 +107,12 @@ def test_ctrl_c_for_torchrun_saves_once_and_rank_0_alone_speaks(tmp_path: Path) 
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=300)
     text = (tmp_path / "said").read_text()
-    outcome, file = out.splitlines()
-    assert outcome.startswith("stopped at step ")
-    assert file == "checkpoints/run/last.pt"
+    assert out == "checkpoints/run/last.pt\n"
     for words in (
         "photos: folder",
         "2 processes share batches of 4 (--batch-size), 2 images each",
         "saving after this step",
+        "stopped at step",
     ):
         assert text.count(words) == 1, text
     assert "dcgan: " not in text

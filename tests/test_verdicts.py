@@ -20,6 +20,7 @@ from dcgan_cli.analysis.nearest_neighbors.neighbor_report import notes, verdict
 from dcgan_cli.analysis.probe_svm.probe import probe_verdict
 from dcgan_cli.analysis.verdicts import compare, percent
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.options import Streams
 from dcgan_cli.cli.results import conclude
 from dcgan_cli.report import SHARE, TIMES, Estimate, Finding, Report, Table
 
@@ -237,7 +238,7 @@ REPORT = Report(
 def test_the_verdict_is_the_first_line_and_six_rows_follow(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    conclude(Console(), REPORT, out=Path("a.png"), json=False)
+    conclude(Console(), REPORT, Streams(), out=Path("a.png"))
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert (lines[0], lines[-1]) == ("better than chance", "a.png")
@@ -251,7 +252,7 @@ def test_the_verdict_is_the_first_line_and_six_rows_follow(
 
 
 def test_verbose_shows_everything(capsys: pytest.CaptureFixture[str]) -> None:
-    conclude(Console(), REPORT, out=None, json=False, verbose=True)
+    conclude(Console(), REPORT, Streams(verbose=True))
     out, err = capsys.readouterr()
     assert out.splitlines()[0] == "better than chance"
     assert all(f"label {i}." in out for i in range(9))
@@ -264,7 +265,7 @@ def test_json_holds_everything_with_and_without_verbose(
 ) -> None:
     said: list[str] = []
     for verbose in (False, True):
-        conclude(Console(), REPORT, out=None, json=True, verbose=verbose)
+        conclude(Console(), REPORT, Streams(json=True, verbose=verbose))
         said.append(capsys.readouterr().out)
     assert said[0] == said[1]
     assert '"verdict": "better than chance"' in said[0]
@@ -273,7 +274,7 @@ def test_json_holds_everything_with_and_without_verbose(
 
 
 def test_an_image_on_stdout_has_it_to_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    conclude(Console(), REPORT, out=Path("-"), json=False)
+    conclude(Console(), REPORT, Streams(), out=Path("-"))
     out, err = capsys.readouterr()
     assert out == ""
     assert "better than chance" in err
@@ -284,7 +285,7 @@ def test_a_report_without_findings_shows_the_head_of_its_first_table(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     tables = [Table("Work", ("n",), [(f"row {i}.",) for i in range(8)]), Table("More", ("n",), [])]
-    conclude(Console(), Report("Profile", tables=tables, verdict="v"), out=None, json=False)
+    conclude(Console(), Report("Profile", tables=tables, verdict="v"), Streams())
     out, err = capsys.readouterr()
     assert [i for i in range(8) if f"row {i}." in out] == [0, 1, 2, 3, 4, 5]
     assert "More" not in out
@@ -296,6 +297,6 @@ def test_a_report_without_findings_shows_the_head_of_its_first_table(
 )
 def test_values_have_their_unit(unit: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     finding = Finding("k", "label", Estimate(0.25), unit=unit, headline=True)
-    conclude(Console(), Report("R", findings=[finding]), out=None, json=False)
+    conclude(Console(), Report("R", findings=[finding]), Streams())
     cells = next(line for line in capsys.readouterr().out.splitlines() if "label" in line)
     assert cells.split("│")[2].strip() == text

@@ -275,7 +275,7 @@ def unsteady(name: str, count: int) -> str | None:
     if count >= STEADY:
         return None
     return (
-        f"{name} has {counted(count, 'exemplar')}, so results are unsteady; the paper averaged "
+        f"{name} has {counted(count, 'exemplar')}, so results are unstable; the paper averaged "
         f"{STEADY} (§6.3.2)"
     )
 

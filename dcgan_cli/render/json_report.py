@@ -11,7 +11,7 @@ import numpy as np
 
 from dcgan_cli.report import Estimate, Finding, Report, Table
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 1
 """Raised when a key goes, or means something else; new keys do not raise it."""
 
 UNITS = {"%": "percent", "sd": "standard_deviations"}
