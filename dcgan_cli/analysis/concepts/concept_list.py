@@ -19,10 +19,11 @@ def concept_list(path: Path, checkpoint: str, known: Mapping[str, Concept]) -> R
         }
         for name, concept in sorted(known.items())
     ]
+    facts = {"checkpoint": checkpoint, "concepts": entries}
+    return Report("Concepts", facts, verdict=f"{counted(len(known), 'concept')} of {path}")
+
+
+def concept_table(known: Mapping[str, Concept]) -> Table:
+    """The same for people."""
     rows = [(name, len(concept.exemplars), concept.made) for name, concept in sorted(known.items())]
-    return Report(
-        "Concepts",
-        {"checkpoint": checkpoint, "concepts": entries},
-        tables=[Table("Concepts", ("name", "exemplars", "made"), rows)] if rows else (),
-        verdict=f"{counted(len(known), 'concept')} of {path}",
-    )
+    return Table("Concepts", ("name", "exemplars", "made"), rows)

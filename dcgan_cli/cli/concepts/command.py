@@ -117,7 +117,7 @@ def list_(checkpoint: options.Checkpoint = None, *, streams: options.Streams) ->
 
       dcgan concepts list faces --json
     """
-    from dcgan_cli.analysis.concepts.concept_list import concept_list
+    from dcgan_cli.analysis.concepts.concept_list import concept_list, concept_table
     from dcgan_cli.checkpoint.concepts import read_concepts
 
     console = streams.console
@@ -126,10 +126,15 @@ def list_(checkpoint: options.Checkpoint = None, *, streams: options.Streams) ->
     report = concept_list(path, model.hash, known)
     if not known:
         console.note("make some: dcgan concepts learn --data SOURCE")
-    if streams.json or streams.verbose:
+    if streams.json:
         conclude(console, report, streams)
         return
     console.note(report.verdict)
+    if streams.verbose and known:
+        from dcgan_cli.render.terminal import plain_table
+
+        console.result_table(plain_table(concept_table(known)))
+        return
     for name in sorted(known):  # alone on stdout, for scripts
         console.result(name)
 
