@@ -55,9 +55,7 @@ def number_between(least: float, most: float = math.inf) -> ValueRule:
 
     until = "" if most == math.inf else f" to {most:g}"
     return ValueRule(
-        f"a number from {least:g}{until}"
-        if least > -math.inf
-        else "a finite number",
+        f"a number from {least:g}{until}" if least > -math.inf else "a finite number",
         fits,
     )
 
