@@ -20,7 +20,7 @@ from dcgan_cli.errors import SourceError
 class Images:
     """Names alone, which is all that joining looks at."""
 
-    location = "pictures"
+    location = "images"
 
     def __init__(self, *names: str) -> None:
         self._names = names

@@ -39,25 +39,23 @@ def _is_number(value: object) -> bool:
 
 
 def whole(least: int, most: int = 1 << 53) -> ValueRule:
-    """A whole number_between in [`least`, `most`]."""
+    """A whole number in [`least`, `most`]."""
 
     def fits(value: object) -> bool:
         return type(value) is int and least <= value <= most
 
-    return ValueRule(f"a whole number_between of {least} or more", fits)
+    return ValueRule(f"a whole number of {least} or more", fits)
 
 
 def number_between(least: float, most: float = math.inf) -> ValueRule:
-    """A finite number_between in [`least`, `most`]."""
+    """A finite number in [`least`, `most`]."""
 
     def fits(value: object) -> bool:
         return _is_number(value) and least <= cast("float", value) <= most
 
     until = "" if most == math.inf else f" to {most:g}"
     return ValueRule(
-        f"a number_between from {least:g}{until}"
-        if least > -math.inf
-        else "a finite number_between",
+        f"a number from {least:g}{until}" if least > -math.inf else "a finite number",
         fits,
     )
 
@@ -182,7 +180,7 @@ GROUP: Schema = {
 
 SETTING = maybe(
     ValueRule(
-        "a number_between, true or false",
+        "a number, true or false",
         lambda value: isinstance(value, bool) or _is_number(value),
     )
 )
