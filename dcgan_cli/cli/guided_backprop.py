@@ -8,6 +8,7 @@ import typer
 from dcgan_cli.choices import RULES, one_of
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.figures import Drawing
 from dcgan_cli.cli.outputs import (
     PNG,
     Output,
@@ -70,6 +71,9 @@ def guided_backprop(
     out: Annotated[Path, typer.Option("-o", "--out", help="The PNG to write; - is stdout.")] = Path(
         "guided-backprop.png"
     ),
+    layout: options.Layout = "slide",
+    scale: options.Scale = None,
+    caption: options.Caption = False,
     json: options.Json = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
@@ -99,14 +103,14 @@ def guided_backprop(
     """
     refuse_two_results(out, json)
     one_of("--rule", rule, RULES)
-    outputs = (Output("-o", out, PNG),)
+    drawing = Drawing(out, layout, scale, caption)
+    outputs = (Output("-o", out, PNG), drawing.captioned)
     check_outputs(outputs, (data, labels))
 
     from dcgan_cli.analysis.guided_backprop import guided
     from dcgan_cli.checkpoint.find import find_checkpoint
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.cli.image_source import inspect_source, prepare_shown, training_images
-    from dcgan_cli.render.png import encode_grid
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = Console(quiet)
@@ -137,5 +141,5 @@ def guided_backprop(
             progress=bar,
         )
     images.close()
-    console.write_result(out, encode_grid(report.grids[0].shaped(model.aspect)))
+    drawing.write(console, report.grids[0].shaped(model.aspect))
     conclude(console, report, out=out, json=json, data=source.location)

@@ -9,6 +9,7 @@ import typer
 from dcgan_cli.choices import PATHS, one_of
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.figures import Drawing
 from dcgan_cli.cli.outputs import Output, check_outputs, refuse_inputs
 from dcgan_cli.cli.results import conclude, refuse_two_results
 from dcgan_cli.files import is_special
@@ -77,6 +78,9 @@ def interpolate(
     fps: Annotated[
         float, typer.Option(help="Images a second of an animation.", min=1, max=50)
     ] = 20,
+    layout: options.Layout = "slide",
+    scale: options.Scale = None,
+    caption: options.Caption = False,
     bn: options.BatchNorm = options.BATCH_NORM,
     no_ema: options.NoEma = False,
     json: options.Json = False,
@@ -111,7 +115,10 @@ def interpolate(
         raise UsageError("--points draws random points, --between names them; give one of the two")
     one_of("--path", path, PATHS)
     ending = ".png" if is_special(out) and not out.suffix else out.suffix.lower()
-    outputs = (Output("-o", out, (".png", *FILMS)),)
+    if ending in FILMS and layout != "slide":
+        raise UsageError(f"--layout {layout}: composes an image grid; -o {out} is a film")
+    drawing = Drawing(out, layout, scale, caption)
+    outputs = (Output("-o", out, (".png", *FILMS)), drawing.captioned)
     check_outputs(outputs)
     if ending == ".mp4":
         require_video()
@@ -123,7 +130,6 @@ def interpolate(
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.model.latents import seeded_latents
     from dcgan_cli.render.animation import film_frames
-    from dcgan_cli.render.png import encode_grid
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = Console(quiet)
@@ -152,11 +158,11 @@ def interpolate(
         )
     grid = report.grids[0].shaped(model.aspect)
     if ending in FILMS:
-        film = film_frames(interpolation.frames(grid, loop), model.aspect)
-        encoded = FILMS[ending](film, 1 / fps, 1 / fps if loop else HOLD)
+        film = film_frames(interpolation.frames(grid, loop), model.aspect, scale)
+        console.write_result(out, FILMS[ending](film, 1 / fps, 1 / fps if loop else HOLD))
+        drawing.write_caption(console, grid)
     else:
-        encoded = encode_grid(grid)
-    console.write_result(out, encoded)
+        drawing.write(console, grid)
     conclude(console, report, out=out, json=json)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dcgan_cli.choices import MODES, PRECISIONS, check_device, one_of
+from dcgan_cli.choices import LAYOUTS, MODES, PRECISIONS, check_device, one_of
 from dcgan_cli.cli.boundary import set_debug
 
 Checkpoint = Annotated[
@@ -42,6 +42,27 @@ BATCH_NORM = "reestimated"
 
 NoEma = Annotated[
     bool, typer.Option("--no-ema", help="Draw with the last weights, not with their average.")
+]
+Layout = Annotated[
+    str,
+    typer.Option(
+        help="How the figure is composed: slide, paper (300 dots an inch) or audit (every tile with "
+        "its caption).",
+        callback=lambda value: one_of("--layout", value, LAYOUTS),
+    ),
+]
+Scale = Annotated[
+    int | None,
+    typer.Option(
+        help="Enlarge tiles so many times. Default: until they are 128 pixels wide, on paper 192.",
+        min=1,
+        max=16,
+        show_default=False,
+    ),
+]
+Caption = Annotated[
+    bool,
+    typer.Option("--caption", help="Write the figure's caption into a .txt file beside it."),
 ]
 Show = Annotated[bool, typer.Option("--show", help="Show the images in the terminal.")]
 SaveLatents = Annotated[

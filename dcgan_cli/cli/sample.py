@@ -7,6 +7,7 @@ import typer
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.figures import Drawing
 from dcgan_cli.cli.outputs import (
     NPY,
     PNG,
@@ -17,6 +18,7 @@ from dcgan_cli.cli.outputs import (
     refuse_inputs,
 )
 from dcgan_cli.cli.results import conclude, refuse_two_results
+from dcgan_cli.errors import UsageError
 
 
 def sample(
@@ -42,6 +44,9 @@ def sample(
         str | None,
         typer.Option(help="Draw these points: z.npy, z.npy#0,4, samples.png#3,17 or a concept."),
     ] = None,
+    layout: options.Layout = "slide",
+    scale: options.Scale = None,
+    caption: options.Caption = False,
     save_latents: options.SaveLatents = None,
     bn: options.BatchNorm = options.BATCH_NORM,
     no_ema: options.NoEma = False,
@@ -69,9 +74,15 @@ def sample(
     """
     if split is None:
         refuse_two_results(out, json)
+    elif layout != "slide" or scale is not None or caption:
+        raise UsageError(
+            "--layout, --scale and --caption are for the figure; --split writes the images themselves"
+        )
     grid = None if split is not None else out
+    drawing = Drawing(out, layout, scale, caption)
     outputs = (
         Output("-o", grid, PNG, WHY_PNG),
+        drawing.captioned,
         Output("--save-latents", save_latents, NPY),
     )
     check_outputs(outputs, (latents,))
@@ -82,7 +93,7 @@ def sample(
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.checkpoint.latent_arguments import to_npy
     from dcgan_cli.cli.tiles import read_points
-    from dcgan_cli.render.png import encode_grid, encode_image
+    from dcgan_cli.render.png import encode_image
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = Console(quiet)
@@ -114,7 +125,7 @@ def sample(
             console.write_result(name, encode_image(image, model.aspect))
         facts["files"] = [str(name) for name in names]
     else:
-        console.write_result(out, encode_grid(image_grid, numbers))
+        drawing.write(console, image_grid, numbers)
     if show:
         from dcgan_cli.render.terminal import HalfBlocks
 

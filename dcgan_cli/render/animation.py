@@ -17,7 +17,7 @@ Frame = TypeVar("Frame")
 
 MOST_FRAMES = 100
 
-COMFORTABLE = 128
+COMFORTABLE = 512
 """Smaller images are enlarged by a whole factor until they are at least this wide."""
 
 PALETTE_FRAMES = 16
@@ -108,13 +108,13 @@ def require_video() -> None:
         )
 
 
-def film_frames(images: Images, aspect: float = 1.0) -> list[Image.Image]:
-    """Images uint8 [N, H, W, C] as frames, enlarged by a whole factor until COMFORTABLE.
+def film_frames(images: Images, aspect: float = 1.0, scale: int | None = None) -> list[Image.Image]:
+    """Images uint8 [N, H, W, C] as frames, enlarged `scale` times: by default until COMFORTABLE.
 
     They are shown in `aspect`, width / height.
     """
     _, height, width, _ = images.shape
-    scale = max(1, math.ceil(COMFORTABLE / width))
+    scale = scale or max(1, math.ceil(COMFORTABLE / width))
     size = shown_size(width * scale, height * scale, aspect)
     return [shown(image, size) for image in images]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
+from dcgan_cli.analysis.arithmetic.calculation import spoken
 from dcgan_cli.analysis.arithmetic.directions import draw_exemplars, mean, project_out, random_like
 from dcgan_cli.analysis.concepts.attribute_classifier import (
     AttributeClassifier,
@@ -25,7 +26,17 @@ from dcgan_cli.analysis.statistics import mean_above, mean_within
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.latents import Latents, seeded_latents
 from dcgan_cli.progress import ProgressCallback
-from dcgan_cli.report import Estimate, Finding, ImageGrid, Report, Table
+from dcgan_cli.report import (
+    Axis,
+    Estimate,
+    Finding,
+    ImageGrid,
+    Report,
+    Stack,
+    Table,
+    Tiles,
+    in_rows,
+)
 from dcgan_cli.runtime import numpy_stream
 
 ROWS, COLUMNS = 5, 11
@@ -98,6 +109,16 @@ def turn(
         columns,
         [f"{value:+.2f}" for value in way.coefficients] * rows,
         provenance=sampler.provenance(["arithmetic", "--turn", *names], seed, points),
+        figure=Stack(
+            [
+                Tiles(in_rows(range(len(points)), columns), touching=True),
+                Axis(*map(spoken, names), middle="the sample" if columns % 2 else ""),
+            ]
+        ),
+        caption=(
+            f"{rows} random samples, the middle of their rows, moved along the turn vector from "
+            f"{names[0]} to {names[1]}"
+        ),
     )
     facts = {
         "checkpoint": sampler.checkpoint,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dcgan_cli.analysis.drop_filters.drop_experiment import (
     Dose,
@@ -27,11 +28,25 @@ from dcgan_cli.analysis.statistics import (
 )
 from dcgan_cli.data.pixels import to_uint8
 from dcgan_cli.progress import ProgressCallback
-from dcgan_cli.report import Estimate, Finding, ImageGrid, Report, Table
+from dcgan_cli.report import (
+    Beside,
+    Estimate,
+    Finding,
+    ImageGrid,
+    Part,
+    Report,
+    Stack,
+    Table,
+    Tiles,
+    Words,
+)
 from dcgan_cli.wording import counted
 
 COLUMNS = 12
 """Samples on the image grid."""
+
+SHOWN = 6
+"""The first of them, which the figure shows, as in the paper."""
 
 
 def forget(
@@ -81,7 +96,7 @@ def forget(
         facts,
         findings=_findings(setup, plan, dose),
         tables=(_curve(setup, doses), Table("Maps", ("map", "weight", "contrast"), weights)),
-        grids=(_grid(setup, plan, seed, columns),),
+        grids=(_grid(setup, plan, dose, seed, columns),),
         notes=(_summary(setup, plan, dose),),
     )
 
@@ -214,7 +229,7 @@ def _curve(setup: DropExperiment, doses: list[Dose]) -> Table:
     return Table("Dose", ("maps", *columns), rows)
 
 
-def _grid(setup: DropExperiment, plan: DropPlan, seed: int, columns: int) -> ImageGrid:
+def _grid(setup: DropExperiment, plan: DropPlan, dose: Dose, seed: int, columns: int) -> ImageGrid:
     """Samples, the same without the chosen maps, and without as many random ones (draw 0)."""
     shown = np.argsort(~setup.found[setup.kind], kind="stable")[:columns]
     latents = setup.latents[shown]
@@ -236,7 +251,39 @@ def _grid(setup: DropExperiment, plan: DropPlan, seed: int, columns: int) -> Ima
             f"{doing} {plan.chosen} random maps",
         ),
         provenance=setup.sampler.provenance(["sample"], seed, np.concatenate([latents, nowhere])),
+        figure=_figure(setup, plan, dose, shown),
+        caption=_summary(setup, plan, dose),
     )
+
+
+def _figure(setup: DropExperiment, plan: DropPlan, dose: Dose, shown: NDArray[np.int64]) -> Part:
+    """Fig. 6: a row before, one without the object's maps, one without random ones, and shares.
+
+    `shown` are the samples of the grid's columns.
+    """
+    kind, columns = setup.kind, min(SHOWN, len(shown))
+    boxes = {
+        column: [
+            (x0, y0, x1, y1)
+            for x0, y0, x1, y1 in setup.boxes.corners[setup.boxes.image == shown[column]].tolist()
+        ]
+        for column in range(columns)
+    }
+    doing = "kept alone" if plan.keep_only else "dropped"
+    random = float(np.mean([outcome.found[kind].mean() for outcome in dose.random]))
+    rows = (
+        ("before", float(setup.found[kind].mean())),
+        (f"{plan.chosen} {kind} maps {doing}", float(dose.ranked.found[kind].mean())),
+        (f"{plan.chosen} random maps {doing}", random),
+    )
+    lines: list[Part] = []
+    for row, (label, found) in enumerate(rows):
+        first = row * len(shown)
+        marked = {first + column: places for column, places in boxes.items()}
+        words = [Words(label, "heading"), Words(f"{kind} found in {100 * found:.0f} %")]
+        tiles = Tiles([list(range(first, first + columns))], boxes=marked)
+        lines.append(Beside([tiles, Stack(words, align="start")]))
+    return Stack(lines, align="start")
 
 
 def _summary(setup: DropExperiment, plan: DropPlan, dose: Dose) -> str:

@@ -9,6 +9,7 @@ from dcgan_cli.cli import classifier_setup, options
 from dcgan_cli.cli.arithmetic.reports import calculated, turned
 from dcgan_cli.cli.classifier_setup import train_classifier
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.figures import Drawing
 from dcgan_cli.cli.image_source import Request
 from dcgan_cli.cli.outputs import (
     NPY,
@@ -126,6 +127,9 @@ def arithmetic(
             "-o", "--out", help="The PNG. Default: arithmetic.png or turn.png; - is stdout."
         ),
     ] = None,
+    layout: options.Layout = "slide",
+    scale: options.Scale = None,
+    caption: options.Caption = False,
     save_latents: options.SaveLatents = None,
     bn: options.BatchNorm = options.BATCH_NORM,
     no_ema: options.NoEma = False,
@@ -174,8 +178,10 @@ def arithmetic(
     _refuse(*(arithmetic_only, "is not for --turn") if turn else (turn_only, "is for --turn"))
     refuse_two_results(out, json)
     target = out or Path("turn.png" if turn else "arithmetic.png")
+    drawing = Drawing(target, layout, scale, caption)
     outputs = (
         Output("-o", target, PNG, WHY_PNG),
+        drawing.captioned,
         Output("--save-latents", save_latents, NPY),
     )
     check_outputs(outputs, [classifier, classifier_labels, *(name for _, name in roles)])
@@ -186,7 +192,6 @@ def arithmetic(
     from dcgan_cli.checkpoint.concepts import find_knowing
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.checkpoint.latent_arguments import to_npy
-    from dcgan_cli.render.png import encode_grid
     from dcgan_cli.render.terminal import HalfBlocks
     from dcgan_cli.runtime import choose_device, use_threads
 
@@ -231,7 +236,7 @@ def arithmetic(
         points = done[0].results
 
     grid = report.grids[0].shaped(model.aspect)
-    console.write_result(target, encode_grid(grid))
+    drawing.write(console, grid)
     facts: dict[str, Any] = {"orthogonal_to": orthogonal_to or []}
     if save_latents is not None:
         console.write_result(save_latents, to_npy(points))

@@ -10,6 +10,7 @@ from dcgan_cli.cli.commands import command
 from dcgan_cli.cli.concepts.learn import learn
 from dcgan_cli.cli.concepts.storage import open_model, write
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.figures import Drawing
 from dcgan_cli.cli.outputs import (
     JSON,
     PNG,
@@ -160,6 +161,9 @@ def show(
         Path | None,
         typer.Option("-o", "--out", help="The PNG. Default: NAME.png; - writes it to stdout."),
     ] = None,
+    layout: options.Layout = "slide",
+    scale: options.Scale = None,
+    caption: options.Caption = False,
     bn: options.BatchNorm = options.BATCH_NORM,
     no_ema: options.NoEma = False,
     device: options.Device = "auto",
@@ -178,13 +182,13 @@ def show(
     """
     refuse_two_results(out, json)
     target = out or Path(f"{name}.png")
-    outputs = (Output("-o", target, PNG, WHY_PNG),)
+    drawing = Drawing(target, layout, scale, caption)
+    outputs = (Output("-o", target, PNG, WHY_PNG), drawing.captioned)
     check_outputs(outputs, (name,))
 
     from dcgan_cli.analysis.arithmetic.calculation import draw_concept
     from dcgan_cli.analysis.sampling import Sampler
     from dcgan_cli.cli.tiles import read_points
-    from dcgan_cli.render.png import encode_grid
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = Console(quiet)
@@ -194,7 +198,7 @@ def show(
     sampler = Sampler.of(model, bn, choose_device(device), average=not no_ema)
     points = read_points(console, name, model, path, sampler)
     grid = draw_concept(sampler, name, points.latents).shaped(model.aspect)
-    console.write_result(target, encode_grid(grid))
+    drawing.write(console, grid)
     if points.concept is not None:
         console.note(f"{name}: {points.concept.made}")
     if not is_stdout(target):

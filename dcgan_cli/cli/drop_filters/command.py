@@ -8,9 +8,11 @@ import typer
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.figures import Drawing
 from dcgan_cli.cli.outputs import (
     HTML,
     JSON,
+    LINES,
     PNG,
     PT,
     WHY_PNG,
@@ -116,11 +118,14 @@ def drop_filters(
     curve: Annotated[
         Path | None,
         typer.Option(
-            help="The PNG of the dose curve. Default: beside the image grid, forgotten-dose.png; none "
+            help="The dose curve: .png, .pdf or .svg. Default: beside the image grid, forgotten-dose.png; none "
             "with -o -.",
             show_default=False,
         ),
     ] = None,
+    layout: options.Layout = "slide",
+    scale: options.Scale = None,
+    caption: options.Caption = False,
     bn: options.BatchNorm = options.BATCH_NORM,
     no_ema: options.NoEma = False,
     json: options.Json = False,
@@ -168,10 +173,12 @@ def drop_filters(
 
     target = curve or curve_beside(out)
     drawn_only = annotate is not None
+    drawing = Drawing(out, layout, scale, caption and not drawn_only)
     outputs = (
         Output("--annotate", annotate, HTML),
+        drawing.captioned,
         Output("-o", None if drawn_only else out, PNG, WHY_PNG),
-        Output("--curve", None if drawn_only else target, PNG),
+        Output("--curve", None if drawn_only else target, LINES),
         Output("--save", save, PT),
         Output("--save-boxes", save_boxes, JSON),
     )
@@ -187,7 +194,6 @@ def drop_filters(
     from dcgan_cli.cli.drop_filters.sample_boxes import Samples, write_page
     from dcgan_cli.render.dose_curve import encode_dose
     from dcgan_cli.render.json_report import to_json
-    from dcgan_cli.render.png import encode_grid
     from dcgan_cli.render.terminal import findings_table
     from dcgan_cli.runtime import choose_device, use_threads
 
@@ -229,9 +235,10 @@ def drop_filters(
         setup = DropExperiment.of(sampler, detector, kind, later.latents)
         report = forget(setup, plan, seed=later.seed, progress=bar)
     facts = {**report.facts, "seed": seed, "samples": count, "file": str(out)}
-    console.write_result(out, encode_grid(report.grids[0].shaped(model.aspect)))
+    drawing.write(console, report.grids[0].shaped(model.aspect))
     if target is not None:
-        console.write_result(target, encode_dose(report.tables[0], kind, plan.chosen, keep_only))
+        dose = encode_dose(report.tables[0], kind, plan.chosen, keep_only, **drawing.lines(target))
+        console.write_result(target, dose)
         facts["curve"] = str(target)
     if save is not None:
         _save(console, save, model, plan, kind, sampler.bn)

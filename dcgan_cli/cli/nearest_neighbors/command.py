@@ -9,10 +9,12 @@ import typer
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.figures import Drawing, Lines
 from dcgan_cli.cli.image_source import training_images
 from dcgan_cli.cli.nearest_neighbors.comparison import compare_with
 from dcgan_cli.cli.nearest_neighbors.queries import given, samples
 from dcgan_cli.cli.outputs import (
+    LINES,
     PNG,
     WHY_PNG,
     Output,
@@ -105,8 +107,11 @@ def nearest_neighbors(
     ] = Path("nearest.png"),
     map_file: Annotated[
         Path | None,
-        typer.Option("--map", help="A UMAP of samples among training images, as a PNG."),
+        typer.Option("--map", help="A UMAP of samples among training images: .png, .pdf or .svg."),
     ] = None,
+    layout: options.Layout = "slide",
+    scale: options.Scale = None,
+    caption: options.Caption = False,
     bn: options.BatchNorm = options.BATCH_NORM,
     no_ema: options.NoEma = False,
     show: options.Show = False,
@@ -135,7 +140,12 @@ def nearest_neighbors(
     """
     refuse_two_results(out, json)
     _refuse(count, of, classify, held_out, held_out_labels)
-    outputs = (Output("-o", out, PNG, WHY_PNG), Output("--map", map_file, PNG))
+    drawing = Drawing(out, layout, scale, caption)
+    outputs = (
+        Output("-o", out, PNG, WHY_PNG),
+        drawing.captioned,
+        Output("--map", map_file, LINES),
+    )
     check_outputs(outputs, [data, held_out, labels, *(of or ())])
 
     from contextlib import ExitStack
@@ -144,7 +154,6 @@ def nearest_neighbors(
     from dcgan_cli.analysis.sampling import Sampler
     from dcgan_cli.checkpoint.find import find_checkpoint
     from dcgan_cli.checkpoint.format import load
-    from dcgan_cli.render.png import encode_grid
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = Console(quiet)
@@ -190,7 +199,7 @@ def nearest_neighbors(
         if map_file is not None:
             points = experiment.map_rows(asked, compared.training, discriminator, seed)
     grid = report.grids[0].shaped(model.aspect)
-    console.write_result(out, encode_grid(grid))
+    drawing.write(console, grid)
     facts = {
         "data": request.location,
         "held_out_from": held_out or request.location,
@@ -198,7 +207,7 @@ def nearest_neighbors(
         "ema": sampler.average,
     }
     if map_file is not None and points is not None:
-        console.write_result(map_file, _map(*points, seed))
+        console.write_result(map_file, _map(*points, seed, drawing.lines(map_file)))
         facts["map"] = str(map_file)
     if show:
         from dcgan_cli.render.terminal import HalfBlocks
@@ -259,10 +268,10 @@ def _classified(
     )
 
 
-def _map(rows: "torch.Tensor", groups: "NDArray[np.int64]", seed: int) -> bytes:
-    """A UMAP as a PNG."""
+def _map(rows: "torch.Tensor", groups: "NDArray[np.int64]", seed: int, lines: Lines) -> bytes:
+    """A UMAP as `lines` says."""
     from dcgan_cli.analysis.embedding import embed
     from dcgan_cli.analysis.nearest_neighbors.nearest import MAP_GROUPS, MAP_TITLE
     from dcgan_cli.render.scatter import encode_scatter
 
-    return encode_scatter(embed(rows, seed), groups, MAP_GROUPS, MAP_TITLE)
+    return encode_scatter(embed(rows, seed), groups, MAP_GROUPS, MAP_TITLE, **lines)

@@ -11,8 +11,8 @@ from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.image_source import Request, training_images
 from dcgan_cli.cli.outputs import (
     CSV,
+    LINES,
     NPY,
-    PNG,
     Output,
     check_outputs,
     refuse_inputs,
@@ -175,7 +175,10 @@ def probe_svm(
     ] = 60,
     map_: Annotated[
         Path | None,
-        typer.Option("--map", help="Draw the features in the plane (UMAP): a PNG, - is stdout."),
+        typer.Option(
+            "--map",
+            help="Draw the features in the plane (UMAP): .png, .pdf or .svg; - is a PNG on stdout.",
+        ),
     ] = None,
     save_features: Annotated[
         Path | None,
@@ -232,7 +235,7 @@ def probe_svm(
     outputs = (
         Output("--save-features", save_features, NPY),
         Output("--save-features", rows, CSV),
-        Output("--map", map_, PNG),
+        Output("--map", map_, LINES),
     )
     check_outputs(outputs, (train, test, labels, test_labels))
 
@@ -285,7 +288,7 @@ def probe_svm(
         write_features(console, save_features, discriminator, task, settings)
         console.note(f"features in {save_features}, whose they are in {rows}")
     if map_ is not None:
-        console.write_result(map_, draw_map(console, discriminator, task, settings))
+        console.write_result(map_, draw_map(console, discriminator, task, settings, map_))
     kinds = [source.kind for source in task.sources]
 
     def evaluated(number: int) -> "Report":
