@@ -29,6 +29,7 @@ from dcgan_cli.report import (
     Images,
     Part,
     Report,
+    Role,
     Stack,
     Tiles,
     Words,
@@ -279,13 +280,13 @@ def _figure(
 ) -> Part:
     """Fig. 7 in one line, and smaller below it the same on pixels. `counts` are of exemplars."""
 
-    def line(blocks: Sequence[Part], result: Part) -> Part:
-        parts: list[Part] = []
+    def line(blocks: Sequence[Part], result: Part, role: Role, before: Sequence[Part] = ()) -> Part:
+        parts: list[Part] = [*before]
         for number, (term, block) in enumerate(zip(terms, blocks, strict=True)):
             if number or term.sign < 0:
-                parts.append(Words("−" if term.sign < 0 else "+", "sign"))
+                parts.append(Words("−" if term.sign < 0 else "+", role))
             parts.append(block)
-        return Beside([*parts, Words("=", "sign"), result])
+        return Beside([*parts, Words("=", role), result])
 
     def square(first_row: int) -> list[list[int]]:
         starts = [(first_row + row) * columns for row in range(SIDE)]
@@ -305,14 +306,15 @@ def _figure(
                 Words(said[0][CENTER] if said else "result"),
             ]
         ),
+        "sign",
     )
     below = line(
         [Tiles([[last_row + number]], 0.5) for number in range(len(terms))],
         Tiles(square(on_pixels_row), 0.5),
+        "heading",
+        [Words("the same arithmetic on pixels:")],
     )
-    return Stack(
-        [above, Stack([below, Words("the same arithmetic on pixels", "note")])], apart=True
-    )
+    return Stack([above, below], apart=True)
 
 
 def _exemplars(first: int, count: int, name: str) -> Part:
