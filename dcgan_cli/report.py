@@ -135,7 +135,7 @@ def _drawn(values: Mapping[str, Any]) -> Drawn:
     return Drawn(values["bn"], values["ema"], *map(int, numbers))
 
 
-Role = Literal["title", "heading", "label", "sign", "note"]
+WordRole = Literal["title", "heading", "label", "sign", "note"]
 """What words are in a figure; `render` knows how large each is."""
 
 Corners = tuple[float, float, float, float]
@@ -166,7 +166,7 @@ class Words:
     """Words of a figure. In a Stack they are folded to its width."""
 
     text: str
-    role: Role = "label"
+    role: WordRole = "label"
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def interpolate(
     from dcgan_cli.checkpoint.concepts import find_knowing
     from dcgan_cli.checkpoint.format import load
     from dcgan_cli.model.latents import seeded_latents
-    from dcgan_cli.render.animation import film_frames
+    from dcgan_cli.render.animation import film_frames, film_scale
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = Console(quiet)
@@ -158,8 +158,10 @@ def interpolate(
         )
     grid = report.grids[0].shaped(model.aspect)
     if ending in FILMS:
-        film = film_frames(interpolation.frames(grid, loop), model.aspect, scale)
-        console.write_result(out, FILMS[ending](film, 1 / fps, 1 / fps if loop else HOLD))
+        film = film_frames(interpolation.frames(grid, loop), model.aspect)
+        hold = 1 / fps if loop else HOLD
+        encoded = FILMS[ending](film, 1 / fps, hold, scale or film_scale(film))
+        console.write_result(out, encoded)
         drawing.write_caption(console, grid)
     else:
         drawing.write(console, grid)

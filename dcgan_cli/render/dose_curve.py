@@ -75,8 +75,7 @@ def _draw(axes: Axes, column: Columns, name: str, kind: str) -> None:
     axes.fill_between(maps, *band, color="0.88", linewidth=0)
     axes.plot(maps, random, color="0.45", linewidth=2)
     axes.plot(maps, own, "o-", color=BLUE, markersize=4, linewidth=2)
-    middle = np.abs(maps - maps.mean()) <= 0.25 * np.ptp(maps)
-    at = int(np.argmax(np.abs(own - random) * np.where(middle, 1.0, 0.01)))
+    at = int(np.argmin(np.abs(maps - maps.max() / 2)))
     for values, other, text, color in (
         (own, random, f"{kind} maps", BLUE),
         (random, own, "random maps (band: all draws)", FAINT),

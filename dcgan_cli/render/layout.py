@@ -8,12 +8,18 @@ from pathlib import Path
 import matplotlib as mpl
 from PIL import ImageFont
 
-from dcgan_cli.report import Axis, Beside, Corners, Part, Role, Stack, Tiles, Words
+from dcgan_cli.report import Axis, Beside, Corners, Part, Stack, Tiles, WordRole, Words
 
-SIZES: dict[Role, float] = {"title": 1.3, "heading": 1.0, "label": 1.0, "sign": 2.0, "note": 0.85}
+SIZES: dict[WordRole, float] = {
+    "title": 1.3,
+    "heading": 1.0,
+    "label": 1.0,
+    "sign": 2.0,
+    "note": 0.85,
+}
 """Height of letters, relative to the style's text."""
 
-BOLD: tuple[Role, ...] = ("title", "heading", "sign")
+BOLD: tuple[WordRole, ...] = ("title", "heading", "sign")
 
 LINE = 1.25
 """From line to line, relative to the height of the letters."""
@@ -55,7 +61,7 @@ class PlacedWords:
     """Lines of words. `align` is to the left, in the middle or to the right of their place."""
 
     lines: Sequence[str]
-    role: Role
+    role: WordRole
     align: str
 
 
@@ -89,7 +95,7 @@ class Placement:
 
 
 @cache
-def font(role: Role, text: int) -> ImageFont.FreeTypeFont:
+def font(role: WordRole, text: int) -> ImageFont.FreeTypeFont:
     """The face for `role` where the style's text is `text` pixels high: DejaVu Sans, of matplotlib."""
     name = "DejaVuSans-Bold.ttf" if role in BOLD else "DejaVuSans.ttf"
     path = Path(mpl.get_data_path()) / "fonts" / "ttf" / name

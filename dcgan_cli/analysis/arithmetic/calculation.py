@@ -29,9 +29,9 @@ from dcgan_cli.report import (
     Images,
     Part,
     Report,
-    Role,
     Stack,
     Tiles,
+    WordRole,
     Words,
     in_rows,
 )
@@ -280,7 +280,9 @@ def _figure(
 ) -> Part:
     """Fig. 7 in one line, and smaller below it the same on pixels. `counts` are of exemplars."""
 
-    def line(blocks: Sequence[Part], result: Part, role: Role, before: Sequence[Part] = ()) -> Part:
+    def line(
+        blocks: Sequence[Part], result: Part, role: WordRole, before: Sequence[Part] = ()
+    ) -> Part:
         parts: list[Part] = [*before]
         for number, (term, block) in enumerate(zip(terms, blocks, strict=True)):
             if number or term.sign < 0:

@@ -172,7 +172,10 @@ class Display:
         """The samples of the first epoch, of one in the middle, and of the last."""
         grids = self.folder.grids()
         chosen = [grids[0], grids[len(grids) // 2], grids[-1]] if len(grids) > 2 else grids
-        return [(path.stem.replace("-", " "), image) for path, image in self._read(chosen)]
+        return [
+            (f"epoch {int(path.stem.rpartition('-')[2])}", image)
+            for path, image in self._read(chosen)
+        ]
 
     def _write_samples(self, name: str, images: Images, event: EpochDone | Finished) -> None:
         provenance = Provenance(event.checkpoint, "train", None, event.latents, self.drawn)
