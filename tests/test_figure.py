@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import known_attributes
-import known_filters
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -177,30 +176,6 @@ def test_guided_backpropagation_shows_no_source_images() -> None:
     assert sorted(numbers(items)) == [0, 1, 2, 4, 5, 6, 14, 15, 16, 18, 19, 20]
 
 
-def test_forgetting_shows_six_columns_with_boxes_where_the_object_was() -> None:
-    from test_filters import FRESH, ranking
-
-    from dcgan_cli.analysis.drop_filters.drop_experiment import DropExperiment, DropPlan
-    from dcgan_cli.analysis.drop_filters.forgetting import forget
-
-    setup = DropExperiment.of(
-        known_filters.sampler(),
-        known_filters.detector(),
-        "block",
-        FRESH,  # type: ignore[attr-defined]
-    )
-    grid = forget(setup, DropPlan(ranking(1), 1, False, 0), seed=1).grids[0]
-    assert grid.columns == 12
-    items = placed(grid)
-    assert numbers(items) == [*range(6), *range(12, 18), *range(24, 30)]
-    boxed = [i.what.number for i in items if isinstance(i.what, PlacedTile) and i.what.boxes]
-    assert set(boxed) == set(numbers(items)), "all six samples had a block"
-    text = [" ".join(i.what.lines) for i in items if isinstance(i.what, PlacedWords)]
-    assert text[0] == "before"
-    assert text[2:5:2] == ["1 block maps dropped", "1 random maps dropped"]
-    assert all(line.startswith("block found in ") for line in text[1::2])
-
-
 # The file
 
 
@@ -221,7 +196,7 @@ def test_a_figure_keeps_its_record_and_its_caption(layout: Any, tmp_path: Any) -
     assert info["Description"] == caption(grid)
     said = caption(grid)
     assert "dcgan arithmetic --expr" in said
-    assert "checkpoint 0123456789ab, seed 0; 36 tiles" in said
+    assert "checkpoint 0123456789ab, seed 0; 40 tiles" in said
     record = "".join(info[f"dcgan.{i}"] for i in range(1))
     again = Provenance.from_json(record)
     assert grid.provenance is not None
