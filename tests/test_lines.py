@@ -75,7 +75,7 @@ def test_the_dose_curve_names_its_lines_within_its_panels(monkeypatch: pytest.Mo
     figure.draw_without_rendering()
     upper, lower = figure.axes
     texts = [[text for text in axes.texts if text.get_text()] for axes in (upper, lower)]
-    lines = {"window maps", "random maps (band: all draws)"}
+    lines = {"window maps", "random maps\n(band: all draws)"}
     assert {text.get_text() for text in texts[0]} == lines | {"8 maps dropped"}
     assert {text.get_text() for text in texts[1]} == lines | {"scene destroyed"}
     for axes, here in zip((upper, lower), texts, strict=True):

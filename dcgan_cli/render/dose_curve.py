@@ -78,7 +78,7 @@ def _draw(axes: Axes, column: Columns, name: str, kind: str) -> None:
     at = int(np.argmin(np.abs(maps - maps.max() / 2)))
     for values, other, text, color in (
         (own, random, f"{kind} maps", BLUE),
-        (random, own, "random maps (band: all draws)", FAINT),
+        (random, own, "random maps\n(band: all draws)", FAINT),
     ):
         above = values[at] >= other[at] or values[at] < LOW
         rising = values[min(at + 1, len(maps) - 1)] > values[max(at - 1, 0)]
