@@ -117,7 +117,19 @@ def banner() -> None:
                     Words("a walk through Z", "heading"),
                 ]
             ),
-            Beside([*blocks, Stack([result, Words("smiling man")])]),
+            Beside(
+                [
+                    *blocks,
+                    Stack(
+                        [
+                            result,
+                            Words(
+                                "the result, framed, between two of its neighbors: a smiling man"
+                            ),
+                        ]
+                    ),
+                ]
+            ),
         ],
         apart=True,
     )

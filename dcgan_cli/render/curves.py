@@ -61,11 +61,10 @@ def encode_curves(
         dpi: dots an inch of a PNG.
     """
     figure = new_figure(8, 7.5 + (3 if moments else 0))
+    parts = figure.add_gridspec(2 if moments else 1, 1, height_ratios=(7.5, 3)[: 1 + bool(moments)])
+    panels = figure.add_subfigure(parts[0])
     if moments:
-        panels, samples = figure.subfigures(2, 1, height_ratios=(7.5, 3))
-        _draw_moments(samples, moments)
-    else:
-        panels = figure.subfigures(1, 1)
+        _draw_moments(figure.add_subfigure(parts[1]), moments)
     steps = np.array([row["step"] for row in metrics], np.float64)
     block = max(1, math.ceil(len(steps) / MOST_POINTS))
     for axes, (name, lines) in zip(panels.subplots(3, 1, sharex=True), PANELS, strict=True):
