@@ -17,6 +17,9 @@ PathKind = Literal["linear", "slerp"]
 Rule = Literal["guided", "leaky", "gradient"]
 """How gradients are propagated through LeakyReLU: model/hooks.py."""
 
+Layout = Literal["slide", "paper", "audit"]
+"""What a figure is for: render/figure.py."""
+
 LossName = Literal["non-saturating", "minimax", "lsgan", "hinge", "wgan", "wgan-gp"]
 """What G and D minimize: training/losses.py."""
 
@@ -24,6 +27,7 @@ POLICIES: tuple[Policy, ...] = get_args(Policy)
 MODES: tuple[BatchNormMode, ...] = get_args(BatchNormMode)
 PATHS: tuple[PathKind, ...] = get_args(PathKind)
 RULES: tuple[Rule, ...] = get_args(Rule)
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 LOSS_NAMES: tuple[LossName, ...] = get_args(LossName)
 DEFAULT_LOSS = LOSS_NAMES[0]
 CONTROLS = ("random", "pixels", "knn", "kmeans", "supervised")

@@ -141,12 +141,86 @@ def _drawn(values: Mapping[str, Any]) -> Drawn:
     return Drawn(values["bn"], values["ema"], *map(int, numbers))
 
 
+WordRole = Literal["title", "heading", "label", "sign", "note"]
+"""What words are in a figure; `render` knows how large each is."""
+
+Corners = tuple[float, float, float, float]
+"""A box on an image: x0, y0, x1, y1 as fractions of its width and height."""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Some tiles of an image grid in rows, by their numbers there.
+
+    Attributes:
+        rows: numbers of tiles.
+        scale: how large they are, relative to the other tiles of the figure.
+        touching: without gaps, as a film strip.
+        framed: numbers of the tiles that a frame marks.
+        boxes: boxes that are drawn thinly on tiles, by their numbers.
+    """
+
+    rows: Sequence[Sequence[int]]
+    scale: float = 1.0
+    touching: bool = False
+    framed: Sequence[int] = ()
+    boxes: Mapping[int, Sequence[Corners]] = field(default_factory=dict[int, Sequence[Corners]])
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words of a figure. In a Stack they are folded to its width."""
+
+    text: str
+    role: WordRole = "label"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A line as wide as the tiles above it, with words below its two ends and its middle."""
+
+    left: str
+    right: str
+    middle: str = ""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Parts of a figure from left to right; `align` is vertical."""
+
+    parts: "Sequence[Part]"
+    align: Literal["start", "center", "end"] = "center"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Parts of a figure from top to bottom; `align` is horizontal, `apart` leaves more between."""
+
+    parts: "Sequence[Part]"
+    align: Literal["start", "center"] = "center"
+    apart: bool = False
+
+
+Part = Tiles | Words | Axis | Beside | Stack
+"""A figure, or a part of one: which tiles stand where, and the words beside them.
+
+    Beside([Tiles([[0], [1]]), Words("=", "sign"), Stack([Tiles([[2]]), Words("their sum")])])
+"""
+
+
+def in_rows(numbers: Sequence[int], columns: int) -> list[list[int]]:
+    """`numbers` in rows of `columns`, the last one as long as it comes out."""
+    return [list(numbers[start : start + columns]) for start in range(0, len(numbers), columns)]
+
+
 @dataclass(frozen=True)
 class ImageGrid:
-    """Images to be laid out in rows of `columns` tiles.
+    """Images in rows of `columns` tiles, whose numbers address them, and how a figure shows them.
 
-    `captions`, when given, has one text a tile; `row_labels` one a row. `aspect` is the width /
-    height in which a tile is shown: images that were stretched to squares get back their shape.
+    `captions`, when given, has one text a tile; `row_labels` one a row: they are shown where every
+    detail is. `figure` composes the tiles for a slide or a paper, all of them in rows where it is
+    None; `caption` says what can be seen. `aspect` is the width / height in which a tile is shown:
+    images that were stretched to squares get back their shape.
     """
 
     name: str
@@ -156,6 +230,8 @@ class ImageGrid:
     row_labels: Sequence[str] = ()
     provenance: Provenance | None = None
     aspect: float = 1.0
+    figure: Part | None = None
+    caption: str = ""
 
     def shaped(self, aspect: float) -> "ImageGrid":
         """The same tiles, shown in another width / height."""

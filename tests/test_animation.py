@@ -19,6 +19,7 @@ from dcgan_cli.render.animation import (
     encode_mp4,
     encode_webp,
     film_frames,
+    film_scale,
     require_video,
 )
 from dcgan_cli.report import Images
@@ -52,25 +53,37 @@ def read(image: Any) -> tuple[np.ndarray[Any, Any], list[int]]:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize(
-    ("side", "shown"), [(16, 128), (48, 144), (64, 128), (128, 128), (160, 160)]
-)
-def test_frames_are_enlarged_by_a_whole_factor(side: int, shown: int, channels: int) -> None:
-    arrays = film(3, side, channels)
+def test_frames_are_the_images_as_they_were_drawn(channels: int) -> None:
+    arrays = film(3, 16, channels)
     images = film_frames(arrays)
-    assert shown >= COMFORTABLE
-    assert [image.size for image in images] == [(shown, shown)] * 3
     assert [image.mode for image in images] == [{1: "L", 3: "RGB"}[channels]] * 3
-    factor = shown // side
-    back = np.stack([np.array(image).reshape(shown, shown, channels) for image in images])
-    assert np.array_equal(back[:, ::factor, ::factor], arrays)
+    assert np.array_equal(np.stack([np.array(i).reshape(16, 16, channels) for i in images]), arrays)
+
+
+@pytest.mark.parametrize(("side", "scale"), [(16, 32), (48, 11), (64, 8), (512, 1), (600, 1)])
+def test_films_are_enlarged_until_they_fill_a_slide(side: int, scale: int) -> None:
+    frames = film_frames(np.zeros((2, side, side, 3), np.uint8))
+    assert film_scale(frames) == scale
+    assert side * scale >= COMFORTABLE == 512
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_film_is_scaled_as_told(ending: str) -> None:
+    if ending == ".mp4":
+        pytest.importorskip("imageio_ffmpeg")
+        imageio = pytest.importorskip("imageio.v3")
+        data = encode_mp4(film_frames(film(3, 16)), 0.05, 0.05, 4)
+        assert imageio.imread(data, plugin="FFMPEG", extension=".mp4").shape[1:] == (64, 64, 3)
+    else:
+        data = FORMATS[ending](film_frames(film(3, 16)), 0.05, 0.05, 4)
+        assert reopened(data).size == (64, 64)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("count", [2, 30, 150])
 def test_webp_holds_every_pixel_and_loops(count: int, channels: int) -> None:
     arrays = film(count, 16, channels)
-    image = reopened(encode_webp(film_frames(arrays), 0.05, 1.0))
+    image = reopened(encode_webp(film_frames(arrays), 0.05, 1.0, 8))
     assert (image.format, image.size, image.n_frames) == ("WEBP", (128, 128), count)
     assert image.info["loop"] == 0
     frames, _ = read(image)
@@ -88,7 +101,7 @@ def test_webp_rests_on_its_last_frame_for_so_long() -> None:
 @pytest.mark.parametrize("count", [2, 30, 150, 250])
 def test_gif_has_all_its_frames_and_loops(count: int, channels: int) -> None:
     arrays = film(count, channels=channels)
-    image = reopened(encode_film_gif(film_frames(arrays), 0.05, 1.0))
+    image = reopened(encode_film_gif(film_frames(arrays), 0.05, 1.0, 2))
     assert (image.format, image.size, image.n_frames) == ("GIF", (128, 128), count)
     assert image.info["loop"] == 0
     frames, durations = read(image)
@@ -101,7 +114,7 @@ def test_gif_has_colors_of_the_whole_way_and_not_of_its_end_alone() -> None:
     colors = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [128, 128, 128]], np.uint8)
     arrays = np.broadcast_to(colors[:, None, None], (4, 16, 16, 3)).copy()
     frames, _ = read(reopened(encode_film_gif(film_frames(arrays), 0.05, 0.05)))
-    assert np.array_equal(frames[:, 64, 64], colors)
+    assert np.array_equal(frames[:, 8, 8], colors)
 
 
 @pytest.fixture
@@ -117,7 +130,7 @@ def test_mp4_has_its_frames_in_order_and_rests_at_the_end(
 ) -> None:
     arrays = film(30, channels=channels)
     path = tmp_path / "walk.mp4"
-    path.write_bytes(encode_mp4(film_frames(arrays), 0.05, 1.0))
+    path.write_bytes(encode_mp4(film_frames(arrays), 0.05, 1.0, 2))
     meta = imageio.immeta(path, plugin="FFMPEG")
     assert (meta["codec"], meta["fps"], meta["size"]) == ("h264", 20, (128, 128))
     assert meta["pix_fmt"].startswith("yuv420p")

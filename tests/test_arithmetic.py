@@ -212,19 +212,21 @@ def test_the_grid_holds_every_term_the_results_and_the_control() -> None:
     report = arithmetic(sampler, terms, done, seed=0, said=(["yes"] * 9, ["no"] * 9))
     (grid,) = report.grids
     assert grid.columns == 6
-    assert len(grid.images) == len(grid.captions) == (2 + 3 + 3) * 6
-    assert len(grid.row_labels) == 8
+    assert len(grid.images) == len(grid.captions) == (2 + 3 + 3 + 1) * 6
+    assert len(grid.row_labels) == 9
     assert grid.provenance is not None
-    latents = grid.provenance.latents.reshape(8, 6, 8)
+    latents = grid.provenance.latents.reshape(9, 6, 8)
     np.testing.assert_array_equal(latents[0, :5], terms[0].exemplars)
     np.testing.assert_allclose(latents[0, 5], terms[0].exemplars.mean(0), rtol=1e-5, atol=1e-6)
     assert np.isnan(latents[1, 3:]).all()
     np.testing.assert_array_equal(latents[2:5, :3].reshape(9, 8), done.results)
     assert np.isnan(latents[5:]).all(), "images of pixels have no z"
-    tiles = grid.images.reshape(8, 6, 16, 16, 1)
+    tiles = grid.images.reshape(9, 6, 16, 16, 1)
     np.testing.assert_array_equal(tiles[3, 1], sampler.images(done.results)[CENTER])
     control = to_uint8(on_pixels(sampler, terms, done))
-    np.testing.assert_array_equal(tiles[5:, :3].reshape(9, 16, 16, 1), control)
+    np.testing.assert_array_equal(tiles[5:8, :3].reshape(9, 16, 16, 1), control)
+    averages = torch.stack([sampler.normalized(points).mean(0) for points in done.drawn])
+    np.testing.assert_array_equal(tiles[8, :2], to_uint8(averages))
     assert (tiles[2:, 3:] == 255).all()
     assert [*grid.captions].count("yes") == [*grid.captions].count("no") == 9
     assert report.facts["expression"] == "a - b"

@@ -98,7 +98,7 @@ def test_an_object_found_by_real_images_is_forgotten(run: Run, work: Path) -> No
     with Image.open(work / "forgotten.png") as image:
         assert image.format == "PNG"
     with Image.open(work / "forgotten-dose.png") as image:
-        assert image.size == (700, 550)
+        assert image.size == (1050, 825)
 
 
 def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:

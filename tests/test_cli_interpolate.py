@@ -91,7 +91,7 @@ def test_animations_by_the_end_of_the_name(
     assert out.decode().splitlines()[-1] == name
     with Image.open(work / name) as image:
         frames = getattr(image, "n_frames", 1)
-        assert (image.format, image.size, frames) == (form, (128, 128), count)
+        assert (image.format, image.size, frames) == (form, (512, 512), count)
         assert image.info["loop"] == 0
         durations: list[int] = []
         for number in range(frames):
@@ -137,7 +137,7 @@ def test_an_mp4(run: Run, work: Path) -> None:
     pytest.importorskip("imageio_ffmpeg")
     code, _, err = run("model.pt", "--points", "2", "-o", "a.mp4", "--fps", "30", "--loop")
     assert code == 0, err
-    assert reader.imread(work / "a.mp4", plugin="FFMPEG").shape == (2 * 29, 128, 128, 3)
+    assert reader.imread(work / "a.mp4", plugin="FFMPEG").shape == (2 * 29, 512, 512, 3)
 
 
 def test_first_and_last_frame_are_the_samples(run: Run, work: Path) -> None:

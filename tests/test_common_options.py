@@ -15,19 +15,20 @@ from dcgan_cli.wording import counted, counted_are
 EVERY = {"quiet", "debug", "json"}
 WORK = EVERY | {"device", "threads"}
 DRAWN = WORK | {"seed", "checkpoint"}
+FIGURE = {"layout", "scale", "caption"}
 WANTED = {
     "train": WORK | {"seed", "limit"},
-    "sample": DRAWN,
-    "interpolate": DRAWN,
-    "arithmetic": DRAWN,
+    "sample": DRAWN | FIGURE,
+    "interpolate": DRAWN | FIGURE,
+    "arithmetic": DRAWN | FIGURE,
     "probe-svm": DRAWN | {"limit"},
-    "nearest-neighbors": DRAWN | {"limit"},
-    "drop-filters": DRAWN | {"limit"},
-    "guided-backprop": DRAWN | {"limit"},
+    "nearest-neighbors": DRAWN | FIGURE | {"limit"},
+    "drop-filters": DRAWN | FIGURE | {"limit"},
+    "guided-backprop": DRAWN | FIGURE | {"limit"},
     "concepts learn": DRAWN | {"limit"},
     "concepts add": EVERY,
     "concepts list": EVERY | {"checkpoint"},
-    "concepts show": WORK | {"checkpoint"},
+    "concepts show": WORK | FIGURE | {"checkpoint"},
     "concepts remove": EVERY | {"checkpoint"},
     "concepts export": EVERY | {"checkpoint"},
     "concepts import": EVERY | {"checkpoint"},

@@ -48,6 +48,8 @@ from dcgan_cli.model.hooks import captured, masked
 from dcgan_cli.model.latents import seeded_latents
 from dcgan_cli.model.layers import initialize
 from dcgan_cli.render.dose_curve import encode_dose
+from dcgan_cli.render.figure import MEDIA, place_figure
+from dcgan_cli.render.layout import PlacedTile, PlacedWords
 from dcgan_cli.report import Estimate, Finding
 
 LATENTS = seeded_latents(0, 150, 8, "normal")
@@ -520,6 +522,20 @@ def test_the_grid_has_samples_without_and_random(setup: DropExperiment) -> None:
         sampler.images(np.where(np.arange(8) < 4, np.float32(-9), shown)),
     ]
     assert np.array_equal(grid.images[:10], np.concatenate(rows))
+
+
+def test_the_figure_has_six_columns_with_boxes_where_the_object_was(setup: DropExperiment) -> None:
+    grid = forget(setup, DropPlan(ranking(1), 1, False, 0), seed=1).grids[0]
+    assert grid.columns == 12
+    items = place_figure(grid, MEDIA["slide"])[1].items
+    tiles = [item.what for item in items if isinstance(item.what, PlacedTile)]
+    assert [tile.number for tile in tiles] == [*range(6), *range(12, 18), *range(24, 30)]
+    assert all(tile.boxes for tile in tiles), "all of them had a block"
+    assert tiles[0].boxes == tiles[6].boxes == tiles[12].boxes
+    words = [" ".join(i.what.lines) for i in items if isinstance(i.what, PlacedWords)]
+    assert words[::2] == ["before", "1 block maps dropped", "1 random maps dropped"]
+    assert words[1] == f"block found in {100 * setup.found['block'].mean():.0f} %"
+    assert words[3].startswith("block found in ")
 
 
 def test_keeping_only_the_maps_keeps_the_object_alone(setup: DropExperiment) -> None:

@@ -67,6 +67,7 @@ def guided_backprop(
         "guided-backprop.png"
     ),
     *,
+    figure: options.FigureOptions,
     common: options.Common,
 ) -> None:
     """Draw what the discriminator's features look at, beside random filters (paper Fig. 5).
@@ -92,12 +93,12 @@ def guided_backprop(
     """
     refuse_two_results(out, common.json)
     one_of("--rule", rule, RULES)
-    outputs = (Output("-o", out, PNG),)
+    drawing = figure.into(out)
+    outputs = (Output("-o", out, PNG), drawing.captioned)
     check_outputs(outputs, (data, labels))
 
     from dcgan_cli.analysis.guided_backprop import guided
     from dcgan_cli.cli.image_source import inspect_source, prepare_shown, training_images
-    from dcgan_cli.render.png import encode_grid
 
     console, machine = common.begin()
     doing = "looking with the discriminator of"
@@ -123,5 +124,5 @@ def guided_backprop(
             progress=bar,
         )
     images.close()
-    console.write_result(out, encode_grid(report.grids[0].shaped(model.aspect)))
+    drawing.write(console, report.grids[0].shaped(model.aspect))
     conclude(console, report, common, out=out, data=source.location)

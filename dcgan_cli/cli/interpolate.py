@@ -87,7 +87,8 @@ def interpolate(
         ),
     ] = None,
     *,
-    drawing: options.Drawing,
+    figure: options.FigureOptions,
+    sampling: options.Sampling,
     common: options.Common,
 ) -> None:
     """Walk through Z between points, as an image grid or a film (paper Fig. 4).
@@ -117,7 +118,10 @@ def interpolate(
         raise UsageError("--points draws random points, --between names them; give one of the two")
     one_of("--path", path, PATHS)
     ending = ".png" if is_special(out) and not out.suffix else out.suffix.lower()
-    outputs = (Output("-o", out, (".png", *FILMS)),)
+    if ending in FILMS and figure.layout != "slide":
+        raise UsageError(f"--layout {figure.layout}: composes an image grid; -o {out} is a film")
+    drawing = figure.into(out)
+    outputs = (Output("-o", out, (".png", *FILMS)), drawing.captioned)
     check_outputs(outputs)
     if ending == ".mp4":
         require_video()
@@ -128,12 +132,11 @@ def interpolate(
     from dcgan_cli.analysis.interpolate import interpolation
     from dcgan_cli.analysis.interpolate.paths import LatentPath
     from dcgan_cli.model.latents import seeded_latents
-    from dcgan_cli.render.animation import film_frames
-    from dcgan_cli.render.png import encode_grid
+    from dcgan_cli.render.animation import film_frames, film_scale
 
     console, machine = common.begin()
     file, model = open_model(console, checkpoint, "walking with", outputs, knowing=between or ())
-    sampler = drawing.sampler(model, machine)
+    sampler = sampling.sampler(model, machine)
     if between:
         visited = _named_points(console, between, model, file, sampler)
     else:
@@ -161,10 +164,12 @@ def interpolate(
     grid = report.grids[0].shaped(model.aspect)
     if ending in FILMS:
         film = film_frames(interpolation.frames(grid, loop), model.aspect)
-        encoded = FILMS[ending](film, 1 / fps, 1 / fps if loop else HOLD)
+        hold = 1 / fps if loop else HOLD
+        encoded = FILMS[ending](film, 1 / fps, hold, figure.scale or film_scale(film))
+        console.write_result(out, encoded)
+        drawing.write_caption(console, grid)
     else:
-        encoded = encode_grid(grid)
-    console.write_result(out, encoded)
+        drawing.write(console, grid)
     conclude(console, report, common, out=out)
 
 

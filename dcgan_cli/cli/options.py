@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dcgan_cli.choices import MODES, PRECISIONS, check_device, one_of
+from dcgan_cli.choices import LAYOUTS, MODES, PRECISIONS, check_device, one_of
 from dcgan_cli.cli.boundary import set_debug
 from dcgan_cli.cli.console import Console
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from dcgan_cli.analysis.sampling import Sampler
     from dcgan_cli.checkpoint.format import Checkpoint as Model
+    from dcgan_cli.cli.figures import FigureFile
 
 Checkpoint = Annotated[
     str | None,
@@ -54,6 +55,27 @@ BATCH_NORM = "reestimated"
 
 NoEma = Annotated[
     bool, typer.Option("--no-ema", help="Draw with the last weights, not with their average.")
+]
+Layout = Annotated[
+    str,
+    typer.Option(
+        help="How the figure is composed: slide, paper (300 dots an inch) or audit (every tile with "
+        "its caption).",
+        callback=lambda value: one_of("--layout", value, LAYOUTS),
+    ),
+]
+Scale = Annotated[
+    int | None,
+    typer.Option(
+        help="Enlarge tiles so many times. Default: until they are 128 pixels wide, on paper 192.",
+        min=1,
+        max=16,
+        show_default=False,
+    ),
+]
+Caption = Annotated[
+    bool,
+    typer.Option("--caption", help="Write the figure's caption into a .txt file beside it."),
 ]
 Show = Annotated[bool, typer.Option("--show", help="Show the images in the terminal.")]
 SaveLatents = Annotated[
@@ -104,7 +126,22 @@ class Common(Streams):
 
 
 @dataclass(frozen=True)
-class Drawing:
+class FigureOptions:
+    """How the figure of an image grid is composed."""
+
+    layout: Layout = "slide"
+    scale: Scale = None
+    caption: Caption = False
+
+    def into(self, out: Path) -> "FigureFile":
+        """The figure that goes into `out`. Raises UsageError for a caption beside what is no file."""
+        from dcgan_cli.cli.figures import FigureFile
+
+        return FigureFile(out, self.layout, self.scale, self.caption)
+
+
+@dataclass(frozen=True)
+class Sampling:
     """How samples are drawn from a generator."""
 
     bn: BatchNorm = BATCH_NORM

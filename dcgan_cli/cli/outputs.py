@@ -12,7 +12,8 @@ from pathlib import Path
 from dcgan_cli.errors import StorageError, UsageError
 from dcgan_cli.files import LONGEST_NAME, STDOUT, is_special
 
-PNG, NPY, CSV, PT, JSON = (".png",), (".npy",), (".csv",), (".pt",), (".json",)
+PNG, NPY, CSV, PT, JSON, TXT = (".png",), (".npy",), (".csv",), (".pt",), (".json",), (".txt",)
+LINES = (".png", ".pdf", ".svg")
 HTML = (".html", ".htm")
 """Endings of the formats that are written."""
 

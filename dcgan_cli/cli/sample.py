@@ -9,6 +9,7 @@ from dcgan_cli.cli import options
 from dcgan_cli.cli.models import open_model
 from dcgan_cli.cli.outputs import NPY, PNG, WHY_PNG, Output, check_folder, check_outputs
 from dcgan_cli.cli.results import conclude, refuse_two_results
+from dcgan_cli.errors import UsageError
 
 COUNT = 64
 
@@ -40,7 +41,8 @@ def sample(
     ] = None,
     save_latents: options.SaveLatents = None,
     *,
-    drawing: options.Drawing,
+    figure: options.FigureOptions,
+    sampling: options.Sampling,
     show: options.Show = False,
     common: options.Common,
 ) -> None:
@@ -61,9 +63,15 @@ def sample(
     """
     if split is None:
         refuse_two_results(out, common.json)
+    elif figure != options.FigureOptions():
+        raise UsageError(
+            "--layout, --scale and --caption are for the figure; --split writes the images themselves"
+        )
     grid = None if split is not None else out
+    drawing = figure.into(out)
     outputs = (
         Output("-o", grid, PNG, WHY_PNG),
+        drawing.captioned,
         Output("--save-latents", save_latents, NPY),
     )
     check_outputs(outputs, (latents,))
@@ -72,11 +80,11 @@ def sample(
     from dcgan_cli.analysis.sampling import draw_latents, draw_samples
     from dcgan_cli.checkpoint.latent_arguments import to_npy
     from dcgan_cli.cli.tiles import read_points
-    from dcgan_cli.render.png import encode_grid, encode_image
+    from dcgan_cli.render.png import encode_image
 
     console, machine = common.begin()
     path, model = open_model(console, checkpoint, "drawing with", outputs)
-    sampler = drawing.sampler(model, machine)
+    sampler = sampling.sampler(model, machine)
     if latents is None:
         report = draw_samples(sampler, seed=seed, count=count or COUNT, columns=columns)
     else:
@@ -99,7 +107,7 @@ def sample(
             console.write_result(name, encode_image(image, model.aspect))
         facts["files"] = [str(name) for name in names]
     else:
-        console.write_result(out, encode_grid(image_grid, numbers))
+        drawing.write(console, image_grid, numbers)
     if show:
         from dcgan_cli.render.terminal import HalfBlocks
 

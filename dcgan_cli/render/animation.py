@@ -17,8 +17,8 @@ Frame = TypeVar("Frame")
 
 MOST_FRAMES = 100
 
-COMFORTABLE = 128
-"""Smaller images are enlarged by a whole factor until they are at least this wide."""
+COMFORTABLE = 512
+"""Films of smaller images are enlarged by a whole factor until they are at least this wide."""
 
 PALETTE_FRAMES = 16
 """Frames from which the colors of a GIF are chosen."""
@@ -43,38 +43,57 @@ def encode_gif(
 
     `palette` is an image of all colors to use; the last of `images` where there is none.
     """
-    chosen = thinned(images, most)
+    return _gif(thinned(images, most), seconds, hold, palette)
+
+
+def _gif(
+    images: Sequence[Image.Image],
+    seconds: float,
+    hold: float,
+    palette: Image.Image | None,
+    scale: int = 1,
+) -> bytes:
     # one palette for all frames: with their own they would flicker
-    colors = (palette or chosen[-1]).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT)
-    frames = [image.convert("RGB").quantize(palette=colors) for image in chosen]
-    return _save_all(frames, "GIF", duration=_durations(len(frames), seconds, hold))
+    colors = (palette or images[-1]).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT)
+    frames = [image.convert("RGB").quantize(palette=colors) for image in images]
+    # enlarged last: equal pixels side by side take little space, dithered ones much
+    large = [_enlarged(frame, scale, Image.Resampling.NEAREST) for frame in frames]
+    return _save_all(large, "GIF", duration=_durations(len(large), seconds, hold))
 
 
-def encode_film_gif(images: Sequence[Image.Image], seconds: float, hold: float) -> bytes:
-    """An endless GIF of all of `images`, in colors chosen from frames along the way."""
+def encode_film_gif(
+    images: Sequence[Image.Image], seconds: float, hold: float, scale: int = 1
+) -> bytes:
+    """An endless GIF of all of `images`, `scale` times as large, in colors from all along the way."""
     sample = images[:: max(1, len(images) // PALETTE_FRAMES)]
     width, height = sample[0].size
     strip = Image.new("RGB", (width * len(sample), height))
     for i, image in enumerate(sample):
         strip.paste(image, (i * width, 0))
-    return encode_gif(images, seconds, hold, strip, most=max(2, len(images)))
+    return _gif(images, seconds, hold, strip, scale)
 
 
-def encode_webp(images: Sequence[Image.Image], seconds: float, hold: float) -> bytes:
-    """An endless lossless animated WebP: every pixel as it was drawn."""
-    frames = [image.convert("RGB") for image in images]
+def encode_webp(
+    images: Sequence[Image.Image], seconds: float, hold: float, scale: int = 1
+) -> bytes:
+    """An endless lossless animated WebP: every pixel as it was drawn, `scale` times as large."""
+    nearest = Image.Resampling.NEAREST
+    frames = [_enlarged(image.convert("RGB"), scale, nearest) for image in images]
     return _save_all(frames, "WEBP", duration=_durations(len(frames), seconds, hold), lossless=True)
 
 
-def encode_mp4(images: Sequence[Image.Image], seconds: float, hold: float) -> bytes:
-    """An H.264 film that every browser plays; the last frame is repeated for `hold` seconds.
+def encode_mp4(images: Sequence[Image.Image], seconds: float, hold: float, scale: int = 1) -> bytes:
+    """An H.264 film that every browser plays, smoothly enlarged `scale` times.
+
+    The last frame is repeated for `hold` seconds.
 
     Raises UsageError where the `video` extra is not installed.
     """
     require_video()
     from imageio.v3 import imwrite  # the `video` extra
 
-    frames = [np.asarray(image.convert("RGB")) for image in images]
+    smooth = Image.Resampling.LANCZOS
+    frames = [np.asarray(_enlarged(image.convert("RGB"), scale, smooth)) for image in images]
     frames += frames[-1:] * (round(hold / seconds) - 1)
     data = imwrite(
         "<bytes>",
@@ -93,10 +112,10 @@ def encode_mp4(images: Sequence[Image.Image], seconds: float, hold: float) -> by
     return data
 
 
-Encode = Callable[[Sequence[Image.Image], float, float], bytes]
+Encode = Callable[[Sequence[Image.Image], float, float, int], bytes]
 
 FORMATS: dict[str, Encode] = {".gif": encode_film_gif, ".webp": encode_webp, ".mp4": encode_mp4}
-"""By the end of the file name: from frames, seconds a frame and seconds on the last one."""
+"""By the end of the file name: from frames, seconds a frame, seconds on the last one, and a scale."""
 
 
 def require_video() -> None:
@@ -109,14 +128,19 @@ def require_video() -> None:
 
 
 def film_frames(images: Images, aspect: float = 1.0) -> list[Image.Image]:
-    """Images uint8 [N, H, W, C] as frames, enlarged by a whole factor until COMFORTABLE.
-
-    They are shown in `aspect`, width / height.
-    """
+    """Images uint8 [N, H, W, C] as frames of their own size, shown in `aspect`, width / height."""
     _, height, width, _ = images.shape
-    scale = max(1, math.ceil(COMFORTABLE / width))
-    size = shown_size(width * scale, height * scale, aspect)
+    size = shown_size(width, height, aspect)
     return [shown(image, size) for image in images]
+
+
+def film_scale(frames: Sequence[Image.Image]) -> int:
+    """How many times `frames` are enlarged to be COMFORTABLE."""
+    return max(1, math.ceil(COMFORTABLE / frames[0].width))
+
+
+def _enlarged(image: Image.Image, scale: int, how: Image.Resampling) -> Image.Image:
+    return image.resize((image.width * scale, image.height * scale), how)
 
 
 def _durations(count: int, seconds: float, hold: float) -> list[int]:

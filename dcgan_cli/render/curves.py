@@ -1,48 +1,125 @@
-"""The figures of a run against its steps, as a PNG."""
+"""The metrics of a run against its steps, and its samples at a few moments below: PNG, PDF or SVG."""
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.figure import SubFigure
 from numpy.typing import NDArray
+from PIL import Image
+
+from dcgan_cli.render.lines import (
+    BLUE,
+    GREEN,
+    INK,
+    ORANGE,
+    SLIDE_DPI,
+    encode_lines,
+    new_figure,
+)
+from dcgan_cli.render.png import GAP, MARGIN
 
 PANELS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
-    ("losses", (("d_loss", "D"), ("g_loss", "G"))),
+    ("loss", (("d_loss", "D"), ("g_loss", "G"))),
     (
-        "what D thinks",
+        "D's output",
         (("d_real", "D(x)"), ("d_fake", "D(G(z))"), ("d_fake_after", "D(G(z)), G's update")),
     ),
-    ("gradient norms", (("d_gradient", "D"), ("g_gradient", "G"))),
+    ("gradient norm", (("d_gradient", "D"), ("g_gradient", "G"))),
 )
+COLORS = (BLUE, ORANGE, GREEN)
+
 MOST_POINTS = 1000
 
+WINDOW = 25
+"""A smoothed value is the mean over a WINDOWth of the run."""
 
-def encode_curves(metrics: Sequence[Mapping[str, float]], title: str) -> bytes:
-    """Three panels over the steps of `metrics` (rows of metrics.jsonl), smoothed to MOST_POINTS."""
-    figure = Figure(figsize=(7, 7.5), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+SHOWN = 4
+"""Columns and rows of a grid of samples that are shown, from its upper left corner."""
+
+GRID_COLUMNS = 8
+"""Tiles in a row of a run's grids."""
+
+Values = NDArray[np.float64]
+
+
+def encode_curves(
+    metrics: Sequence[Mapping[str, float]],
+    title: str,
+    moments: Sequence[tuple[str, Image.Image]] = (),
+    ending: str = ".png",
+    dpi: int = SLIDE_DPI,
+) -> bytes:
+    """Three panels over the steps of `metrics` (rows of metrics.jsonl), smoothed over pale raw values.
+
+    Args:
+        metrics: one row a step.
+        title: of the drawing.
+        moments: grids of samples, as training draws them, and when that was: shown below.
+        ending: .png, .pdf or .svg.
+        dpi: dots an inch of a PNG.
+    """
+    figure = new_figure(8, 7.5 + (3 if moments else 0))
+    parts = figure.add_gridspec(2 if moments else 1, 1, height_ratios=(7.5, 3)[: 1 + bool(moments)])
+    panels = figure.add_subfigure(parts[0])
+    if moments:
+        _draw_moments(figure.add_subfigure(parts[1]), moments)
     steps = np.array([row["step"] for row in metrics], np.float64)
     block = max(1, math.ceil(len(steps) / MOST_POINTS))
-    for axes, (name, lines) in zip(figure.subplots(3, 1, sharex=True), PANELS, strict=True):
-        for key, label in lines:
+    for axes, (name, lines) in zip(panels.subplots(3, 1, sharex=True), PANELS, strict=True):
+        for (key, label), color in zip(lines, COLORS, strict=False):
             values = np.array([row.get(key) for row in metrics], np.float64)
-            axes.plot(_mean_of(steps, block), _mean_of(values, block), label=label, linewidth=1)
-        axes.set_ylabel(name)
-        axes.grid(alpha=0.3)
-        axes.legend(loc="upper right", fontsize=8)
-        if name == "gradient norms":
+            _draw_line(axes, _mean_of(steps, block), _mean_of(values, block), label, color)
+        axes.set_title(name, loc="left", fontsize=13, color=INK)
+        axes.tick_params(labelsize=11, colors=INK)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=11, frameon=False)
+        if name == "gradient norm":
             axes.set_yscale("log")
-            axes.set_xlabel("step")
-    figure.suptitle(title, parse_math=False)  # a run may be called $x$
-    buffer = io.BytesIO()
-    canvas.print_png(buffer)
-    return buffer.getvalue()
+            axes.set_xlabel("step", fontsize=13, color=INK)
+    # a run may be called $x$
+    panels.suptitle(title, fontsize=15, color=INK, parse_math=False)
+    return encode_lines(figure, ending, dpi)
 
 
-def _mean_of(values: NDArray[np.float64], block: int) -> NDArray[np.float64]:
+def _draw_line(axes: Axes, steps: Values, values: Values, label: str, color: str) -> None:
+    """The values, pale, and their moving mean."""
+    axes.plot(steps, values, color=color, linewidth=0.8, alpha=0.3)
+    axes.plot(steps, smoothed(values), color=color, linewidth=2, label=label)
+
+
+def _draw_moments(area: SubFigure, moments: Sequence[tuple[str, Image.Image]]) -> None:
+    for axes, (when, grid) in zip(
+        area.subplots(1, len(moments), squeeze=False)[0], moments, strict=True
+    ):
+        axes.imshow(np.asarray(upper_left(grid).convert("RGB")), interpolation="lanczos")
+        axes.set_axis_off()
+        axes.set_title(when, fontsize=13, color=INK, parse_math=False)
+
+
+def upper_left(grid: Image.Image) -> Image.Image:
+    """The first SHOWN columns and rows of a grid that training drew."""
+    step = (grid.width - 2 * MARGIN + GAP) / GRID_COLUMNS
+    right = MARGIN + round(SHOWN * step) - GAP
+    low = min(right, grid.height - MARGIN)
+    return grid.crop((MARGIN, MARGIN, right, low))
+
+
+def smoothed(values: Values) -> Values:
+    """The mean over a WINDOWth of the run around each value; what is not finite is left out."""
+    width = max(1, len(values) // WINDOW)
+    finite = np.isfinite(values)
+    kernel = np.ones(width)
+    if not len(values):
+        return values
+    total = np.convolve(np.where(finite, values, 0.0), kernel, "same")
+    count = np.convolve(finite.astype(np.float64), kernel, "same")
+    return np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
+
+
+def _mean_of(values: Values, block: int) -> Values:
     """Means of consecutive blocks, the incomplete last one left out."""
     whole = len(values) // block * block
     return values[:whole].reshape(-1, block).mean(1)

@@ -1,4 +1,7 @@
-"""A Image grid as a PNG: tiles in rows on white, captions, and the record of what made them inside."""
+"""An image grid as a PNG with every detail: tiles in rows, captions, and the record of what made them.
+
+render/figure.py composes the same tiles for a slide or a paper.
+"""
 
 import io
 import math
@@ -24,10 +27,13 @@ PIECE = 500_000
 """Characters of the image grid's record in one PNG text chunk."""
 
 
-def draw_grid(grid: ImageGrid, numbers: bool = False) -> Image.Image:
-    """The image grid as an RGB image; `numbers` writes its number onto each tile."""
+def draw_grid(grid: ImageGrid, numbers: bool = False, scale: int | None = None) -> Image.Image:
+    """The image grid as an RGB image; `numbers` writes its number onto each tile.
+
+    Tiles are enlarged `scale` times, by default until they are COMFORTABLE.
+    """
     count, height, width, _ = grid.images.shape
-    scale = max(1, math.ceil(COMFORTABLE / width))
+    scale = scale or max(1, math.ceil(COMFORTABLE / width))
     tile_w, tile_h = shown_size(width * scale, height * scale, grid.aspect)
     columns = min(grid.columns, count)
     rows = math.ceil(count / columns)
@@ -63,7 +69,7 @@ def draw_grid(grid: ImageGrid, numbers: bool = False) -> Image.Image:
 def encode_grid(grid: ImageGrid, numbers: bool = False) -> bytes:
     """The image grid as a PNG file; its Provenance is stored in text chunks."""
     buffer = io.BytesIO()
-    draw_grid(grid, numbers).save(buffer, "PNG", pnginfo=_record(grid.provenance))
+    draw_grid(grid, numbers).save(buffer, "PNG", pnginfo=record(grid.provenance))
     return buffer.getvalue()
 
 
@@ -102,11 +108,10 @@ def _fitted(text: str, width: int, font: Font) -> str:
     return text + "…"
 
 
-def _record(provenance: Provenance | None) -> PngImagePlugin.PngInfo | None:
-    if provenance is None:
-        return None
+def record(provenance: Provenance | None) -> PngImagePlugin.PngInfo:
+    """The text chunks that keep `provenance` in a PNG; none where there is none."""
     info = PngImagePlugin.PngInfo()
-    text = provenance.to_json()
+    text = "" if provenance is None else provenance.to_json()
     for number, start in enumerate(range(0, len(text), PIECE)):
         info.add_text(f"{RECORD}.{number}", text[start : start + PIECE])
     return info

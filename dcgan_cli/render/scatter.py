@@ -1,31 +1,32 @@
-"""Points in the plane, colored by group, as a PNG that reads on light and on dark pages alike."""
+"""Points in the plane, colored by group, as a PNG, PDF or SVG."""
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
+
+from dcgan_cli.render.lines import INK, PAPER, SLIDE_DPI, encode_lines, new_figure
 
 MOST_NAMES = 20
 """Groups that are named on the map; of more, the largest are."""
 
-PAPER, INK = "white", "#202020"
-
 
 def encode_scatter(
-    points: NDArray[np.float32], groups: NDArray[np.int64], names: Sequence[str], title: str
+    points: NDArray[np.float32],
+    groups: NDArray[np.int64],
+    names: Sequence[str],
+    title: str,
+    ending: str = ".png",
+    dpi: int = SLIDE_DPI,
 ) -> bytes:
-    """The PNG of `points` [N, 2], colored by `groups` (int64 [N], numbers of `names`).
+    """The drawing of `points` [N, 2], colored by `groups` (int64 [N], numbers of `names`).
 
-    Each group's name stands at the median of its points. The paper is white and opaque, whatever
-    the page behind it.
+    Each group's name stands at the median of its points. `ending` is .png (of `dpi` dots an inch),
+    .pdf or .svg.
     """
-    figure = Figure(figsize=(7, 7), layout="constrained", facecolor=PAPER)
-    canvas = FigureCanvasAgg(figure)
+    figure = new_figure(7, 7)
     axes = figure.add_subplot()
     axes.set_facecolor(PAPER)
     colors = _colors(len(names))
@@ -44,9 +45,7 @@ def encode_scatter(
     axes.set_yticks([])
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_title(title, color=INK, fontsize=11, parse_math=False)
-    buffer = io.BytesIO()
-    canvas.print_png(buffer)
-    return buffer.getvalue()
+    return encode_lines(figure, ending, dpi)
 
 
 def _colors(count: int) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ control is the same arithmetic on pixels: every exemplar is drawn, with the same
 z, and the images are averaged, subtracted and added instead of the points.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,13 +22,30 @@ from dcgan_cli.analysis.feature_extractors import FloatArray
 from dcgan_cli.analysis.sampling import Sampler
 from dcgan_cli.data.pixels import to_uint8
 from dcgan_cli.model.latents import Latents, seeded_latents
-from dcgan_cli.report import Estimate, Finding, ImageGrid, Images, Report
+from dcgan_cli.report import (
+    Beside,
+    Estimate,
+    Finding,
+    ImageGrid,
+    Images,
+    Part,
+    Report,
+    Stack,
+    Tiles,
+    WordRole,
+    Words,
+    in_rows,
+)
 from dcgan_cli.runtime import numpy_stream
 
 NOISE = 0.25
 """Half the width of the neighbors' uniform noise (paper §6.3.2)."""
 
+IN_A_COLUMN = 3
+"""Number of exemplars that stand in a column as in the paper; more are a mosaic of half their size."""
+
 TILES = 9
+SIDE = 3
 CENTER = TILES // 2
 """The result is a square of tiles with G(Y) in its middle."""
 
@@ -188,12 +206,17 @@ def arithmetic(
 def draw_concept(sampler: Sampler, name: str, exemplars: Latents) -> ImageGrid:
     """The images of a concept's exemplars [K, z_dim], and last of the point that is their mean."""
     points = np.concatenate([exemplars, mean(exemplars)[None].astype(np.float32)])
+    last = len(exemplars)
+    tiles = Tiles(in_rows(range(last), min(last, 8)))
+    the_mean = Stack([Tiles([[last]], framed=[last]), Words("their mean")])
     return ImageGrid(
         name,
         sampler.images(points),
         min(len(points), 9),
         [*map(str, range(len(exemplars))), "mean"],
         provenance=sampler.provenance(["concepts", "show", name], None, points),
+        figure=Stack([Words(spoken(name), "title"), tiles, the_mean]),
+        caption=f"the {last} exemplars of {name}, and the image of their mean",
     )
 
 
@@ -205,8 +228,8 @@ def _grid(
     seed: int,
     said: Sequence[Sequence[str]],
 ) -> ImageGrid:
-    side, z_dim = 3, done.results.shape[1]
-    columns = max(side, 1 + max(map(len, done.drawn)))
+    z_dim = done.results.shape[1]
+    columns = max(SIDE, len(terms), 1 + max(map(len, done.drawn)))
     blank = np.full((1, *control.shape[1:]), 255, np.uint8)
     nowhere = np.full((1, z_dim), np.nan, np.float32)
     images: list[Images] = []
@@ -228,14 +251,16 @@ def _grid(
         row(f"{sign} {term.name}", sampler.images(with_mean), with_mean, under)
     of_results, of_control = said or ([""] * TILES, [""] * TILES)
     shown = sampler.images(done.results)
-    for start in range(0, TILES, side):
-        part = slice(start, start + side)
-        label = "= result" if start == side else ""
+    for start in range(0, TILES, SIDE):
+        part = slice(start, start + SIDE)
+        label = "= result" if start == SIDE else ""
         row(label, shown[part], done.results[part], of_results[part])
-    for start in range(0, TILES, side):
-        part = slice(start, start + side)
-        label = "on pixels" if start == side else ""
-        row(label, control[part], np.repeat(nowhere, side, 0), of_control[part])
+    for start in range(0, TILES, SIDE):
+        part = slice(start, start + SIDE)
+        label = "on pixels" if start == SIDE else ""
+        row(label, control[part], np.repeat(nowhere, SIDE, 0), of_control[part])
+    averages = torch.stack([sampler.normalized(points).mean(0) for points in done.drawn])
+    row("pixel means", to_uint8(averages), np.repeat(nowhere, len(terms), 0))
     return ImageGrid(
         "arithmetic",
         np.concatenate(images),
@@ -243,4 +268,70 @@ def _grid(
         captions,
         labels,
         sampler.provenance(["arithmetic", "--expr", written(terms)], seed, np.concatenate(latents)),
+        figure=_figure(terms, list(map(len, done.drawn)), columns, said),
+        caption=(
+            f"{written(terms)}: exemplars of each term, framed their mean; right the result, framed, "
+            "among eight neighbors; below the same arithmetic on pixels"
+        ),
     )
+
+
+def _figure(
+    terms: Sequence[Term], counts: Sequence[int], columns: int, said: Sequence[Sequence[str]]
+) -> Part:
+    """Fig. 7 in one line, and smaller below it the same on pixels. `counts` are of exemplars."""
+
+    def line(
+        blocks: Sequence[Part], result: Part, role: WordRole, before: Sequence[Part] = ()
+    ) -> Part:
+        parts: list[Part] = [*before]
+        for number, (term, block) in enumerate(zip(terms, blocks, strict=True)):
+            if number or term.sign < 0:
+                parts.append(Words("−" if term.sign < 0 else "+", role))
+            parts.append(block)
+        return Beside([*parts, Words("=", role), result])
+
+    def square(first_row: int) -> list[list[int]]:
+        starts = [(first_row + row) * columns for row in range(SIDE)]
+        return [list(range(start, start + SIDE)) for start in starts]
+
+    results = square(len(terms))
+    on_pixels_row = len(terms) + SIDE
+    last_row = (on_pixels_row + SIDE) * columns
+    above = line(
+        [
+            _exemplars(row * columns, count, spoken(term.name))
+            for row, (term, count) in enumerate(zip(terms, counts, strict=True))
+        ],
+        Stack(
+            [
+                Tiles(results, framed=[results[1][1]]),
+                Words(said[0][CENTER] if said else "result"),
+            ]
+        ),
+        "sign",
+    )
+    below = line(
+        [Tiles([[last_row + number]], 0.5) for number in range(len(terms))],
+        Tiles(square(on_pixels_row), 0.5),
+        "heading",
+        [Words("the same arithmetic on pixels:")],
+    )
+    return Stack([above, below], apart=True)
+
+
+def _exemplars(first: int, count: int, name: str) -> Part:
+    """Tiles `first` … `first + count − 1` and framed below them the next, their mean."""
+    middle = Tiles([[first + count]], framed=[first + count])
+    numbers = range(first, first + count)
+    if count <= IN_A_COLUMN:
+        return Stack(
+            [Tiles([*([n] for n in numbers), [first + count]], framed=middle.framed), Words(name)]
+        )
+    mosaic = Tiles(in_rows(numbers, math.ceil(math.sqrt(count))), 0.5)
+    return Stack([mosaic, middle, Words(name)])
+
+
+def spoken(name: str) -> str:
+    """A concept's or a file's name as words below an image: `smiling woman`."""
+    return name.rpartition("/")[2].replace("_", " ")

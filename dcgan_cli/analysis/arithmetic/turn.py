@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
+from dcgan_cli.analysis.arithmetic.calculation import spoken
 from dcgan_cli.analysis.arithmetic.defaults import COLUMNS, REACH, ROWS
 from dcgan_cli.analysis.arithmetic.directions import draw_exemplars, mean, project_out, random_like
 from dcgan_cli.analysis.concepts.attribute_classifier import (
@@ -27,7 +28,18 @@ from dcgan_cli.analysis.verdicts import UNCLEAR, compare
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.latents import Latents, seeded_latents
 from dcgan_cli.progress import ProgressCallback
-from dcgan_cli.report import SHARE, Estimate, Finding, ImageGrid, Report, Table
+from dcgan_cli.report import (
+    SHARE,
+    Axis,
+    Estimate,
+    Finding,
+    ImageGrid,
+    Report,
+    Stack,
+    Table,
+    Tiles,
+    in_rows,
+)
 from dcgan_cli.runtime import numpy_stream
 
 CLASSIFIED_SAMPLES = 64
@@ -93,6 +105,16 @@ def turn(
         columns,
         [f"{value:+.2f}" for value in way.coefficients] * rows,
         provenance=sampler.provenance(["arithmetic", "--turn", *names], seed, points),
+        figure=Stack(
+            [
+                Tiles(in_rows(range(len(points)), columns), touching=True),
+                Axis(*map(spoken, names), middle="the sample" if columns % 2 else ""),
+            ]
+        ),
+        caption=(
+            f"{rows} random samples, the middle of their rows, moved along the turn vector from "
+            f"{names[0]} to {names[1]}"
+        ),
     )
     facts = {
         "checkpoint": sampler.checkpoint,

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dcgan_cli.analysis.drop_filters.drop_experiment import (
     Dose,
@@ -28,11 +29,26 @@ from dcgan_cli.analysis.statistics import (
 from dcgan_cli.analysis.verdicts import UNCLEAR, compare, percent
 from dcgan_cli.data.pixels import to_uint8
 from dcgan_cli.progress import ProgressCallback
-from dcgan_cli.report import SHARE, Estimate, Finding, ImageGrid, Report, Table
+from dcgan_cli.report import (
+    SHARE,
+    Beside,
+    Estimate,
+    Finding,
+    ImageGrid,
+    Part,
+    Report,
+    Stack,
+    Table,
+    Tiles,
+    Words,
+)
 from dcgan_cli.wording import counted
 
 COLUMNS = 12
 """Samples on the image grid."""
+
+SHOWN = 6
+"""The first of them, which the figure shows, as in the paper."""
 
 
 def forget(
@@ -78,13 +94,14 @@ def forget(
         for number in ranking.order
     ]
     findings = _findings(setup, plan, dose)
+    verdict = forgetting_verdict(setup.kind, plan, {each.key: each for each in findings})
     return Report(
         "Forgetting",
         facts,
         findings=findings,
         tables=(_curve(setup, doses), Table("Maps", ("map", "weight", "contrast"), weights)),
-        grids=(_grid(setup, plan, seed, columns),),
-        verdict=forgetting_verdict(setup.kind, plan, {each.key: each for each in findings}),
+        grids=(_grid(setup, plan, dose, seed, columns, verdict),),
+        verdict=verdict,
     )
 
 
@@ -245,7 +262,9 @@ def _curve(setup: DropExperiment, doses: list[Dose]) -> Table:
     return Table("Dose", ("maps", *columns), rows)
 
 
-def _grid(setup: DropExperiment, plan: DropPlan, seed: int, columns: int) -> ImageGrid:
+def _grid(
+    setup: DropExperiment, plan: DropPlan, dose: Dose, seed: int, columns: int, caption: str
+) -> ImageGrid:
     """Samples, the same without the chosen maps, and without as many random ones (draw 0)."""
     shown = np.argsort(~setup.found[setup.kind], kind="stable")[:columns]
     latents = setup.latents[shown]
@@ -267,4 +286,36 @@ def _grid(setup: DropExperiment, plan: DropPlan, seed: int, columns: int) -> Ima
             f"{doing} {plan.chosen} random maps",
         ),
         provenance=setup.sampler.provenance(["sample"], seed, np.concatenate([latents, nowhere])),
+        figure=_figure(setup, plan, dose, shown),
+        caption=caption,
     )
+
+
+def _figure(setup: DropExperiment, plan: DropPlan, dose: Dose, shown: NDArray[np.int64]) -> Part:
+    """Fig. 6: a row before, one without the object's maps, one without random ones, and shares.
+
+    `shown` are the samples of the grid's columns.
+    """
+    kind, columns = setup.kind, min(SHOWN, len(shown))
+    boxes = {
+        column: [
+            (x0, y0, x1, y1)
+            for x0, y0, x1, y1 in setup.boxes.corners[setup.boxes.image == shown[column]].tolist()
+        ]
+        for column in range(columns)
+    }
+    doing = "kept alone" if plan.keep_only else "dropped"
+    random = float(np.mean([outcome.found[kind].mean() for outcome in dose.random]))
+    rows = (
+        ("before", float(setup.found[kind].mean())),
+        (f"{plan.chosen} {kind} maps {doing}", float(dose.ranked.found[kind].mean())),
+        (f"{plan.chosen} random maps {doing}", random),
+    )
+    lines: list[Part] = []
+    for row, (label, found) in enumerate(rows):
+        first = row * len(shown)
+        marked = {first + column: places for column, places in boxes.items()}
+        words = [Words(label, "heading"), Words(f"{kind} found in {100 * found:.0f} %")]
+        tiles = Tiles([list(range(first, first + columns))], boxes=marked)
+        lines.append(Beside([tiles, Stack(words, align="start")]))
+    return Stack(lines, align="start")

@@ -49,7 +49,21 @@ from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.hooks import RULES, Rule
 from dcgan_cli.model.layers import initialize
-from dcgan_cli.report import SHARE, TIMES, Estimate, Finding, ImageGrid, Provenance, Report, Table
+from dcgan_cli.report import (
+    SHARE,
+    TIMES,
+    Beside,
+    Estimate,
+    Finding,
+    ImageGrid,
+    Part,
+    Provenance,
+    Report,
+    Stack,
+    Table,
+    Tiles,
+    Words,
+)
 from dcgan_cli.runtime import torch_stream
 from dcgan_cli.wording import counted, counted_are
 
@@ -243,11 +257,29 @@ def guided_backprop(
                     choice.seed,
                     np.full((len(tiles), config.z_dim), np.nan, np.float32),
                 ),
+                figure=_figure(features, top),
+                caption=(
+                    f"{SAID[rule]}: the first {counted(features, 'map')} of convolution layer "
+                    f"{choice.layer}, a row each, at the {counted(top, 'image')} to which it "
+                    f"responds most, among {counted(len(images), 'image')}"
+                ),
             ),
         ),
         notes=_notes(own, bool(kinds)),
         verdict=guided_verdict({each.key: each for each in findings}),
     )
+
+
+def _figure(features: int, top: int) -> Part:
+    """Fig. 5: the visualizations alone, a row a map; left random filters, right trained ones."""
+    columns = 2 * top + 1
+
+    def panel(heading: str, first: int) -> Part:
+        starts = [2 * number * columns + first for number in range(features)]
+        rows = [list(range(start, start + top)) for start in starts]
+        return Stack([Words(heading, "heading"), Tiles(rows)])
+
+    return Beside([panel("random filters", 0), panel("trained filters", top + 1)])
 
 
 def _random(config: ModelConfig, seed: int, draw: int) -> Discriminator:

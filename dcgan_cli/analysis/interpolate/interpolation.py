@@ -26,7 +26,19 @@ from dcgan_cli.model.batch_norm_statistics import fix_statistics
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.layers import initialize
-from dcgan_cli.report import SHARE, TIMES, Estimate, Finding, ImageGrid, Images, Report, Table
+from dcgan_cli.report import (
+    SHARE,
+    TIMES,
+    Estimate,
+    Finding,
+    ImageGrid,
+    Images,
+    Provenance,
+    Report,
+    Table,
+    Tiles,
+    in_rows,
+)
 from dcgan_cli.runtime import torch_stream
 from dcgan_cli.wording import counted
 
@@ -119,9 +131,22 @@ def draw_walk(
             "bn": sampler.bn,
             "ema": sampler.average,
         },
-        grids=(ImageGrid("walk", sampler.images(latents), steps, provenance=provenance),),
+        grids=(_grid(sampler.images(latents), steps, provenance),),
         verdict=f"{counted(len(path.points), 'point')}, {counted(len(latents), 'image')}: drawn, "
         "not measured (--measure says how evenly they change)",
+    )
+
+
+def _grid(images: Images, steps: int, provenance: Provenance) -> ImageGrid:
+    """The walk in rows of `steps`, whose ends, the points themselves, are framed."""
+    rows = in_rows(range(len(images)), steps)
+    return ImageGrid(
+        "walk",
+        images,
+        steps,
+        provenance=provenance,
+        figure=Tiles(rows, framed=[row[end] for row in rows for end in (0, -1)]),
+        caption="a walk through Z from point to point, one row each; the points are framed",
     )
 
 

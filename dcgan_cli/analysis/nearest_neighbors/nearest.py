@@ -29,6 +29,7 @@ from dcgan_cli.analysis.nearest_neighbors.neighbor_report import (
     findings,
     grid,
     notes,
+    short_verdict,
     tails_table,
     verdict,
 )
@@ -118,7 +119,7 @@ def nearest_neighbors(
         },
         findings=findings(tests, found, n, m, trained_on),
         tables=(tails_table(tests), closest_table(asked, training, tests, found, closest)),
-        grids=(grid(asked, training, blocks, k),),
+        grids=(grid(asked, training, blocks, k, short_verdict(tests, n, m)),),
         notes=notes(tests, trained_on),
         verdict=verdict(tests, n, m, trained_on),
     )

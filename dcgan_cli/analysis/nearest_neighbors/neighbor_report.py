@@ -16,11 +16,27 @@ from dcgan_cli.analysis.nearest_neighbors.training_search import Training
 from dcgan_cli.analysis.neighbors import NeighborTable
 from dcgan_cli.analysis.statistics import median
 from dcgan_cli.analysis.verdicts import percent
-from dcgan_cli.report import SHARE, Estimate, Finding, ImageGrid, Images, Provenance, Table
+from dcgan_cli.report import (
+    SHARE,
+    Beside,
+    Estimate,
+    Finding,
+    ImageGrid,
+    Images,
+    Part,
+    Provenance,
+    Stack,
+    Table,
+    Tiles,
+    Words,
+)
 from dcgan_cli.wording import counted
 
 OUTLINES, FEATURES = "outlines", "features"
 METRICS = {OUTLINES: "outlines", FEATURES: "D's features"}
+
+HEADINGS = {"px": "pixels", "out": "outlines"}
+"""In the headings of the figure, by the short names of metrics."""
 
 REPEATED = 0.1
 """If the closeness of a held-out image is below this, it is said to repeat a training image."""
@@ -46,8 +62,13 @@ Block = tuple[NDArray[np.int64], NeighborTable, str, NeighborTable]
 the image, those in D's features."""
 
 
-def grid(asked: Asked, training: Training, blocks: Sequence[Block], k: int) -> ImageGrid:
-    """Rows of image, neighbors by one metric, a gap, and neighbors in D's features."""
+def grid(
+    asked: Asked, training: Training, blocks: Sequence[Block], k: int, verdict: str
+) -> ImageGrid:
+    """Rows of image, neighbors by one metric, a gap, and neighbors in D's features.
+
+    The figure has `verdict` as its title.
+    """
     gap = np.full_like(asked.images[:1], 255)
     images: list[Images] = []
     captions: list[str] = []
@@ -65,7 +86,46 @@ def grid(asked: Asked, training: Training, blocks: Sequence[Block], k: int) -> I
     nothing = np.full_like(asked.record.latents[:1], np.nan)
     latents = np.concatenate([asked.record.latents, nothing])[made_by]  # −1: no image
     record = replace(asked.record, latents=latents)
-    return ImageGrid("nearest", np.concatenate(images), 2 * k + 2, captions, labels, record)
+    return ImageGrid(
+        "nearest",
+        np.concatenate(images),
+        2 * k + 2,
+        captions,
+        labels,
+        record,
+        figure=_figure([(len(numbers), metric) for numbers, _, metric, _ in blocks], k, verdict),
+        caption=f"{verdict}. Images, framed, beside the training images nearest to them",
+    )
+
+
+def _figure(blocks: Sequence[tuple[int, str]], k: int, verdict: str) -> Part:
+    """Headed columns: the image, its neighbors by one metric, and those in D's features.
+
+    `blocks` are numbers of rows and their metrics.
+    """
+    parts: list[Part] = [Words(verdict, "title")]
+    first = 0
+    for count, metric in blocks:
+        starts = [(first + row) * (2 * k + 2) for row in range(count)]
+        first += count
+
+        def panel(heading: str, at: int, wide: int, starts: Sequence[int] = starts) -> Part:
+            rows = [list(range(start + at, start + at + wide)) for start in starts]
+            framed = [] if at else [row[0] for row in rows]
+            return Stack([Words(heading, "heading"), Tiles(rows, framed=framed)])
+
+        sample = "sample" if metric == "px" else "closest"
+        parts.append(
+            Beside(
+                [
+                    panel(sample, 0, 1),
+                    panel(f"nearest by {HEADINGS[metric]}", 1, k),
+                    panel("nearest in D's features", k + 2, k),
+                ],
+                align="end",
+            )
+        )
+    return Stack(parts, apart=True)
 
 
 def _distances(metric: str, distances: NDArray[np.float64]) -> list[str]:
@@ -156,6 +216,17 @@ def closest_table(
         )
     columns = "image", "training image", "by", "distance", "closeness", "real as close"
     return Table("Closest", columns, rows)
+
+
+def short_verdict(tests: Mapping[str, MemorizationTest], n: int, held_out: int) -> str:
+    """The verdict in a few words, for the title of the figure."""
+    if memorized(tests):
+        said = "memorized"
+    elif np.isnan(detectable(n, held_out, len(tests))):
+        said = "no verdict: too few held-out images"
+    else:
+        said = "no memorization found"
+    return f"{said} (p = {combined(tests):.2g})"
 
 
 def verdict(

@@ -122,7 +122,8 @@ def arithmetic(
     ] = None,
     save_latents: options.SaveLatents = None,
     *,
-    drawing: options.Drawing,
+    figure: options.FigureOptions,
+    sampling: options.Sampling,
     show: options.Show = False,
     common: options.Common,
 ) -> None:
@@ -164,8 +165,10 @@ def arithmetic(
     _refuse(*(arithmetic_only, "is not for --turn") if turn else (turn_only, "is for --turn"))
     refuse_two_results(out, common.json)
     target = out or Path("turn.png" if turn else "arithmetic.png")
+    drawing = figure.into(target)
     outputs = (
         Output("-o", target, PNG, WHY_PNG),
+        drawing.captioned,
         Output("--save-latents", save_latents, NPY),
     )
     check_outputs(outputs, [classifier, classifier_labels, *(name for _, name in roles)])
@@ -174,13 +177,12 @@ def arithmetic(
     from dcgan_cli.analysis.arithmetic.reports import calculated, turned
     from dcgan_cli.analysis.arithmetic.turn import Turn
     from dcgan_cli.checkpoint.latent_arguments import to_npy
-    from dcgan_cli.render.png import encode_grid
     from dcgan_cli.render.terminal import HalfBlocks
 
     console, machine = common.begin()
     named = [name for _, name in roles]
     path, model = open_model(console, checkpoint, "calculating with", outputs, knowing=named)
-    sampler = drawing.sampler(model, machine)
+    sampler = sampling.sampler(model, machine)
     terms = [_term(console, role, name, model, path, sampler) for role, name in roles]
     setup = None
     if classifier is not None:
@@ -214,7 +216,7 @@ def arithmetic(
         points = done[0].results
 
     grid = report.grids[0].shaped(model.aspect)
-    console.write_result(target, encode_grid(grid))
+    drawing.write(console, grid)
     facts: dict[str, Any] = {"orthogonal_to": orthogonal_to or []}
     if save_latents is not None:
         console.write_result(save_latents, to_npy(points))

@@ -149,7 +149,8 @@ def show(
         typer.Option("-o", "--out", help="The PNG. Default: NAME.png; - writes it to stdout."),
     ] = None,
     *,
-    drawing: options.Drawing,
+    figure: options.FigureOptions,
+    sampling: options.Sampling,
     device: options.Device = "auto",
     threads: options.Threads = None,
     streams: options.Streams,
@@ -164,22 +165,22 @@ def show(
     """
     refuse_two_results(out, streams.json)
     target = out or Path(f"{name}.png")
-    outputs = (Output("-o", target, PNG, WHY_PNG),)
+    drawing = figure.into(target)
+    outputs = (Output("-o", target, PNG, WHY_PNG), drawing.captioned)
     check_outputs(outputs, (name,))
 
     from dcgan_cli.analysis.arithmetic.calculation import draw_concept
     from dcgan_cli.cli.tiles import read_points
-    from dcgan_cli.render.png import encode_grid
     from dcgan_cli.runtime import choose_device, use_threads
 
     console = streams.console
     use_threads(threads)
     path, model = open_model(console, checkpoint, DOING)
     refuse_inputs(outputs, path)
-    sampler = drawing.sampler(model, choose_device(device))
+    sampler = sampling.sampler(model, choose_device(device))
     points = read_points(console, name, model, path, sampler)
     grid = draw_concept(sampler, name, points.latents).shaped(model.aspect)
-    console.write_result(target, encode_grid(grid))
+    drawing.write(console, grid)
     if points.concept is not None:
         console.note(f"{name}: {points.concept.made}")
     if not is_stdout(target):

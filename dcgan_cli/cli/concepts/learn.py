@@ -47,7 +47,7 @@ def learn(
     ] = SAMPLES,
     seed: options.Seed = 0,
     *,
-    drawing: options.Drawing,
+    sampling: options.Sampling,
     common: options.Common,
 ) -> None:
     """Find exemplars with an attribute classifier that learns from labeled real images.
@@ -82,7 +82,7 @@ def learn(
         console, request, model, machine, "--data", attribute, seed
     ).classifier
     requests = [concept_search.parse_request(text, classifier) for text in concept or ()]
-    sampler = drawing.sampler(model, machine)
+    sampler = sampling.sampler(model, machine)
     with console.progress("classifying samples") as bar:
         latents, predictions = concept_search.score_samples(sampler, classifier, samples, seed, bar)
     found, report = concept_search.find_exemplars(
@@ -91,14 +91,14 @@ def learn(
         requests or concept_search.default_requests(classifier),
         classifier,
         exemplars=exemplars,
-        made=f"trained on {data} (seed {seed}, --bn {drawing.bn}{' --no-ema' if drawing.no_ema else ''})",
+        made=f"trained on {data} (seed {seed}, --bn {sampling.bn}{' --no-ema' if sampling.no_ema else ''})",
     )
     write(console, path, model, {**known, **{one.name: one for one in found}})
     facts = {
         "checkpoint": model.hash,
         "seed": seed,
         "samples": samples,
-        "bn": drawing.bn,
+        "bn": sampling.bn,
         "ema": sampler.average,
         "concepts": [one.name for one in found],
     }

@@ -9,7 +9,7 @@ import typer
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.models import open_model
-from dcgan_cli.cli.outputs import HTML, JSON, PNG, PT, WHY_PNG, Output, check_outputs
+from dcgan_cli.cli.outputs import HTML, JSON, LINES, PNG, PT, WHY_PNG, Output, check_outputs
 from dcgan_cli.cli.results import conclude, refuse_two_results
 from dcgan_cli.files import is_special
 from dcgan_cli.wording import counted
@@ -109,13 +109,14 @@ def drop_filters(
     curve: Annotated[
         Path | None,
         typer.Option(
-            help="The PNG of the dose curve. Default: beside the image grid, forgotten-dose.png; none "
+            help="The dose curve: .png, .pdf or .svg. Default: beside the image grid, forgotten-dose.png; none "
             "with -o -.",
             show_default=False,
         ),
     ] = None,
     *,
-    drawing: options.Drawing,
+    figure: options.FigureOptions,
+    sampling: options.Sampling,
     common: options.Common,
 ) -> None:
     """Make the generator forget an object by dropping feature maps (paper §6.3.1, Fig. 6).
@@ -155,12 +156,14 @@ def drop_filters(
 
     target = curve or curve_beside(out)
     drawn_only = annotate is not None
+    drawing = figure.into(out)
     outputs = (
         Output("--annotate", annotate, HTML),
         Output("-o", None if drawn_only else out, PNG, WHY_PNG),
-        Output("--curve", None if drawn_only else target, PNG),
+        Output("--curve", None if drawn_only else target, LINES),
         Output("--save", save, PT),
         Output("--save-boxes", save_boxes, JSON),
+        *([] if drawn_only else [drawing.captioned]),
     )
     check_outputs(outputs, (source, labels, boxes))
 
@@ -170,11 +173,10 @@ def drop_filters(
     from dcgan_cli.cli.drop_filters.detector import boxed_source, learn_from_source
     from dcgan_cli.cli.drop_filters.sample_boxes import Samples, write_page
     from dcgan_cli.render.dose_curve import encode_dose
-    from dcgan_cli.render.png import encode_grid
 
     console, machine = common.begin()
     _, model = open_model(console, checkpoint, "looking into", outputs)
-    sampler = drawing.sampler(model, machine)
+    sampler = sampling.sampler(model, machine)
     number = choose_layer(sampler.generator, layer)  # before any work is done
     samples = Samples(sampler, seed, count)
     drawn = None if boxes is None else samples.read(boxes)
@@ -205,9 +207,10 @@ def drop_filters(
         setup = DropExperiment.of(sampler, detector, kind, later.latents)
         report = forget(setup, plan, seed=later.seed, progress=bar)
     facts: dict[str, Any] = {"seed": seed, "samples": count}
-    console.write_result(out, encode_grid(report.grids[0].shaped(model.aspect)))
+    drawing.write(console, report.grids[0].shaped(model.aspect))
     if target is not None:
-        console.write_result(target, encode_dose(report.tables[0], kind, plan.chosen, keep_only))
+        dose = encode_dose(report.tables[0], kind, plan.chosen, keep_only, **drawing.lines(target))
+        console.write_result(target, dose)
         facts["curve"] = str(target)
     if save is not None:
         _save(console, save, model, plan, kind, sampler.bn)

@@ -8,11 +8,12 @@ import typer
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.figures import Lines
 from dcgan_cli.cli.image_source import training_images
 from dcgan_cli.cli.models import open_model
 from dcgan_cli.cli.nearest_neighbors.comparison import compare_with
 from dcgan_cli.cli.nearest_neighbors.queries import given, samples
-from dcgan_cli.cli.outputs import PNG, WHY_PNG, Output, check_outputs
+from dcgan_cli.cli.outputs import LINES, PNG, WHY_PNG, Output, check_outputs
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
 if TYPE_CHECKING:
@@ -99,10 +100,11 @@ def nearest_neighbors(
     ] = Path("nearest.png"),
     map_file: Annotated[
         Path | None,
-        typer.Option("--map", help="A UMAP of samples among training images, as a PNG."),
+        typer.Option("--map", help="A UMAP of samples among training images: .png, .pdf or .svg."),
     ] = None,
     *,
-    drawing: options.Drawing,
+    figure: options.FigureOptions,
+    sampling: options.Sampling,
     show: options.Show = False,
     common: options.Common,
 ) -> None:
@@ -125,17 +127,21 @@ def nearest_neighbors(
     """
     refuse_two_results(out, common.json)
     _refuse(count, of, classify, held_out, held_out_labels)
-    outputs = (Output("-o", out, PNG, WHY_PNG), Output("--map", map_file, PNG))
+    drawing = figure.into(out)
+    outputs = (
+        Output("-o", out, PNG, WHY_PNG),
+        drawing.captioned,
+        Output("--map", map_file, LINES),
+    )
     check_outputs(outputs, [data, held_out, labels, *(of or ())])
 
     from contextlib import ExitStack
 
     from dcgan_cli.analysis.nearest_neighbors import nearest as experiment
-    from dcgan_cli.render.png import encode_grid
 
     console, machine = common.begin()
     path, model = open_model(console, checkpoint, "drawing with", outputs)
-    sampler = drawing.sampler(model, machine)
+    sampler = sampling.sampler(model, machine)
     discriminator = model.build_discriminator().to(machine)
     source, request = training_images(console, model, "--data", location=data, labels=labels)
     with ExitStack() as stack:
@@ -171,15 +177,15 @@ def nearest_neighbors(
         if map_file is not None:
             points = experiment.map_rows(asked, compared.training, discriminator, seed)
     grid = report.grids[0].shaped(model.aspect)
-    console.write_result(out, encode_grid(grid))
+    drawing.write(console, grid)
     facts = {
         "data": request.location,
         "held_out_from": held_out or request.location,
-        "bn": drawing.bn,
+        "bn": sampling.bn,
         "ema": sampler.average,
     }
     if map_file is not None and points is not None:
-        console.write_result(map_file, _map(*points, seed))
+        console.write_result(map_file, _map(*points, seed, drawing.lines(map_file)))
         facts["map"] = str(map_file)
     if show:
         from dcgan_cli.render.terminal import HalfBlocks
@@ -235,10 +241,10 @@ def _classified(
     return found.added_to(report)
 
 
-def _map(rows: "torch.Tensor", groups: "NDArray[np.int64]", seed: int) -> bytes:
-    """A UMAP as a PNG."""
+def _map(rows: "torch.Tensor", groups: "NDArray[np.int64]", seed: int, lines: Lines) -> bytes:
+    """A UMAP as `lines` says."""
     from dcgan_cli.analysis.embedding import embed
     from dcgan_cli.analysis.nearest_neighbors.nearest import MAP_GROUPS, MAP_TITLE
     from dcgan_cli.render.scatter import encode_scatter
 
-    return encode_scatter(embed(rows, seed), groups, MAP_GROUPS, MAP_TITLE)
+    return encode_scatter(embed(rows, seed), groups, MAP_GROUPS, MAP_TITLE, **lines)

@@ -9,7 +9,7 @@ from dcgan_cli.choices import CONTROLS as KNOWN
 from dcgan_cli.cli import options
 from dcgan_cli.cli.image_source import Request, training_images
 from dcgan_cli.cli.models import open_model
-from dcgan_cli.cli.outputs import CSV, NPY, PNG, Output, check_outputs, rows_file
+from dcgan_cli.cli.outputs import CSV, LINES, NPY, Output, check_outputs, rows_file
 from dcgan_cli.cli.probe_svm.labeled_images import HELD_OUT, SPLIT, Task, read_task
 from dcgan_cli.cli.results import conclude
 from dcgan_cli.files import is_stdout
@@ -167,7 +167,10 @@ def probe_svm(
     ] = 60,
     map_: Annotated[
         Path | None,
-        typer.Option("--map", help="Draw the features in the plane (UMAP): a PNG, - is stdout."),
+        typer.Option(
+            "--map",
+            help="Draw the features in the plane (UMAP): .png, .pdf or .svg; - is a PNG on stdout.",
+        ),
     ] = None,
     save_features: Annotated[
         Path | None,
@@ -221,7 +224,7 @@ def probe_svm(
     outputs = (
         Output("--save-features", save_features, NPY),
         Output("--save-features", rows, CSV),
-        Output("--map", map_, PNG),
+        Output("--map", map_, LINES),
     )
     check_outputs(outputs, (train, test, labels, test_labels))
 
@@ -267,7 +270,7 @@ def probe_svm(
         write_features(console, save_features, discriminator, task, settings)
         console.note(f"features in {save_features}, whose they are in {rows}")
     if map_ is not None:
-        console.write_result(map_, draw_map(console, discriminator, task, settings))
+        console.write_result(map_, draw_map(console, discriminator, task, settings, map_))
     kinds = [source.kind for source in task.sources]
 
     def evaluated(number: int) -> "Report":

@@ -63,14 +63,19 @@ def write_features(
 
 
 def draw_map(
-    console: Console, discriminator: "Discriminator", task: Task, settings: "Settings"
+    console: Console,
+    discriminator: "Discriminator",
+    task: Task,
+    settings: "Settings",
+    out: Path,
 ) -> bytes:
-    """A PNG of the features in the plane, at most MAP_PICTURES of them, colored by class."""
+    """A drawing for `out` of the features in the plane, at most MAP_IMAGES of them, colored by class."""
     import numpy as np
     import torch
 
     from dcgan_cli.analysis.embedding import embed
     from dcgan_cli.analysis.features import feature_table
+    from dcgan_cli.render.lines import ending_of
     from dcgan_cli.render.scatter import encode_scatter
     from dcgan_cli.runtime import numpy_stream
 
@@ -94,4 +99,4 @@ def draw_map(
         points = embed(torch.cat(tables), settings.seed)
     codes = np.concatenate([side.codes[chosen] for side, chosen in parts])
     title = f"UMAP of D's features, {counted(len(points), 'image')}, by {task.column}"
-    return encode_scatter(points, codes, task.classes, title)
+    return encode_scatter(points, codes, task.classes, title, ending_of(out))

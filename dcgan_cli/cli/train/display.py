@@ -1,7 +1,8 @@
 """What a person sees of a training run: the plan, a live table or plain lines, and the images."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -170,7 +171,16 @@ class Display:
 
     def _write_curves(self) -> None:
         if metrics := self.folder.read_metrics():
-            self.folder.write(CURVES, encode_curves(metrics, self.title))
+            self.folder.write(CURVES, encode_curves(metrics, self.title, self._moments()))
+
+    def _moments(self) -> list[tuple[str, Image.Image]]:
+        """The samples of the first epoch, of one in the middle, and of the last."""
+        grids = self.folder.grids()
+        chosen = [grids[0], grids[len(grids) // 2], grids[-1]] if len(grids) > 2 else grids
+        return [
+            (f"epoch {int(path.stem.rpartition('-')[2])}", image)
+            for path, image in self._read(chosen)
+        ]
 
     def _write_samples(self, name: str, images: Images, event: EpochDone | Finished) -> None:
         provenance = Provenance(event.checkpoint, "train", None, event.latents, self.drawn)
@@ -178,13 +188,17 @@ class Display:
         self.folder.write(name, encode_grid(grid))
 
     def _frames(self) -> list[Image.Image]:
-        """The image grids of the epochs; one that cannot be read is left out, and said."""
-        frames: list[Image.Image] = []
-        for path in thinned(self.folder.grids(), MOST_FRAMES - 1):
+        """The image grids of the epochs, evenly thinned."""
+        return [image for _, image in self._read(thinned(self.folder.grids(), MOST_FRAMES - 1))]
+
+    def _read(self, grids: Sequence[Path]) -> list[tuple[Path, Image.Image]]:
+        """Image grids of the run; one that cannot be read is left out, and said."""
+        frames: list[tuple[Path, Image.Image]] = []
+        for path in grids:
             try:
                 with Image.open(path) as grid:
                     grid.load()
-                frames.append(grid)
+                frames.append((path, grid))
             except (OSError, ValueError, SyntaxError) as error:
                 self.console.note(
                     f"{path}: cannot be read and is left out of the animation: {error}"

@@ -1,0 +1,38 @@
+"""Drawings of lines and points by matplotlib, as PNG, PDF or SVG: the same bytes every time."""
+
+import io
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+SLIDE_DPI, PAPER_DPI = 150, 300
+
+PAPER, INK, FAINT = "white", "#202020", "#606060"
+"""The paper is opaque, whatever the page behind it."""
+
+BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
+"""Okabe and Ito's colors: people with any color vision tell them apart."""
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty drawing of so many inches on white paper."""
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor=PAPER)
+    FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr]
+    return figure
+
+
+def encode_lines(figure: Figure, ending: str = ".png", dpi: int = SLIDE_DPI) -> bytes:
+    """`figure` as the file that `ending` names: .png of `dpi`, .pdf or .svg, which have no pixels."""
+    buffer = io.BytesIO()
+    undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(ending, {})
+    with mpl.rc_context({"svg.hashsalt": "dcgan", "pdf.fonttype": 42}):
+        figure.savefig(buffer, format=ending[1:], dpi=dpi, metadata=undated)
+    return buffer.getvalue()
+
+
+def ending_of(path: Path) -> str:
+    """By which format a drawing goes into `path`: its ending, PNG where it has none."""
+    return path.suffix.lower() or ".png"
