@@ -44,7 +44,7 @@ def free_threads(allowed: int, busy: int) -> int:
     return allowed - busy if busy < allowed else allowed
 
 
-def calm_openmp(environment: MutableMapping[str, str] = os.environ) -> None:
+def configure_openmp(environment: MutableMapping[str, str] = os.environ) -> None:
     """On a busy machine, make OpenMP's threads sleep while they wait. Call before importing torch.
 
     By default they spin, and so take CPU time from the thread they wait for: beside one busy

@@ -22,7 +22,7 @@ from dcgan_cli.errors import StorageError
 STDOUT = Path("-")
 """The file name that stands for stdout."""
 
-LONGEST_NAME = 255
+MAX_NAME_BYTES = 255
 """Bytes that common file systems allow in the name of a file or folder."""
 
 _REPEATED = 200

@@ -63,7 +63,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawSettings:
     """How a generator drew: what makes an image of a z, beside the checkpoint.
 
     Attributes:
@@ -96,7 +96,7 @@ class Provenance:
     command: str
     seed: int | None
     latents: NDArray[np.float32]
-    drawn: Drawn | None = None
+    drawn: DrawSettings | None = None
 
     def to_json(self) -> str:
         """One JSON object; `latents` as base64 of little-endian float32."""
@@ -133,12 +133,12 @@ class Provenance:
             raise DcganError(f"the image's record of its latents is damaged ({error})") from error
 
 
-def _drawn(values: Mapping[str, Any]) -> Drawn:
-    """A Drawn of stored `values`. Raises ValueError, KeyError or TypeError."""
+def _drawn(values: Mapping[str, Any]) -> DrawSettings:
+    """A DrawSettings of stored `values`. Raises ValueError, KeyError or TypeError."""
     numbers = [values[f"reference_{name}"] for name in ("seed", "batches", "batch_size")]
     if not isinstance(values["bn"], str) or not isinstance(values["ema"], bool):
         raise ValueError("how it was drawn is no batch-norm mode and choice of weights")
-    return Drawn(values["bn"], values["ema"], *map(int, numbers))
+    return DrawSettings(values["bn"], values["ema"], *map(int, numbers))
 
 
 WordRole = Literal["title", "heading", "label", "sign", "note"]

@@ -1,4 +1,4 @@
-"""What the work runs on: device, precision, threads and every source of randomness."""
+"""What the work runs on: device, threads and every source of randomness."""
 
 import os
 import zlib
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dcgan_cli.choices import DEVICES, PRECISIONS, one_of
+from dcgan_cli.choices import DEVICES
 from dcgan_cli.cores import allowed_cores, busy_cores, free_threads
 from dcgan_cli.errors import UsageError
 from dcgan_cli.wording import counted
@@ -64,35 +64,6 @@ def _own_device(name: str, local_rank: int) -> str:
     return f"cuda:{local_rank}"
 
 
-def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """float32 or bfloat16 for the networks' arithmetic; weights are always kept in float32.
-
-    `auto` takes bfloat16 on CUDA devices that have it and on CPUs that multiply it in matrix units
-    (AMX), and float32 elsewhere.
-    """
-    one_of("--precision", name, PRECISIONS)
-    if name == "auto":
-        return torch.bfloat16 if _is_fast_in_bf16(device) else torch.float32
-    return torch.bfloat16 if name == "bf16" else torch.float32
-
-
-def _is_fast_in_bf16(device: torch.device) -> bool:
-    """Whether `device` has units for bfloat16 that are many times faster than those for float32."""
-    if device.type == "cpu":
-        return torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage]
-    return device.type == "cuda" and torch.cuda.is_bf16_supported()
-
-
-def precision_name(precision: torch.dtype) -> str:
-    """`bf16` or `fp32`: the word that `--precision` takes."""
-    return "bf16" if precision is torch.bfloat16 else "fp32"
-
-
-def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
-    """A context in which matrix products run in `precision`."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision is torch.bfloat16)
-
-
 def pinned(array: NDArray[Any], device: torch.device) -> torch.Tensor:
     """`array` as a tensor on the CPU, in pinned memory if `device` is a GPU."""
     tensor = torch.from_numpy(array)
@@ -107,17 +78,17 @@ def send(array: NDArray[Any], device: torch.device) -> torch.Tensor:
     return pinned(array, device).to(device, non_blocking=True)
 
 
-def use_threads(count: int | None, processes: int = 1, *, heed_others: bool = False) -> int:
+def use_threads(count: int | None, processes: int = 1, *, leave_busy_cores: bool = False) -> int:
     """Set the number of PyTorch's CPU threads and return it; None takes as many as are allowed.
 
     Cores are divided among `processes` that work side by side on this machine. More threads than
-    cores make OpenMP programs many times slower. With `heed_others`, a single process leaves other
+    cores make OpenMP programs many times slower. With `leave_busy_cores`, a single process leaves other
     programs the cores that they keep busy. The number, and with it the last bits of the result,
     then depends on the current load, so a caller that needs to reproduce the result must store it.
     """
     if count is None and "OMP_NUM_THREADS" not in os.environ:
         count = max(1, min(allowed_cores(), torch.get_num_threads()) // processes)
-        if heed_others and processes == 1:
+        if leave_busy_cores and processes == 1:
             count = min(count, free_threads(allowed_cores(), busy_cores()))
     if count is not None:
         torch.set_num_threads(count)

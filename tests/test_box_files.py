@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dcgan_cli.data import box_files
 from dcgan_cli.data.box_files import SampleBoxes, read_boxes, write_boxes
-from dcgan_cli.data.foreign_boxes import LONGEST_KIND
+from dcgan_cli.data.foreign_boxes import MAX_KIND_LENGTH
 from dcgan_cli.data.labels import Boxes
 from dcgan_cli.errors import SourceError
 
@@ -92,7 +92,7 @@ def test_more_samples_than_the_file_knows_are_samples_that_were_not_looked_at(
 intervals = (
     st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted).filter(lambda pair: pair[0] < pair[1])
 )
-kinds = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=LONGEST_KIND)
+kinds = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=MAX_KIND_LENGTH)
 words = st.none() | st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 
 

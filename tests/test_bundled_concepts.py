@@ -58,7 +58,7 @@ def test_concepts_of_a_bundled_model_go_to_the_user(
     assert sorted(known) == ["smiling", "surprised"]
     assert known["smiling"].mean.tolist() == [0, 0, 0, 0], "the user's goes before"
     assert set(c.read_file(users, MODEL)) == {"smiling", "surprised"}
-    assert c.find_knowing(None, ["surprised", "smiling"]) == bundled
+    assert c.find_checkpoint_with_concepts(None, ["surprised", "smiling"]) == bundled
     assert dcgan("remove", "frowning") == 2
     assert dcgan("remove", "surprised") == 0
     assert sorted(c.read_concepts(bundled, load(bundled))) == ["smiling"]

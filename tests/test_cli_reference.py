@@ -20,7 +20,7 @@ from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.errors import DcganError
 from dcgan_cli.model.config import ModelConfig
-from dcgan_cli.report import Drawn, Provenance
+from dcgan_cli.report import DrawSettings, Provenance
 
 CONFIG = ModelConfig(size=16, channels=1, z_dim=6, ngf=4, ndf=4, z_dist="normal", bn_eps=1e-5)
 
@@ -280,7 +280,7 @@ def test_weights_that_are_not_there_are_not_claimed(dcgan: Callable[[str], Run])
 
 
 def test_records_of_earlier_grids_are_read_and_damaged_ones_refused() -> None:
-    drawn = Drawn("batch", False, 7, 1, 128)
+    drawn = DrawSettings("batch", False, 7, 1, 128)
     record = Provenance("0123456789ab", "sample", 0, np.zeros((2, 3), np.float32), drawn)
     assert Provenance.from_json(record.to_json()).drawn == drawn
     fields = json.loads(record.to_json())

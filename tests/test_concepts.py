@@ -201,7 +201,7 @@ def test_a_concept_holds_points() -> None:
 
 @pytest.mark.parametrize(("count", "warned"), [(1, True), (2, True), (3, False), (9, False)])
 def test_too_few_exemplars_are_warned_of(count: int, warned: bool) -> None:
-    text = c.unsteady("smile", count)
+    text = c.few_exemplars_warning("smile", count)
     assert (text is not None) == warned
     assert text is None or "unstable" in text
 
@@ -320,13 +320,13 @@ def test_concepts_named_choose_the_model_where_none_is(package: Path) -> None:
     own.parent.mkdir(parents=True)
     save(own, LATER)
     terms = ["smiling_woman", "smiling_woman#0", "samples.png#3"]
-    assert c.find_knowing(None, terms) == bundled
-    assert c.find_knowing("mine", terms) == own, "what is named is taken"
-    assert c.find_knowing(None, ["samples.png#3"]) == own
-    assert c.find_knowing(None, ["frowning_woman"]) == own
+    assert c.find_checkpoint_with_concepts(None, terms) == bundled
+    assert c.find_checkpoint_with_concepts("mine", terms) == own, "what is named is taken"
+    assert c.find_checkpoint_with_concepts(None, ["samples.png#3"]) == own
+    assert c.find_checkpoint_with_concepts(None, ["frowning_woman"]) == own
     c.write_concepts(own, LATER, known("smiling_woman"))
-    assert c.find_knowing(None, terms) == own
-    assert c.find_knowing(None, [*terms, "frowning_woman"]) == own
+    assert c.find_checkpoint_with_concepts(None, terms) == own
+    assert c.find_checkpoint_with_concepts(None, [*terms, "frowning_woman"]) == own
 
 
 def test_near_names_include_bundled_models(package: Path) -> None:

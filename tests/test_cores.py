@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcgan_cli import cores, runtime
-from dcgan_cli.cores import allowed_cores, busy_cores, calm_openmp, free_threads
+from dcgan_cli.cores import allowed_cores, busy_cores, configure_openmp, free_threads
 
 
 def stat(folder: Path, running: int) -> Path:
@@ -48,7 +48,7 @@ def test_threads_by_free_cores() -> None:
 def test_spinning_is_left_alone_on_an_idle_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "busy_cores", lambda: 0)
     environment: dict[str, str] = {}
-    calm_openmp(environment)
+    configure_openmp(environment)
     assert environment == {}
 
 
@@ -56,10 +56,10 @@ def test_spinning_is_left_alone_on_an_idle_machine(monkeypatch: pytest.MonkeyPat
 def test_a_persons_own_setting_wins(theirs: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "busy_cores", lambda: 1)
     environment = {theirs: "7"}
-    calm_openmp(environment)
+    configure_openmp(environment)
     assert environment == {theirs: "7"}
     environment.clear()
-    calm_openmp(environment)
+    configure_openmp(environment)
     assert environment == {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 
 
@@ -67,7 +67,7 @@ def test_the_command_decides_before_torch_is_imported() -> None:
     code = (
         "import sys, dcgan_cli.cli.app as app\n"
         "def note(): print('torch' in sys.modules, flush=True)\n"
-        "app.calm_openmp = note\n"
+        "app.configure_openmp = note\n"
         "sys.argv = ['dcgan', '--version']\n"
         "app.main()\n"
     )
@@ -83,10 +83,10 @@ def test_a_run_leaves_others_their_cores(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     chosen: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", chosen.append)
-    runtime.use_threads(None, heed_others=True)
+    runtime.use_threads(None, leave_busy_cores=True)
     runtime.use_threads(None)
-    runtime.use_threads(None, 2, heed_others=True)
-    runtime.use_threads(3, heed_others=True)
+    runtime.use_threads(None, 2, leave_busy_cores=True)
+    runtime.use_threads(3, leave_busy_cores=True)
     assert chosen == [1, 4, 2, 3]
     monkeypatch.undo()
     assert torch.get_num_threads() == before

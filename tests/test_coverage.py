@@ -17,11 +17,11 @@ from dcgan_cli.analysis import statistics as st
 from dcgan_cli.analysis.arithmetic.calculation import TILES
 from dcgan_cli.analysis.arithmetic.turn import CLASSIFIED_SAMPLES, COLUMNS
 from dcgan_cli.analysis.drop_filters.drop_experiment import DRAWS as MAP_DRAWS
-from dcgan_cli.analysis.drop_filters.filters import FEWEST
+from dcgan_cli.analysis.drop_filters.filters import MIN_EXAMPLES
 from dcgan_cli.analysis.drop_filters.locations import auc_in_place
 from dcgan_cli.analysis.guided_backprop.guided import Choice
 from dcgan_cli.analysis.nearest_neighbors.memorization import MemorizationTest
-from dcgan_cli.analysis.nearest_neighbors.training_search import MOST_HELD_OUT
+from dcgan_cli.analysis.nearest_neighbors.training_search import MAX_HELD_OUT
 from dcgan_cli.cli.arithmetic.command import SCORED
 from dcgan_cli.cli.classifier_setup import LIMIT
 from dcgan_cli.cli.concepts.learn import SAMPLES
@@ -90,7 +90,9 @@ WITHIN: dict[str, tuple[Callable[[np.random.Generator, int], Values], float]] = 
 }
 
 
-@pytest.mark.parametrize("n", sorted({SEEDS, MAPS, CLASSIFIED_SAMPLES, LOOKED, FRESH, FEWEST}))
+@pytest.mark.parametrize(
+    "n", sorted({SEEDS, MAPS, CLASSIFIED_SAMPLES, LOOKED, FRESH, MIN_EXAMPLES})
+)
 @pytest.mark.parametrize("name", WITHIN)
 def test_means_between_bounds(name: str, n: int) -> None:
     """Shares of each seed, of each moved sample, AUCs of each image, likenesses of each map."""
@@ -164,7 +166,7 @@ def test_segments_of_one_walk(name: str, n: int) -> None:
         assert held >= LEAST
 
 
-@pytest.mark.parametrize("n", sorted({COUNT, MOST_HELD_OUT, LEARN // 50, 8}))
+@pytest.mark.parametrize("n", sorted({COUNT, MAX_HELD_OUT, LEARN // 50, 8}))
 @pytest.mark.parametrize("ties", [False, True])
 def test_medians(ties: bool, n: int) -> None:
     def draw(stream: np.random.Generator) -> Values:
@@ -231,7 +233,7 @@ def test_lift_and_focus_over_maps_and_samples() -> None:
     assert coverage(of_samples, 0.75, lambda pair: st.ratio_within(*pair)) >= LEAST
 
 
-@pytest.mark.parametrize(("n", "m"), [(COUNT, MOST_HELD_OUT), (30, 30), (5, MOST_HELD_OUT)])
+@pytest.mark.parametrize(("n", "m"), [(COUNT, MAX_HELD_OUT), (30, 30), (5, MAX_HELD_OUT)])
 @pytest.mark.parametrize("apart", [0.0, 1.0, 2.5])
 def test_which_of_two_groups_is_lower(apart: float, n: int, m: int) -> None:
     def draw(stream: np.random.Generator) -> tuple[Values, Values]:
@@ -242,7 +244,7 @@ def test_which_of_two_groups_is_lower(apart: float, n: int, m: int) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.5])
-@pytest.mark.parametrize(("n", "m"), [(COUNT, MOST_HELD_OUT), (30, 30)])
+@pytest.mark.parametrize(("n", "m"), [(COUNT, MAX_HELD_OUT), (30, 30)])
 def test_the_share_of_copies(share: float, n: int, m: int) -> None:
     def draw(stream: np.random.Generator) -> tuple[Values, Values]:
         samples = stream.random(n)

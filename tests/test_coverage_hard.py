@@ -17,7 +17,7 @@ from scipy.stats import norm
 from test_coverage import EXAMINED, LEAST, TESTED, coverage
 
 from dcgan_cli.analysis import statistics as st
-from dcgan_cli.analysis.concepts.attribute_classifier import FEWEST
+from dcgan_cli.analysis.concepts.attribute_classifier import MIN_EXAMPLES
 from dcgan_cli.cli.arithmetic.command import SCORED, arithmetic
 from dcgan_cli.cli.concepts.learn import SAMPLES, learn
 from dcgan_cli.cli.drop_filters.command import drop_filters
@@ -82,7 +82,7 @@ def test_correlations_of_long_tails(signal: str, noise: str, n: int, trials: int
 
 @pytest.mark.parametrize(
     ("n", "trials"),
-    sizes(2 * FEWEST // 5, least(learn, "limit") // 5, SCORED // 4, EXAMINED, quick=100),
+    sizes(2 * MIN_EXAMPLES // 5, least(learn, "limit") // 5, SCORED // 4, EXAMINED, quick=100),
 )
 @pytest.mark.parametrize(("signal", "noise"), PAIRS)
 def test_explained_variance_of_long_tails(signal: str, noise: str, n: int, trials: int) -> None:

@@ -38,7 +38,7 @@ from dcgan_cli.training import events
 from dcgan_cli.training.distributed import ProcessGroup, join
 from dcgan_cli.training.events import Finished, Length, Policy
 from dcgan_cli.training.run_folder import NullRunFolder, RunFolder
-from dcgan_cli.training.step import Updater, share_of
+from dcgan_cli.training.step import Updater, batch_slice
 from dcgan_cli.training.sync_batch_norm import synchronize
 from dcgan_cli.training.trainer import Trainer
 
@@ -92,7 +92,7 @@ def trainer(
     step = tiny.settings(loss, process_group=process_group, **changes)
     batches = Batches(
         Recorded(side),
-        share=share_of(recipe, step),
+        share=batch_slice(recipe, step),
         size=model.size,
         batch_size=recipe.batch_size,
         seed=step.seed,
@@ -307,7 +307,7 @@ def refused(path: Path) -> Any:
     def attempt(process_group: ProcessGroup, batch_size: int, sync_bn: bool) -> str:
         step = tiny.settings(process_group=process_group, sync_bn=sync_bn)
         try:
-            share = share_of(replace(RECIPE, batch_size=batch_size), step)
+            share = batch_slice(replace(RECIPE, batch_size=batch_size), step)
         except UsageError as error:
             return str(error)
         return f"{share.start} to {share.stop}"

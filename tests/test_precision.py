@@ -13,9 +13,8 @@ from cli_runner import command
 from torch import Tensor, nn
 
 from dcgan_cli.model.config import PRESETS, with_options
-from dcgan_cli.runtime import choose_precision
 from dcgan_cli.training import matmul_conv
-from dcgan_cli.training.precision import check_bf16
+from dcgan_cli.training.precision import check_bf16, choose_precision
 
 CPU = torch.device("cpu")
 

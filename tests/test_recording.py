@@ -27,7 +27,7 @@ from dcgan_cli.data.resident import copy_to
 from dcgan_cli.model.config import PRESETS, with_options
 from dcgan_cli.runtime import send
 from dcgan_cli.training import step
-from dcgan_cli.training.events import Length, NotRecorded
+from dcgan_cli.training.events import Length, RecordingFailed
 from dcgan_cli.training.losses import LOSSES
 from dcgan_cli.training.profile import profile_steps
 from dcgan_cli.training.recording import WARM_UP, RecordedUpdate, UpdateInputs
@@ -212,7 +212,9 @@ def test_a_run_says_once_that_its_steps_are_not_recorded(
         display.follow(iter(events))
         notes = profile_steps(trainer, steps=1).notes
     assert recorder.recordings == 1
-    assert [e for e in events if isinstance(e, NotRecorded)] == [NotRecorded("out of memory")]
+    assert [e for e in events if isinstance(e, RecordingFailed)] == [
+        RecordingFailed("out of memory")
+    ]
     assert notes[1:] == ("steps are not recorded on this GPU: out of memory; slower",)
     said = capfd.readouterr().err
     assert said.count("steps are not recorded on this GPU: out of memory; slower\n") == 1

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 
-from dcgan_cli.render.animation import MOST_FRAMES, encode_gif
-from dcgan_cli.render.curves import MOST_POINTS, PANELS, encode_curves
+from dcgan_cli.render.animation import MAX_FRAMES, encode_gif
+from dcgan_cli.render.curves import MAX_POINTS, PANELS, encode_curves
 from dcgan_cli.render.json_report import to_json
 from dcgan_cli.render.png import (
     CAPTION,
@@ -151,8 +151,8 @@ def test_animation_has_its_frames_and_durations(count: int) -> None:
     image = reopened(encode_gif(frames(count), seconds=0.15, hold=2.0))
     shown = getattr(image, "n_frames", 1)
     assert image.format == "GIF"
-    assert shown <= MOST_FRAMES
-    assert shown == count if count <= MOST_FRAMES else shown > MOST_FRAMES / 2
+    assert shown <= MAX_FRAMES
+    assert shown == count if count <= MAX_FRAMES else shown > MAX_FRAMES / 2
     durations: list[float] = []
     for number in range(shown):
         image.seek(number)
@@ -170,7 +170,7 @@ def metrics(count: int, value: float = 0.5) -> list[dict[str, float]]:
     return [{"step": step + 1, **dict.fromkeys(keys, value + step)} for step in range(count)]
 
 
-@pytest.mark.parametrize("count", [0, 1, 7, MOST_POINTS + 1])
+@pytest.mark.parametrize("count", [0, 1, 7, MAX_POINTS + 1])
 def test_curves_are_a_png(count: int) -> None:
     image = reopened(encode_curves(metrics(count), "faces"))
     assert image.format == "PNG"

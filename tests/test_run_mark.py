@@ -100,7 +100,7 @@ def test_nothing_is_removed_through_a_link(link: str, tmp_path: Path) -> None:
     (run / link).rename(run / "moved" / "away")
     (run / link).symlink_to(mine if link == "samples" else mine / Path(link).name)
     with RunFolder(run) as folder:
-        assert folder.lacks_grid(1) == link.startswith("samples")
+        assert folder.is_grid_missing(1) == link.startswith("samples")
         folder.drop_epochs(0)
         if link == "samples":  # every run writes there: said before anything is removed
             with pytest.raises(StorageError, match="is a link"):

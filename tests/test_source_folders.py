@@ -21,10 +21,12 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX file system
 
 def test_a_folder_is_read_in_the_order_of_its_paths(tmp_path: Path) -> None:
     shown = ["B.JPG", "a.png", "c.tiff", "z.bmp", "b/1.webp", "b/2/deep.GIF", "c/3.png"]
-    passed_over = [
+    skipped_files = [
         ".hidden.png", "._a.png", "Thumbs.db", ".git/x.png", "__MACOSX/y.png", "notes.txt", "png",
     ]  # fmt: skip
-    folder = dataset_files.write_folder(tmp_path / "x", dataset_files.images(*shown, *passed_over))
+    folder = dataset_files.write_folder(
+        tmp_path / "x", dataset_files.images(*shown, *skipped_files)
+    )
     source = open_source(str(folder))
     assert source.kind == "folder of images"
     assert names(source) == shown

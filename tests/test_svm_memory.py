@@ -105,7 +105,7 @@ def peak_of(features: Tensor, labels: Tensor, c_values: list[float]) -> int:
 
 def most_bytes(count: int, width: int, problems: int) -> int:
     """A bound of what passes take beside the features: nothing grows with count × width."""
-    block = squared_hinge._FEWEST_ROWS * width
+    block = squared_hinge._MIN_ROWS * width
     return 8 * (problems * 10 * (count + width) + 3 * block + 3 * squared_hinge._RANK * width)
 
 
@@ -125,7 +125,7 @@ def test_passes_take_little_memory_beside_the_features(
 ) -> None:
     force(monkeypatch, "passes")
     # Blocks of the fewest rows, as they are of 28,672 features.
-    assert squared_hinge._BLOCK["cpu"] < squared_hinge._FEWEST_ROWS * 28_672
+    assert squared_hinge._BLOCK["cpu"] < squared_hinge._MIN_ROWS * 28_672
     monkeypatch.setattr(squared_hinge, "_BLOCK", {"cpu": 1})
     # One step with directions of float32, the others with those of float64.
     monkeypatch.setattr(squared_hinge, "_LEAST", 2)
@@ -158,5 +158,5 @@ def test_products_take_five_tables_of_them(monkeypatch: pytest.MonkeyPatch) -> N
     features, labels = planted(600, 200, 10)
     most = peak_of(features, labels, [1e-4, 0.01])
     assert most <= 5.5 * 8 * 600**2
-    of_the_most = most * (svm._MOST_PRODUCTS / 600) ** 2
-    assert of_the_most + 4 * svm._MOST_PRODUCTS * 28_672 < 6e9
+    of_the_most = most * (svm._MAX_GRAM_ROWS / 600) ** 2
+    assert of_the_most + 4 * svm._MAX_GRAM_ROWS * 28_672 < 6e9

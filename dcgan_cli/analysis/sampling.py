@@ -12,10 +12,15 @@ import torch
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.data.pixels import to_uint8
 from dcgan_cli.errors import CheckpointError, UsageError
-from dcgan_cli.model.batch_norm_statistics import MODES, BatchNormMode, fix_statistics, way_of
+from dcgan_cli.model.batch_norm_statistics import (
+    MODES,
+    BatchNormMode,
+    draw_settings,
+    fix_statistics,
+)
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import Latents, seeded_latents
-from dcgan_cli.report import Drawn, ImageGrid, Images, Provenance, Report
+from dcgan_cli.report import DrawSettings, ImageGrid, Images, Provenance, Report
 from dcgan_cli.wording import counted
 
 SAMPLES_PER_BATCH = 32
@@ -51,11 +56,11 @@ class Sampler:
         return cls(checkpoint.hash, generator, bn, average and has_average, has_average)
 
     @property
-    def way(self) -> Drawn:
+    def way(self) -> DrawSettings:
         """The settings with which it generates images."""
-        return way_of(self.bn, self.average)
+        return draw_settings(self.bn, self.average)
 
-    def options_for(self, drawn: Drawn | None) -> str | None:
+    def options_for(self, drawn: DrawSettings | None) -> str | None:
         """The options that generate images as `drawn` says; None if in use already, or unknown."""
         if drawn is None or drawn == self.way:
             return None

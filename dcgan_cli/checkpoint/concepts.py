@@ -44,7 +44,7 @@ from dcgan_cli.wording import counted
 FORMAT, VERSION = "dcgan concepts", 1
 SUFFIX = ".concepts.json"
 
-STEADY = 3
+MIN_EXEMPLARS = 3
 """Number of exemplars that the paper averages: single ones were unstable (§6.3.2)."""
 
 MAX_CONCEPTS_BYTES = 64 << 20
@@ -99,7 +99,7 @@ def check_name(name: str) -> None:
         )
 
 
-def find_knowing(argument: str | None, names: Iterable[str]) -> Path:
+def find_checkpoint_with_concepts(argument: str | None, names: Iterable[str]) -> Path:
     """As `find_checkpoint`; without an argument, the first model that has all concepts `names`.
 
     `names` may contain latent arguments of any kind; those that are not the name of a concept are
@@ -270,13 +270,13 @@ def unknown(concepts: Iterable[str], name: str, path: Path) -> str:
     return f"no such concept of {path}; {listed}{more}"
 
 
-def unsteady(name: str, count: int) -> str | None:
+def few_exemplars_warning(name: str, count: int) -> str | None:
     """A warning if `count` exemplars of `name` are too few; None if they are enough."""
-    if count >= STEADY:
+    if count >= MIN_EXEMPLARS:
         return None
     return (
         f"{name} has {counted(count, 'exemplar')}, so results are unstable; the paper averaged "
-        f"{STEADY} (§6.3.2)"
+        f"{MIN_EXEMPLARS} (§6.3.2)"
     )
 
 

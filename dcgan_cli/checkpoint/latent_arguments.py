@@ -17,9 +17,9 @@ from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.checkpoint.npy import open_npy
 from dcgan_cli.errors import CheckpointError, DcganError, UsageError
 from dcgan_cli.model.latents import Latents
-from dcgan_cli.report import RECORD, Drawn, Provenance
+from dcgan_cli.report import RECORD, DrawSettings, Provenance
 
-MOST_POINTS = 100_000
+MAX_POINTS = 100_000
 """Maximum number of latent vectors in one argument; each becomes an image."""
 
 
@@ -33,7 +33,7 @@ class NamedLatents:
     """The hash of the model they belong to; None if the file does not say."""
     concept: Concept | None = None
     """The concept that was named; None for a file."""
-    drawn: Drawn | None = None
+    drawn: DrawSettings | None = None
     """How the tiles were generated; None if the file does not say."""
 
     @property
@@ -156,10 +156,10 @@ def _indices(argument: str, indices: str, count: int) -> list[int]:
     """Tile numbers of `3,17,40` or `2-5`; all if `indices` is empty."""
     if count == 0:
         raise UsageError(f"{argument}: holds no points")
-    if not indices and count > MOST_POINTS:
+    if not indices and count > MAX_POINTS:
         raise UsageError(
-            f"{argument}: holds {count:,} points, more than {MOST_POINTS:,}; name those that are "
-            f"meant: {argument}#0-{MOST_POINTS - 1}"
+            f"{argument}: holds {count:,} points, more than {MAX_POINTS:,}; name those that are "
+            f"meant: {argument}#0-{MAX_POINTS - 1}"
         )
     if not indices:
         return list(range(count))
@@ -171,7 +171,7 @@ def _indices(argument: str, indices: str, count: int) -> list[int]:
             raise UsageError(f"{argument}: {part!r} is no tile number; expected #3,17 or #2-5")
         if last >= count:
             raise UsageError(f"{argument}: no tile {last}; there are {count}, counted from 0")
-        if len(chosen) + last - first >= MOST_POINTS:
-            raise UsageError(f"{argument}: names more than {MOST_POINTS:,} points; name fewer")
+        if len(chosen) + last - first >= MAX_POINTS:
+            raise UsageError(f"{argument}: names more than {MAX_POINTS:,} points; name fewer")
         chosen += range(first, last + 1)
     return chosen

@@ -22,7 +22,7 @@ from dcgan_cli.cli.probe_svm.command import probe_svm
 from dcgan_cli.cli.sample import sample
 from dcgan_cli.cli.streams import secure_streams
 from dcgan_cli.cli.train.command import train
-from dcgan_cli.cores import calm_openmp
+from dcgan_cli.cores import configure_openmp
 
 COMMANDS = (
     ("train", train),
@@ -74,7 +74,7 @@ def _dcgan(
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    calm_openmp()
+    configure_openmp()
     secure_streams()
     ends_on_signals()
     sys.exit(report_losses(run_guarded(lambda: app(standalone_mode=False))))

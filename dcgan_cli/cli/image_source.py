@@ -10,7 +10,7 @@ from dcgan_cli.wording import counted
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.format import Checkpoint
     from dcgan_cli.data.cache import DecodedImages
-    from dcgan_cli.data.decode import ImageSpec
+    from dcgan_cli.data.resize_crop import ImageSpec
     from dcgan_cli.data.sources import Source
     from dcgan_cli.data.survey import Survey
 
@@ -45,7 +45,7 @@ class Request:
 
     def image_spec(self, side: int, channels: int) -> "ImageSpec":
         """How an image becomes a square of `side` pixels. Raises UsageError for a wrong option."""
-        from dcgan_cli.data.decode import FITS, ImageSpec
+        from dcgan_cli.data.resize_crop import FITS, ImageSpec
         from dcgan_cli.errors import UsageError
 
         if self.fit not in FITS:
@@ -91,9 +91,9 @@ def inspect_source(
 
 def measured(console: Console, request: Request, survey: "Survey") -> Request:
     """`request`, with the levels and the aspect of the images themselves; what it does is said."""
-    from dcgan_cli.data.decode import MOST_ASPECT
+    from dcgan_cli.data.resize_crop import MAX_ASPECT
 
-    request = replace(request, aspect=min(max(survey.aspect, 1 / MOST_ASPECT), MOST_ASPECT))
+    request = replace(request, aspect=min(max(survey.aspect, 1 / MAX_ASPECT), MAX_ASPECT))
     if request.levels is None and survey.levels is not None:
         black, white = survey.levels
         request = replace(request, levels=f"{black!r},{white!r}")

@@ -24,10 +24,10 @@ def open_model(
     Without a name it is the newest, or the newest that has all concepts in `knowing`. Raises
     CheckpointError, and UsageError where one of `outputs` would replace it.
     """
-    from dcgan_cli.checkpoint.concepts import find_knowing
+    from dcgan_cli.checkpoint.concepts import find_checkpoint_with_concepts
     from dcgan_cli.checkpoint.format import load
 
-    path = find_knowing(checkpoint, knowing)
+    path = find_checkpoint_with_concepts(checkpoint, knowing)
     refuse_inputs(outputs, path)
     console.note(f"{doing} {path}")
     return path, load(path)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan_cli.errors import StorageError, UsageError
-from dcgan_cli.files import LONGEST_NAME, STDOUT, is_special
+from dcgan_cli.files import MAX_NAME_BYTES, STDOUT, is_special
 
 PNG, NPY, CSV, PT, JSON, TXT = (".png",), (".npy",), (".csv",), (".pt",), (".json",), (".txt",)
 LINES = (".png", ".pdf", ".svg")
@@ -90,10 +90,10 @@ def refuse_inputs(outputs: Sequence[Output], *inputs: str | Path | None) -> None
 
 def _check(output: Output, path: Path) -> None:
     said = f"{output.option} {path}"
-    if (length := len(os.fsencode(path.name))) > LONGEST_NAME:
+    if (length := len(os.fsencode(path.name))) > MAX_NAME_BYTES:
         raise UsageError(
             f"{output.option} {path.name[:20]}…: {length} bytes; a file's name has at most "
-            f"{LONGEST_NAME}"
+            f"{MAX_NAME_BYTES}"
         )
     if path.is_dir():
         usual = f"{output.option.strip('-')}{output.endings[0]}"

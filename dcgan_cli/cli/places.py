@@ -7,7 +7,7 @@ from pathlib import Path
 from dcgan_cli.data.kinds.names import litter
 from dcgan_cli.data.sources import source_files
 from dcgan_cli.errors import UsageError
-from dcgan_cli.files import LONGEST_NAME
+from dcgan_cli.files import MAX_NAME_BYTES
 
 ROOT = "checkpoints"
 """What the folder of all runs is called by default."""
@@ -27,9 +27,9 @@ def run_path(out: Path, run: str | None, location: str) -> Path:
     if not name or Path(name).name != name or name.startswith("."):
         wrong = f"--run {run}" if run is not None else f"{location}: names no run; type --run NAME"
         raise UsageError(f"{wrong}: expected a name for a folder in {out}/")
-    if (length := len(os.fsencode(name))) > LONGEST_NAME:
+    if (length := len(os.fsencode(name))) > MAX_NAME_BYTES:
         raise UsageError(
-            f"--run {name[:20]}…: {length} bytes; a folder's name has at most {LONGEST_NAME}"
+            f"--run {name[:20]}…: {length} bytes; a folder's name has at most {MAX_NAME_BYTES}"
         )
     return out / name
 

@@ -40,10 +40,7 @@ from dcgan_cli.data.image_files import (
     load_file,
     wide_values,
 )
-from dcgan_cli.data.resize_crop import FITS as FITS
-from dcgan_cli.data.resize_crop import MOST_ASPECT as MOST_ASPECT
-from dcgan_cli.data.resize_crop import ImageSpec as ImageSpec
-from dcgan_cli.data.resize_crop import Levels, resize_to_square
+from dcgan_cli.data.resize_crop import ImageSpec, Levels, resize_to_square
 from dcgan_cli.data.sources import Record, Source
 
 

@@ -20,7 +20,7 @@ from dcgan_cli.errors import SourceError
 Corners = tuple[float, float, float, float]
 """x0, y0, x1, y1."""
 
-LONGEST_KIND = 80
+MAX_KIND_LENGTH = 80
 """Maximum length of the name of an object, in characters."""
 
 MAX_XML_BYTES = 1 << 20
@@ -134,11 +134,11 @@ def checked_kind(where: str, kind: object) -> str:
     if (
         not isinstance(kind, str)
         or kind != kind.strip()
-        or not 0 < len(kind) <= LONGEST_KIND
+        or not 0 < len(kind) <= MAX_KIND_LENGTH
         or any(unicodedata.category(character) in _UNPRINTED for character in kind)
     ):
         raise SourceError(
-            f"{where}: the object is called {shown(kind)}; expected a word of up to {LONGEST_KIND} "
+            f"{where}: the object is called {shown(kind)}; expected a word of up to {MAX_KIND_LENGTH} "
             "characters"
         )
     return kind

@@ -248,7 +248,7 @@ class Reference:
             "did not keep their content to compare"
         )
 
-    def was_at(self, location: str) -> bool:
+    def is_location(self, location: str) -> bool:
         """Whether `location` is the place where the images were."""
         return self.location is not None and self.location in (location, absolute(location))
 

@@ -23,7 +23,7 @@ Levels = tuple[float, float]
 """The values of an image of more than 8 bits that become black (0) and white (255)."""
 
 
-MOST_ASPECT = 20
+MAX_ASPECT = 20
 """The largest width / height, or height / width, in which images are shown."""
 
 
@@ -49,8 +49,8 @@ class ImageSpec:
     def __post_init__(self) -> None:
         if self.fit not in FITS:
             raise ValueError(f"fit {self.fit}: expected one of {', '.join(FITS)}")
-        if not 1 / MOST_ASPECT <= self.aspect <= MOST_ASPECT:
-            raise ValueError(f"aspect {self.aspect}: expected 1/{MOST_ASPECT} to {MOST_ASPECT}")
+        if not 1 / MAX_ASPECT <= self.aspect <= MAX_ASPECT:
+            raise ValueError(f"aspect {self.aspect}: expected 1/{MAX_ASPECT} to {MAX_ASPECT}")
         if self.levels is not None:
             black, white = (float(level) for level in self.levels)
             if not (math.isfinite(black) and math.isfinite(white) and black < white):

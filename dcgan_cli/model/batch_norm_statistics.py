@@ -23,7 +23,7 @@ from dcgan_cli.choices import MODES as MODES
 from dcgan_cli.choices import BatchNormMode
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import seeded_latents
-from dcgan_cli.report import Drawn
+from dcgan_cli.report import DrawSettings
 
 REFERENCE_SEED = 1511_06434
 """Seed of the reference latent vectors; an arbitrary constant, the paper's arXiv number."""
@@ -34,12 +34,12 @@ REFERENCE_BATCHES = 8
 _COUNTS: dict[BatchNormMode, int] = {"running": 0, "batch": 1, "reestimated": REFERENCE_BATCHES}
 
 
-def way_of(mode: BatchNormMode, ema: bool) -> Drawn:
+def draw_settings(mode: BatchNormMode, ema: bool) -> DrawSettings:
     """How a generator draws after `fix_statistics`; `ema`: with averaged weights."""
     count = _COUNTS[mode]
     if not count:
-        return Drawn(mode, ema)
-    return Drawn(mode, ema, REFERENCE_SEED, count, REFERENCE_BATCH)
+        return DrawSettings(mode, ema)
+    return DrawSettings(mode, ema, REFERENCE_SEED, count, REFERENCE_BATCH)
 
 
 def fix_statistics(generator: Generator, mode: BatchNormMode) -> None:

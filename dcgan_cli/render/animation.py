@@ -15,7 +15,7 @@ from dcgan_cli.report import Images
 
 Frame = TypeVar("Frame")
 
-MOST_FRAMES = 100
+MAX_FRAMES = 100
 
 COMFORTABLE = 512
 """Films of smaller images are enlarged by a whole factor until they are at least this wide."""
@@ -37,7 +37,7 @@ def encode_gif(
     seconds: float = 0.15,
     hold: float = 2.0,
     palette: Image.Image | None = None,
-    most: int = MOST_FRAMES,
+    most: int = MAX_FRAMES,
 ) -> bytes:
     """An endless GIF of `images`, `seconds` each, the last one held; evenly thinned to `most`.
 

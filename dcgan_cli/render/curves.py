@@ -30,7 +30,7 @@ PANELS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
 )
 COLORS = (BLUE, ORANGE, GREEN)
 
-MOST_POINTS = 1000
+MAX_POINTS = 1000
 
 WINDOW = 25
 """A smoothed value is the mean over a WINDOWth of the run."""
@@ -66,7 +66,7 @@ def encode_curves(
     if moments:
         _draw_moments(figure.add_subfigure(parts[1]), moments)
     steps = np.array([row["step"] for row in metrics], np.float64)
-    block = max(1, math.ceil(len(steps) / MOST_POINTS))
+    block = max(1, math.ceil(len(steps) / MAX_POINTS))
     for axes, (name, lines) in zip(panels.subplots(3, 1, sharex=True), PANELS, strict=True):
         for (key, label), color in zip(lines, COLORS, strict=False):
             values = np.array([row.get(key) for row in metrics], np.float64)

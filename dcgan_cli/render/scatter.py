@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dcgan_cli.render.lines import INK, PAPER, SLIDE_DPI, encode_lines, new_figure
 
-MOST_NAMES = 20
+MAX_NAMES = 20
 """Groups that are named on the map; of more, the largest are."""
 
 
@@ -33,7 +33,7 @@ def encode_scatter(
     size = float(np.clip(20_000 / len(points), 3, 30))
     axes.scatter(points[:, 0], points[:, 1], s=size, c=colors[groups], linewidths=0, alpha=0.8)
     counts = np.bincount(groups, minlength=len(names))
-    for group in np.argsort(-counts, kind="stable")[:MOST_NAMES].tolist():
+    for group in np.argsort(-counts, kind="stable")[:MAX_NAMES].tolist():
         if counts[group]:
             x, y = np.median(points[groups == group], axis=0)
             halo = withStroke(linewidth=3, foreground=PAPER)

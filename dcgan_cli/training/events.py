@@ -61,7 +61,7 @@ class DiagnosisEvent:
 
 
 @dataclass(frozen=True)
-class NotRecorded:
+class RecordingFailed:
     """Steps cannot be recorded as a CUDA graph because of `fault`; kernels are launched one by one."""
 
     fault: str
@@ -92,7 +92,7 @@ class Finished:
     metrics: dict[str, float]
 
 
-Event = ProgressEvent | EpochDone | DiagnosisEvent | NotRecorded | Sampler | Finished
+Event = ProgressEvent | EpochDone | DiagnosisEvent | RecordingFailed | Sampler | Finished
 
 
 class Clock:

@@ -10,18 +10,48 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from dcgan_cli.choices import PRECISIONS, one_of
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import seeded_latents
 from dcgan_cli.model.layers import initialize
-from dcgan_cli.runtime import autocast, torch_stream
+from dcgan_cli.runtime import torch_stream
 from dcgan_cli.training.matmul_conv import use_matrix_products
 
 CHECK_BATCH_SIZE = 16
 
 MAX_BF16_ERROR = 0.05
 """Maximum relative error; that of sums in bfloat16 is below 0.01."""
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """float32 or bfloat16 for the networks' arithmetic; weights are always kept in float32.
+
+    `auto` takes bfloat16 on CUDA devices that have it and on CPUs that multiply it in matrix units
+    (AMX), and float32 elsewhere.
+    """
+    one_of("--precision", name, PRECISIONS)
+    if name == "auto":
+        return torch.bfloat16 if _is_fast_in_bf16(device) else torch.float32
+    return torch.bfloat16 if name == "bf16" else torch.float32
+
+
+def _is_fast_in_bf16(device: torch.device) -> bool:
+    """Whether `device` has units for bfloat16 that are many times faster than those for float32."""
+    if device.type == "cpu":
+        return torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage]
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+
+def precision_name(precision: torch.dtype) -> str:
+    """`bf16` or `fp32`: the word that `--precision` takes."""
+    return "bf16" if precision is torch.bfloat16 else "fp32"
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
+    """A context in which matrix products run in `precision`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision is torch.bfloat16)
 
 
 def memory_format(device: torch.device, precision: torch.dtype) -> torch.memory_format:

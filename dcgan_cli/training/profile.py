@@ -17,8 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dcgan_cli.matmul import matmul_nt
 from dcgan_cli.report import Report, Table
-from dcgan_cli.runtime import precision_name
 from dcgan_cli.training import recording
+from dcgan_cli.training.precision import precision_name
 from dcgan_cli.training.trainer import Trainer
 
 WARM_UP, STEPS = recording.WARM_UP, 10
@@ -111,7 +111,7 @@ def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
         f"{rate / possible:.0%} of what a large matrix product reaches here "
         f"({possible / 1e9:,.0f} GFLOP/s)"
     )
-    notes = () if fault is None else (recording.not_recorded(fault),)
+    notes = () if fault is None else (recording.recording_failed_message(fault),)
     slowest = _operations(profiler.key_averages(True))
     tables = (_kinds_table(kinds), _slowest_table(slowest, device, steps))
     return Report("Profile", facts, tables=tables, notes=notes, verdict=verdict)

@@ -42,7 +42,7 @@ Update = Callable[[Iterable[UpdateInputs]], Tensor]
 """Makes a step from its inputs; returns its metrics, and never waits for the device."""
 
 
-def not_recorded(fault: str) -> str:
+def recording_failed_message(fault: str) -> str:
     """The message that says why steps are not recorded."""
     return f"steps are not recorded on this GPU: {fault}; slower"
 

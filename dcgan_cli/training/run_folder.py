@@ -108,7 +108,7 @@ class RunFolder:
         names = [name for name in self._mark.files if re.fullmatch(r"samples/epoch-\d+\.png", name)]
         return [self.path / name for name in sorted(names, key=_number) if self._mark.holds(name)]
 
-    def lacks_grid(self, number: int) -> bool:
+    def is_grid_missing(self, number: int) -> bool:
         """Whether the image grid of epoch `number` is missing."""
         return not self._mark.holds(self.grid(number))
 
@@ -230,7 +230,7 @@ class NullRunFolder(RunFolder):
     def __exit__(self, *_: object) -> None:
         pass
 
-    def lacks_grid(self, number: int) -> bool:
+    def is_grid_missing(self, number: int) -> bool:
         """False: rank 0 writes it."""
         return False
 

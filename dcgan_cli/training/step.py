@@ -14,12 +14,12 @@ from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import draw
 from dcgan_cli.model.layers import initialize, tensors_of
-from dcgan_cli.runtime import autocast, numpy_stream, send, torch_stream
+from dcgan_cli.runtime import numpy_stream, send, torch_stream
 from dcgan_cli.training.distributed import ProcessGroup
 from dcgan_cli.training.ema import update_ema
 from dcgan_cli.training.losses import Loss
 from dcgan_cli.training.matmul_conv import use_matrix_products
-from dcgan_cli.training.precision import memory_format
+from dcgan_cli.training.precision import autocast, memory_format
 from dcgan_cli.training.recording import CudaRecorder, RecordedUpdate, UpdateInputs
 from dcgan_cli.training.regularizers import clip_weights, gradient_penalty
 from dcgan_cli.training.sync_batch_norm import synchronize
@@ -69,7 +69,7 @@ class Updater:
         self.recipe = recipe
         self.settings = settings
         self.process_group = settings.process_group
-        self.share = share_of(recipe, settings)
+        self.share = batch_slice(recipe, settings)
         # PyTorch's constructors draw weights, which are replaced, from the global generator.
         with torch.random.fork_rng(devices=()):
             self.generator = Generator(model)
@@ -276,7 +276,7 @@ class Updater:
                 yield from moments.values()
 
 
-def share_of(recipe: Recipe, settings: StepSettings) -> slice:
+def batch_slice(recipe: Recipe, settings: StepSettings) -> slice:
     """The rows of a batch that this rank works on. Raises UsageError if it cannot be divided."""
     share = settings.process_group.share(recipe.batch_size)
     if share.stop - share.start < 2 and not settings.sync_bn:

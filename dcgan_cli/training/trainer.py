@@ -22,11 +22,11 @@ from dcgan_cli.checkpoint.format import Checkpoint, load
 from dcgan_cli.data.batches import Address, Batches
 from dcgan_cli.data.pixels import to_uint8
 from dcgan_cli.errors import CheckpointError, DiagnosisError, Interrupted, SourceError
-from dcgan_cli.model.batch_norm_statistics import BatchNormMode, fix_statistics, way_of
+from dcgan_cli.model.batch_norm_statistics import BatchNormMode, draw_settings, fix_statistics
 from dcgan_cli.model.config import ModelConfig, Recipe
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import seeded_latents
-from dcgan_cli.report import Drawn, Images
+from dcgan_cli.report import DrawSettings, Images
 from dcgan_cli.training.diagnostics import Diagnosis, Diagnostics, diversity
 from dcgan_cli.training.events import (
     Clock,
@@ -35,9 +35,9 @@ from dcgan_cli.training.events import (
     Event,
     Finished,
     Length,
-    NotRecorded,
     Policy,
     ProgressEvent,
+    RecordingFailed,
     Sampler,
 )
 from dcgan_cli.training.plan import SAMPLES
@@ -205,7 +205,9 @@ class Trainer:
         last_step = self.last_step(length)
         if not self.folder.last.exists():
             self._save(self.folder.last)  # so that a rollback is always possible
-        elif self.step and self._is_finished(self.step) and self.folder.lacks_grid(self._passes):
+        elif (
+            self.step and self._is_finished(self.step) and self.folder.is_grid_missing(self._passes)
+        ):
             # the run was killed after saving the epoch: only its samples are made again
             yield EpochDone(
                 self._passes, self.step, self._grid(), self.latents, self.checkpoint().hash
@@ -213,7 +215,7 @@ class Trainer:
         (over,) = self.process_group.agree(self._is_over(last_step, length.minutes, clock))
         while not over:
             if (fault := self._advance()) is not None:
-                yield NotRecorded(fault)
+                yield RecordingFailed(fault)
             self.seconds = clock.seconds()
             epoch_done = self._is_finished(self.step)
             with_diversity = epoch_done or self.step % DIVERSITY_EVERY == 0
@@ -267,9 +269,9 @@ class Trainer:
         return self._sample_images(network)
 
     @property
-    def way(self) -> Drawn:
+    def way(self) -> DrawSettings:
         """The settings with which `draw` generates images."""
-        return way_of(SAMPLES_BN, self.settings.ema is not None)
+        return draw_settings(SAMPLES_BN, self.settings.ema is not None)
 
     def last_step(self, length: Length) -> int | None:
         """The step at which a run of `length` ends; None if only the clock ends it."""

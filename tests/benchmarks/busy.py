@@ -20,15 +20,16 @@ STEP = """
 import sys, time
 preset, batch, size, precision, seconds, begun = sys.argv[1:]
 if begun == "dcgan":
-    from dcgan_cli.cores import calm_openmp
-    calm_openmp()
+    from dcgan_cli.cores import configure_openmp
+    configure_openmp()
 import torch
 from dcgan_cli.model.config import PRESETS, with_options
-from dcgan_cli.runtime import choose_device, choose_precision, use_threads
+from dcgan_cli.runtime import choose_device, use_threads
+from dcgan_cli.training.precision import choose_precision
 from dcgan_cli.training.losses import choose_loss
 from dcgan_cli.training.step import StepSettings, Updater
 if begun == "dcgan":
-    use_threads(None, heed_others=True)
+    use_threads(None, leave_busy_cores=True)
 device = choose_device("cpu")
 model, recipe = with_options(PRESETS[preset], {"size": int(size), "batch_size": int(batch)})
 settings = StepSettings(

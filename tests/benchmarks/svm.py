@@ -35,7 +35,7 @@ CONFIG = ModelConfig(size=SIDE, ndf=64)
 """Of 7168 features, as the authors' SVHN network; the last 4096 are of the last layer."""
 
 
-class Drawn:
+class DrawSettings:
     """The first synthetic faces, in memory."""
 
     def __init__(self, count: int) -> None:
@@ -50,7 +50,7 @@ class Drawn:
 
 def make_features(count: int) -> tuple[Tensor, Tensor]:
     """Features [count, 7168] and classes 0 … 9."""
-    images, rows = Drawn(count), np.arange(count)
+    images, rows = DrawSettings(count), np.arange(count)
     network = Discriminator(CONFIG)
     initialize(network, torch_stream(0, "random filters"))
     reestimate_on(network, images, rows)

@@ -14,9 +14,10 @@ from timing import compare
 from torch import nn
 
 from dcgan_cli.model.config import PRESETS, ModelConfig, with_options
-from dcgan_cli.runtime import choose_device, choose_precision, use_threads
+from dcgan_cli.runtime import choose_device, use_threads
 from dcgan_cli.training.losses import choose_loss
-from dcgan_cli.training.recording import WARM_UP, not_recorded
+from dcgan_cli.training.precision import choose_precision
+from dcgan_cli.training.recording import WARM_UP, recording_failed_message
 from dcgan_cli.training.step import StepSettings, Updater
 
 
@@ -114,7 +115,7 @@ def main() -> None:
         for _ in range(WARM_UP + 1):  # the step after these is the first to be replayed
             updater.step(next(number), 0, lambda _: real)
         if updater.recorded.fault is not None:
-            parser.exit(1, f"{not_recorded(updater.recorded.fault)}\n")
+            parser.exit(1, f"{recording_failed_message(updater.recorded.fault)}\n")
     ratio = compare(ours, theirs, arguments.rounds)
     name = f"training, {arguments.preset}, {device}, {torch.get_num_threads()} threads, {arguments.precision}"
     print(ratio.line(name, "images", arguments.batch * arguments.steps))

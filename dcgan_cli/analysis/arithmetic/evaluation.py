@@ -41,7 +41,7 @@ SURE = 0.75
 OVERLAYS = 1000
 """So many single images, and as many overlays, are trained on at most."""
 
-FEWEST_SHOWN = 100
+MIN_SHOWN = 100
 """Fewer real images of a class than this are too few to lay over each other."""
 
 WAYS = ("in Z", "on pixels", "random directions", "base alone")
@@ -124,7 +124,7 @@ def overlay_classifier(
     stream = numpy_stream(seed, "overlays")
     singles = _showing(columns, target, len(normalized))
     pools = [_showing(columns, term.meaning, len(normalized)) for term in terms]
-    if min(len(singles), *map(len, pools)) < FEWEST_SHOWN:
+    if min(len(singles), *map(len, pools)) < MIN_SHOWN:
         singles, *pools = [np.arange(len(normalized))] * (1 + len(terms))
     singles = stream.permutation(singles)[:OVERLAYS]
     total = torch.zeros_like(normalized[: len(singles)])

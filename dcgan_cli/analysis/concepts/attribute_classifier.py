@@ -38,10 +38,10 @@ Column = NDArray[np.str_] | NDArray[np.float64]
 C_VALUES = (0.1, 1.0, 10.0)
 """Inverse strengths of regularization that are tried."""
 
-FEWEST = 20
+MIN_EXAMPLES = 20
 """Minimum number of images of a class."""
 
-MOST_CLASSES = 12
+MAX_CLASSES = 12
 """A column with more classes (names of people, file names) is not an attribute."""
 
 _TRAIN, _CHOOSE = 0.6, 0.8
@@ -204,17 +204,17 @@ def _fit(
     words = column.dtype.kind == "U"
     if words:
         found, counts = np.unique(column[column != ""], return_counts=True)
-        classes = tuple(found[counts >= FEWEST].tolist())
-        if len(found) > MOST_CLASSES:
-            return f"{len(found):,} different words, at most {MOST_CLASSES} can be classified"
+        classes = tuple(found[counts >= MIN_EXAMPLES].tolist())
+        if len(found) > MAX_CLASSES:
+            return f"{len(found):,} different words, at most {MAX_CLASSES} can be classified"
         if len(classes) < 2:
-            return f"needs two classes of {FEWEST} images each, found {len(classes)}"
+            return f"needs two classes of {MIN_EXAMPLES} images each, found {len(classes)}"
         known = np.isin(column, classes)
     else:
         classes = ()
         known = np.isfinite(column)
-        if known.sum() < 2 * FEWEST or column[known].std() == 0:
-            return f"needs {2 * FEWEST} numbers that differ, found {known.sum()}"
+        if known.sum() < 2 * MIN_EXAMPLES or column[known].std() == 0:
+            return f"needs {2 * MIN_EXAMPLES} numbers that differ, found {known.sum()}"
     learn, choose, evaluate = (known & (parts == part) for part in range(3))
     held = [set(column[part].tolist()) for part in (learn, choose, evaluate)] if words else []
     if words and (held[0] != set(classes) or min(map(len, held)) < 2):

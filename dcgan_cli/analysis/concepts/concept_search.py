@@ -23,7 +23,7 @@ from dcgan_cli.analysis.concepts.words import HIGH, parse_meaning, slug, words
 from dcgan_cli.analysis.feature_extractors import FloatArray
 from dcgan_cli.analysis.sampling import Sampler
 from dcgan_cli.analysis.verdicts import percent
-from dcgan_cli.checkpoint.concepts import STEADY, Concept, is_name
+from dcgan_cli.checkpoint.concepts import MIN_EXEMPLARS, Concept, is_name
 from dcgan_cli.errors import DcganError, UsageError
 from dcgan_cli.model.latents import Latents, seeded_latents
 from dcgan_cli.progress import ProgressCallback
@@ -116,7 +116,7 @@ def find_exemplars(
     missing: list[str] = []
     for request in requests:
         certainty, belongs = _certainty(predictions, request.meaning)
-        if belongs.sum() < STEADY:
+        if belongs.sum() < MIN_EXEMPLARS:
             missing.append(f"{request.name} ({belongs.sum()})")
             continue
         order = np.argsort(-certainty, kind="stable")
@@ -130,7 +130,7 @@ def find_exemplars(
     notes = [f"not classified: {name} ({reason})" for name, reason in classifier.refused.items()]
     if missing:
         notes.append(
-            f"left out, fewer than {STEADY} of {counted_are(len(latents), 'sample')} so: {', '.join(missing)}"
+            f"left out, fewer than {MIN_EXEMPLARS} of {counted_are(len(latents), 'sample')} so: {', '.join(missing)}"
         )
     if not concepts:
         raise DcganError(

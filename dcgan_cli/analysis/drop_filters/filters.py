@@ -49,7 +49,7 @@ above zero fit 512 maps better."""
 
 FOLDS = 5
 
-FEWEST = 10
+MIN_EXAMPLES = 10
 """Minimum number of samples with a box."""
 
 L1, RIDGE = 0.35, 10.0
@@ -137,9 +137,9 @@ def rank_feature_maps(maps: Tensor, boxes: Boxes, kind: str, layer: int, seed: i
     looked = np.flatnonzero(boxes.seen)
     mask = inside(boxes.take(looked), kind, maps.shape[-1])
     count = int(having(mask).sum())
-    if count < FEWEST:
+    if count < MIN_EXAMPLES:
         raise DcganError(
-            f"{count} of {counted(len(looked), 'sample')} have a {kind}, at least {FEWEST} are needed to learn "
+            f"{count} of {counted(len(looked), 'sample')} have a {kind}, at least {MIN_EXAMPLES} are needed to learn "
             "its feature maps; look at more samples (-n)"
         )
     seen = maps[torch.from_numpy(looked)].numpy().transpose(0, 2, 3, 1).astype(np.float64)

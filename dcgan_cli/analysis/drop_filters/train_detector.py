@@ -49,7 +49,7 @@ from dcgan_cli.wording import counted
 
 FOLDS = 3
 
-FEWEST = 10
+MIN_EXAMPLES = 10
 """Minimum number of images with an object, and of images without it."""
 
 ENOUGH = 30
@@ -140,9 +140,9 @@ def _masks(boxes: Boxes, side: int) -> tuple[dict[str, Mask], dict[str, str]]:
     for kind in np.unique(boxes.kind).tolist():
         mask = inside(boxes, kind, side)
         there = int(having(mask).sum())
-        if there < FEWEST:
-            refused[kind] = f"{counted(there, 'image')} with it, at least {FEWEST} are needed"
-        elif (having(mask) & having(~mask)).sum() < FEWEST:
+        if there < MIN_EXAMPLES:
+            refused[kind] = f"{counted(there, 'image')} with it, at least {MIN_EXAMPLES} are needed"
+        elif (having(mask) & having(~mask)).sum() < MIN_EXAMPLES:
             refused[kind] = "it fills whole images"
         else:
             masks[kind] = mask
@@ -210,7 +210,7 @@ def _evaluate(scores: Grids, mask: Mask, folds: NDArray[np.int64]) -> Detectable
     there = having(mask)
     found = presence(scores)
     whether = None
-    if (~there).sum() >= FEWEST:
+    if (~there).sum() >= MIN_EXAMPLES:
         said = np.empty_like(there)
         for fold in range(FOLDS):
             own = folds == fold
@@ -230,7 +230,7 @@ def _evaluate(scores: Grids, mask: Mask, folds: NDArray[np.int64]) -> Detectable
 
 def _threshold(found: NDArray[np.float64], there: Flags) -> float:
     """The threshold of presence: the most accurate one, or the one that PASS of the images reach."""
-    if (~there).sum() < FEWEST or not there.any():
+    if (~there).sum() < MIN_EXAMPLES or not there.any():
         return float(np.quantile(found, 1 - PASS))
     order = np.argsort(found)
     passed = np.cumsum(there[order]) / there.sum()

@@ -41,7 +41,7 @@ from dcgan_cli.progress import ProgressCallback
 from dcgan_cli.report import Images, Report
 from dcgan_cli.runtime import numpy_stream
 
-MOST_ON_MAP = 2000
+MAX_ON_MAP = 2000
 MAP_GROUPS = ("training images", "samples")
 MAP_TITLE = "D's features: training images blue, samples orange"
 
@@ -145,11 +145,11 @@ def map_rows(
 ) -> tuple[torch.Tensor, NDArray[np.int64]]:
     """D's features [N, F] of some training images and some of `asked`, and which are which [N].
 
-    Groups are numbers of MAP_GROUPS; up to MOST_ON_MAP of each, at random.
+    Groups are numbers of MAP_GROUPS; up to MAX_ON_MAP of each, at random.
     """
     metric, stream = Features(discriminator), numpy_stream(seed, "map")
-    numbers = stream.permutation(training.numbers)[:MOST_ON_MAP]
-    chosen = np.sort(stream.permutation(len(asked))[:MOST_ON_MAP])
+    numbers = stream.permutation(training.numbers)[:MAX_ON_MAP]
+    chosen = np.sort(stream.permutation(len(asked))[:MAX_ON_MAP])
     rows = [
         metric.rows(training.images.take(numbers[first : first + BLOCK]))
         for first in range(0, len(numbers), BLOCK)

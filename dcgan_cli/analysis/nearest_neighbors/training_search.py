@@ -19,11 +19,11 @@ from dcgan_cli.runtime import numpy_stream
 BLOCK = 1024
 """Training images in memory at a time."""
 
-MOST_HELD_OUT = 2000
+MAX_HELD_OUT = 2000
 SHARE_HELD_OUT = 0.25
 """The default share of real images that are held out."""
 
-LEAST_HELD_OUT = 8
+MIN_HELD_OUT = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,19 +50,17 @@ def hold_out(
 
     Args:
         count: of images.
-        share: of them to hold out; None holds back SHARE_HELD_OUT, at most MOST_HELD_OUT.
+        share: of them to hold out; None holds back SHARE_HELD_OUT, at most MAX_HELD_OUT.
         seed: of the choice.
 
     Raises:
-        DcganError: fewer than LEAST_HELD_OUT would be held out or too few be left.
+        DcganError: fewer than MIN_HELD_OUT would be held out or too few be left.
     """
-    held = (
-        min(MOST_HELD_OUT, int(count * SHARE_HELD_OUT)) if share is None else round(count * share)
-    )
-    if held < LEAST_HELD_OUT or count - held <= NEIGHBORS:
+    held = min(MAX_HELD_OUT, int(count * SHARE_HELD_OUT)) if share is None else round(count * share)
+    if held < MIN_HELD_OUT or count - held <= NEIGHBORS:
         raise DcganError(
             f"{count} training images, of which {held} held out: too few to tell copies from "
-            f"chance; hold out at least {LEAST_HELD_OUT} and leave more than {NEIGHBORS}, or give "
+            f"chance; hold out at least {MIN_HELD_OUT} and leave more than {NEIGHBORS}, or give "
             "--held-out other images of the same kind"
         )
     order = numpy_stream(seed, "held out").permutation(count)

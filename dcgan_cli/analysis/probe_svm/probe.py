@@ -27,7 +27,7 @@ from dcgan_cli.wording import counted
 Right = NDArray[np.bool_]
 """Which answers are true: bool [R, T]."""
 
-MOST_CLASSES = 20
+MAX_CLASSES = 20
 """With more classes, a confusion matrix is not readable; `facts` contains it anyway."""
 
 OVERLAP = 0.5
@@ -224,7 +224,7 @@ def _table(entries: Mapping[str, Entry]) -> Table:
 
 def _confusion(result: Result, probe_split: ProbeSplit) -> list[Table]:
     """The predicted classes of the images of each class, in % of the class."""
-    if len(probe_split.classes) > MOST_CLASSES:
+    if len(probe_split.classes) > MAX_CLASSES:
         return []
     counts = np.array(_counts(result, probe_split))
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)

@@ -21,7 +21,7 @@ from dcgan_cli.wording import counted
 Codes = NDArray[np.int64]
 """Classes by number, from 0."""
 
-VALIDATION, MOST_VALIDATION = 0.2, 10_000
+VALIDATION, MAX_VALIDATION = 0.2, 10_000
 """Share of the training images that choices are made by, and the most (paper §5.2: 10,000)."""
 
 CHOOSING_DRAWS = 10
@@ -108,7 +108,7 @@ class ProbeSplit:
             UsageError: more images wanted than there are.
         """
         if validation is None:
-            validation = min(MOST_VALIDATION, round(VALIDATION * len(codes)))
+            validation = min(MAX_VALIDATION, round(VALIDATION * len(codes)))
         if validation >= len(codes):
             raise UsageError(
                 f"--validation {validation}: there are only {counted(len(codes), 'training image')}"

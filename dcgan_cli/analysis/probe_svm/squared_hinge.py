@@ -28,7 +28,7 @@ _BLOCK = {"cpu": 1 << 21, "cuda": 1 << 26}
 """Numbers in a block of rows: on a CPU, few enough to be still in the cache when the block is read
 again."""
 
-_FEWEST_ROWS = 128
+_MIN_ROWS = 128
 """Minimum rows in a block, even of very wide rows: matrix products of fewer are slow."""
 
 _RANK = 128
@@ -37,7 +37,7 @@ _RANK = 128
 _INEXACT = (1e-2, 0.25)
 """How far conjugate gradients reduce the residual: near the minimum, and at first."""
 
-_MOST_PASSES = 500
+_MAX_PASSES = 500
 """Conjugate gradients a Newton step. In exact arithmetic as many as rows or features are enough."""
 
 _LEAST = 0.01
@@ -57,7 +57,7 @@ class DesignMatrix:
     def blocks(self, dtype: torch.dtype = torch.float32) -> Iterator[tuple[slice, Tensor]]:
         """All features once, in blocks [n, F] on the device, each with its place."""
         count, width = self.features.shape
-        step = max(_FEWEST_ROWS, _BLOCK[self.device.type] // width)
+        step = max(_MIN_ROWS, _BLOCK[self.device.type] // width)
         for start in range(0, count, step):
             block = self.features[start : start + step]
             yield slice(start, start + len(block)), block.to(self.device, dtype)
@@ -219,7 +219,7 @@ def _newton_direction(
     size = row_sums(residual * search)
     enough = target.square() * size
     numbers = torch.arange(len(target), device=residual.device)
-    for _ in range(min(_MOST_PASSES, 2 * min(rows.features.shape))):
+    for _ in range(min(_MAX_PASSES, 2 * min(rows.features.shape))):
         here = curvature[numbers]
         seen, pulled = rows.through(search, lambda s, place, here=here: s * here[:, place])
         product = search + pulled

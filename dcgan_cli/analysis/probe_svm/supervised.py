@@ -36,7 +36,7 @@ DRAWS = 10
 EPOCHS, PATIENCE = 60, 8
 """Default maximum of epochs in a trial, and how many in a row may fail to improve."""
 
-LEAST_STEPS = 10
+MIN_STEPS = 10
 """Minimum number of updates an epoch: few labels are repeated."""
 
 IMAGES_PER_BATCH = 256
@@ -183,7 +183,7 @@ class SupervisedLearner:
         )
         rows, codes = self.order[subset.rows], torch.from_numpy(subset.codes)
         size = min(setting.batch_size, len(rows))
-        passes = math.ceil(LEAST_STEPS / (len(rows) // size))
+        passes = math.ceil(MIN_STEPS / (len(rows) // size))
         done, total = 0, epochs * passes * (len(rows) // size)
         for epoch in range(1, epochs + 1):
             stream = numpy_stream(self.seed, "supervised order", epoch)

@@ -29,7 +29,7 @@ from dcgan_cli.errors import DcganError
 TOLERANCE = 1e-6
 """How far an objective may be above its minimum, relative."""
 
-_MOST_PRODUCTS = 10_000
+_MAX_GRAM_ROWS = 10_000
 """Above this number of rows, their Gram matrix takes too much memory (800 MB in float64)."""
 
 _SOME = 256
@@ -190,7 +190,7 @@ def _few(features: Tensor, problems: int, c_values: Sequence[float]) -> bool:
     falls with C·N·‖x‖².
     """
     count, width = features.shape
-    if count > _MOST_PRODUCTS:
+    if count > _MAX_GRAM_ROWS:
         return False
     length = _square_length(features)
     passes = sum(20 + 120 * math.sqrt(c * length) for c in c_values)

@@ -24,7 +24,7 @@ from dcgan_cli.analysis.statistics.parts import (
 )
 from dcgan_cli.report import Estimate
 
-FEWEST = 5
+MIN_EXAMPLES = 5
 """Units for a correlation or R² to have an interval."""
 
 _NOTHING = 1e-12
@@ -36,13 +36,13 @@ def correlation(first: ArrayLike, second: ArrayLike, unit: str = "images") -> Es
 
     The interval is the jackknife's on Fisher's z (Hinkley 1978, Biometrika 65), never narrower than
     with the variance 1 / (N − 3) of a normal distribution, and reaches as far as the longest tails
-    that the data show may go (`jackknife.reach`). N is FEWEST or more for an interval.
+    that the data show may go (`jackknife.reach`). N is MIN_EXAMPLES or more for an interval.
     """
     x, y = (_standardized(checked(values)) for values in (first, second))
     n, value = len(x), float(np.clip((x * y).mean(), -1, 1))
     if not (x.any() and y.any()):
         return no_interval(0.0, n, unit)
-    if n < FEWEST or abs(value) > 1 - _NOTHING:
+    if n < MIN_EXAMPLES or abs(value) > 1 - _NOTHING:
         return no_interval(value, n, unit)
     left_x, left_y = 1 - x**2 / (n - 1), 1 - y**2 / (n - 1)  # of the variance, without each unit
     if min(left_x.min(), left_y.min()) < _NOTHING:
@@ -63,7 +63,7 @@ def explained(said: Numbers, truth: Numbers, unit: str = "images") -> Estimate:
     1968, Annals of Mathematical Statistics 39), which is made free of bias first: N values lie
     closer to their own mean than to the true one by a share 1 / N. It is never narrower than with
     the variance of a normal distribution (Olkin and Finn 1995, Psychological Bulletin 118), and
-    reaches as far as in `correlation`. N is FEWEST or more for an interval.
+    reaches as far as in `correlation`. N is MIN_EXAMPLES or more for an interval.
     """
     errors = ((said - truth) ** 2).sum(1)
     apart = ((truth - truth.mean(0)) ** 2).sum(1)
@@ -72,7 +72,7 @@ def explained(said: Numbers, truth: Numbers, unit: str = "images") -> Estimate:
     if not total > 0:
         return no_interval(0.0, n, unit)
     value = 1 - wrong / total
-    if n < FEWEST or not wrong > 0:
+    if n < MIN_EXAMPLES or not wrong > 0:
         return no_interval(value, n, unit)
     left_wrong, left = 1 - errors / wrong, 1 - apart / total * n / (n - 1)
     if min(left_wrong.min(), left.min()) < _NOTHING:

@@ -260,11 +260,11 @@ def _term(
 ) -> "Term":
     """What `name` stands for, with a warning where it is too little."""
     from dcgan_cli.analysis.arithmetic.calculation import Term
-    from dcgan_cli.checkpoint.concepts import unsteady
+    from dcgan_cli.checkpoint.concepts import few_exemplars_warning
     from dcgan_cli.cli.tiles import read_points
 
     points = read_points(console, name, model, path, sampler)
-    if (warning := unsteady(name, len(points.latents))) is not None:
+    if (warning := few_exemplars_warning(name, len(points.latents))) is not None:
         console.note(f"warning: {warning}")
     meaning = {} if points.concept is None else points.concept.meaning
     return Term(role, name, points.latents, meaning)

@@ -79,7 +79,12 @@ def add(
     """
     import numpy as np
 
-    from dcgan_cli.checkpoint.concepts import Concept, check_name, own_concepts, unsteady
+    from dcgan_cli.checkpoint.concepts import (
+        Concept,
+        check_name,
+        few_exemplars_warning,
+        own_concepts,
+    )
     from dcgan_cli.checkpoint.latent_arguments import read_latents
 
     check_name(name)
@@ -92,7 +97,7 @@ def add(
     for drawn in sorted({str(one.drawn) for one in found if one.drawn is not None}):
         console.note(f"picked from images drawn with {drawn}: so drawn, they look the same")
     concept = Concept(name, rows, "picked: " + " ".join(points))
-    if (warning := unsteady(name, len(rows))) is not None:
+    if (warning := few_exemplars_warning(name, len(rows))) is not None:
         console.note(f"warning: {warning}")
     write(console, path, model, {**known, name: concept})
     say_done(

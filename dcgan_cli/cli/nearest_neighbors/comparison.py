@@ -104,7 +104,7 @@ def compare_with(
 
 def _was_trained_on(model: "Checkpoint", source: "Source") -> bool:
     """Whether `source` is what the network was trained on."""
-    return model.reference.was_at(source.location) or model.reference.is_same(source) is True
+    return model.reference.is_location(source.location) or model.reference.is_same(source) is True
 
 
 def _needed(
@@ -161,10 +161,10 @@ def _other(
     column: str | None,
     seed: int,
 ) -> "tuple[Images, Classes, Source]":
-    """Up to MOST_HELD_OUT random images of another source, their classes, and the source."""
+    """Up to MAX_HELD_OUT random images of another source, their classes, and the source."""
     import numpy as np
 
-    from dcgan_cli.analysis.nearest_neighbors.training_search import MOST_HELD_OUT
+    from dcgan_cli.analysis.nearest_neighbors.training_search import MAX_HELD_OUT
     from dcgan_cli.data.sources import select
     from dcgan_cli.errors import UsageError
     from dcgan_cli.runtime import numpy_stream
@@ -178,7 +178,7 @@ def _other(
         )
     if column is not None:
         source = _with_classes(source, training[1], column)
-    chosen = numpy_stream(seed, "held out").permutation(len(source))[:MOST_HELD_OUT]
+    chosen = numpy_stream(seed, "held out").permutation(len(source))[:MAX_HELD_OUT]
     some = select(source, np.sort(chosen))
     images = prepare_shown(console, some, other, model)
     try:

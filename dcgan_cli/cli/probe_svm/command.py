@@ -333,7 +333,7 @@ def _layers(typed: str | None) -> tuple[int, ...] | None:
 def _has_seen(model: "Checkpoint", task: Task) -> bool:
     """Whether the network was trained, without labels, on the images that it is evaluated on."""
     source = task.sources[1]
-    return model.reference.was_at(source.location) or model.reference.is_same(source) is True
+    return model.reference.is_location(source.location) or model.reference.is_same(source) is True
 
 
 def _facts(

@@ -25,7 +25,7 @@ SPLIT = "split"
 
 TEST_WORDS = ("test", "testing")
 
-FEWEST = 5
+MIN_EXAMPLES = 5
 """Training images of a class below which it is left out: to learn, choose and draw from."""
 
 HELD_OUT = 0.2
@@ -251,16 +251,16 @@ def _classes(
     from dcgan_cli.errors import UsageError
 
     found, counts = np.unique(words, return_counts=True)
-    enough = found[counts >= FEWEST].tolist()
+    enough = found[counts >= MIN_EXAMPLES].tolist()
     if len(enough) < 2:
         raise UsageError(
             f"--train {train.location}: {column} has {len(enough)} class"
-            f"{'' if len(enough) == 1 else 'es'} of {FEWEST} or more training images "
+            f"{'' if len(enough) == 1 else 'es'} of {MIN_EXAMPLES} or more training images "
             f"({', '.join(found.tolist()[:5])}); telling apart needs two"
         )
     if len(enough) < len(found):
         console.note(
-            f"{len(found) - len(enough):,} of {counted(len(found), 'class')} have fewer than {FEWEST} "
+            f"{len(found) - len(enough):,} of {counted(len(found), 'class')} have fewer than {MIN_EXAMPLES} "
             "training images: left out"
         )
     return tuple(

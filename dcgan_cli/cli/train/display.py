@@ -11,24 +11,24 @@ from rich.table import Table as RichTable
 
 from dcgan_cli.cli.console import Console
 from dcgan_cli.errors import Interrupted
-from dcgan_cli.render.animation import MOST_FRAMES, encode_gif, thinned
+from dcgan_cli.render.animation import MAX_FRAMES, encode_gif, thinned
 from dcgan_cli.render.curves import encode_curves
 from dcgan_cli.render.png import encode_grid, shown_size
 from dcgan_cli.render.terminal import plain_table
-from dcgan_cli.report import Drawn, ImageGrid, Images, Provenance
+from dcgan_cli.report import DrawSettings, ImageGrid, Images, Provenance
 from dcgan_cli.training.events import (
     DiagnosisEvent,
     EpochDone,
     Event,
     Finished,
     Length,
-    NotRecorded,
     ProgressEvent,
+    RecordingFailed,
     Sampler,
 )
 from dcgan_cli.training.mark import BOARD_SUFFIX
 from dcgan_cli.training.plan import TrainingPlan
-from dcgan_cli.training.recording import not_recorded
+from dcgan_cli.training.recording import recording_failed_message
 from dcgan_cli.training.run_folder import CURVES, FILM, LAST_GRID, RunFolder
 from dcgan_cli.training.trainer import Trainer
 from dcgan_cli.wording import counted
@@ -50,7 +50,7 @@ class Display:
         folder: RunFolder,
         preset: str,
         tensorboard: bool,
-        drawn: Drawn,
+        drawn: DrawSettings,
         aspect: float = 1.0,
         verbose: bool = False,
     ) -> None:
@@ -88,7 +88,7 @@ class Display:
             f"{_duration(seconds)} to go, Ctrl-C saves and leaves"
         )
         if plan.fault is not None:
-            self.console.note(not_recorded(plan.fault))
+            self.console.note(recording_failed_message(plan.fault))
         for hint in plan.hints:
             self.console.note(f"faster with: {hint}")
 
@@ -114,8 +114,8 @@ class Display:
                         f"step {event.step:,}: saved; drawing the image grid, about "
                         f"{_duration(event.seconds)}"
                     )
-                case NotRecorded():
-                    self.console.note(not_recorded(event.fault))
+                case RecordingFailed():
+                    self.console.note(recording_failed_message(event.fault))
                 case Finished():
                     return event
         raise AssertionError("a run ends with Finished")
@@ -189,7 +189,7 @@ class Display:
 
     def _frames(self) -> list[Image.Image]:
         """The image grids of the epochs, evenly thinned."""
-        return [image for _, image in self._read(thinned(self.folder.grids(), MOST_FRAMES - 1))]
+        return [image for _, image in self._read(thinned(self.folder.grids(), MAX_FRAMES - 1))]
 
     def _read(self, grids: Sequence[Path]) -> list[tuple[Path, Image.Image]]:
         """Image grids of the run; one that cannot be read is left out, and said."""

@@ -77,7 +77,7 @@ def same_images(before: Reference, request: Request, mend: str) -> tuple[Source,
 
     Raises UsageError where `request` names others, SourceError where they are gone or changed.
     """
-    if before.location is None or not before.was_at(request.location):
+    if before.location is None or not before.is_location(request.location):
         source = open_source(request.location, limit=request.limit)
         if before.is_same(source) is False:
             raise UsageError(

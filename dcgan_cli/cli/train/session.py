@@ -27,24 +27,24 @@ from dcgan_cli.cli.train.resume import (
 from dcgan_cli.cli.train.signals import listening
 from dcgan_cli.cores import allowed_cores
 from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches, too_few
-from dcgan_cli.data.decode import ImageSpec
-from dcgan_cli.data.kinds.passed_over import PASSED_OVER
+from dcgan_cli.data.kinds.skipped_files import SKIPPED
 from dcgan_cli.data.reference import Reference
 from dcgan_cli.data.resident import make_resident
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.streaming import StreamedImages
 from dcgan_cli.errors import SourceError
 from dcgan_cli.model.config import PRESETS, ModelConfig, Recipe, with_options
 from dcgan_cli.model.sizes import largest_size
-from dcgan_cli.runtime import choose_device, choose_precision, precision_name, use_threads
+from dcgan_cli.runtime import choose_device, use_threads
 from dcgan_cli.training.distributed import ProcessGroup, was_restarted
 from dcgan_cli.training.events import Finished, Length
 from dcgan_cli.training.loss_recipes import LOSS_NORMS
 from dcgan_cli.training.losses import Loss, choose_loss
 from dcgan_cli.training.plan import make_plan
-from dcgan_cli.training.precision import check_bf16
+from dcgan_cli.training.precision import check_bf16, choose_precision, precision_name
 from dcgan_cli.training.run_folder import NullRunFolder, RunFolder
 from dcgan_cli.training.run_report import run_report
-from dcgan_cli.training.step import StepSettings, share_of
+from dcgan_cli.training.step import StepSettings, batch_slice
 from dcgan_cli.training.trainer import Trainer
 from dcgan_cli.wording import counted
 
@@ -132,7 +132,9 @@ class Session:
         model, recipe = self._networks(before, survey)
         asked = self._settings(before)
         settings = self._trusted(asked, model)
-        share_of(recipe, settings)  # refuses what cannot be shared out, before anything is decoded
+        batch_slice(
+            recipe, settings
+        )  # refuses what cannot be shared out, before anything is decoded
         self._say_how_shared(settings, recipe)
         image_spec = self._framing(before, model, recipe)
         images = prepare_images(self.console, source, self.request, image_spec)
@@ -214,7 +216,7 @@ class Session:
     ) -> Batches:
         """Batches, out of images that are all on the GPU where they fit there."""
         if len(images) < recipe.batch_size:
-            beside = [note for note in source.notes if note.startswith(PASSED_OVER)]
+            beside = [note for note in source.notes if note.startswith(SKIPPED)]
             raise too_few(len(images), recipe.batch_size, beside)
         device = settings.device
         streamed = isinstance(images, StreamedImages)
@@ -223,7 +225,7 @@ class Session:
             self.console.note(f"all images are on {device}: {resident.nbytes / 2**20:,.0f} MiB")
         return Batches(
             images,
-            share=share_of(recipe, settings),
+            share=batch_slice(recipe, settings),
             size=model.size,
             batch_size=recipe.batch_size,
             seed=settings.seed,
@@ -343,7 +345,9 @@ class Session:
             and held <= allowed
         ):
             return use_threads(held)
-        threads = use_threads(self.machine.threads, self.process_group.local_size, heed_others=True)
+        threads = use_threads(
+            self.machine.threads, self.process_group.local_size, leave_busy_cores=True
+        )
         if self.machine.threads is None and not chosen and alone and threads < allowed:
             self.console.note(
                 f"{threads} of {allowed} CPU threads, since other programs are busy; "

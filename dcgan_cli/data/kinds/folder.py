@@ -17,7 +17,7 @@ from dcgan_cli.data.kinds.names import (
     is_image_name,
     litter,
 )
-from dcgan_cli.data.kinds.passed_over import PassedOver
+from dcgan_cli.data.kinds.skipped_files import SkippedFiles
 from dcgan_cli.data.labels import Labels
 from dcgan_cli.errors import SourceError
 
@@ -25,11 +25,11 @@ from dcgan_cli.errors import SourceError
 class NoImagesError(SourceError):
     """A folder without images; the message says what it holds, the caller adds what to do."""
 
-    def __init__(self, path: Path, passed_over: PassedOver) -> None:
-        kinds = passed_over.kinds(mends=True)
+    def __init__(self, path: Path, skipped_files: SkippedFiles) -> None:
+        kinds = skipped_files.kinds(mends=True)
         holds = f"no images there, only {', '.join(kinds)}" if kinds else "the folder is empty"
-        if passed_over.litter.total() or passed_over.links:
-            holds = f"no images there; {passed_over.sentence()}"
+        if skipped_files.litter.total() or skipped_files.links:
+            holds = f"no images there; {skipped_files.sentence()}"
         super().__init__(f"{path}: {holds}")
 
 
@@ -105,15 +105,15 @@ def open_path(path: Path, location: str, part: str | None) -> FolderSource:
             f"{location}: a folder of images has no part called {part}; "
             f"give the sub-folder itself, such as {path / part}"
         )
-    passed_over = PassedOver()
-    names = NameTable.collect(_image_files(path, passed_over))
+    skipped_files = SkippedFiles()
+    names = NameTable.collect(_image_files(path, skipped_files))
     if not len(names):
-        raise NoImagesError(path, passed_over)
-    labels, notes = folder_labels(names), passed_over.notes()
+        raise NoImagesError(path, skipped_files)
+    labels, notes = folder_labels(names), skipped_files.notes()
     return FolderSource("folder of images", location, path, names, labels, notes)
 
 
-def _image_files(root: Path, passed_over: PassedOver) -> Generator[bytes]:
+def _image_files(root: Path, skipped_files: SkippedFiles) -> Generator[bytes]:
     """Relative paths of the image files under `root`; all other files are counted.
 
     The files of a folder come first, by name, then its sub-folders, by name. Links are followed,
@@ -138,15 +138,15 @@ def _image_files(root: Path, passed_over: PassedOver) -> Generator[bytes]:
                 for entry in entries:
                     if _is_folder(entry):
                         if litter(entry.name + "/"):
-                            _count_litter(Path(entry.path), entry.name, passed_over)
+                            _count_litter(Path(entry.path), entry.name, skipped_files)
                         elif entry.is_symlink() and _leads_up(Path(entry.path), resolved_root):
-                            passed_over.links += 1
+                            skipped_files.links += 1
                         else:
                             folders.append((entry.is_symlink(), f"{prefix}{entry.name}/"))
                     elif is_image_name(entry.name) and _may_be_read(entry):
                         files.append(entry.name)
                     else:
-                        passed_over.takes(entry.name)
+                        skipped_files.takes(entry.name)
         except OSError as error:
             raise unreadable(root / prefix, error) from error
         yield from (encode_name(prefix + name) for name in sorted(files))
@@ -171,8 +171,8 @@ def _leads_up(link: Path, resolved_root: Path) -> bool:
     return any(inner.is_relative_to(target) for inner in (link.parent.resolve(), resolved_root))
 
 
-def _count_litter(folder: Path, name: str, passed_over: PassedOver) -> None:
+def _count_litter(folder: Path, name: str, skipped_files: SkippedFiles) -> None:
     """Count the images in a folder of thumbnails or the like; links and errors are ignored."""
     for _, _, files in os.walk(folder):
         for file in files:
-            passed_over.takes(f"{name}/{file}")
+            skipped_files.takes(f"{name}/{file}")

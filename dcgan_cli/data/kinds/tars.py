@@ -20,7 +20,7 @@ from dcgan_cli.data.kinds.file_reader import (
     unreadable,
 )
 from dcgan_cli.data.kinds.names import NameTable, encode_name, folder_labels
-from dcgan_cli.data.kinds.passed_over import PassedOver
+from dcgan_cli.data.kinds.skipped_files import SkippedFiles
 from dcgan_cli.data.kinds.tar_members import TarError, members
 from dcgan_cli.data.labels import Columns, Labels, Words
 from dcgan_cli.errors import SourceError
@@ -44,7 +44,7 @@ class TarSource:
         self._offset = np.array(index.offset, np.int64)
         self._size = np.array(index.size, np.int64)
         self.labels = index.labels() or folder_labels(self._names)
-        self.notes = index.passed_over.notes()
+        self.notes = index.skipped_files.notes()
 
     def __len__(self) -> int:
         return len(self._names)
@@ -124,7 +124,7 @@ class _Index:
 
     def __init__(self) -> None:
         self.shard, self.offset, self.size = array("i"), array("q"), array("q")
-        self.passed_over = PassedOver()
+        self.skipped_files = SkippedFiles()
         self._classes: list[str] = []
 
     def labels(self) -> Labels | None:
@@ -151,7 +151,7 @@ class _Index:
         for member in members(file, total):
             name = member.name.removeprefix("./")
             if member.is_link:  # the data of its target may be anywhere
-                self.passed_over.archive_links += self.passed_over.takes(name)
+                self.skipped_files.archive_links += self.skipped_files.takes(name)
                 continue
             folder, _, base = name.rpartition("/")
             sample = f"{folder}/{base.partition('.')[0]}"
@@ -162,7 +162,7 @@ class _Index:
                 text = file.read(min(member.size, _MAX_CLASS_TEXT))
                 word = text.decode("utf-8", "replace").strip()
                 self._classes[first:] = [word] * (len(self._classes) - first)
-            elif self.passed_over.takes(name):
+            elif self.skipped_files.takes(name):
                 self.shard.append(number)
                 self.offset.append(member.offset)
                 self.size.append(member.size)

@@ -28,7 +28,7 @@ from dcgan_cli.data.kinds.names import (
     encode_name,
     folder_labels,
 )
-from dcgan_cli.data.kinds.passed_over import PassedOver
+from dcgan_cli.data.kinds.skipped_files import SkippedFiles
 from dcgan_cli.data.labels import Labels
 from dcgan_cli.errors import SourceError
 
@@ -151,7 +151,7 @@ def _open(path: Path, location: str, file: FileReader) -> ZipSource:
             "unpack it and give the folder instead"
         )
     if not len(names):
-        raise _no_images(path, index.passed_over)
+        raise _no_images(path, index.skipped_files)
     members = _Members(
         np.array(index.offset, np.int64) + shift,
         np.array(index.packed, np.int64),
@@ -159,7 +159,7 @@ def _open(path: Path, location: str, file: FileReader) -> ZipSource:
         np.array(index.crc, np.uint32),
         np.array(index.method, np.uint16),
     )
-    notes = index.passed_over.notes()
+    notes = index.skipped_files.notes()
     return ZipSource(location, file, names, members, folder_labels(names), notes)
 
 
@@ -172,7 +172,7 @@ class _Index:
     size: "array[int]" = field(default_factory=lambda: array("q"))
     crc: "array[int]" = field(default_factory=lambda: array("I"))
     method: "array[int]" = field(default_factory=lambda: array("H"))
-    passed_over: PassedOver = field(default_factory=PassedOver)
+    skipped_files: SkippedFiles = field(default_factory=SkippedFiles)
     unread_methods: list[int] = field(default_factory=list[int])
     encrypted: bool = False
 
@@ -192,7 +192,7 @@ class _Index:
             name = raw.decode("utf-8" if flags & 0x800 else "cp437", "replace").replace("\\", "/")
             if name.endswith("/"):
                 continue
-            if not self.passed_over.takes(name):
+            if not self.skipped_files.takes(name):
                 continue
             self.encrypted |= bool(flags & 1)
             if method not in (_STORED, _DEFLATED) and not self.unread_methods:
@@ -249,14 +249,14 @@ def _inflate(data: bytes, size: int) -> bytes:
         raise ValueError(f"damaged zip member: {error}") from error
 
 
-def _no_images(path: Path, passed_over: PassedOver) -> SourceError:
+def _no_images(path: Path, skipped_files: SkippedFiles) -> SourceError:
     """The error for an archive without images, according to what it contains instead."""
-    kinds = passed_over.kinds(mends=True)
-    if passed_over.litter.total():
-        return SourceError(f"{path}: no images in the zip; {passed_over.sentence()}")
+    kinds = skipped_files.kinds(mends=True)
+    if skipped_files.litter.total():
+        return SourceError(f"{path}: no images in the zip; {skipped_files.sentence()}")
     if not kinds:
         return SourceError(f"{path}: the zip is empty; expected images such as .jpg or .png")
-    if ".mdb" in passed_over.endings:
+    if ".mdb" in skipped_files.endings:
         mend = "an LSUN database is read unpacked: unzip it and give the folder"
     else:
         mend = "expected images such as .jpg or .png; if it holds a data set, unzip it first"

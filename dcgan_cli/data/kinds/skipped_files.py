@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from dcgan_cli.data.kinds.file_reader import plural
 from dcgan_cli.data.kinds.names import IMAGE_SUFFIXES, litter, printable, suffix
 
-PASSED_OVER = "passed over"
+SKIPPED = "passed over"
 """The beginning of that sentence, among the notes of a source."""
 
 NO_ENDING = ""
@@ -45,7 +45,7 @@ _QUIET = frozenset(("desktop.ini", "thumbs.db", "ehthumbs.db", "picasa.ini", "zb
 
 
 @dataclass
-class PassedOver:
+class SkippedFiles:
     """Files that were skipped: by suffix, images among the litter of other programs, links."""
 
     endings: Counter[str] = field(default_factory=Counter[str])
@@ -77,7 +77,7 @@ class PassedOver:
             parts.append(f"{plural(self.links, 'link')} to a folder that contains the link itself")
         if self.archive_links:
             parts.append(f"{plural(self.archive_links, 'link')} inside the tar (unpack it first)")
-        return f"{PASSED_OVER}: {', '.join(parts)}" if parts else ""
+        return f"{SKIPPED}: {', '.join(parts)}" if parts else ""
 
     def notes(self) -> tuple[str, ...]:
         """The sentence as the notes of a source."""

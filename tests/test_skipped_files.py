@@ -9,7 +9,7 @@ import pytest
 from source_checks import names, refusal
 
 from dcgan_cli.data.kinds import names as naming
-from dcgan_cli.data.kinds import passed_over
+from dcgan_cli.data.kinds import skipped_files
 from dcgan_cli.data.kinds.names import IMAGE_SUFFIXES, is_image_name, litter
 from dcgan_cli.data.sources import open_source
 
@@ -39,7 +39,7 @@ def without_heic(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the `heic` extra is not installed."""
     others = IMAGE_SUFFIXES - {".heic", ".heif", ".hif"}
     monkeypatch.setattr(naming, "IMAGE_SUFFIXES", others)
-    monkeypatch.setattr(passed_over, "IMAGE_SUFFIXES", others)
+    monkeypatch.setattr(skipped_files, "IMAGE_SUFFIXES", others)
 
 
 def test_other_endings_are_said_with_their_mend(
