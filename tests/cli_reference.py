@@ -36,6 +36,13 @@ def _plain(text: str) -> str:
     return re.sub(r"\[/?bold\]", "", " ".join(text.split())).replace("|", "\\|")
 
 
+def _example(line: str) -> str:
+    """A line of the help's examples; what it says beside the command becomes a comment."""
+    return "  # ".join(
+        " ".join(part.split()) for part in re.split(r"\s{2,}", line.strip(), maxsplit=1)
+    )
+
+
 def _section(name: str, command: Any) -> str:
     about, _, examples = (command.help or "").partition("[bold]Examples[/bold]")
     arguments = [one for one in command.params if one.param_type_name == "argument"]
@@ -43,7 +50,7 @@ def _section(name: str, command: Any) -> str:
     usage = " ".join(["dcgan", name, *(f"[{one.name.upper()}]" for one in arguments)])
     lines = [f"## dcgan {name}", "", f"`{usage} [OPTIONS]`", ""]
     lines += [_plain(part) + "\n" for part in about.split("\n\n") if part.strip()]
-    if shown := [" ".join(line.split()) for line in examples.splitlines() if line.strip()]:
+    if shown := [_example(line) for line in examples.splitlines() if line.strip()]:
         lines += ["```console", *(f"$ {line}" for line in shown), "```", ""]
     lines += ["| option | default | |", "|---|---|---|"]
     for one in (*arguments, *options):

@@ -167,7 +167,8 @@ def test_add_list_show_remove(dcgan: Dcgan, learned: Path) -> None:
     assert "warning" not in added.err
     listed = dcgan("concepts", "list", "--json").json["concepts"]
     (listed,) = [entry for entry in listed if entry["name"] == "odd"]
-    assert listed == {"exemplars": 3, "meaning": {}, "made": "picked: samples.png#3,5,7"}
+    made = "picked: samples.png#3,5,7"
+    assert listed == {"name": "odd", "exemplars": 3, "meaning": [], "made": made}
     assert b"odd" in dcgan("concepts", "list").out
     shown = dcgan("concepts", "show", "odd", "-o", "-", *QUICK)
     assert shown.code == 0, shown.err
@@ -177,7 +178,7 @@ def test_add_list_show_remove(dcgan: Dcgan, learned: Path) -> None:
     assert "--overwrite" in dcgan.fails("concepts", "add", "odd", "samples.png#1")
     again = dcgan("concepts", "add", "odd", "samples.png#1", "--overwrite")
     assert again.code == 0
-    assert "warning: odd has 1 exemplar:" in again.err
+    assert "warning: odd has 1 exemplar" in again.err
     assert "unstable" in again.err
     assert dcgan("concepts", "remove", "odd", "-q").err == ""
     assert "odd" not in names(learned)
@@ -248,12 +249,12 @@ def test_the_paper_s_grid(dcgan: Dcgan, learned: Path) -> None:
     assert points.shape == (9, 6)
     assert np.abs(points - points[4]).max() <= 0.2501
     # tiles are latent arguments; the center of the result is the saved point
-    columns = found["exemplars"][one] + 1
+    columns = {each["name"]: each["value"] for each in found["exemplars"]}[one] + 1
     tile = (3 + 1) * columns + 1
     assert dcgan("sample", "--latents", f"arithmetic.png#{tile}", "--save-latents", "c.npy",
                  "-o", "c.png", *QUICK).code == 0  # fmt: skip
     np.testing.assert_array_equal(np.load("c.npy")[0], points[4])
-    assert "--classifier" in result.err
+    assert "--classifier" in found["verdict"]
 
 
 def test_the_same_typed_in_another_way(dcgan: Dcgan, learned: Path) -> None:

@@ -259,7 +259,7 @@ def test_the_page_to_draw_on(run: Run, work: Path) -> None:
     assert not (work / "forgotten.png").exists()
     code, out, _ = run("model.pt", "--annotate", "page.html", "--json", "--quiet", "-n", "30")
     assert json.loads(out) == {
-        "report": "Annotation page", "checkpoint": load(work / "model.pt").hash, "seed": 0,
+        "schema_version": 1, "report": "annotation_page", "checkpoint": load(work / "model.pt").hash, "seed": 0,
         "samples": 30, "object": "", "boxes": 0, "file": "page.html",
     }  # fmt: skip
 

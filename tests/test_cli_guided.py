@@ -113,7 +113,7 @@ def test_boxes_of_a_file(run: Run, work: Path) -> None:
     (work / "boxes.csv").write_text("\n".join(lines) + "\n")
     code, out, err = run(
         "model.pt", "--data", "photos", "--labels", "boxes.csv", "--measured", "4", "--features",
-        "1", "--top", "2", "--draws", "2",
+        "1", "--top", "2", "--draws", "2", "--verbose",
     )  # fmt: skip
     assert code == 0, err
     assert "the model is gray, and so it sees them" in err

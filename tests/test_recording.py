@@ -432,7 +432,7 @@ def test_a_run_goes_on_on_another_device(tmp_path: Path) -> None:
         result = dcgan(*typed, "--device", device, "--steps", steps, folder=tmp_path)
         said = result.stderr.decode()
         assert result.returncode == 0, said
-        assert result.stdout.decode().startswith(f"done at step {steps}, ")
+        assert f"done at step {steps}" in said
         assert "not recorded" not in said
         assert ("all images are on cuda" in said) == (device == "cuda")
         typed = ["train", "--run", "digits", "--resume"]

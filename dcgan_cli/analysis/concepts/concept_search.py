@@ -35,6 +35,9 @@ TAIL = 0.1
 
 SAMPLES_PER_BATCH = 512
 
+FEW = 4
+"""Concepts that a note names; the others it counts."""
+
 
 @dataclass(frozen=True)
 class ConceptRequest:
@@ -130,7 +133,9 @@ def find_exemplars(
     notes = [f"not classified: {name} ({reason})" for name, reason in classifier.refused.items()]
     if missing:
         notes.append(
-            f"left out, fewer than {MIN_EXEMPLARS} of {counted_are(len(latents), 'sample')} so: {', '.join(missing)}"
+            f"left out, fewer than {MIN_EXEMPLARS} of {counted_are(len(latents), 'sample')} so: "
+            f"{', '.join(missing[:FEW])}"
+            + (f" and {len(missing) - FEW} more" if len(missing) > FEW else "")
         )
     if not concepts:
         raise DcganError(
