@@ -38,7 +38,7 @@ def test_it_learns_what_is_there_and_says_how_well(toy: known_attributes.ToyData
     assert attributes["turn"].held_out.value > 0.9
     assert attributes["turn"].classes == ()
     keys = [finding.key for finding in toy.classifier.findings()]
-    assert keys == ["judge_sex", "judge_mouth", "judge_turn", "judge_glasses"]
+    assert keys == ["classifier_sex", "classifier_mouth", "classifier_turn", "classifier_glasses"]
     assert all(f.control is not None and f.control_label for f in toy.classifier.findings())
 
 

@@ -137,10 +137,10 @@ def test_learn_names_what_it_found_and_refuses_the_coin(dcgan: Dcgan, learned: P
     )  # fmt: skip
     found = result.json
     assert "not classified: coin: no better than chance" in result.err
-    assert found["findings"]["judge_light"]["value"] > 0.9
-    assert found["findings"]["judge_light"]["control"]["value"] < 0.6
-    assert set(found["findings"]) >= {"judge_half", "judge_slope", "agreement_light"}
-    assert "judge_coin" not in found["findings"]
+    assert found["findings"]["classifier_light"]["value"] > 0.9
+    assert found["findings"]["classifier_light"]["control"]["value"] < 0.6
+    assert set(found["findings"]) >= {"classifier_half", "classifier_slope", "agreement_light"}
+    assert "classifier_coin" not in found["findings"]
     assert sorted(found["concepts"]) == names(learned)
     assert {"slope_low", "slope_high"} <= set(found["concepts"])
     rows = found["tables"]["concepts"]
@@ -286,7 +286,7 @@ def test_it_is_classified(dcgan: Dcgan, learned: Path) -> None:
     assert found["seeds"] == 3
     assert found["expected"]
     metrics = found["findings"]
-    assert {"share", "share_seeds", "share_second", "share_pixels", "judge_light",
+    assert {"share", "share_seeds", "share_second", "share_pixels", "classifier_light",
             "agreement_light", "drift_slope", "linear_slope", "single", "clean"} <= set(metrics)  # fmt: skip
     assert metrics["share"]["n"] == 3  # what it comes to is tested where the truth is planted
     assert all(figure["control"] is not None for figure in metrics.values())

@@ -112,7 +112,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     }  # fmt: skip
     assert set(answer["findings"]) == {
         "maps_auc", "found_before", "found_after", "fall", "change_inside", "change_outside",
-        "focus", "scene", "scene_strangers", "finder_block_where", "finder_block_whether",
+        "focus", "scene", "scene_unrelated", "detector_block_where", "detector_block_whether",
     }  # fmt: skip
     assert answer["chosen"] == [known_filters.OBJECT]
     assert (answer["file"], answer["curve"]) == ("a.png", "a-dose.png")
@@ -140,7 +140,7 @@ def test_boxes_drawn_by_hand_do_without_real_images(run: Run, work: Path) -> Non
     assert "trained on these boxes" not in err
     both = json.loads(out)
     assert both["tables"]["maps"] == answer["tables"]["maps"]
-    assert both["findings"]["finder_block_where"] != answer["findings"]["finder_block_where"]
+    assert both["findings"]["detector_block_where"] != answer["findings"]["detector_block_where"]
 
 
 def test_the_images_it_was_trained_on_are_the_default(run: Run, work: Path) -> None:

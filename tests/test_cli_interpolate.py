@@ -52,7 +52,7 @@ def test_a_grid_its_metrics_and_its_path(run: Run, work: Path) -> None:
     assert "training cross-fade" in run("model.pt", "--points", "4", "-v")[1].decode()
     assert "walking with model.pt" in err
     with Image.open(work / "walk.png") as image:
-        text = "".join(image.info[f"dcgan.{i}"] for i in range(len(image.info)))
+        text = "".join(image.info[f"dcgan.{i}"] for i in range(len(image.info) - 1))
     record = json.loads(text)
     assert (record["tiles"], record["seed"]) == (30, 0)
     assert "--steps 10" in record["command"]
@@ -147,7 +147,7 @@ def test_first_and_last_frame_are_the_samples(run: Run, work: Path) -> None:
     with Image.open(work / "a.webp") as image:
         for frame, number in ((0, 0), (3, 1), (6, 2)):
             image.seek(frame)
-            shown = np.array(image.convert("L"))[::8, ::8]
+            shown = np.array(image.convert("L"))[::32, ::32]
             with Image.open(work / "samples" / f"{number:04d}.png") as drawn:
                 assert np.array_equal(shown, np.array(drawn))
 

@@ -250,7 +250,7 @@ def test_frames_and_boxes_are_drawn_on_their_tiles_alone() -> None:
     grid = ImageGrid("s", np.full((2, 64, 64, 3), 100, np.uint8), 2, figure=tiles)
     image = np.array(opened(encode_figure(grid)))[40:-40, 40:-40]
     drawn = (image != 100).any(-1)
-    assert drawn[:, :128].sum() == 128**2 - (128 - 2 * 3) ** 2
+    assert drawn[:, :128].sum() == 128**2 - (128 - 2 * 4) ** 2
     rows, columns = np.nonzero(drawn[:, 132:])
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (32, 95, 32, 95)
     assert len(rows) == 64**2 - 60**2
@@ -290,13 +290,13 @@ def test_words_are_folded_to_a_width_and_none_is_lost(text: str, width: int) -> 
 
 
 def test_words_in_a_stack_are_no_wider_than_its_tiles() -> None:
-    style = Style((128, 128), 22, 4)
+    style = Style((128, 128), 28, 4)
     part = Stack([Tiles([[0, 1]]), Words("a long name of a concept that has to be folded")])
     assert place(part, style).width == 2 * 128 + 4
 
 
 def test_empty_words_take_no_place() -> None:
-    style = Style((128, 128), 22, 4)
+    style = Style((128, 128), 28, 4)
     tiles = Tiles([[0]])
     assert place(Stack([Words(""), tiles]), style) == place(tiles, style)
     assert place(Beside([tiles, Words(" ")]), style) == place(tiles, style)

@@ -487,11 +487,11 @@ def test_the_report_of_the_planted_object(setup: DropExperiment) -> None:
     assert fall.control.n == DRAWS
     assert found["found_before"].value.value == setup.found["block"].mean()
     assert found["scene"].value.value > 0.95
-    unrelated_similarity = found["scene_strangers"].control
+    unrelated_similarity = found["scene_unrelated"].control
     assert unrelated_similarity is not None
     assert unrelated_similarity.value < 0.3
     assert found["focus"].value.value > 0.95
-    assert "finder_block_where" in found
+    assert "detector_block_where" in found
     dose, maps = report.tables
     assert dose.rows[1][:2] == [1, pytest.approx(found["found_after"].value.value)]
     assert maps.rows[0][0] == OBJECT

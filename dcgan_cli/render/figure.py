@@ -40,7 +40,7 @@ class Medium:
     dpi: int | None = None
 
 
-MEDIA = {"slide": Medium(128, 22, 4), "paper": Medium(192, 33, 5, 300)}
+MEDIA = {"slide": Medium(128, 28, 4), "paper": Medium(192, 33, 5, 300)}
 """By layout. On paper letters are 8 points high, and ten tiles are as wide as two columns."""
 
 

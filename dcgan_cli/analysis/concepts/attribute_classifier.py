@@ -140,7 +140,7 @@ class AttributeClassifier:
         """The accuracy of the attribute classifier on held-out images, against chance."""
         return [
             Finding(
-                f"judge_{known.name}",
+                f"classifier_{known.name}",
                 f"attribute classifier: {known.name}, {'accuracy' if known.classes else 'R²'} on real images "
                 f"({self._extractors[known.trusted].name})",
                 known.held_out,

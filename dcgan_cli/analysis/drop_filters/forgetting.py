@@ -185,7 +185,7 @@ def _findings(setup: DropExperiment, plan: DropPlan, dose: Dose) -> list[Finding
             headline=True,
         ),
         Finding(
-            "scene_strangers", likeness, scene, _strangers(setup.unrelated_similarity()),
+            "scene_unrelated", likeness, scene, _unrelated(setup.unrelated_similarity()),
             "two different samples", better="up",
         ),
         Finding(
@@ -231,7 +231,7 @@ def _focus(change: FloatArray) -> Estimate:
     return ratio_within(change[:, 0], change.sum(1), unit="samples")
 
 
-def _strangers(likeness: FloatArray) -> Estimate:
+def _unrelated(likeness: FloatArray) -> Estimate:
     """The mean likeness of each sample to the next: neighbors in a row share a sample.
 
     That doubles the variance of a mean at most (see `statistics.chain_mean`); it counts as half as

@@ -88,7 +88,7 @@ class ObjectDetector:
         for name, known in self.objects.items():
             rows.append(
                 Finding(
-                    f"finder_{name}_where",
+                    f"detector_{name}_where",
                     f"object detector: where the {name} is (AUC within images)",
                     known.where,
                     known.where_usual,
@@ -100,7 +100,7 @@ class ObjectDetector:
             if known.whether is not None:
                 rows.append(
                     Finding(
-                        f"finder_{name}_whether",
+                        f"detector_{name}_whether",
                         f"object detector: whether there is a {name} (balanced accuracy)",
                         known.whether,
                         Estimate(0.5),
