@@ -124,7 +124,7 @@ def banner() -> None:
                         [
                             result,
                             Words(
-                                "the result, framed, between two of its neighbors: a smiling man"
+                                "the result, framed: a smiling man"
                             ),
                         ]
                     ),
