@@ -123,9 +123,7 @@ def banner() -> None:
                     Stack(
                         [
                             result,
-                            Words(
-                                "the result, framed: a smiling man"
-                            ),
+                            Words("the result, framed: a smiling man"),
                         ]
                     ),
                 ]
