@@ -26,7 +26,7 @@ from dcgan_cli.errors import StorageError
 from dcgan_cli.training import events, run_folder
 from dcgan_cli.training.events import Length
 from dcgan_cli.training.run_folder import RunFolder
-from dcgan_cli.training.trainer import FIRST_EPOCHS, SHORT
+from dcgan_cli.training.trainer import FIRST_EPOCHS, SHORT_EPOCH_STEPS
 
 KILLS = 22
 LONGEST_LIFE = 0.12
@@ -185,7 +185,7 @@ def test_a_killed_run_loads_and_goes_on_to_the_same_end(kind: str, tmp_path: Pat
     assert report["metrics"]
     killed, whole = report["epochs"]
     assert killed == whole
-    together = math.ceil(SHORT / STEPS_PER_EPOCH)
+    together = math.ceil(SHORT_EPOCH_STEPS / STEPS_PER_EPOCH)
     ended = range(1, report["steps"] // STEPS_PER_EPOCH + 1)
     kept = [n for n in ended if n <= FIRST_EPOCHS or n % together == 0]
     assert killed == [f"epoch-{n:04}.pt" for n in kept]
