@@ -8,7 +8,7 @@ import typer
 from cli_reference import commands
 from typer.main import get_command
 
-from dcgan_cli.cli.commands import command
+from dcgan_cli.cli.command_decorator import command
 from dcgan_cli.errors import UsageError
 from dcgan_cli.wording import counted, counted_are
 

@@ -20,10 +20,11 @@ from dcgan_cli.checkpoint import latent_arguments as reading
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.checkpoint.latent_arguments import read_latents
 from dcgan_cli.errors import CheckpointError, DcganError, UsageError
-from dcgan_cli.model.config import ModelConfig, Recipe, ZDistribution
+from dcgan_cli.model.config import ModelConfig, ZDistribution
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import Latents, draw, seeded_latents
+from dcgan_cli.model.recipe import Recipe
 from dcgan_cli.render.png import encode_grid
 from dcgan_cli.report import RECORD, ImageGrid, Provenance
 from dcgan_cli.training.losses import LOSSES

@@ -11,10 +11,12 @@ from torch import nn
 from torch.nn import functional
 
 from dcgan_cli.errors import UsageError
-from dcgan_cli.model.config import PRESETS, ModelConfig, Norm, Recipe, with_options
+from dcgan_cli.model.config import ModelConfig, Norm
 from dcgan_cli.model.discriminator import SLOPE, Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.layers import Project, conv, conv_transpose, initialize
+from dcgan_cli.model.presets import PRESETS, with_options
+from dcgan_cli.model.recipe import Recipe
 from dcgan_cli.model.sizes import largest_size, split_size
 
 SIZES = [8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256]

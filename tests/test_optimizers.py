@@ -14,7 +14,7 @@ from PIL import Image
 
 from dcgan_cli.checkpoint.format import load, save
 from dcgan_cli.errors import UsageError
-from dcgan_cli.model.config import Recipe
+from dcgan_cli.model.recipe import Recipe
 from dcgan_cli.training.losses import LOSSES
 
 SMALL = ("--size", "16", "--ngf", "2", "--ndf", "2", "--batch-size", "4", "--steps", "2")

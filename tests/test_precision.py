@@ -12,7 +12,7 @@ import torch
 from cli_runner import command
 from torch import Tensor, nn
 
-from dcgan_cli.model.config import PRESETS, with_options
+from dcgan_cli.model.presets import PRESETS, with_options
 from dcgan_cli.training import matmul_conv
 from dcgan_cli.training.precision import check_bf16, choose_precision
 

@@ -24,7 +24,7 @@ from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.train.display import Display
 from dcgan_cli.data.batches import Batches
 from dcgan_cli.data.resident import copy_to
-from dcgan_cli.model.config import PRESETS, with_options
+from dcgan_cli.model.presets import PRESETS, with_options
 from dcgan_cli.runtime import send
 from dcgan_cli.training import step
 from dcgan_cli.training.events import Length, RecordingFailed

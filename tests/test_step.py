@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from dcgan_cli.model.config import ModelConfig, Recipe
+from dcgan_cli.model.config import ModelConfig
+from dcgan_cli.model.recipe import Recipe
 from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.training import step
 from dcgan_cli.training.losses import LOSSES

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.data.batches import Batches
-from dcgan_cli.model.config import ModelConfig, Recipe
+from dcgan_cli.model.config import ModelConfig
+from dcgan_cli.model.recipe import Recipe
 from dcgan_cli.report import Images
 from dcgan_cli.training.events import Event, Finished, Length, Policy
 from dcgan_cli.training.losses import LOSSES

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from dcgan_cli.errors import CheckpointError, UsageError
-from dcgan_cli.model.config import Recipe
+from dcgan_cli.model.recipe import Recipe
 
 
 def _is_name(text: str) -> bool:

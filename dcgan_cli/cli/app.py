@@ -12,7 +12,7 @@ import typer
 from dcgan_cli import __version__
 from dcgan_cli.cli.arithmetic.command import arithmetic
 from dcgan_cli.cli.boundary import ends_on_signals, report_losses, run_guarded
-from dcgan_cli.cli.commands import command
+from dcgan_cli.cli.command_decorator import command
 from dcgan_cli.cli.concepts.command import concepts
 from dcgan_cli.cli.drop_filters.command import drop_filters
 from dcgan_cli.cli.guided_backprop import guided_backprop

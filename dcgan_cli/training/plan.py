@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 
 from dcgan_cli.model.batch_norm_statistics import REFERENCE_BATCH, REFERENCE_BATCHES
-from dcgan_cli.model.config import ModelConfig, Recipe
+from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import draw
+from dcgan_cli.model.recipe import Recipe
 from dcgan_cli.report import Table
 from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.training import recording

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from dcgan_cli.errors import UsageError
-from dcgan_cli.model.config import ModelConfig, Recipe
+from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import draw
 from dcgan_cli.model.layers import initialize, tensors_of
+from dcgan_cli.model.recipe import Recipe
 from dcgan_cli.runtime import numpy_stream, send, torch_stream
 from dcgan_cli.training.distributed import ProcessGroup
 from dcgan_cli.training.ema import update_ema

@@ -23,9 +23,10 @@ from dcgan_cli.data.batches import Address, Batches
 from dcgan_cli.data.pixels import to_uint8
 from dcgan_cli.errors import CheckpointError, DiagnosisError, Interrupted, SourceError
 from dcgan_cli.model.batch_norm_statistics import BatchNormMode, draw_settings, fix_statistics
-from dcgan_cli.model.config import ModelConfig, Recipe
+from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import seeded_latents
+from dcgan_cli.model.recipe import Recipe
 from dcgan_cli.report import DrawSettings, Images
 from dcgan_cli.training.diagnostics import Diagnosis, Diagnostics, diversity
 from dcgan_cli.training.events import (

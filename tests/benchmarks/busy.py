@@ -23,7 +23,7 @@ if begun == "dcgan":
     from dcgan_cli.cores import configure_openmp
     configure_openmp()
 import torch
-from dcgan_cli.model.config import PRESETS, with_options
+from dcgan_cli.model.presets import PRESETS, with_options
 from dcgan_cli.runtime import choose_device, use_threads
 from dcgan_cli.training.precision import choose_precision
 from dcgan_cli.training.losses import choose_loss

@@ -13,7 +13,8 @@ import torch
 from timing import compare
 from torch import nn
 
-from dcgan_cli.model.config import PRESETS, ModelConfig, with_options
+from dcgan_cli.model.config import ModelConfig
+from dcgan_cli.model.presets import PRESETS, with_options
 from dcgan_cli.runtime import choose_device, use_threads
 from dcgan_cli.training.losses import choose_loss
 from dcgan_cli.training.precision import choose_precision

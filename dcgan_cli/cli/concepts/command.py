@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dcgan_cli.cli import options
-from dcgan_cli.cli.commands import command
+from dcgan_cli.cli.command_decorator import command
 from dcgan_cli.cli.concepts.learn import learn
 from dcgan_cli.cli.concepts.storage import write
 from dcgan_cli.cli.models import open_model

@@ -11,7 +11,7 @@ from dcgan_cli.cli.image_source import Request
 from dcgan_cli.cli.places import refuse_overlap
 from dcgan_cli.cli.train.options import LearningOptions, NetworkOptions, RunOptions
 from dcgan_cli.errors import UsageError
-from dcgan_cli.model.config import PRESETS, with_options
+from dcgan_cli.model.presets import PRESETS, with_options
 from dcgan_cli.training.run_folder import KEEP, check_folder, parse_keep
 
 

@@ -9,15 +9,9 @@ import typer
 from dcgan_cli.choices import LOSS_NAMES, POLICIES
 from dcgan_cli.cli import options
 from dcgan_cli.cli.image_source import Request
-from dcgan_cli.model.config import (
-    HYPERPARAMETERS,
-    PRESETS,
-    ModelConfig,
-    Norm,
-    Optimizer,
-    Recipe,
-    ZDistribution,
-)
+from dcgan_cli.model.config import ModelConfig, Norm, ZDistribution
+from dcgan_cli.model.presets import HYPERPARAMETERS, PRESETS
+from dcgan_cli.model.recipe import Optimizer, Recipe
 from dcgan_cli.training.loss_recipes import LOSS_NORMS, LOSS_RECIPES
 from dcgan_cli.training.run_folder import KEEP
 

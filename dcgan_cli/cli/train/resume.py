@@ -10,7 +10,7 @@ from dcgan_cli.cli.image_source import Request
 from dcgan_cli.data.reference import Reference, color
 from dcgan_cli.data.sources import Source, open_source, with_labels
 from dcgan_cli.errors import UsageError
-from dcgan_cli.model.config import HYPERPARAMETERS
+from dcgan_cli.model.presets import HYPERPARAMETERS
 from dcgan_cli.training.distributed import was_restarted
 from dcgan_cli.training.run_folder import RunFolder, check_folder
 from dcgan_cli.wording import counted

@@ -33,7 +33,9 @@ from dcgan_cli.data.resident import make_resident
 from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.streaming import StreamedImages
 from dcgan_cli.errors import SourceError
-from dcgan_cli.model.config import PRESETS, ModelConfig, Recipe, with_options
+from dcgan_cli.model.config import ModelConfig
+from dcgan_cli.model.presets import PRESETS, with_options
+from dcgan_cli.model.recipe import Recipe
 from dcgan_cli.model.sizes import largest_size
 from dcgan_cli.runtime import choose_device, use_threads
 from dcgan_cli.training.distributed import ProcessGroup, was_restarted
