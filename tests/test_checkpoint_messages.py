@@ -45,21 +45,23 @@ def test_what_is_no_checkpoint_is_one_line(tmp_path: Path) -> None:
         f"{path}: a PyTorch file, but not a dcgan checkpoint (no format mark); "
         "checkpoints are written by dcgan train"
     )
-    torch.save({"format": "dcgan", "version": 2}, path)
+    torch.save({"format": "dcgan", "version": 3}, path)
     assert refusal(lambda: load(path)) == (
-        f"{path}: checkpoint version 2, this dcgan reads up to 1; upgrade with pip install -U dcgan"
+        f"{path}: checkpoint version 3, this dcgan reads up to 2; upgrade with pip install -U dcgan"
     )
-    torch.save({"format": "dcgan", "version": 1}, path)
-    assert refusal(lambda: load(path)) == (
-        f"{path}: damaged: its content does not match its own digest"
-    )
+    for version in (1, 2):
+        torch.save({"format": "dcgan", "version": version}, path)
+        assert refusal(lambda: load(path)) == (
+            f"{path}: damaged: its content does not match its own digest"
+        )
 
 
 def test_what_is_missing_in_a_checkpoint_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.pt"
-    content: dict[str, Any] = {"format": "dcgan", "version": 1}
-    torch.save({**content, "digest": _digest(content)}, path)
-    assert refusal(lambda: load(path)) == f"{path}: incomplete checkpoint: 'about'"
+    for version in (1, 2):
+        content: dict[str, Any] = {"format": "dcgan", "version": version}
+        torch.save({**content, "digest": _digest(content)}, path)
+        assert refusal(lambda: load(path)) == f"{path}: incomplete checkpoint: 'about'"
     save(path, untrained(ModelConfig(size=8, channels=1, z_dim=2, ngf=1, ndf=1, kernel=3)))
     found = load(path)
     assert (found.optimizers, found.average) == ({}, None)
@@ -135,8 +137,11 @@ def test_what_untrusted_tensors_may_be() -> None:
     with pytest.raises(ValueError, match=r"shorter|longer"):
         contiguous((3, 2), (1,))
     assert refusal(untrusted._never_called, ForbiddenError) == "it makes numbers of its own"
-    assert refusal(lambda: untrusted._empty(1), ForbiddenError) == "a dictionary made of arguments"
-    assert untrusted._empty() == {}
+    assert (
+        refusal(lambda: untrusted._empty_dictionary(1), ForbiddenError)
+        == "a dictionary made of arguments"
+    )
+    assert untrusted._empty_dictionary() == {}
 
 
 def test_tensors_are_held_against_their_numbers(
@@ -182,7 +187,7 @@ def test_tensors_are_held_against_their_numbers(
             "a tensor of a kind that is not read"
         )
         assert tensor(0, (1,) * 8, (1,) * 8).shape == (1,) * 8
-        monkeypatch.setattr(untrusted, "MOST_TENSORS", reader._tensors + 1)
+        monkeypatch.setattr(untrusted, "MAX_TENSORS", reader._tensors + 1)
         tensor(0, (1,), (1,))
         said = refusal(lambda: tensor(0, (1,), (1,)), ForbiddenError)
         assert said == "more tensors than any network has"

@@ -45,10 +45,7 @@ def test_a_concept_of_no_points_is_refused() -> None:
 
 
 def test_few_exemplars_are_counted() -> None:
-    end = (
-        ": what they share beside the concept takes part in the arithmetic; the paper found single "
-        "ones unstable and averaged 3 (§6.3.2)"
-    )
+    end = ", so results are unstable; the paper averaged 3 (§6.3.2)"
     assert c.few_exemplars_warning("a", 1) == f"a has 1 exemplar{end}"
     assert c.few_exemplars_warning("a", 2) == f"a has 2 exemplars{end}"
 
@@ -108,7 +105,7 @@ def test_files_of_concepts_are_refused_with_what_was_found(
     assert refusal(lambda: c.read_file(path, MODEL)).startswith(
         f"{path}: not a list of concepts in JSON (Expecting"
     )
-    monkeypatch.setattr(c, "LARGEST", 0)
+    monkeypatch.setattr(c, "MAX_CONCEPTS_BYTES", 0)
     assert refusal(lambda: c.read_file(path, MODEL)) == (
         f"{path}: larger than any list of concepts; not read"
     )

@@ -19,20 +19,20 @@ MODEL, LATER = test_concepts.MODEL, test_concepts.LATER
 refusal = refused_as(CheckpointError)
 
 
-RULES: dict[str, tuple[Callable[[], contents.Rule], list[object], list[object]]] = {
+RULES: dict[str, tuple[Callable[[], contents.ValueRule], list[object], list[object]]] = {
     "a whole number of 2 or more": (
         lambda: contents.whole(2, 9), [2, 9], [1, 10, 2.0, True, "2", None]
     ),
     "a whole number of 1 or more": (lambda: contents.whole(1), [1, 1 << 53], [0, (1 << 53) + 1]),
     "a number from 0 to 1": (
-        lambda: contents.number(0, 1), [0, 1, 0.5], [-0.1, 1.1, True, "0", None, math.nan]
+        lambda: contents.number_between(0, 1), [0, 1, 0.5], [-0.1, 1.1, True, "0", None, math.nan]
     ),
-    "a number from 0.5": (lambda: contents.number(0.5), [0.5, 1e299], [0.4, math.inf, 1e300]),
+    "a number from 0.5": (lambda: contents.number_between(0.5), [0.5, 1e299], [0.4, math.inf, 1e300]),
     "a finite number": (
-        lambda: contents.number(-math.inf), [-1e299, 0], [-math.inf, math.nan, "x"]
+        lambda: contents.number_between(-math.inf), [-1e299, 0], [-math.inf, math.nan, "x"]
     ),
-    "one of a, 1": (lambda: contents.one_of("a", 1), ["a", 1], ["b", True, 1.0, None]),
-    "one of True, False": (lambda: contents.one_of(True, False), [True, False], [1, 0, "True"]),
+    "one of a, 1": (lambda: contents.literal("a", 1), ["a", 1], ["b", True, 1.0, None]),
+    "one of True, False": (lambda: contents.literal(True, False), [True, False], [1, 0, "True"]),
     "a whole number of 0 or more, or null": (
         lambda: contents.maybe(contents.whole(0)), [None, 0], [-1, "x"]
     ),
@@ -67,8 +67,8 @@ def test_rules_take_what_they_say(words: str) -> None:
 
 
 PARTS: dict[str, dict[str, Any]] = {
-    "recipe": dict.fromkeys(contents.NEEDED["recipe"]),
-    "training": dict.fromkeys(contents.NEEDED["training"]),
+    "recipe": dict.fromkeys(contents.REQUIRED_KEYS["recipe"]),
+    "training": dict.fromkeys(contents.REQUIRED_KEYS["training"]),
     "data": {},
     "progress": {
         "step": 1, "seconds": 1, "attempt": 0, "health": dict.fromkeys(contents.DIAGNOSTICS),

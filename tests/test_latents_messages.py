@@ -44,12 +44,12 @@ def test_arrays_are_read_in_either_order_and_by_rows(
             assert found.tolist() == expected.tolist()
             assert found.dtype == array.dtype
     file = npy.open_npy(tmp_path / "c.npy")
-    monkeypatch.setattr(npy, "MOST_BYTES", 24)
+    monkeypatch.setattr(npy, "MAX_READ_BYTES", 24)
     assert file.rows([0, 1]).shape == (2, 3)
     said = "36 bytes are more than is read at once"
     assert refusal(lambda: file.rows([0, 1, 2]), ValueError) == said
     assert refusal(file.read, ValueError) == "48 bytes are more than is read at once"
-    monkeypatch.setattr(npy, "MOST_BYTES", 48)
+    monkeypatch.setattr(npy, "MAX_READ_BYTES", 48)
     assert file.read().shape == (4, 3)
 
 
@@ -118,7 +118,7 @@ def test_latent_arguments_are_refused_with_what_was_found(
         )
     assert said(f"{path}#3") == f"{path}#3: no tile 3; there are 3, counted from 0"
     assert said(f"{path}#1-3") == f"{path}#1-3: no tile 3; there are 3, counted from 0"
-    monkeypatch.setattr(latent_arguments, "MOST_POINTS", 2)
+    monkeypatch.setattr(latent_arguments, "MAX_POINTS", 2)
     assert said(str(path)) == (
         f"{path}: holds 3 points, more than 2; name those that are meant: {path}#0-1"
     )

@@ -78,9 +78,9 @@ def test_a_newer_mark_and_a_huge_one_are_refused(
     )
     Mark(tmp_path).write()
     size = (tmp_path / MARK).stat().st_size
-    monkeypatch.setattr(marks, "_LARGEST", size)
+    monkeypatch.setattr(marks, "_MAX_MARK_BYTES", size)
     assert Mark.read(tmp_path) == Mark(tmp_path)
-    monkeypatch.setattr(marks, "_LARGEST", size - 1)
+    monkeypatch.setattr(marks, "_MAX_MARK_BYTES", size - 1)
     assert "not the mark" in refusal(lambda: Mark.read(tmp_path), UsageError)
 
 
@@ -195,17 +195,17 @@ def test_a_run_of_an_earlier_version_is_told_by_how_its_files_begin(tmp_path: Pa
 def test_how_files_begin_is_asked_of_files_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begins = marks._begins(b"GIF8")
+    begins = marks._starts_with(b"GIF8")
     (tmp_path / "a").write_bytes(b"GIF89a" + bytes(64))
     (tmp_path / "b").write_bytes(b"xGIF8")
     assert begins(tmp_path / "a")
     assert not begins(tmp_path / "b")
     assert not begins(tmp_path)
-    assert not marks._holds_steps(tmp_path)
+    assert not marks._has_whole_line(tmp_path)
     (tmp_path / "c").write_bytes(b'x\n{"step": 1}\n')
-    assert marks._holds_steps(tmp_path / "c")
-    monkeypatch.setattr(marks, "_LARGEST", 2)
-    assert not marks._holds_steps(tmp_path / "c"), "no more than this is read"
+    assert marks._has_whole_line(tmp_path / "c")
+    monkeypatch.setattr(marks, "_MAX_MARK_BYTES", 2)
+    assert not marks._has_whole_line(tmp_path / "c"), "no more than this is read"
     assert not marks._is_checkpoint(tmp_path)
 
 

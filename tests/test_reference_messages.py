@@ -10,8 +10,8 @@ import pytest
 from refusals import refused_as
 
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.decode import ImageSpec
-from dcgan_cli.data.reference import Middle, Reference, Shown, _is_there, absolute, color
+from dcgan_cli.data.reference import CenterCrop, Reference, Shown, _is_there, absolute, color
+from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.errors import CheckpointError, SourceError, UsageError
 
@@ -235,7 +235,7 @@ def test_the_middle_hands_on_what_is_known_of_its_images(photos: Path) -> None:
     shown = Shown(ImageSpec(24, 3), 15)
     framed = prepare(open_source(str(photos)), shown.image_spec, workers=0)
     seen = shown.of(framed)
-    assert isinstance(seen, Middle)
+    assert isinstance(seen, CenterCrop)
     assert replace(shown, size=24).of(framed) is framed
     assert seen.image_spec == ImageSpec(15, 3)
     for name in ("origin", "original_size", "skipped", "log", "notes"):
