@@ -235,13 +235,14 @@ def test_a_name_that_says_something_else_is_refused_before_the_work(
 ) -> None:
     (tmp_path / "folder").mkdir(exist_ok=True)
     before = load(tmp_path / "model.pt").hash
-    code, out, err = run(command, "nowhere.pt", *QUICK.get(command, ()), "-o", name)
+    Path("damaged.pt").write_bytes(b"never opened")
+    code, out, err = run(command, "damaged.pt", *QUICK.get(command, ()), "-o", name)
     assert code == 2, err
     assert said in err
     assert err.count("\n") == 1
     assert out == b""
     assert load(tmp_path / "model.pt").hash == before
-    assert {path.name for path in tmp_path.iterdir()} == {"folder", "model.pt"}
+    assert {path.name for path in tmp_path.iterdir()} == {"damaged.pt", "folder", "model.pt"}
 
 
 @pytest.mark.parametrize(
