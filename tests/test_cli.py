@@ -158,7 +158,7 @@ def test_resume_continues_and_refuses_other_settings(folder: Path) -> None:
     answer = json.loads(result.stdout)
     assert answer["step"] == 45
     assert set(answer) == {
-        "schema_version", "report", "run", "file", "checkpoint", "step", "epoch", "seconds", "interrupted",
+        "schema_version", "report", "verdict", "run", "file", "checkpoint", "step", "epoch", "seconds", "interrupted",
         "source", "content", "images", "size", "channels", "preset", "loss", "seed", "batch_size",
         "device", "precision", "d_loss", "g_loss", "diagnostics",
     }  # fmt: skip

@@ -316,7 +316,7 @@ def test_wrong_usage_is_one_line_and_exit_2(
         (("--boxes", "nothing.json"), "nothing.json"),
         (("--boxes", "empty.json"), "empty.json: holds no box"),
         (("--boxes", "other.json"), "other.json: boxes on samples of model feedfacecafe, this is"),
-        (("--boxes", "few.csv"), "1 of 1 samples have a block, at least 10 are needed"),
+        (("--boxes", "few.csv"), "1 sample of 1 with a block; at least 10 are needed"),
         (("--boxes", "boxes.json", "--bn", "running", "-n", "20"), "no sample"),
     ],
 )

@@ -27,7 +27,7 @@ CONFIG = ModelConfig(size=16, channels=1, z_dim=6, ngf=4, ndf=4, z_dist="normal"
 COUNT = 48
 
 NEAREST = ("--threads", "1", "--bn", "running", "--rows", "2", "-k", "2")
-WALK = ("--threads", "1", "--bn", "running", "--points", "2", "--steps", "3")
+WALK = ("--threads", "1", "--bn", "running", "--points", "2", "--steps", "3", "-v")
 PROBE = ("--threads", "1", "--controls", "none", "--labels", "labels.csv")
 GUIDED = ("--threads", "1", "--features", "1", "--top", "1", "--measured", "2", "--draws", "2")
 
@@ -54,7 +54,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name, side, labels in (
             ("crops", 24, None),
             ("model", 16, None),
-            ("labelled", 16, folder / "labels.csv"),
+            ("labeled", 16, folder / "labels.csv"),
         ):
             images = prepare(source, ImageSpec(side, 1), workers=0)
             data = Reference.of(source, images, 16, labels=labels).to_dict()

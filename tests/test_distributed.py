@@ -542,7 +542,7 @@ def test_a_killed_rank_ends_all_at_once_and_loses_nothing_saved(place: Path, rep
 @pytest.mark.slow
 def test_the_verdict_of_rank_0_on_diagnostics_is_everyones(report: Any) -> None:
     """Both go back once, to the same state, and reach the end with the same weights."""
-    first, second = report["unwell"]
+    first, second = report["diagnosis_event"]
     assert first == second
     assert first[:2] == [10, 1]
     assert first[3] == 1

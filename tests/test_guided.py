@@ -303,7 +303,7 @@ def test_maxima_are_those_of_all_responses_at_once(monkeypatch: pytest.MonkeyPat
         np.testing.assert_allclose(one.response[number], best[order], rtol=1e-5)
         for image, place in zip(order, one.place[number], strict=True):
             assert maps[image, number].argmax() == place[0] * 4 + place[1]
-    monkeypatch.setattr(looking, "CHUNK", 5)
+    monkeypatch.setattr(looking, "IMAGES_PER_BATCH", 5)
     steps: list[int] = []
     counted = replace(scene(images), step=lambda: steps.append(1))
     pieces = find_maxima(counted, [network, network], 8, 4)
@@ -558,9 +558,9 @@ def test_the_grid_and_what_it_says() -> None:
     assert len(listed) == 2 * 3 * 4
     entry = listed[12]  # the trained one's largest response
     assert (entry["network"], entry["map"], entry["rank"]) == ("trained", 0, 0)
-    assert entry["name"] == f"image {entry['picture']}"
+    assert entry["name"] == f"image {entry['image']}"
     assert grid.captions[5] == f"trained {entry['response']:.1f}"
-    assert grid.captions[9 + 5] == f"#{entry['picture']}"
+    assert grid.captions[9 + 5] == f"#{entry['image']}"
     # the image as it is inside the receptive field, paler outside; the visualization gray there
     field = receptive_fields(CONFIG, 2, np.array([[entry["row"], entry["column"]]]))[0]
     shown, original = grid.images[9 + 5], images.images[entry["image"] // 10]

@@ -144,6 +144,6 @@ def test_a_run_that_fell_back_stays_there(
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     in_bfloat16(nn.Conv2d, computed, monkeypatch)
     code, _, said = train(*options, "--steps", "3")
-    assert code == 0
+    assert code == 0, said
     assert "resuming at step 2" in said
     assert json.loads(config.read_text())["training"]["precision"] == "fp32"

@@ -184,7 +184,7 @@ def test_a_table_of_features_is_the_features_in_blocks(monkeypatch: pytest.Monke
     rows = np.array([3, 1, 7, 19, 0, 2, 5])
     whole = features(network, normalize(torch.from_numpy(images.take(rows))))
     assert whole.shape == (7, 16 * (4 + 8))
-    monkeypatch.setattr(features_module, "CHUNK", 3)
+    monkeypatch.setattr(features_module, "IMAGES_PER_BATCH", 3)
     assert [len(block) for block in feature_blocks(network, images, rows)] == [3, 3, 1]
     table = feature_table(network, images, rows)
     torch.testing.assert_close(table, whole)

@@ -215,7 +215,7 @@ def test_a_run_says_once_that_its_steps_are_not_recorded(
     assert [e for e in events if isinstance(e, RecordingFailed)] == [
         RecordingFailed("out of memory")
     ]
-    assert notes[1:] == ("steps are not recorded on this GPU: out of memory; slower",)
+    assert notes == ("steps are not recorded on this GPU: out of memory; slower",)
     said = capfd.readouterr().err
     assert said.count("steps are not recorded on this GPU: out of memory; slower\n") == 1
 

@@ -35,7 +35,7 @@ FREE = {
     *("source", "run", "out", "resume", "overwrite", "epochs", "steps", "minutes", "keep"),
     *("save_minutes", "on_unhealthy", "profile", "tensorboard", "labels", "workers"),
     *("no_cache", "cache_limit", "max_unreadable", "device", "precision", "threads"),
-    *("json", "quiet", "debug"),
+    *("json", "verbose", "quiet", "debug"),
 }
 """The others: what is typed with --resume holds from then on."""
 

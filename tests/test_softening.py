@@ -70,8 +70,8 @@ def test_held_out_images_are_also_compared_at_half_their_resolution() -> None:
     samples = blurred(train[:40])
     as_soft = blurred(checkered(train)).astype(np.int16) - blurred(train)
     assert np.abs(as_soft).max() <= 1, "but for rounding"
-    assert verdict(samples, coarse(60, 1), train).facts["memorised"], "copies are found at all"
-    assert not verdict(samples, checkered(train[60:]), train).facts["memorised"]
+    assert verdict(samples, coarse(60, 1), train).facts["memorized"], "copies are found at all"
+    assert not verdict(samples, checkered(train[60:]), train).facts["memorized"]
 
 
 def test_every_second_image_is_learned_from_at_half_its_resolution(
@@ -88,7 +88,7 @@ def test_every_second_image_is_learned_from_at_half_its_resolution(
         passes.append(images.clone())
         return location_features.extract_location_features(discriminator, images)
 
-    monkeypatch.setattr(train_detector, "look", look)
+    monkeypatch.setattr(train_detector, "extract_location_features", look)
     fit_object_detector(normalized, known_filters.boxes(latents), known_filters.discriminator())
     assert torch.equal(normalized, given)
     soft = blur(normalized)

@@ -87,7 +87,7 @@ def test_names_cannot_speak_to_the_terminal() -> None:
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("archive", "channels"),
-    [("crawl-tiles", 3), ("sprites", 3), ("lfw-faces", 3), ("scene15-indoor-gray", 1)],
+    [("crawl-tiles", 3), ("sprites", 3), ("lfw-faces", 3), ("scene15-indoor-grey", 1)],
 )
 def test_real_images_in_mixed_modes(real_data: Path, archive: str, channels: int) -> None:
     with zipfile.ZipFile(real_data / archive / f"{archive}.zip") as file:

@@ -20,7 +20,7 @@ from dcgan_cli.analysis.probe_svm.svm import fit_path, fit_svm
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(squared_hinge, "_BLOCK", {"cpu": 1000})
-    monkeypatch.setattr(squared_hinge, "_FEWEST_ROWS", 7)
+    monkeypatch.setattr(squared_hinge, "_MIN_ROWS", 7)
 
 
 def mapped(path: Path, features: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ def test_blocks_change_nothing_but_rounding(method: str, monkeypatch: pytest.Mon
     features, labels = planted(300, 90, 3)
     whole = fit_svm(features, labels, 0.01, tolerance=1e-9)
     monkeypatch.setattr(squared_hinge, "_BLOCK", {"cpu": 1000})
-    monkeypatch.setattr(squared_hinge, "_FEWEST_ROWS", 7)
+    monkeypatch.setattr(squared_hinge, "_MIN_ROWS", 7)
     blocks = fit_svm(features, labels, 0.01, tolerance=1e-9)
     assert blocks.objective.numpy() == pytest.approx(whole.objective.numpy(), rel=1e-7)
     assert torch.allclose(whole.scores(features), blocks.scores(features), atol=1e-3)

@@ -111,10 +111,11 @@ def test_ctrl_c_for_torchrun_saves_once_and_rank_0_alone_speaks(tmp_path: Path) 
     for words in (
         "photos: folder",
         "2 processes share batches of 4 (--batch-size), 2 images each",
-        "saving after this step",
         "stopped at step",
     ):
         assert text.count(words) == 1, text
+    # a step is finished first; an image grid that is being drawn may be left
+    assert text.count("saving after this step") + text.count("saved; leaving") == 1, text
     assert "dcgan: " not in text
 
 

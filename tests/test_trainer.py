@@ -330,7 +330,7 @@ def kinds(told: list[Event]) -> list[str]:
 def test_events_of_a_short_run(tmp_path: Path) -> None:
     with tiny.trainer(tmp_path, ema=0.5) as trainer:
         told = tiny.train(trainer, 6)
-        assert kinds(told) == ["Progress", "EpochDone", "Progress", "Finished"]
+        assert kinds(told) == ["ProgressEvent", "EpochDone", "ProgressEvent", "Finished"]
         _, done, last, end = told
         assert isinstance(done, EpochDone)
         assert isinstance(last, ProgressEvent)

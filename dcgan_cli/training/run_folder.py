@@ -269,6 +269,7 @@ def check_folder(path: Path, resume: bool, overwrite: bool) -> None:
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
     if resume and not last.exists():
+        marked(path)  # refuses a folder of other files, and names them
         raise UsageError(f"--resume: {path} holds no {LAST}; leave --resume out to begin")
     if last.exists() and not (resume or overwrite):
         raise UsageError(

@@ -139,7 +139,7 @@ def rank_feature_maps(maps: Tensor, boxes: Boxes, kind: str, layer: int, seed: i
     count = int(having(mask).sum())
     if count < MIN_EXAMPLES:
         raise DcganError(
-            f"{count} of {counted(len(looked), 'sample')} have a {kind}, at least {MIN_EXAMPLES} are needed to learn "
+            f"{counted(count, 'sample')} of {len(looked):,} with a {kind}; at least {MIN_EXAMPLES} are needed to learn "
             "its feature maps; look at more samples (-n)"
         )
     seen = maps[torch.from_numpy(looked)].numpy().transpose(0, 2, 3, 1).astype(np.float64)

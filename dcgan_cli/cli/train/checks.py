@@ -38,7 +38,8 @@ def check_line(
         raise UsageError(f"--labels {request.labels}: no such file; name a CSV file")
     _check_place(request.location)
     refuse_overlap(request.location, path)
-    if not run.profile and "RANK" not in os.environ:  # of several ranks the first one looks
+    under_torchrun = {"RANK", "TORCHELASTIC_RESTART_COUNT"} & os.environ.keys()
+    if not run.profile and not under_torchrun:  # of several ranks the first one looks
         check_folder(path, run.resume, run.overwrite)
 
 

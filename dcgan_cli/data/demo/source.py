@@ -38,8 +38,8 @@ class DemoSource:
 
     @property
     def kind(self) -> str:
-        """`drawn faces` or `drawn rooms`."""
-        return f"drawn {self._name}"
+        """`synthetic faces` or `synthetic rooms`."""
+        return f"synthetic {self._name}"
 
     @property
     def location(self) -> str:
