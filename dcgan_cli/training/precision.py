@@ -2,7 +2,7 @@
 
 Libraries have shipped bfloat16 convolutions that were wrong for some shapes on some processors, so
 every layer is checked before a run begins. Speed is not considered: a timing would decide the bits
-of a run. Which precision `auto` selects is decided in runtime.choose_precision.
+of a run. Which precision `auto` selects is decided in choose_precision below.
 """
 
 from dataclasses import dataclass
