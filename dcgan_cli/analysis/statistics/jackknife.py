@@ -35,10 +35,9 @@ def freedom(influence: Numbers) -> float:
 def reach(influence: Numbers, least: float) -> tuple[float, float]:
     """How far below and above the statistic, each 0 or more, its 95 % interval reaches.
 
-    Student's t with the jackknife's variance, `least` or more, and on either side what one more
-    unit
-    may add that lies in the tail beyond all that were seen: without it, intervals of what has long
-    tails hold the truth in as little as 77 %, because few samples hold a value of that tail.
+    Student's t with the jackknife's variance (at least `least`), extended on either side by what one
+    more unit from the tail beyond all observed ones may add: without the extension, intervals for
+    heavy-tailed values cover the truth in as little as 77 %, because few samples hold such a value.
     """
     half = t(len(influence) - 1) * math.sqrt(max(least, variance(influence)))
     return half + _beyond(-influence), half + _beyond(influence)

@@ -26,8 +26,8 @@ def two_way(right: NDArray[np.bool_]) -> Estimate:
     pigeonhole bootstrap (Owen 2007, Annals of Applied Statistics 1), the sum of the variance over
     draws and that over images. Each has Student's t of its own, of R − 1 and T − 1 degrees of
     freedom; their mean, weighted by the variances, counts (Cochran and Cox 1957,
-    Experimental Designs). By it two
-    draws that happen to agree are not called sure. Of one draw it is `share`.
+    Experimental Designs). So two draws that happen to agree are not called certain. For one draw it
+    is `share`.
     """
     draws, images = right.shape
     if draws == 1:

@@ -76,7 +76,7 @@ def arithmetic(
         typer.Option(
             "--classifier",
             "--judge",
-            help="Labeled real images to learn an attribute classifier from: demo:faces, faces.zip.",
+            help="Labeled real images to train an attribute classifier on: demo:faces, faces.zip.",
         ),
     ] = None,
     classifier_labels: Annotated[
@@ -96,9 +96,7 @@ def arithmetic(
     ] = classifier_setup.LIMIT,
     attribute: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Attribute classifier this column of the labels alone; repeatable. Default: all."
-        ),
+        typer.Option(help="Classify by this column of the labels alone; repeatable. Default: all."),
     ] = None,
     expect: Annotated[
         str | None,
@@ -111,7 +109,7 @@ def arithmetic(
         typer.Option(help="Take this attribute's direction out of the displacement; repeatable."),
     ] = None,
     seeds: Annotated[
-        int, typer.Option(help="Attribute classifier so many draws of exemplars and noise.", min=1)
+        int, typer.Option(help="Number of draws of exemplars and noise that are classified.", min=1)
     ] = 1,
     seed: options.Seed = 0,
     out: Annotated[
@@ -129,12 +127,10 @@ def arithmetic(
 ) -> None:
     """Calculate with concepts in Z: smiling woman - neutral woman + neutral man (paper Figs. 7, 8).
 
-    The image grid shows the exemplars of each term with their mean, the result among eight
-    neighbors,
+    The figure shows the exemplars of each term with their mean, the result among eight neighbors,
     and below it the control: the same arithmetic on pixels. With --classifier, an attribute
-        classifier trained on
-    labeled real images says what the results are, beside the pixels and random directions, and
-    how far other attributes moved.
+    classifier trained on labeled real images says what the results are, beside the pixels and
+    random directions, and how far other attributes moved.
 
     [bold]Examples[/bold]
 

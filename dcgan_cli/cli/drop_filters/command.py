@@ -122,12 +122,11 @@ def drop_filters(
     """Make the generator forget an object by dropping feature maps (paper §6.3.1, Fig. 6).
 
     A logistic regression learns which feature maps of a layer speak for the object, from boxes on
-    samples: yours (--annotate, then --boxes), or those that an object detector predicts, which
-        learns from
+    samples: yours (--annotate, then --boxes), or those of an object detector that is trained on
     real images with boxes (--find, --from). The maps with a weight above zero are dropped from all
-    locations of fresh samples. The image grid shows samples, the same without these maps, and
-    without as many random maps; the values say how often the object, and what else the images have
-    boxes of, is found before and after.
+    locations of fresh samples. The figure shows samples, the same without these maps, and without
+    as many random maps; the values say how often the object, and what else the images have boxes
+    of, is found before and after.
 
     [bold]Examples[/bold]
 
