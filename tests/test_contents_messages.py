@@ -118,6 +118,7 @@ G, GROUPS = "a.pt: optimizers.generator", "generator__param_groups__0__"
         ({"generator": []}, f"{G}: expected the keys state and param_groups, one group"),
         ({f"{GROUPS}params": [0]}, f"{G}.param_groups: expected 2 parameters"),
         ({f"{GROUPS}lr": "x"}, f"{G}: param_groups.lr is 'x'; expected a number from 0"),
+        ({f"{GROUPS}amsgrad": True}, f"{G}: param_groups.amsgrad is True; expected False, or null"),
         ({f"{GROUPS}fused": "x"},
          f"{G}: param_groups.fused is 'x'; expected a number, true or false, or null"),
         ({f"{GROUPS}{'y' * 50}": "x"},

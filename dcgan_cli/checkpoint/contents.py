@@ -66,7 +66,8 @@ def literal(*allowed: object) -> ValueRule:
     def fits(value: object) -> bool:
         return any(type(value) is type(known) and value == known for known in allowed)
 
-    return ValueRule(f"one of {', '.join(map(str, allowed))}", fits)
+    one_of = "one of " if len(allowed) > 1 else ""
+    return ValueRule(f"{one_of}{', '.join(map(str, allowed))}", fits)
 
 
 def maybe(rule: ValueRule) -> ValueRule:
@@ -175,8 +176,14 @@ GROUP: Schema = {
             listed(number_between(0, 1), 2).fits(value) and len(cast("list[object]", value)) == 2
         ),
     ),
+    "alpha": number_between(0, 1),
+    **dict.fromkeys(
+        ("amsgrad", "centered", "maximize", "differentiable", "decoupled_weight_decay"),
+        maybe(literal(False)),
+    ),
+    "momentum": literal(0),
 }
-"""The known settings of an optimizer."""
+"""The known settings of an optimizer; variants that need other moments, no run has."""
 
 SETTING = maybe(
     ValueRule(
