@@ -262,7 +262,7 @@ def test_samples_that_nobody_looked_at_play_no_part() -> None:
 def test_what_cannot_be_learned_is_one_line() -> None:
     boxes = known_filters.boxes(LATENTS)
     few = boxes.take(np.arange(12))
-    with pytest.raises(DcganError, match=r"\d of 12 samples have a block, at least 10 are needed"):
+    with pytest.raises(DcganError, match=r"\d samples? of 12 with a block; at least 10 are needed"):
         ranking(1, activations(known_filters.sampler(), 1, LATENTS[:12]), few)
     shuffled = replace(boxes, image=np.random.default_rng(0).permutation(150)[boxes.image])
     with pytest.raises(DcganError, match="do not tell a block from what else is at its place"):

@@ -174,7 +174,7 @@ def _boxes(match: Match, listed: NDArray[np.bool_]) -> Boxes:
         box = _corners(cells)
         if box is None:
             raise SourceError(
-                f"{table.path}, line {line}: found the corners {', '.join(cells)}; expected "
+                f"{table.path}, line {line}: found the corners {', '.join(cell[:20] for cell in cells)}; expected "
                 "x0 < x1 and y0 < y1 as fractions of width and height, from 0 to 1"
             )
         if index >= 0:

@@ -1,4 +1,4 @@
-"""Drawings of lines and points by matplotlib, as PNG, PDF or SVG: the same bytes every time."""
+"""Drawings of lines and points by matplotlib, as PNG, PDF or SVG: the same every time (of an SVG but the ids)."""
 
 import io
 from pathlib import Path
