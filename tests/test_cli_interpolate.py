@@ -45,7 +45,7 @@ def test_a_grid_its_metrics_and_its_path(run: Run, work: Path) -> None:
     assert code == 0, err
     lines = out.decode().splitlines()
     assert lines[-1] == "walk.png"
-    assert lines[0].startswith("even: ")
+    assert lines[0].startswith("no jump in ")
     assert "fastest change / median change" in out.decode()
     assert "untrained" in out.decode()
     assert "training cross-fade" not in out.decode()

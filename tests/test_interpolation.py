@@ -471,7 +471,7 @@ def test_report_has_every_figure_with_its_control(sampler: Sampler, checkpoint: 
     )
     assert [row[0] for row in table.rows] == keys
     assert [row[1] for row in table.rows] == [found.value.value for found in report.findings]
-    assert report.verdict.startswith("even: none of 4 segments jumps")
+    assert report.verdict.startswith("no jump in 4 segments: ")
     assert report.notes == ()
     again = report_of(sampler, checkpoint, loop=True)
     assert again.findings == report.findings

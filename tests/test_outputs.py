@@ -336,3 +336,61 @@ def test_ten_letters_too_many_are_one_line(run: Run) -> None:
         assert "internal error" not in err, (arguments[:2], err)
         assert err.splitlines()[-1].startswith("dcgan: ")
         assert out == b""
+
+
+FOREIGN = "was not written by dcgan"
+
+
+def test_a_default_name_replaces_no_file_of_somebody_else(run: Run, tmp_path: Path) -> None:
+    mine = tmp_path / "samples.png"
+    Image.new("L", (8, 8)).save(mine)
+    before = mine.read_bytes()
+    code, out, err = run("sample", "model.pt", "-n", "2")
+    assert (code, out) == (2, b"")
+    assert "-o samples.png: a file that dcgan did not write is there" in err
+    assert mine.read_bytes() == before
+    mine.unlink()
+    assert run("sample", "model.pt", "-n", "2")[0] == 0
+    assert run("sample", "model.pt", "-n", "3")[0] == 0, "a file of ours is replaced"
+    Image.new("L", (8, 8)).save(tmp_path / "typed.png")
+    assert run("sample", "model.pt", "-n", "2", "-o", "typed.png")[0] == 0, "it was asked for"
+
+
+def test_a_caption_replaces_no_notes(run: Run, tmp_path: Path) -> None:
+    notes = tmp_path / "s.txt"
+    notes.write_text("my notes\n")
+    code, _, err = run("sample", "model.pt", "-n", "2", "-o", "s.png", "--caption")
+    assert code == 2
+    assert "--caption s.txt: a file that dcgan did not write" in err
+    assert notes.read_text() == "my notes\n"
+    notes.unlink()
+    for _ in range(2):
+        assert run("sample", "model.pt", "-n", "2", "-o", "s.png", "--caption")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["0000.png", "photo.JPG"])
+def test_images_go_into_no_folder_that_holds_somebody_elses(
+    name: str, run: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    Image.new("L", (8, 8)).save(folder / name)
+    before = (folder / name).read_bytes()
+    code, _, err = run("sample", "model.pt", "-n", "2", "--split", "own")
+    assert code == 2
+    assert FOREIGN in err
+    assert {file.name for file in folder.iterdir()} == {name}
+    assert (folder / name).read_bytes() == before
+
+
+def test_images_are_written_anew_beside_notes(run: Run, tmp_path: Path) -> None:
+    for count in ("2", "3"):
+        assert run("sample", "model.pt", "-n", count, "--split", "new")[0] == 0
+        (tmp_path / "new/labels.csv").write_text("file,label\n")
+    assert len(list((tmp_path / "new").glob("*.png"))) == 3
+
+
+def test_one_image_grid_and_many_images_are_not_asked_for_at_once(run: Run) -> None:
+    code, out, err = run("sample", "model.pt", "-n", "2", "-o", "-", "--split", "many")
+    assert (code, out) == (2, b"")
+    assert "give one" in err

@@ -87,7 +87,7 @@ def test_the_command_says_it_all_and_writes_nothing(tmp_path: Path) -> None:
     assert result.returncode == 0, said
     assert "Where a step's time goes" in result.stdout.decode()
     assert "convolution, backward" in result.stdout.decode()
-    assert " ms a step, " in result.stdout.decode().splitlines()[0]
+    assert " ms a step, so 1,000 steps take " in result.stdout.decode().splitlines()[0]
     assert "profiler" not in said
     assert "to go" not in said
     document = json.loads(dcgan(*typing, "--json", folder=tmp_path).stdout)

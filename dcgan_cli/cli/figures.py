@@ -40,7 +40,8 @@ class FigureFile:
     @property
     def captioned(self) -> Output:
         """The file of the caption, if one is asked for."""
-        return Output("--caption", self.out.with_suffix(".txt") if self.caption else None, TXT)
+        file = self.out.with_suffix(".txt") if self.caption else None
+        return Output("--caption", file, TXT, unnamed=True)
 
     def write(self, console: Console, grid: "ImageGrid", numbers: bool = False) -> None:
         """Write the figure of `grid`, and its caption. Raises StorageError."""

@@ -12,6 +12,9 @@ from dcgan_cli.cli.models import open_model
 from dcgan_cli.cli.outputs import PNG, Output, check_outputs
 from dcgan_cli.cli.results import conclude, refuse_two_results
 
+OUT = Path("guided-backprop.png")
+"""What is written where no -o is typed."""
+
 LIMIT = 4000
 """Images among which maximal responses are looked for, where nothing else is said."""
 
@@ -63,9 +66,7 @@ def guided_backprop(
         ),
     ] = RULES[0],
     seed: options.Seed = 0,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The PNG to write; - is stdout.")] = Path(
-        "guided-backprop.png"
-    ),
+    out: Annotated[Path, typer.Option("-o", "--out", help="The PNG to write; - is stdout.")] = OUT,
     *,
     figure: options.FigureOptions,
     common: options.Common,
@@ -94,7 +95,7 @@ def guided_backprop(
     refuse_two_results(out, common.json)
     one_of("--rule", rule, RULES)
     drawing = figure.into(out)
-    outputs = (Output("-o", out, PNG), drawing.captioned)
+    outputs = (Output("-o", out, PNG, unnamed=out == OUT), drawing.captioned)
     check_outputs(outputs, (data, labels))
 
     from dcgan_cli.analysis.guided_backprop import guided

@@ -75,7 +75,7 @@ def inspect_source(
     found = survey(source)
     colors = "gray" if found.channels == 1 else "color"
     console.note(
-        f"{request.location}: {source.kind}, {counted(len(source), 'image')}, {colors}, "
+        f"{request.location or source.location}: {source.kind}, {counted(len(source), 'image')}, {colors}, "
         f"short side {found.short_side:.0f} px"
     )
     for note in source.notes:

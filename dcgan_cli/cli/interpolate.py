@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from dcgan_cli.model.latents import Latents
     from dcgan_cli.report import Images
 
+OUT = Path("walk.png")
+"""What is written where no -o is typed."""
+
 POINTS, GRID_STEPS, FILM_STEPS = 9, 10, 30
 
 HOLD = 1.0
@@ -74,7 +77,7 @@ def interpolate(
             help="What to write, by its ending: .png (an image grid, one row from point to point), .gif, "
             ".webp or .mp4; - writes the image grid to stdout.",
         ),
-    ] = Path("walk.png"),
+    ] = OUT,
     fps: Annotated[
         float, typer.Option(help="Images a second of an animation.", min=1, max=50)
     ] = 20,
@@ -121,7 +124,7 @@ def interpolate(
     if ending in FILMS and figure.layout != "slide":
         raise UsageError(f"--layout {figure.layout}: composes an image grid; -o {out} is a film")
     drawing = figure.into(out)
-    outputs = (Output("-o", out, (".png", *FILMS)), drawing.captioned)
+    outputs = (Output("-o", out, (".png", *FILMS), unnamed=out == OUT), drawing.captioned)
     check_outputs(outputs)
     if ending == ".mp4":
         require_video()

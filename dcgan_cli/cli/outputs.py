@@ -17,6 +17,11 @@ LINES = (".png", ".pdf", ".svg")
 HTML = (".html", ".htm")
 """Endings of the formats that are written."""
 
+IMAGES = frozenset(
+    (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".avif")
+)
+"""Endings of files that may be somebody's images."""
+
 WHY_PNG = "an image grid holds the latent vectors of its tiles, which only a PNG keeps"
 
 
@@ -29,12 +34,14 @@ class Output:
         path: where; None where it is not asked for.
         endings: what its name may end in, the usual one first.
         why: why nothing else, in a few words.
+        unnamed: the person did not type this name: only a file of ours is replaced there.
     """
 
     option: str
     path: Path | None
     endings: tuple[str, ...]
     why: str = ""
+    unnamed: bool = False
 
 
 def check_outputs(outputs: Sequence[Output], inputs: Iterable[str | Path | None] = ()) -> None:
@@ -47,6 +54,17 @@ def check_outputs(outputs: Sequence[Output], inputs: Iterable[str | Path | None]
             _check(output, output.path)
     _refuse_same(outputs)
     refuse_inputs(outputs, *inputs)
+    for output in outputs:
+        if output.unnamed and output.path is not None and not is_special(output.path):
+            _refuse_foreign(output.option, output.path)
+
+
+def _refuse_foreign(option: str, path: Path) -> None:
+    if path.exists() and not is_ours(path):
+        raise UsageError(
+            f"{option} {path}: a file that dcgan did not write is there and would be replaced; move it "
+            "away, or name another place with -o"
+        )
 
 
 def rows_file(features: Path) -> Path:
@@ -64,9 +82,29 @@ def rows_file(features: Path) -> Path:
 
 
 def check_folder(option: str, path: Path | None) -> None:
-    """Raise UsageError where `path` cannot become a folder of results."""
-    if path is not None and (path.exists() or path.is_symlink()) and not path.is_dir():
+    """Raise UsageError where `path` cannot become a folder of images, or holds those of others."""
+    if path is None or not (path.exists() or path.is_symlink()):
+        return
+    if not path.is_dir():
         raise UsageError(f"{option} {path}: a file of that name is there; name a folder")
+    for file in path.iterdir():
+        if file.suffix.lower() in IMAGES and not is_ours(file):
+            raise UsageError(
+                f"{option} {path}: {file.name} there was not written by dcgan; name a new folder, such "
+                f"as {option} {path.with_name(path.name + '-samples')}"
+            )
+
+
+def is_ours(path: Path) -> bool:
+    """Whether dcgan wrote the file at `path`: a PNG that says so, or the caption of a figure."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError:
+        return False
+    if head.startswith(b"\x89PNG"):
+        return b"dcgan" in head
+    return any(line.startswith(b"dcgan ") for line in head.splitlines())
 
 
 def refuse_inputs(outputs: Sequence[Output], *inputs: str | Path | None) -> None:

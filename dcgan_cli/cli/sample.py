@@ -12,6 +12,7 @@ from dcgan_cli.cli.results import conclude, refuse_two_results
 from dcgan_cli.errors import UsageError
 
 COUNT = 64
+OUT = Path("samples.png")
 
 
 def sample(
@@ -25,7 +26,7 @@ def sample(
     seed: options.Seed = 0,
     out: Annotated[
         Path, typer.Option("-o", "--out", help="The PNG to write; - writes it to stdout.")
-    ] = Path("samples.png"),
+    ] = OUT,
     columns: Annotated[
         int | None, typer.Option(help="Tiles a row. Default: as square as can be.", min=1)
     ] = None,
@@ -63,6 +64,8 @@ def sample(
     """
     if split is None:
         refuse_two_results(out, common.json)
+    elif out != OUT:
+        raise UsageError(f"-o {out} is for an image grid; --split {split} writes images; give one")
     elif figure != options.FigureOptions():
         raise UsageError(
             "--layout, --scale and --caption are for the figure; --split writes the images themselves"
@@ -70,7 +73,7 @@ def sample(
     grid = None if split is not None else out
     drawing = figure.into(out)
     outputs = (
-        Output("-o", grid, PNG, WHY_PNG),
+        Output("-o", grid, PNG, WHY_PNG, unnamed=out == OUT),
         drawing.captioned,
         Output("--save-latents", save_latents, NPY),
     )

@@ -27,9 +27,13 @@ def new_figure(width: float, height: float) -> Figure:
 def encode_lines(figure: Figure, ending: str = ".png", dpi: int = SLIDE_DPI) -> bytes:
     """`figure` as the file that `ending` names: .png of `dpi`, .pdf or .svg, which have no pixels."""
     buffer = io.BytesIO()
-    undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(ending, {})
+    metadata = {
+        ".png": {"Software": "dcgan"},
+        ".pdf": {"Creator": "dcgan", "CreationDate": None},
+        ".svg": {"Creator": "dcgan", "Date": None},
+    }[ending]
     with mpl.rc_context({"svg.hashsalt": "dcgan", "pdf.fonttype": 42}):
-        figure.savefig(buffer, format=ending[1:], dpi=dpi, metadata=undated)
+        figure.savefig(buffer, format=ending[1:], dpi=dpi, metadata=metadata)
     return buffer.getvalue()
 
 

@@ -77,7 +77,7 @@ def encode_image(image: Images, aspect: float = 1.0) -> bytes:
     """One image uint8 [H, W, C] as a PNG file of its own size, shown in `aspect` (width / height)."""
     buffer = io.BytesIO()
     height, width, _ = image.shape
-    shown(image, shown_size(width, height, aspect)).save(buffer, "PNG")
+    shown(image, shown_size(width, height, aspect)).save(buffer, "PNG", pnginfo=record(None))
     return buffer.getvalue()
 
 
@@ -109,8 +109,9 @@ def _fitted(text: str, width: int, font: Font) -> str:
 
 
 def record(provenance: Provenance | None) -> PngImagePlugin.PngInfo:
-    """The text chunks that keep `provenance` in a PNG; none where there is none."""
+    """The text chunks of a PNG: who wrote it, and `provenance` where there is one."""
     info = PngImagePlugin.PngInfo()
+    info.add_text("Software", "dcgan")  # first, so that a look at the head tells whose file it is
     text = "" if provenance is None else provenance.to_json()
     for number, start in enumerate(range(0, len(text), PIECE)):
         info.add_text(f"{RECORD}.{number}", text[start : start + PIECE])

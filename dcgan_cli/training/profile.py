@@ -106,7 +106,8 @@ def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
         "share_of_matrix_product": rate / possible,
     }
     verdict = (
-        f"{1000 * seconds:,.1f} ms a step, {images / seconds:,.0f} images/s, "
+        f"{1000 * seconds:,.1f} ms a step, so 1,000 steps take {1000 * seconds / 60:,.1f} minutes; "
+        f"{images / seconds:,.0f} images/s, "
         f"{operations / 1e9:,.1f} GFLOP a step at {rate / 1e9:,.0f} GFLOP/s: "
         f"{rate / possible:.0%} of what a large matrix product reaches here "
         f"({possible / 1e9:,.0f} GFLOP/s)"

@@ -132,8 +132,8 @@ def draw_walk(
             "ema": sampler.average,
         },
         grids=(_grid(sampler.images(latents), steps, provenance),),
-        verdict=f"{counted(len(path.points), 'point')}, {counted(len(latents), 'image')}: drawn, "
-        "not measured (--measure says how evenly they change)",
+        verdict=f"{counted(len(path.points), 'point')} visited: drawn, not measured (--measure says "
+        "how evenly the images change)",
     )
 
 
@@ -215,9 +215,9 @@ def _verdict(measured: Mapping[str, Measures]) -> str:
     beside = f"{other.value:.3g} in an untrained generator, {fade.value:.3g} in a cross-fade"
     moving = counted(int(found.moving.sum()), "segment")
     if kind == "smooth":
-        than = {-1: "more even than", 0: UNCLEAR, 1: "less even than"}[compare(own, other)]
+        than = {-1: "steadier than", 0: UNCLEAR, 1: "less steady than"}[compare(own, other)]
         return (
-            f"even: none of {moving} jumps; the fastest change is {own.value:.3g} times the median, "
+            f"no jump in {moving}: the fastest change is {own.value:.3g} times the median, "
             f"{beside} ({than} the untrained one)"
         )
     rows = np.flatnonzero(found.sharp)

@@ -163,7 +163,7 @@ def arithmetic(
     target = out or Path("turn.png" if turn else "arithmetic.png")
     drawing = figure.into(target)
     outputs = (
-        Output("-o", target, PNG, WHY_PNG),
+        Output("-o", target, PNG, WHY_PNG, unnamed=out is None),
         drawing.captioned,
         Output("--save-latents", save_latents, NPY),
     )

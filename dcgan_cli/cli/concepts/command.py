@@ -171,7 +171,7 @@ def show(
     refuse_two_results(out, streams.json)
     target = out or Path(f"{name}.png")
     drawing = figure.into(target)
-    outputs = (Output("-o", target, PNG, WHY_PNG), drawing.captioned)
+    outputs = (Output("-o", target, PNG, WHY_PNG, unnamed=out is None), drawing.captioned)
     check_outputs(outputs, (name,))
 
     from dcgan_cli.analysis.arithmetic.calculation import draw_concept

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from dcgan_cli.model.batch_norm_statistics import BatchNormMode
 
 
+OUT = Path("forgotten.png")
+"""What is written where no -o is typed."""
+
+
 def drop_filters(
     checkpoint: options.Checkpoint = None,
     find: Annotated[
@@ -105,7 +109,7 @@ def drop_filters(
     seed: options.Seed = 0,
     out: Annotated[
         Path, typer.Option("-o", "--out", help="The PNG of the image grid; - writes it to stdout.")
-    ] = Path("forgotten.png"),
+    ] = OUT,
     curve: Annotated[
         Path | None,
         typer.Option(
@@ -158,8 +162,8 @@ def drop_filters(
     drawing = figure.into(out)
     outputs = (
         Output("--annotate", annotate, HTML),
-        Output("-o", None if drawn_only else out, PNG, WHY_PNG),
-        Output("--curve", None if drawn_only else target, LINES),
+        Output("-o", None if drawn_only else out, PNG, WHY_PNG, unnamed=out == OUT),
+        Output("--curve", None if drawn_only else target, LINES, unnamed=curve is None),
         Output("--save", save, PT),
         Output("--save-boxes", save_boxes, JSON),
         *([] if drawn_only else [drawing.captioned]),
@@ -210,6 +214,7 @@ def drop_filters(
     if target is not None:
         dose = encode_dose(report.tables[0], kind, plan.chosen, keep_only, **drawing.lines(target))
         console.write_result(target, dose)
+        console.note(f"dose curve: {target}")
         facts["curve"] = str(target)
     if save is not None:
         _save(console, save, model, plan, kind, sampler.bn)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from dcgan_cli.cli.nearest_neighbors.comparison import Compared
     from dcgan_cli.report import Report
 
+OUT = Path("nearest.png")
+"""What is written where no -o is typed."""
+
 COUNT = 2000
 """Samples classified where nothing else is said: one copy in a hundred is found among so many."""
 
@@ -97,7 +100,7 @@ def nearest_neighbors(
     seed: options.Seed = 0,
     out: Annotated[
         Path, typer.Option("-o", "--out", help="The PNG to write; - writes it to stdout.")
-    ] = Path("nearest.png"),
+    ] = OUT,
     map_file: Annotated[
         Path | None,
         typer.Option("--map", help="A UMAP of samples among training images: .png, .pdf or .svg."),
@@ -129,7 +132,7 @@ def nearest_neighbors(
     _refuse(count, of, classify, held_out, held_out_labels)
     drawing = figure.into(out)
     outputs = (
-        Output("-o", out, PNG, WHY_PNG),
+        Output("-o", out, PNG, WHY_PNG, unnamed=out == OUT),
         drawing.captioned,
         Output("--map", map_file, LINES),
     )
