@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -195,6 +197,9 @@ def test_export_and_import(dcgan: Dcgan, learned: Path) -> None:
     assert dcgan("concepts", "import", "all.json", "--overwrite").code == 0
     assert (learned / "checkpoints/tiny/last.concepts.json").read_bytes() == before
     line = dcgan.fails("concepts", "import", "all.json", "-c", "other.pt", code=1)
+    piped = [sys.executable, "-m", "dcgan_cli", "concepts", "import", "-", "--overwrite"]
+    subprocess.run(piped, cwd=learned, input=before, capture_output=True, check=True)
+    assert (learned / "checkpoints/tiny/last.concepts.json").read_bytes() == before
     assert "points of one model mean nothing to another" in line
 
 

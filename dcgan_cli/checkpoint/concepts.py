@@ -308,7 +308,7 @@ def _parsed(path: Path, stamp: tuple[int, ...]) -> Mapping[str, Any]:
         content = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError) as error:
         raise CheckpointError(
-            f"{path}: not a list of concepts in JSON ({reason(error)})"
+            f"{path}: not a list of concepts in JSON ({reason(error)}); move it away, or restore a copy"
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(f"{path}: JSON, but not a list of concepts (no format mark)")

@@ -12,7 +12,7 @@ from dcgan_cli.cli.concepts.storage import write
 from dcgan_cli.cli.models import open_model
 from dcgan_cli.cli.outputs import JSON, PNG, WHY_PNG, Output, check_outputs, refuse_inputs
 from dcgan_cli.cli.results import conclude, refuse_two_results, say_done
-from dcgan_cli.files import is_stdout
+from dcgan_cli.files import STDOUT, is_stdout
 
 if TYPE_CHECKING:
     from dcgan_cli.checkpoint.concepts import Concept
@@ -255,7 +255,7 @@ def export(
 @concepts.command(name="import")
 @command
 def import_(
-    file: Annotated[Path, typer.Argument(help="A file that concepts export wrote.")],
+    file: Annotated[Path, typer.Argument(help="A file that concepts export wrote; - reads stdin.")],
     checkpoint: options.Checkpoint = None,
     overwrite: Overwrite = False,
     *,
@@ -271,7 +271,8 @@ def import_(
 
     console = streams.console
     path, model = open_model(console, checkpoint, DOING)
-    new, known = read_file(file, model), own_concepts(path, model)
+    given = Path("/dev/stdin") if file == STDOUT else file  # the same sign, read
+    new, known = read_file(given, model), own_concepts(path, model)
     _refuse_taken(list(new), known, overwrite, path)
     write(console, path, model, {**known, **new})
     say_done(
