@@ -15,6 +15,8 @@ from dcgan_cli.cli.boundary import set_debug
 from dcgan_cli.cli.console import Console
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
 
     from dcgan_cli.analysis.sampling import Sampler
@@ -152,3 +154,12 @@ class Sampling:
         from dcgan_cli.analysis.sampling import Sampler
 
         return Sampler.of(model, self.bn, device, average=not self.no_ema)
+
+
+def refuse_given(given: "Mapping[str, bool]", why: str) -> None:
+    """Raise UsageError with `why` for the first option in `given` that was typed."""
+    from dcgan_cli.errors import UsageError
+
+    for option, typed in given.items():
+        if typed:
+            raise UsageError(f"{option} {why}")

@@ -157,8 +157,12 @@ def arithmetic(
         "--reach": reach is not None,
     }
     if classifier is None:
-        _refuse(needs_classifier, "needs --classifier SOURCE, labeled images such as demo:faces")
-    _refuse(*(arithmetic_only, "is not for --turn") if turn else (turn_only, "is for --turn"))
+        options.refuse_given(
+            needs_classifier, "needs --classifier SOURCE, labeled images such as demo:faces"
+        )
+    options.refuse_given(
+        *(arithmetic_only, "is not for --turn") if turn else (turn_only, "is for --turn")
+    )
     refuse_two_results(out, common.json)
     target = out or Path("turn.png" if turn else "arithmetic.png")
     drawing = figure.into(target)
@@ -241,14 +245,6 @@ def _asked(
         raise UsageError("--neg alone: nothing to subtract from; give --pos or --add as well")
     named: tuple[tuple[Role, list[str]], ...] = (("pos", pos), ("neg", neg), ("add", add))
     return [(role, name) for role, names in named for name in names]
-
-
-def _refuse(given: dict[str, bool], why: str) -> None:
-    from dcgan_cli.errors import UsageError
-
-    for option, there in given.items():
-        if there:
-            raise UsageError(f"{option} {why}")
 
 
 def _term(

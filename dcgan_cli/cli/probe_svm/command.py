@@ -200,7 +200,7 @@ def probe_svm(
       dcgan probe-svm faces --train faces/ --labels faces.csv --label-column smile --map map.png
     """
     budget_given = per_class is not None or labels_total is not None
-    _refuse(
+    options.refuse_given(
         {
             "--per-class and --labels-total": per_class is not None and labels_total is not None,
             "--test and --held-out": test is not None and held_out is not None,
@@ -208,16 +208,18 @@ def probe_svm(
         },
         "give one of the two",
     )
-    _refuse(
+    options.refuse_given(
         {"--draws": draws is not None and not budget_given}, "needs --per-class or --labels-total"
     )
-    _refuse({"--test-labels": test_labels is not None and test is None}, "needs --test")
-    _refuse(
+    options.refuse_given(
+        {"--test-labels": test_labels is not None and test is None}, "needs --test"
+    )
+    options.refuse_given(
         {f"--splits {splits}": splits > 1 and test is not None},
         "splits --train; it does not go with --test",
     )
     if bn not in STATISTICS:
-        _refuse({f"--bn {bn}": True}, f"expected one of {', '.join(STATISTICS)}")
+        options.refuse_given({f"--bn {bn}": True}, f"expected one of {', '.join(STATISTICS)}")
     chosen = _controls(controls)
     taps = _layers(layers)
     rows = None if save_features is None else rows_file(save_features)
@@ -243,7 +245,7 @@ def probe_svm(
     learn = training_images(console, model, "--train", location=train, labels=labels, limit=limit)
     ask = None if test is None else Request(test, labels=test_labels)
     task = read_task(console, model, learn, ask, column=label_column, held_out=held_out, seed=seed)
-    _refuse(
+    options.refuse_given(
         {f"--splits {splits}": splits > 1 and not task.drawn},
         f"the column {SPLIT} says which are the test images; add --held-out {HELD_OUT:g} to draw "
         "them at random",
@@ -300,21 +302,13 @@ def probe_svm(
     conclude(console, report, common, out=map_, **facts)
 
 
-def _refuse(given: dict[str, bool], why: str) -> None:
-    from dcgan_cli.errors import UsageError
-
-    for option, there in given.items():
-        if there:
-            raise UsageError(f"{option}: {why}")
-
-
 def _controls(typed: str) -> tuple[str, ...]:
     """The controls by name, in the order in which they are evaluated. Raises UsageError."""
     if typed in ("all", "none"):
         return KNOWN if typed == "all" else ()
     names = {name.strip() for name in typed.split(",")}
     if unknown := sorted(names - set(KNOWN)):
-        _refuse(
+        options.refuse_given(
             {f"--controls {','.join(unknown)}": True}, f"expected {', '.join(KNOWN)}, all or none"
         )
     return tuple(name for name in KNOWN if name in names)
@@ -326,7 +320,7 @@ def _layers(typed: str | None) -> tuple[int, ...] | None:
         return None
     numbers = [part.strip() for part in typed.split(",")]
     if not all(part.isdecimal() for part in numbers):
-        _refuse({f"--layers {typed}": True}, "expected numbers such as 1,3")
+        options.refuse_given({f"--layers {typed}": True}, "expected numbers such as 1,3")
     return tuple(sorted({int(part) - 1 for part in numbers}))
 
 
