@@ -162,4 +162,4 @@ def refuse_given(given: "Mapping[str, bool]", why: str) -> None:
 
     for option, typed in given.items():
         if typed:
-            raise UsageError(f"{option} {why}")
+            raise UsageError(f"{option}: {why}")
