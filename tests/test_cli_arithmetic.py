@@ -336,7 +336,7 @@ def test_the_turn(dcgan: Dcgan, learned: Path) -> None:
         (("--pos", "slope_low", "--rows", "3"), "--rows: is for --turn"),
         (
             ("--turn", "slope_low", "slope_high", "--seeds", "3", *CLASSIFIED_SAMPLES),
-            "--seeds is not for",
+            "--seeds: is not for",
         ),
         (("--pos", "slope_low", "-o", "-", "--json"), "both be written to stdout"),
         (("--pos", "slope_low", "--bn", "none"), "--bn none"),
