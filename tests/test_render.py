@@ -123,7 +123,7 @@ def test_grid_carries_its_record_in_pieces_of_ascii() -> None:
     again = Provenance.from_json("".join(texts[f"dcgan.{i}"] for i in range(len(texts))))
     assert (again.checkpoint, again.command, again.seed) == ("0123456789ab", "sample ä", 7)
     assert np.array_equal(again.latents, latents)
-    assert not reopened(encode_grid(ImageGrid("s", images(1), 1))).info
+    assert reopened(encode_grid(ImageGrid("s", images(1), 1))).info == {"Software": "dcgan"}
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
