@@ -34,30 +34,13 @@ class _Mark:
 _MARK = _Mark()
 
 _CONSTANTS: dict[str, object] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_EMPTY: dict[str, Callable[[], object]] = {
-    "EMPTY_DICT": dict,
-    "EMPTY_LIST": list,
-    "EMPTY_TUPLE": tuple,
-}
-_VALUES = frozenset(
-    [
-        "INT",
-        "LONG",
-        "BININT",
-        "BININT1",
-        "BININT2",
-        "LONG1",
-        "LONG4",
-        "FLOAT",
-        "BINFLOAT",
-        "UNICODE",
-        "BINUNICODE",
-        "SHORT_BINUNICODE",
-        "BINUNICODE8",
-    ]
+_EMPTY = {"EMPTY_DICT": dict[Any, Any], "EMPTY_LIST": list[Any], "EMPTY_TUPLE": tuple[()]}
+_VALUES = (
+    "INT LONG BININT BININT1 BININT2 LONG1 LONG4 FLOAT BINFLOAT UNICODE BINUNICODE "
+    "SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8"
 )
+_PLAIN = frozenset(_VALUES.split())
 _BYTES = frozenset(["STRING", "BINSTRING", "SHORT_BINSTRING"])
-_LATER_BYTES = frozenset(["BINBYTES", "SHORT_BINBYTES", "BINBYTES8"])
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _PUTS = frozenset(["PUT", "BINPUT", "LONG_BINPUT"])
 _GETS = frozenset(["GET", "BINGET", "LONG_BINGET"])
@@ -106,7 +89,7 @@ class _Machine:
 
     def _execute(self, name: str, argument: Any, at: int) -> None:
         stack = self._stack
-        if name in _VALUES:
+        if name in _PLAIN:
             stack.append(argument)
         elif name in _PUTS:
             self._memo[argument] = stack[-1]
@@ -116,8 +99,6 @@ class _Machine:
             self._memo[len(self._memo)] = stack[-1]
         elif name in _BYTES:  # pickletools reads them as Latin-1
             stack.append(argument.encode("latin-1"))
-        elif name in _LATER_BYTES:
-            stack.append(argument)
         elif name in _CONSTANTS:
             stack.append(_CONSTANTS[name])
         elif name in _EMPTY:

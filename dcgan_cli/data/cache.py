@@ -26,6 +26,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
+from dcgan_cli.cores import allowed_cores
 from dcgan_cli.data.decode import Unreadable, read_image
 from dcgan_cli.data.eviction import exclusive_lock, make_room, mark_in_use
 from dcgan_cli.data.image_set import DecodedImages, PixelArray, log_line, refusal
@@ -33,7 +34,7 @@ from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.shards import Layout, Shard, open_shard
 from dcgan_cli.data.sources import Source
 from dcgan_cli.data.streaming import StreamedImages
-from dcgan_cli.data.workers import available_cpus, build_shards
+from dcgan_cli.data.workers import build_shards
 from dcgan_cli.errors import SourceError, StorageError
 from dcgan_cli.files import atomic_write, cache_folder
 from dcgan_cli.progress import ProgressCallback
@@ -201,7 +202,7 @@ def _build(
     unbuilt = sum(len(layout.span(number)) for number in missing)
     unreadable = sum(len(s.unreadable) for n, s in enumerate(found) if s and n not in missing)
     if workers is None:
-        workers = available_cpus() if _worth_workers(layout, source, missing) else 0
+        workers = allowed_cores() if _worth_workers(layout, source, missing) else 0
     layout.sweep()
     try:
         with contextlib.closing(build_shards(layout, source, missing, workers)) as steps:

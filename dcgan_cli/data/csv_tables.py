@@ -22,35 +22,12 @@ _ENCODINGS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 _NO_TEXT = re.compile(rb"[\0-\x08\x0e-\x1f\x7f]|\xff\xfe|\xfe\xff")
 
-FILE_WORDS = frozenset(
-    [
-        "file",
-        "files",
-        "filename",
-        "file_name",
-        "filepath",
-        "file_path",
-        "path",
-        "image",
-        "images",
-        "image_name",
-        "image_path",
-        "image_id",
-        "imageid",
-        "img",
-        "img_name",
-        "img_path",
-        "image_file",
-        "name",
-        "id",
-        "fname",
-        "picture",
-        "photo",
-        "record",
-        "key",
-        "sample",
-    ]
+_FILE_WORDS = (
+    "file files filename file_name filepath file_path path image images image_name image_path "
+    "image_id imageid img img_name img_path image_file name id fname picture photo record key "
+    "sample"
 )
+FILE_WORDS = frozenset(_FILE_WORDS.split())
 """Names of a column that names the images."""
 
 

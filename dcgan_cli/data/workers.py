@@ -80,12 +80,6 @@ class _Worker:
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
-def available_cpus() -> int:
-    """CPUs that this process may use: a container may allow fewer than there are."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 def build_shards(
     layout: Layout, source: Source, shards: Sequence[int], workers: int
 ) -> Generator[tuple[int, int]]:

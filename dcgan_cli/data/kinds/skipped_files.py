@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from dcgan_cli.data.kinds.file_reader import plural
 from dcgan_cli.data.kinds.names import IMAGE_SUFFIXES, litter, printable, suffix
+from dcgan_cli.wording import counted
 
 SKIPPED = "passed over"
 """The beginning of that sentence, among the notes of a source."""
@@ -69,14 +69,14 @@ class SkippedFiles:
         """All counts in one sentence, with what to do about them; '' if there are none."""
         parts = self.kinds(mends=True)
         parts += [
-            f"{plural(count, 'image')} in {printable(name)}"
+            f"{counted(count, 'image')} in {printable(name)}"
             for name, count in self.litter.most_common(_MAX_NAMED)
             if count
         ]
         if self.links:
-            parts.append(f"{plural(self.links, 'link')} to a folder that contains the link itself")
+            parts.append(f"{counted(self.links, 'link')} to a folder that contains the link itself")
         if self.archive_links:
-            parts.append(f"{plural(self.archive_links, 'link')} inside the tar (unpack it first)")
+            parts.append(f"{counted(self.archive_links, 'link')} inside the tar (unpack it first)")
         return f"{SKIPPED}: {', '.join(parts)}" if parts else ""
 
     def notes(self) -> tuple[str, ...]:
@@ -93,10 +93,10 @@ class SkippedFiles:
             for ending, count in ranked[:_MAX_NAMED]
         ]
         rest = sum(count for _, count in ranked[_MAX_NAMED:])
-        return [*named, f"{plural(rest, 'file')} of other endings"] if rest else named
+        return [*named, f"{counted(rest, 'file')} of other endings"] if rest else named
 
 
 def _describe(ending: str, count: int) -> str:
     if ending == NO_ENDING:
-        return f"{plural(count, 'file')} without an ending"
-    return plural(count, f"{printable(ending)} file")
+        return f"{counted(count, 'file')} without an ending"
+    return counted(count, f"{printable(ending)} file")
