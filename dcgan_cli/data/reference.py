@@ -28,7 +28,7 @@ from dcgan_cli.data.decode import decode, fetch
 from dcgan_cli.data.image_set import DecodedImages, PixelArray
 from dcgan_cli.data.kinds import tars
 from dcgan_cli.data.resize_crop import ImageSpec, crop_corners
-from dcgan_cli.data.sources import Record, Source, open_source
+from dcgan_cli.data.sources import Record, Source, open_source, split_part
 from dcgan_cli.errors import CheckpointError, SourceError, UsageError
 from dcgan_cli.wording import counted
 
@@ -280,19 +280,16 @@ def color(text: str) -> tuple[int, int, int]:
 
 def absolute(location: str) -> str:
     """`location` as an absolute path; names such as `demo:faces` are unchanged."""
-    if Path(location).exists():
-        return str(Path(location).resolve())
-    path, mark, part = location.rpartition("#")
-    if mark and Path(path).exists():
-        return f"{Path(path).resolve()}#{part}"
+    path, part = split_part(location)
+    if path.exists():
+        return str(path.resolve()) if part is None else f"{path.resolve()}#{part}"
     return str(Path(location).absolute()) if tars.is_pattern(location) else location
 
 
 def _is_there(location: str) -> bool:
     """Whether there is a file at `location`, or it is a name rather than a path."""
     word = location == "digits" or location.startswith("demo:") or tars.is_pattern(location)
-    path, mark, _ = location.rpartition("#")
-    return word or Path(location).exists() or (bool(mark) and Path(path).exists())
+    return word or split_part(location)[0].exists()
 
 
 def _read_image_spec(fields: Any, size: int, channels: int) -> ImageSpec:

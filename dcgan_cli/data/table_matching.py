@@ -42,13 +42,11 @@ class NamedImages(Protocol):
     @property
     def location(self) -> str:
         """The location as typed."""
-        ...
 
     def __len__(self) -> int: ...
 
     def name(self, index: int) -> str:
         """The relative path of image `index`, with slashes."""
-        ...
 
 
 @dataclass(frozen=True)

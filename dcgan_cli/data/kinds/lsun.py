@@ -83,22 +83,25 @@ class LsunSource:
         return number, index - int(self._starts[number])
 
 
-def matches(path: Path) -> bool:
-    """Whether `path` is an LMDB folder or its data.mdb, or holds folders called *_lmdb."""
-    return _database_folder(path) is not None or bool(_databases_in(path))
+def find(path: Path, head: bytes) -> Path | list[Path] | None:
+    """The LMDB folder `path`, also given as its data.mdb, or the folders *_lmdb in it, by name."""
+    if path.name == "data.mdb" and path.is_file():
+        return path.parent
+    if (path / "data.mdb").is_file():
+        return path
+    return sorted(folder for folder in path.glob("*_lmdb") if folder.is_dir()) or None
 
 
-def open_path(path: Path, location: str, part: str | None) -> LsunSource:
-    """The database at `path`, or all `*_train_lmdb` (with a part: `*_<part>_lmdb`) inside it.
+def open_found(found: Path | list[Path], location: str, part: str | None) -> LsunSource:
+    """The database `found`, or all `*_train_lmdb` (with a part: `*_<part>_lmdb`) of several.
 
     Raises:
         SourceError: no database for training there, or one that is damaged, cut short or empty.
     """
-    if folder := _database_folder(path):
+    if isinstance(found, Path):
         if part is not None:
             raise SourceError(f"{location}: one LMDB database has no parts; drop #{part}")
-        return _open("LSUN database (LMDB)", location, [folder])
-    found = _databases_in(path)
+        return _open("LSUN database (LMDB)", location, [found])
     ending = f"_{part or 'train'}_lmdb"
     chosen = [folder for folder in found if folder.name.endswith(ending)]
     if not chosen and part is None:
@@ -109,7 +112,9 @@ def open_path(path: Path, location: str, part: str | None) -> LsunSource:
             f"{location}: expected *{ending} there, found only {names}; "
             f"get the training images, or give {found[0]} itself to use it all the same"
         )
-    return _open(f"LSUN ({_categories(chosen)})", location, chosen)
+    names = _names(chosen)
+    categories = ", ".join(names) if len(names) <= 3 else f"{len(names)} categories"
+    return _open(f"LSUN ({categories})", location, chosen)
 
 
 def _open(kind: str, location: str, folders: Sequence[Path]) -> LsunSource:
@@ -132,20 +137,3 @@ def _open(kind: str, location: str, folders: Sequence[Path]) -> LsunSource:
 def _names(folders: Sequence[Path]) -> list[str]:
     """The categories after which the folders are named: "bedroom" for bedroom_train_lmdb."""
     return [folder.name.removesuffix("_lmdb").removesuffix("_train") for folder in folders]
-
-
-def _categories(folders: Sequence[Path]) -> str:
-    names = _names(folders)
-    return ", ".join(names) if len(names) <= 3 else f"{len(names)} categories"
-
-
-def _database_folder(path: Path) -> Path | None:
-    """The folder of the database at `path`, or None."""
-    if path.name == "data.mdb" and path.is_file():
-        return path.parent
-    return path if (path / "data.mdb").is_file() else None
-
-
-def _databases_in(path: Path) -> list[Path]:
-    """The folders called *_lmdb that `path` holds, by name."""
-    return sorted(folder for folder in path.glob("*_lmdb") if folder.is_dir())

@@ -95,6 +95,30 @@ class NameTable:
         return self._blob + self._ends.tobytes()
 
 
+class ListedImages:
+    """What the sources of images with names have in common; the folders in the names are labels."""
+
+    def __init__(
+        self,
+        kind: str,
+        location: str,
+        names: NameTable,
+        notes: tuple[str, ...],
+        labels: Labels | None = None,
+    ) -> None:
+        self.kind, self.location = kind, location
+        self.notes = notes
+        self.labels = labels or folder_labels(names)
+        self._names = names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def name(self, index: int) -> str:
+        """The path in the folder or in the archive, with slashes."""
+        return self._names.text(index)
+
+
 def encode_name(name: str) -> bytes:
     """The bytes in which `name` is stored; the inverse of `decode_name`."""
     return name.encode("utf-8", "surrogatepass")

@@ -46,10 +46,14 @@ _QUIET = frozenset(("desktop.ini", "thumbs.db", "ehthumbs.db", "picasa.ini", "zb
 
 @dataclass
 class SkippedFiles:
-    """Files that were skipped: by suffix, images among the litter of other programs, links."""
+    """Files that were skipped: by suffix, images among the litter of other programs, links.
+
+    `special` are the paths of pipes, sockets and devices.
+    """
 
     endings: Counter[str] = field(default_factory=Counter[str])
     litter: Counter[str] = field(default_factory=Counter[str])
+    special: list[str] = field(default_factory=list[str])
     links: int = 0
     archive_links: int = 0
 
@@ -73,6 +77,13 @@ class SkippedFiles:
             for name, count in self.litter.most_common(_MAX_NAMED)
             if count
         ]
+        if self.special:
+            names = ", ".join(map(printable, sorted(self.special)[:_MAX_NAMED]))
+            more = ", ..." if len(self.special) > _MAX_NAMED else ""
+            parts.append(
+                f"{counted(len(self.special), 'special file')} (pipe, socket or device: "
+                f"{names}{more})"
+            )
         if self.links:
             parts.append(f"{counted(self.links, 'link')} to a folder that contains the link itself")
         if self.archive_links:

@@ -13,13 +13,8 @@ from typing import IO
 import numpy as np
 
 from dcgan_cli.data.content import content_digest
-from dcgan_cli.data.kinds.file_reader import (
-    FileReader,
-    fingerprint,
-    first_bytes,
-    unreadable,
-)
-from dcgan_cli.data.kinds.names import NameTable, encode_name, folder_labels
+from dcgan_cli.data.kinds.file_reader import FileReader, fingerprint, unreadable
+from dcgan_cli.data.kinds.names import ListedImages, NameTable, encode_name
 from dcgan_cli.data.kinds.skipped_files import SkippedFiles
 from dcgan_cli.data.kinds.tar_members import TarError, members
 from dcgan_cli.data.labels import Columns, Labels, Words
@@ -30,33 +25,23 @@ _MAX_SHARDS = 1_000_000
 _MAX_CLASS_TEXT = 256
 
 
-class TarSource:
+class TarSource(ListedImages):
     """The images inside one or more .tar files, in the order of the archives."""
 
-    def __init__(self, location: str, shards: Sequence[Path], index: "_Index") -> None:
-        self.location = location
-        self.kind = "tar of images"
-        if len(shards) > 1:
-            self.kind = f"{len(shards):,} tar shards of images"
+    def __init__(self, location: str, shards: Sequence[Path]) -> None:
+        kind = f"{len(shards):,} tar shards of images" if len(shards) > 1 else "tar of images"
+        index = _Index()
+        names = NameTable.collect(index.images(shards))
+        super().__init__(kind, location, names, index.skipped_files.notes(), index.labels())
         self._files = [FileReader(shard.absolute()) for shard in shards]
-        self._names = NameTable.collect(index.images(shards))
         self._shard = np.array(index.shard, np.int32)
         self._offset = np.array(index.offset, np.int64)
         self._size = np.array(index.size, np.int64)
-        self.labels = index.labels() or folder_labels(self._names)
-        self.notes = index.skipped_files.notes()
-
-    def __len__(self) -> int:
-        return len(self._names)
 
     def read(self, index: int) -> bytes:
         """The member's bytes. Raises OSError, or ValueError where the archive ends too early."""
         file = self._files[self._shard[index]]
         return file.read(int(self._offset[index]), int(self._size[index]))
-
-    def name(self, index: int) -> str:
-        """The path inside the archive."""
-        return self._names.text(index)
 
     def fingerprint(self) -> str:
         """A digest of the archives' names, sizes and times, and of the table of their images."""
@@ -68,14 +53,13 @@ class TarSource:
         return content_digest(self, self._size)
 
 
-def matches(path: Path) -> bool:
-    """Whether the file begins with the header of a tar member."""
-    return first_bytes(path, 512)[257:262] == b"ustar" or (
-        path.is_file() and path.suffix.lower() == ".tar"
-    )
+def find(path: Path, head: bytes) -> Path | None:
+    """`path` if the file begins with the header of a tar member, or has the suffix .tar."""
+    named = path.suffix.lower() == ".tar" and path.is_file()
+    return path if named or head[257:262] == b"ustar" else None
 
 
-def open_path(path: Path, location: str, part: str | None) -> TarSource:
+def open_found(path: Path, location: str, part: str | None) -> TarSource:
     """The images in the archive at `path`. Raises SourceError: damaged, or without images."""
     if part is not None:
         raise SourceError(f"{location}: a tar of images has no part called {part}; drop #{part}")
@@ -85,11 +69,6 @@ def open_path(path: Path, location: str, part: str | None) -> TarSource:
 def is_pattern(location: str) -> bool:
     """Whether `location` names shards: `data-{000000..000099}.tar`."""
     return _BRACES.search(location) is not None
-
-
-def shards_of(location: str) -> list[Path]:
-    """The files that a pattern with braces names. Raises SourceError if there are too many."""
-    return [Path(name) for name in _expand(location)]
 
 
 def open_pattern(location: str) -> TarSource:
@@ -109,7 +88,7 @@ def open_pattern(location: str) -> TarSource:
 
 
 def _open(shards: Sequence[Path], location: str) -> TarSource:
-    source = TarSource(location, shards, _Index())
+    source = TarSource(location, shards)
     if not len(source):
         there = "".join(f"; {note}" for note in source.notes)
         raise SourceError(
@@ -170,30 +149,23 @@ class _Index:
                 yield encode_name(name)
 
 
-def _expand(pattern: str) -> list[str]:
-    """`a-{08..11}` as a-08, a-09, a-10, a-11; several pairs of braces multiply."""
+def shards_of(pattern: str) -> list[Path]:
+    """The files that a pattern names: a-08, a-09, a-10, a-11 for `a-{08..11}`; pairs multiply.
+
+    Raises SourceError if there are too many.
+    """
     found = _BRACES.search(pattern)
     if found is None:
-        return [pattern]
+        return [Path(pattern)]
     first, last = int(found[1]), int(found[2])
     if last < first or last - first >= _MAX_SHARDS:
         raise SourceError(
             f"{pattern}: braces count upwards, {found[0]} does not; "
             "expected something like {000000..000099}"
         )
-    width = len(found[1])
+    before, after = pattern[: found.start()], pattern[found.end() :]
     return [
-        expanded
+        shard
         for number in range(first, last + 1)
-        for expanded in _expand(
-            f"{pattern[: found.start()]}{number:0{width}}{pattern[found.end() :]}"
-        )
+        for shard in shards_of(f"{before}{number:0{len(found[1])}}{after}")
     ]
-
-
-def refuse_compressed(path: Path) -> SourceError:
-    """The error for a compressed tar, which cannot be read by offset."""
-    return SourceError(
-        f"{path}: a compressed tar, from which images cannot be read in any order; "
-        f"unpack it (tar -xf {path.name}) and give the folder"
-    )

@@ -16,20 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.content import content_digest
-from dcgan_cli.data.kinds.file_reader import (
-    MAX_RECORD,
-    FileReader,
-    fingerprint,
-    first_bytes,
-    unreadable,
-)
-from dcgan_cli.data.kinds.names import (
-    NameTable,
-    encode_name,
-    folder_labels,
-)
+from dcgan_cli.data.kinds.file_reader import MAX_RECORD, FileReader, fingerprint, unreadable
+from dcgan_cli.data.kinds.names import ListedImages, NameTable, encode_name
 from dcgan_cli.data.kinds.skipped_files import SkippedFiles
-from dcgan_cli.data.labels import Labels
 from dcgan_cli.errors import SourceError
 
 _END = struct.Struct("<4s6xHIIH")
@@ -57,10 +46,8 @@ class _Members:
     method: NDArray[np.uint16]
 
 
-class ZipSource:
+class ZipSource(ListedImages):
     """The images inside one .zip file."""
-
-    kind = "zip of images"
 
     def __init__(
         self,
@@ -68,18 +55,11 @@ class ZipSource:
         file: FileReader,
         names: NameTable,
         members: _Members,
-        labels: Labels | None,
         notes: tuple[str, ...] = (),
     ) -> None:
-        self.location = location
-        self.labels = labels
-        self.notes = notes
+        super().__init__("zip of images", location, names, notes)
         self._file = file
-        self._names = names
         self._members = members
-
-    def __len__(self) -> int:
-        return len(self._names)
 
     def read(self, index: int) -> bytes:
         """The member's bytes. Raises OSError, or ValueError where they are damaged."""
@@ -98,10 +78,6 @@ class ZipSource:
             raise ValueError("the zip member's checksum does not match its bytes")
         return data
 
-    def name(self, index: int) -> str:
-        """The path inside the archive."""
-        return self._names.text(index)
-
     def fingerprint(self) -> str:
         """A digest of the images' names, sizes and checksums, independent of the location."""
         members = self._members
@@ -112,14 +88,13 @@ class ZipSource:
         return content_digest(self, self._members.size)
 
 
-def matches(path: Path) -> bool:
-    """Whether the file begins like a zip, or has the suffix .zip."""
-    if first_bytes(path, 4) in (b"PK\3\4", b"PK\5\6"):
-        return True
-    return path.is_file() and path.suffix.lower() == ".zip"
+def find(path: Path, head: bytes) -> Path | None:
+    """`path` if the file begins like a zip, or has the suffix .zip."""
+    named = path.suffix.lower() == ".zip" and path.is_file()
+    return path if named or head.startswith((b"PK\3\4", b"PK\5\6")) else None
 
 
-def open_path(path: Path, location: str, part: str | None) -> ZipSource:
+def open_found(path: Path, location: str, part: str | None) -> ZipSource:
     """The images in the archive at `path`.
 
     Raises:
@@ -159,8 +134,7 @@ def _open(path: Path, location: str, file: FileReader) -> ZipSource:
         np.array(index.crc, np.uint32),
         np.array(index.method, np.uint16),
     )
-    notes = index.skipped_files.notes()
-    return ZipSource(location, file, names, members, folder_labels(names), notes)
+    return ZipSource(location, file, names, members, index.skipped_files.notes())
 
 
 @dataclass
@@ -190,9 +164,7 @@ class _Index:
             extra = directory[at + name_size : at + name_size + extra_size]
             at += name_size + extra_size + comment
             name = raw.decode("utf-8" if flags & 0x800 else "cp437", "replace").replace("\\", "/")
-            if name.endswith("/"):
-                continue
-            if not self.skipped_files.takes(name):
+            if name.endswith("/") or not self.skipped_files.takes(name):
                 continue
             self.encrypted |= bool(flags & 1)
             if method not in (_STORED, _DEFLATED) and not self.unread_methods:
