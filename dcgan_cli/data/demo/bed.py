@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcgan_cli.data.demo.canvas import Canvas
-from dcgan_cli.data.demo.perspective import Camera, Paint, Patch, Plane, Rect, Values, shaded, unit
+from dcgan_cli.data.demo.canvas import Canvas, Rgb
+from dcgan_cli.data.demo.perspective import Camera, Patch, Plane, Rect, Values, shaded, unit
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,12 @@ class Bed:
     length: float
     head: float
     panels: int
-    wood: Paint
-    cover: Paint
+    wood: Rgb
+    cover: Rgb
     striped: bool
-    throw: Paint | None
-    linen: Paint
-    accent: Paint | None
+    throw: Rgb | None
+    linen: Rgb
+    accent: Rgb | None
     phase: float
 
     TOP = 0.56

@@ -22,6 +22,9 @@ Field = NDArray[np.floating[Any]]
 Color = Sequence[float] | NDArray[np.float32]
 """RGB in [0, 1], or one color a pixel: float32 [size, size, 3]."""
 
+Rgb = tuple[float, float, float]
+"""A color, each channel in [0, 1]."""
+
 _DIRECTIONS = 1024
 
 _STEPS = np.linspace(0, 1, 8, endpoint=False)
@@ -107,6 +110,12 @@ class Canvas:
         return np.ascontiguousarray((np.clip(self.pixels, 0, 1) * 255 + 0.5).astype(np.uint8))
 
 
+def swatch(codes: str) -> tuple[Rgb, ...]:
+    """The colors of hexadecimal codes such as "F4D3BC 4A3126"."""
+    channels = (bytes.fromhex(code) for code in codes.split())
+    return tuple((red / 255, green / 255, blue / 255) for red, green, blue in channels)
+
+
 def coverage(distance: Field, size: float, soft: float = 0.0) -> Field:
     """How much of each pixel lies inside, in [0, 1]; `size` is the pixels in a unit of distance."""
     inside = 0.5 - distance * (1.0 / max(soft, 1.0 / size))
@@ -148,20 +157,6 @@ def stroke(x: Field, y: Field, points: Sequence[tuple[float, float]], width: flo
         t = np.clip(((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy + 1e-12), 0, 1)
         result = np.minimum(result, np.hypot(x - ax - t * dx, y - ay - t * dy))
     return result - width / 2
-
-
-def polygon(x: Field, y: Field, points: Sequence[tuple[float, float]]) -> Field:
-    """Distance to a simple polygon, convex or not, corners in either order."""
-    edge = np.full_like(x, np.inf)
-    inside = np.zeros(x.shape, bool)
-    for (ax, ay), (bx, by) in zip(points, [*points[1:], points[0]], strict=True):
-        dx, dy = bx - ax, by - ay
-        t = np.clip(((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy + 1e-12), 0, 1)
-        edge = np.minimum(edge, np.hypot(x - ax - t * dx, y - ay - t * dy))
-        crosses = (ay > y) != (by > y)
-        if dy != 0:
-            inside ^= crosses & (x < ax + (y - ay) * dx / dy)
-    return np.where(inside, -edge, edge)
 
 
 def outline(

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from dcgan_cli.data.demo.canvas import Canvas, Field, ellipse, mix, smoothstep, stroke
-from dcgan_cli.data.demo.head import Head, Rgb, face_contour, lit, tinted
+from dcgan_cli.data.demo.canvas import Canvas, Field, Rgb, ellipse, mix, smoothstep, stroke
+from dcgan_cli.data.demo.head import Head, face_contour, lit, tinted
 
 
 def paint_ear(head: Head, side: int) -> None:

@@ -10,10 +10,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from dcgan_cli.data.demo.canvas import Canvas
+from dcgan_cli.data.demo.canvas import Canvas, Rgb
 from dcgan_cli.data.demo.perspective import (
     Camera,
-    Paint,
     Patch,
     Plane,
     Rect,
@@ -36,11 +35,11 @@ class Window:
     rect: Rect
     columns: int
     rows: int
-    sky: tuple[Paint, Paint]
-    hills: tuple[Paint, Paint]
+    sky: tuple[Rgb, Rgb]
+    hills: tuple[Rgb, Rgb]
     phase: float
-    frame: Paint
-    curtain: Paint | None
+    frame: Rgb
+    curtain: Rgb | None
 
     def outline(self, camera: Camera) -> Rect:
         """The box on the screen."""
@@ -83,7 +82,7 @@ class Window:
             lay(colors, patch.below(bottom + ridge * (top - bottom)), color)
         return colors
 
-    def _drape(self, patch: Patch, color: Paint) -> None:
+    def _drape(self, patch: Patch, color: Rgb) -> None:
         """Two gathered curtains under a rod."""
         u0, v0, u1, v1 = self.rect
         width = 0.27 * (u1 - u0)
@@ -107,8 +106,8 @@ class Door:
     plane: Plane
     rect: Rect
     panels: tuple[Rect, ...]
-    leaf: Paint
-    casing: Paint
+    leaf: Rgb
+    casing: Rgb
     hinge_first: bool
 
     def outline(self, camera: Camera) -> Rect:
@@ -158,9 +157,9 @@ class Picture:
     plane: Plane
     rect: Rect
     motif: Motif
-    palette: tuple[Paint, Paint, Paint, Paint]
+    palette: tuple[Rgb, Rgb, Rgb, Rgb]
     phase: float
-    frame: Paint
+    frame: Rgb
 
     def outline(self, camera: Camera) -> Rect:
         """The box on the screen."""
@@ -217,8 +216,8 @@ class Lamp:
     middle: float
     glow: float
     hanging: bool
-    body: Paint
-    tint: Paint
+    body: Rgb
+    tint: Rgb
 
     def outline(self, camera: Camera) -> Rect:
         """The box on the screen."""
@@ -272,7 +271,7 @@ class Table:
     right: float
     top: float
     wall: float
-    wood: Paint
+    wood: Rgb
 
     def paint(self, canvas: Canvas, camera: Camera) -> None:
         """Paint side, top, front and drawer."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcgan_cli.data.demo.canvas import Canvas, Field, ellipse, mix, outline, smoothstep
-from dcgan_cli.data.demo.head import Head, Rgb, face_contour, tinted
+from dcgan_cli.data.demo.canvas import Canvas, Field, Rgb, ellipse, mix, outline, smoothstep
+from dcgan_cli.data.demo.head import Head, face_contour, tinted
 
 Points = tuple[tuple[float, float], ...]
 
