@@ -28,16 +28,13 @@ Rgb = tuple[float, float, float]
 _DIRECTIONS = 1024
 
 _STEPS = np.linspace(0, 1, 8, endpoint=False)
-_CATMULL_ROM = (
-    np.stack(
-        [
-            -_STEPS + 2 * _STEPS**2 - _STEPS**3,
-            2 - 5 * _STEPS**2 + 3 * _STEPS**3,
-            _STEPS + 4 * _STEPS**2 - 3 * _STEPS**3,
-            _STEPS**3 - _STEPS**2,
-        ]
-    )
-    / 2
+_CATMULL_ROM = 0.5 * np.stack(
+    [
+        -_STEPS + 2 * _STEPS**2 - _STEPS**3,
+        2 - 5 * _STEPS**2 + 3 * _STEPS**3,
+        _STEPS + 4 * _STEPS**2 - 3 * _STEPS**3,
+        _STEPS**3 - _STEPS**2,
+    ]
 )
 
 
@@ -66,9 +63,8 @@ class Canvas:
 
         def span(low: float, high: float, first: float, count: int) -> slice:
             start = min(max(math.floor((low - first) / self.pixel), 0), count - 1)
-            return slice(
-                start, max(min(math.ceil((high - first) / self.pixel) + 1, count), start + 1)
-            )
+            end = min(math.ceil((high - first) / self.pixel) + 1, count)
+            return slice(start, max(end, start + 1))
 
         window = span(y0, y1, top, height), span(x0, x1, left, width)
         return self._view(self.x[window], self.y[window], self.pixels[window], self.pixel)

@@ -107,32 +107,17 @@ def paint_front(head: Head, style: Style, color: Rgb) -> None:
     mass = outline(x, y, _mirrored(style.mass), 0, -0.2)
     # Closed below the image, in spans even enough for a smooth curve.
     edge, end = style.opening[0]
-    below = [
-        (-0.9 * edge, end / 2 + 1.6),
-        (-0.8 * edge, 3.2),
-        (0, 3.4),
-        (0.8 * edge, 3.2),
-        (0.9 * edge, end / 2 + 1.6),
-    ]
-    around = [*style.opening, *below]
-    u = head.unturned(canvas.x)
-    opening = outline(u, canvas.y, around, 0, 0.4)
-    casts = np.maximum(mass + 0.15, -opening - 0.13)
-    canvas.paint(
-        np.maximum(casts, canvas.y - 0.7), tinted(head.shadow, (0.2, 0.1, 0.1), 0.2), 0.45, 0.18
-    )
+    half = ((0, 3.4), (0.8 * edge, 3.2), (0.9 * edge, end / 2 + 1.6))
+    below = (*((-u, v) for u, v in reversed(half[1:])), *half)
+    opening = outline(head.unturned(canvas.x), canvas.y, [*style.opening, *below], 0, 0.4)
+    casts = np.maximum(np.maximum(mass + 0.15, -opening - 0.13), canvas.y - 0.7)
+    canvas.paint(casts, tinted(head.shadow, (0.2, 0.1, 0.1), 0.2), 0.45, 0.18)
     # Hair stays beside the face on the far side too, where the turned hairline leaves the head.
     beside, ends = (face_contour(head, canvas) + 0.05, 0.0) if style.ears else (mass + 0.1, 0.8)
     beside = beside - 2 * np.clip(canvas.y - ends, 0, None)
     opening = np.maximum(opening, beside)
-    _paint_strands(
-        head,
-        canvas,
-        np.maximum(mass, -opening),
-        color,
-        (0.6 * turned - 0.2, -1.25),
-        style.curl,
-    )
+    shape, root = np.maximum(mass, -opening), (0.6 * turned - 0.2, -1.25)
+    _paint_strands(head, canvas, shape, color, root, style.curl)
 
 
 def _paint_strands(

@@ -182,6 +182,12 @@ class Patch:
         self.pixels *= (1 + coverage * (factor - 1))[..., None]
 
 
+def fill(canvas: Canvas, camera: Camera, plane: Plane, rect: Rect, color: Rgb | Values) -> None:
+    """Paint a rectangle of a plane in one color, or one a pixel."""
+    patch = Patch(canvas, camera, plane, rect)
+    patch.lay(patch.box(rect), color)
+
+
 def _below(place: Values, edge: float | Values, scale: Values, size: int, soft: float) -> Values:
     sharp = scale * size if soft == 0 else np.minimum(scale * size, 1 / soft)
     return unit(0.5 - (place - edge) * sharp)

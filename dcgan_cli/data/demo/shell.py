@@ -11,6 +11,7 @@ from dcgan_cli.data.demo.perspective import (
     Plane,
     Rect,
     Values,
+    fill,
     lay,
     shaded,
     unit,
@@ -143,9 +144,7 @@ class Shell:
             (Plane("x", self.left), near, self.depth, _TURNED),
             (Plane("x", self.right), near, self.depth, _TURNED),
         ):
-            rect = (start, low, end, high)
-            patch = Patch(canvas, camera, plane, rect)
-            patch.lay(patch.box(rect), shaded(color, light))
+            fill(canvas, camera, plane, (start, low, end, high), shaded(color, light))
 
     def corners(self, place: Values) -> Values:
         """How far into a corner of the room places on its walls [3, h, w] are: 1 where walls meet."""
