@@ -10,6 +10,7 @@ called: a stand-in that the caller provides is called instead.
 import io
 import pickletools
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 MAX_OPERATIONS = 2_000_000
@@ -27,11 +28,8 @@ class ForbiddenError(PickleError):
     """A pickle that would run code, or create objects of types that are not read."""
 
 
-class _Mark:
-    """Marks on the stack where a list, tuple or dictionary of unknown length begins."""
-
-
-_MARK = _Mark()
+_MARK = object()
+"""Marks on the stack where a list, tuple or dictionary of unknown length begins."""
 
 _CONSTANTS: dict[str, object] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _EMPTY = {"EMPTY_DICT": dict[Any, Any], "EMPTY_LIST": list[Any], "EMPTY_TUPLE": tuple[()]}
@@ -106,7 +104,8 @@ class _Machine:
         elif name == "MARK":
             stack.append(_MARK)
         elif name in ("TUPLE", "LIST", "DICT"):
-            stack.append(_collected(name, self._pop_to_mark()))
+            make = {"TUPLE": tuple, "LIST": list, "DICT": lambda pairs: _set({}, pairs)}[name]
+            stack.append(make(self._pop_to_mark()))
         elif name in _TUPLES:
             count = _TUPLES[name]
             stack[-count:] = [tuple(stack[-count:])]
@@ -155,18 +154,12 @@ class _Machine:
         return values
 
 
+@dataclass(frozen=True)
 class _StandIn:
     """A callable on the stack; only the operations of the pickle may call it."""
 
-    def __init__(self, name: str, make: Callable[..., object]) -> None:
-        self.name = name
-        self.make = make
-
-
-def _collected(name: str, values: list[Any]) -> object:
-    if name == "DICT":
-        return _set({}, values)
-    return tuple(values) if name == "TUPLE" else values
+    name: str
+    make: Callable[..., object]
 
 
 def _set(target: dict[Any, Any], pairs: list[Any]) -> dict[Any, Any]:

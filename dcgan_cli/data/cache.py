@@ -39,7 +39,7 @@ from dcgan_cli.errors import SourceError, StorageError
 from dcgan_cli.files import atomic_write, cache_folder
 from dcgan_cli.progress import ProgressCallback
 
-FORMAT = 1
+DECODING_VERSION = 1
 """Increase it whenever the same source is decoded to other bytes, or stored in another form."""
 
 GIB = 1 << 30
@@ -156,7 +156,7 @@ def _key(source: Source, image_spec: ImageSpec) -> str:
     decoders = (
         find_spec("pillow_heif") is not None
     )  # with it, records may be readable that were not before
-    parts = [FORMAT, source.fingerprint(), len(source), *astuple(image_spec), decoders]
+    parts = [DECODING_VERSION, source.fingerprint(), len(source), *astuple(image_spec), decoders]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 

@@ -23,6 +23,7 @@ class Records(Protocol):
 
     def read(self, index: int) -> bytes | NDArray[np.uint8]:
         """Record `index`. Raises OSError or ValueError where it cannot be read."""
+        ...
 
 
 def content_digest(records: Records, sizes: NDArray[np.integer] | None = None) -> str:

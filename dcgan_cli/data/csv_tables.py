@@ -5,6 +5,7 @@ and content. Whether the first row is a header can only be decided together with
 `table_matching.py`.
 """
 
+import contextlib
 import csv
 import io
 import re
@@ -115,20 +116,13 @@ def _text(path: Path) -> tuple[str, tuple[str, ...]]:
     try:
         return data.decode(encoding), ()
     except UnicodeDecodeError as error:
-        windows = None if encoding == "utf-16" or _NO_TEXT.search(data) else _windows(data)
-        if windows is None:
-            raise SourceError(
-                f"--labels {path}: not a CSV file in UTF-8 ({error}); save it as one"
-            ) from error
-    return windows, (f"{path}: not in UTF-8; read as Windows-1252 (Latin-1)",)
-
-
-def _windows(data: bytes) -> str | None:
-    """`data` decoded as Windows-1252; None if that is impossible."""
-    try:
-        return data.decode("cp1252")
-    except UnicodeDecodeError:
-        return None
+        with contextlib.suppress(UnicodeDecodeError):
+            if encoding != "utf-16" and not _NO_TEXT.search(data):
+                note = f"{path}: not in UTF-8; read as Windows-1252 (Latin-1)"
+                return data.decode("cp1252"), (note,)
+        raise SourceError(
+            f"--labels {path}: not a CSV file in UTF-8 ({error}); save it as one"
+        ) from error
 
 
 def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:

@@ -78,8 +78,8 @@ _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
-_BIG, _LITTLE = ";16B", ";16L"
-_NATIVE = _LITTLE if sys.byteorder == "little" else _BIG
+_BIG_ENDIAN, _LITTLE_ENDIAN = ";16B", ";16L"
+_NATIVE = _LITTLE_ENDIAN if sys.byteorder == "little" else _BIG_ENDIAN
 
 # Pillow's warnings about damaged tags are not for the user. They are silenced once, for the process:
 # warnings.catch_warnings is not safe if several threads decode.
@@ -270,6 +270,6 @@ def _raw_mode(args: object) -> str:
 def _swapped(raw_mode: str) -> str:
     """A raw mode of 16-bit color in the other byte order; '' for any other."""
     mode, order = raw_mode[:-4], raw_mode[-4:].replace(";16N", _NATIVE)
-    if mode not in ("RGB", "RGBA") or order not in (_BIG, _LITTLE):
+    if mode not in ("RGB", "RGBA") or order not in (_BIG_ENDIAN, _LITTLE_ENDIAN):
         return ""
-    return mode + (_LITTLE if order == _BIG else _BIG)
+    return mode + (_LITTLE_ENDIAN if order == _BIG_ENDIAN else _BIG_ENDIAN)

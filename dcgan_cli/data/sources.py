@@ -41,36 +41,45 @@ class Source(Protocol):
     @property
     def kind(self) -> str:
         """The recognized type of source, for the user: "folder of images", "LSUN database"."""
+        ...
 
     @property
     def location(self) -> str:
         """The location as typed: the path, or `demo:faces`."""
+        ...
 
     @property
     def labels(self) -> Labels | None:
         """Labels that came with the images; None if there are none."""
+        ...
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Messages for the user about how it was read, one sentence each."""
+        ...
 
     def __len__(self) -> int:
         """The number of records, readable or not."""
+        ...
 
     def read(self, index: int) -> Record:
         """Record `index`. Raises OSError or ValueError if it cannot be read."""
+        ...
 
     def name(self, index: int) -> str:
         """The name of the record in its source: a relative path, or `record 17`."""
+        ...
 
     def fingerprint(self) -> str:
         """A hex digest that changes whenever the images may have changed (sizes and times).
 
         A cache uses it to detect that it is out of date; a copy of the same images has another one.
         """
+        ...
 
     def content(self) -> str:
         """A hex digest of the images themselves, equal for a copy: see data/content.py."""
+        ...
 
 
 def open_source(location: str, *, labels: Path | None = None, limit: int | None = None) -> Source:

@@ -37,6 +37,7 @@ class PixelRows(Protocol):
 
     def __getitem__(self, index: int, /) -> NDArray[np.uint8]:
         """Image `index`, uint8 [H, W] or [H, W, 3]."""
+        ...
 
 
 LoadPixels = Callable[[], PixelRows]

@@ -16,7 +16,7 @@ from dcgan_cli.data.label_files import join_table
 from dcgan_cli.errors import SourceError
 
 _LIST = "list_attr_celeba.txt"
-_IMAGES = "img_"
+_IMAGES_PREFIX = "img_"
 """Prefix of CelebA's folders and zips of images; the list may lie beside them."""
 
 
@@ -41,7 +41,7 @@ def open_found(
 
 def _list_file(path: Path) -> Path | None:
     places = [path / _LIST, path / "Anno" / _LIST]
-    if path.name.startswith(_IMAGES):
+    if path.name.startswith(_IMAGES_PREFIX):
         places += [path.parent / _LIST, path.parent.parent / "Anno" / _LIST]
     return next((place for place in places if place.is_file()), None)
 

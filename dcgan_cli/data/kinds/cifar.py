@@ -26,7 +26,7 @@ _PARTS = {
 }
 _HUNDRED_PARTS = {"train": ("train",), "test": ("test",)}
 _SIDE, _ROW = 32, 3 * 32 * 32
-_COLUMNS = {
+_KEYS_OF_COLUMNS = {
     "label": (("labels", "label_names"), ("fine_labels", "fine_label_names")),
     "coarse_label": (("coarse_labels", "coarse_label_names"),),
 }
@@ -92,7 +92,7 @@ def _labels(
 ) -> Labels | None:
     """The classes of all batches as words from the meta file; as digits without one."""
     columns: dict[str, Words] = {}
-    for column, forms in _COLUMNS.items():
+    for column, forms in _KEYS_OF_COLUMNS.items():
         for codes_name, words_name in forms:
             if not all(isinstance(batch.get(codes_name), list) for batch in batches):
                 continue

@@ -22,7 +22,7 @@ from dcgan_cli.data.kinds.arrays import ArraySource, FileRows, PixelRows, class_
 from dcgan_cli.data.kinds.file_reader import MAX_RECORD, FileReader, first_bytes
 from dcgan_cli.errors import SourceError
 
-_IMAGES, _LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"
+_MAGIC_IMAGES, _MAGIC_LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"
 _PATTERN = "*images[-.]idx3-ubyte*"
 _FOLDERS = (".", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "EMNIST/raw", "gzip")
 _EMNIST = re.compile(r"emnist-(\w+)-(train|test)-images")
@@ -66,7 +66,7 @@ def open_found(found: Path | list[Path], location: str, part: str | None) -> Arr
     labels, files = None, [images.absolute()]
     labels_file = _labels_file(images)
     if labels_file is not None:
-        codes = np.asarray(_read(labels_file, _LABELS))
+        codes = np.asarray(_read(labels_file, _MAGIC_LABELS))
         labels = class_labels(codes, _words(images, codes))
         files = [*files, labels_file.absolute()]
     notes = (f"{images.name}: EMNIST's images lie on their side; turned upright",)
@@ -91,7 +91,7 @@ def _labels_file(images: Path) -> Path | None:
 def _begins_like_images(path: Path, head: bytes) -> bool:
     if head.startswith(b"\x1f\x8b"):
         head = unzipped_head(path, 4)
-    return head.startswith(_IMAGES)
+    return head.startswith(_MAGIC_IMAGES)
 
 
 def unzipped_head(path: Path, count: int) -> bytes:
@@ -128,7 +128,7 @@ def _choose(files: list[Path], location: str, part: str | None) -> Path:
 
 
 def _upright(path: Path, on_its_side: bool) -> PixelRows:
-    images = _read(path, _IMAGES)
+    images = _read(path, _MAGIC_IMAGES)
     return np.asarray(images).transpose(0, 2, 1) if on_its_side else images
 
 
@@ -181,7 +181,7 @@ def _read(path: Path, magic: bytes) -> PixelRows:
                     f"{path}: refused: it unpacks to {needed:,} bytes, {needed // size} times its own; "
                     "no images do"
                 )
-            if not packed and magic == _IMAGES:
+            if not packed and magic == _MAGIC_IMAGES:
                 return FileRows(FileReader(path), header_size, shape)
             if needed > (_MAX_BYTES if packed else MAX_RECORD):
                 raise SourceError(

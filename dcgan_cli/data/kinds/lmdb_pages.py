@@ -27,8 +27,8 @@ _TREE = struct.Struct("<IHHQQQQQ")
 """A database: page size (in the first), flags, depth, pages of three kinds, entries, root."""
 _NODE = struct.Struct("<HHHH")
 _BRANCH, _LEAF, _OVERFLOW, _META_PAGE = 1, 2, 4, 8
-_BIG = 1
-_BACKWARDS, _INTEGERS = 2, 8
+_ON_OVERFLOW_PAGES = 1
+_KEYS_BACKWARDS, _KEYS_INTEGERS = 2, 8
 """Flags of key orders other than byte by byte."""
 _VERSION = 1
 _NO_PAGE = (1 << 64) - 1
@@ -73,7 +73,7 @@ class LmdbFile:
     def keys(self) -> Iterator[bytes]:
         """The keys in order; the position of each value is appended to `values` and `sizes`."""
         meta = self._newest
-        if meta.flags & ~(_BACKWARDS | _INTEGERS):
+        if meta.flags & ~(_KEYS_BACKWARDS | _KEYS_INTEGERS):
             raise LmdbError("several values for one key, which is not read")
         if meta.entries * _NODE.size > self._total:
             raise LmdbError(f"{meta.entries:,} records are more than the file has room for")
@@ -164,7 +164,7 @@ class LmdbFile:
         size = low | high << 16
         start = node + _NODE.size
         end = start + key_size
-        if flags & ~_BIG or end + (8 if flags else size) > len(page):
+        if flags & ~_ON_OVERFLOW_PAGES or end + (8 if flags else size) > len(page):
             raise LmdbError(f"page {number:,}: a record of a kind that is not read")
         at = number * self._newest.page_size + end
         if flags:

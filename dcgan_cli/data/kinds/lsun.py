@@ -20,19 +20,6 @@ from dcgan_cli.errors import SourceError
 _NOT_FOR_TRAINING = ("_val_lmdb", "_test_lmdb")
 
 
-class _Database:
-    """One LMDB database: its keys and its records."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder.absolute()
-        self._pages = LmdbFile(self.folder / "data.mdb")
-        self.keys = NameTable.collect(self._pages.keys())
-
-    def get(self, index: int) -> bytes:
-        """Record `index`. Raises OSError, or ValueError if it cannot be read."""
-        return self._pages.value(index)
-
-
 class LsunSource:
     """The records of one or more LMDB databases, in the order of their keys."""
 
@@ -44,8 +31,10 @@ class LsunSource:
         self.kind = kind
         self.location = location
         self._categories = list(categories)
-        self._databases = [_Database(folder) for folder in folders]
-        counts = [len(database.keys) for database in self._databases]
+        self._files = [folder.absolute() / "data.mdb" for folder in folders]
+        self._databases = [LmdbFile(file) for file in self._files]
+        self._keys = [NameTable.collect(database.keys()) for database in self._databases]
+        counts = list(map(len, self._keys))
         self._starts = np.array([0, *itertools.accumulate(counts)], np.int64)
         self.labels = None
         if len(counts) > 1:
@@ -58,19 +47,18 @@ class LsunSource:
     def read(self, index: int) -> bytes:
         """The record's bytes. Raises OSError, or ValueError if they are more than an image needs."""
         number, row = self._place(index)
-        return self._databases[number].get(row)
+        return self._databases[number].value(row)
 
     def name(self, index: int) -> str:
         """The category and the key of the record, or its number if the key is not text."""
         number, row = self._place(index)
-        key = self._databases[number].keys.raw(row)
+        key = self._keys[number].raw(row)
         text = key.decode() if key.isascii() and key.decode().isprintable() else f"record {row}"
         return f"{self._categories[number]}/{text}" if len(self._categories) > 1 else text
 
     def fingerprint(self) -> str:
         """A digest of the databases' sizes and times, and of how many records they hold."""
-        files = [database.folder / "data.mdb" for database in self._databases]
-        return fingerprint(files, self._starts.tobytes())
+        return fingerprint(self._files, self._starts.tobytes())
 
     def content(self) -> str:
         """As Source.content, without sizes, which are not known without reading."""

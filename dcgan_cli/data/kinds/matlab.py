@@ -22,8 +22,11 @@ MAX_ARRAY_BYTES = 8 << 30
 
 _HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15
-_NUMBERS = dict(enumerate(("i1", "u1", "i2", "u2", "i4", "u4", "f4"), start=1))
-_NUMBERS |= {9: "f8", 12: "i8", 13: "u8"}
+_NUMBERS = dict(enumerate(("i1", "u1", "i2", "u2", "i4", "u4", "f4"), start=1)) | {
+    9: "f8",
+    12: "i8",
+    13: "u8",
+}
 _CLASSES = dict(enumerate(("f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"), start=6))
 """The numpy types of an element's type and of a matrix's class."""
 _COMPLEX = 0x0800

@@ -16,13 +16,13 @@ from dcgan_cli.data.kinds.matlab import MatlabError, read_arrays
 from dcgan_cli.errors import SourceError
 from dcgan_cli.wording import counted
 
-_FILE = "{}_32x32.mat"
+_FILE_NAME = "{}_32x32.mat"
 _PARTS = ("train", "test", "extra")
 
 
 def find(path: Path, head: bytes) -> tuple[Path, list[str]] | None:
     """`path` and the parts in it (train_32x32.mat or the like); none for a MATLAB file itself."""
-    parts = [part for part in _PARTS if (path / _FILE.format(part)).is_file()]
+    parts = [part for part in _PARTS if (path / _FILE_NAME.format(part)).is_file()]
     return (path, parts) if parts or head.startswith(b"MATLAB") else None
 
 
@@ -38,7 +38,7 @@ def open_found(found: tuple[Path, list[str]], location: str, part: str | None) -
         part = part or "train"
         if part not in parts:
             raise SourceError(f"{location}: no {part} part there; use #{' or #'.join(parts)}")
-        path, kind = path / _FILE.format(part), f"SVHN, {part} part"
+        path, kind = path / _FILE_NAME.format(part), f"SVHN, {part} part"
     elif part is not None:
         raise SourceError(f"{location}: a MATLAB file has no parts; drop #{part}")
     path = path.absolute()

@@ -10,7 +10,7 @@ from typing import IO, NamedTuple
 
 BLOCK_BYTES = 512
 
-MAX_NAME_BYTES = 1 << 16
+MAX_MEMBER_NAME_BYTES = 1 << 16
 """Maximum bytes of a name; systems allow 4,096."""
 
 MAX_PAX_BYTES = 1 << 20
@@ -53,7 +53,7 @@ def members(file: IO[bytes], total: int) -> Iterator[Member]:
         size = _number(header[124:136])
         start = at + BLOCK_BYTES
         if kind in _LONG_NAME + _LONG_LINK:
-            text = _read(file, start, size, MAX_NAME_BYTES, "a name").rstrip(b"\0")
+            text = _read(file, start, size, MAX_MEMBER_NAME_BYTES, "a name").rstrip(b"\0")
             name = _text(text) if kind in _LONG_NAME else name
         elif kind in _PAX:
             records |= _pax(_read(file, start, size, MAX_PAX_BYTES, "pax records"))

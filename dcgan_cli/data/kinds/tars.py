@@ -21,7 +21,7 @@ from dcgan_cli.data.labels import Columns, Labels, Words
 from dcgan_cli.errors import SourceError
 
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
-_MAX_SHARDS = 1_000_000
+_MAX_TARS = 1_000_000
 _MAX_CLASS_TEXT = 256
 
 
@@ -34,23 +34,21 @@ class TarSource(ListedImages):
         names = NameTable.collect(index.images(shards))
         super().__init__(kind, location, names, index.skipped_files.notes(), index.labels())
         self._files = [FileReader(shard.absolute()) for shard in shards]
-        self._shard = np.array(index.shard, np.int32)
-        self._offset = np.array(index.offset, np.int64)
-        self._size = np.array(index.size, np.int64)
+        self._members = np.array(index.rows, np.int64).reshape(-1, 3)
 
     def read(self, index: int) -> bytes:
         """The member's bytes. Raises OSError, or ValueError where the archive ends too early."""
-        file = self._files[self._shard[index]]
-        return file.read(int(self._offset[index]), int(self._size[index]))
+        shard, offset, size = self._members[index].tolist()
+        return self._files[shard].read(offset, size)
 
     def fingerprint(self) -> str:
         """A digest of the archives' names, sizes and times, and of the table of their images."""
         paths = [file.path for file in self._files]
-        return fingerprint(paths, self._names.tobytes(), self._offset.tobytes())
+        return fingerprint(paths, self._names.tobytes(), self._members[:, 1].tobytes())
 
     def content(self) -> str:
         """As Source.content; the sizes of all members count."""
-        return content_digest(self, self._size)
+        return content_digest(self, self._members[:, 2])
 
 
 def find(path: Path, head: bytes) -> Path | None:
@@ -99,10 +97,10 @@ def _open(shards: Sequence[Path], location: str) -> TarSource:
 
 
 class _Index:
-    """The positions of the images in the shards, as columns that grow while the archives are read."""
+    """Shard, offset and size of each image, one after another, and the classes beside them."""
 
     def __init__(self) -> None:
-        self.shard, self.offset, self.size = array("i"), array("q"), array("q")
+        self.rows = array("q")
         self.skipped_files = SkippedFiles()
         self._classes: list[str] = []
 
@@ -142,9 +140,7 @@ class _Index:
                 word = text.decode("utf-8", "replace").strip()
                 self._classes[first:] = [word] * (len(self._classes) - first)
             elif self.skipped_files.takes(name):
-                self.shard.append(number)
-                self.offset.append(member.offset)
-                self.size.append(member.size)
+                self.rows.extend((number, member.offset, member.size))
                 self._classes.append(word)
                 yield encode_name(name)
 
@@ -158,7 +154,7 @@ def shards_of(pattern: str) -> list[Path]:
     if found is None:
         return [Path(pattern)]
     first, last = int(found[1]), int(found[2])
-    if last < first or last - first >= _MAX_SHARDS:
+    if last < first or last - first >= _MAX_TARS:
         raise SourceError(
             f"{pattern}: braces count upwards, {found[0]} does not; "
             "expected something like {000000..000099}"

@@ -35,26 +35,18 @@ class _DamagedError(Exception):
     """The archive's directory contradicts itself or the length of the file."""
 
 
-@dataclass(frozen=True)
-class _Members:
-    """The image members of an archive, one row each, in the archive's order."""
-
-    offset: NDArray[np.int64]
-    packed: NDArray[np.int64]
-    size: NDArray[np.int64]
-    crc: NDArray[np.uint32]
-    method: NDArray[np.uint16]
-
-
 class ZipSource(ListedImages):
-    """The images inside one .zip file."""
+    """The images inside one .zip file.
+
+    `members` is int64 [N, 5], in the archive's order: offset, packed size, size, CRC and method.
+    """
 
     def __init__(
         self,
         location: str,
         file: FileReader,
         names: NameTable,
-        members: _Members,
+        members: NDArray[np.int64],
         notes: tuple[str, ...] = (),
     ) -> None:
         super().__init__("zip of images", location, names, notes)
@@ -63,29 +55,32 @@ class ZipSource(ListedImages):
 
     def read(self, index: int) -> bytes:
         """The member's bytes. Raises OSError, or ValueError where they are damaged."""
-        members = self._members
-        offset, size = int(members.offset[index]), int(members.size[index])
+        offset, packed, size, crc, method = self._members[index].tolist()
         signature, name, extra = _LOCAL.unpack(self._file.read(offset, _LOCAL.size))
         if signature != b"PK\3\4":
             raise ValueError("no zip member begins where the archive says it does")
         if size > MAX_RECORD:
             raise ValueError(f"{size:,} bytes are more than any image needs")
         start = offset + _LOCAL.size + name + extra
-        data = self._file.read(start, int(members.packed[index]))
-        if members.method[index] == _DEFLATED:
-            data = _inflate(data, size)
-        if len(data) != size or zlib.crc32(data) != members.crc[index]:
+        data = self._file.read(start, packed)
+        if method == _DEFLATED:
+            try:  # never more memory than the image is said to need
+                data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size + 1)
+            except zlib.error as error:
+                raise ValueError(f"damaged zip member: {error}") from error
+        if len(data) != size or zlib.crc32(data) != crc:
             raise ValueError("the zip member's checksum does not match its bytes")
         return data
 
     def fingerprint(self) -> str:
         """A digest of the images' names, sizes and checksums, independent of the location."""
-        members = self._members
-        return fingerprint([], self._names.tobytes(), members.size.tobytes(), members.crc.tobytes())
+        _, _, sizes, crcs, _ = self._members.T
+        crc32 = crcs.astype(np.uint32).tobytes()
+        return fingerprint([], self._names.tobytes(), sizes.tobytes(), crc32)
 
     def content(self) -> str:
         """As Source.content; the sizes of all members count."""
-        return content_digest(self, self._members.size)
+        return content_digest(self, self._members[:, 2])
 
 
 def find(path: Path, head: bytes) -> Path | None:
@@ -127,25 +122,16 @@ def _open(path: Path, location: str, file: FileReader) -> ZipSource:
         )
     if not len(names):
         raise _no_images(path, index.skipped_files)
-    members = _Members(
-        np.array(index.offset, np.int64) + shift,
-        np.array(index.packed, np.int64),
-        np.array(index.size, np.int64),
-        np.array(index.crc, np.uint32),
-        np.array(index.method, np.uint16),
-    )
+    members = np.array(index.rows, np.int64).reshape(-1, 5)
+    members[:, 0] += shift
     return ZipSource(location, file, names, members, index.skipped_files.notes())
 
 
 @dataclass
 class _Index:
-    """The columns of `_Members` while they grow, and the other files of the archive."""
+    """The rows of the image members, one after another, and the other files of the archive."""
 
-    offset: "array[int]" = field(default_factory=lambda: array("q"))
-    packed: "array[int]" = field(default_factory=lambda: array("q"))
-    size: "array[int]" = field(default_factory=lambda: array("q"))
-    crc: "array[int]" = field(default_factory=lambda: array("I"))
-    method: "array[int]" = field(default_factory=lambda: array("H"))
+    rows: "array[int]" = field(default_factory=lambda: array("q"))
     skipped_files: SkippedFiles = field(default_factory=SkippedFiles)
     unread_methods: list[int] = field(default_factory=list[int])
     encrypted: bool = False
@@ -170,11 +156,7 @@ class _Index:
             if method not in (_STORED, _DEFLATED) and not self.unread_methods:
                 self.unread_methods.append(method)
             size, packed, offset = _wide(extra, size, packed, offset)
-            self.offset.append(offset)
-            self.packed.append(packed)
-            self.size.append(size)
-            self.crc.append(crc)
-            self.method.append(method)
+            self.rows.extend((offset, packed, size, crc, method))
             yield encode_name(name)
 
 
@@ -210,15 +192,6 @@ def _central_directory(file: FileReader, total: int) -> tuple[bytes, int]:
     if start < 0 or shift < 0:
         raise _DamagedError("its beginning is missing")
     return file.read(start, size, most=total), shift
-
-
-def _inflate(data: bytes, size: int) -> bytes:
-    """Inflate `data`, which must yield `size` bytes; never uses more memory than that."""
-    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        return unpacker.decompress(data, size + 1)
-    except zlib.error as error:
-        raise ValueError(f"damaged zip member: {error}") from error
 
 
 def _no_images(path: Path, skipped_files: SkippedFiles) -> SourceError:
