@@ -153,9 +153,8 @@ def prepare(
 
 
 def _key(source: Source, image_spec: ImageSpec) -> str:
-    decoders = (
-        find_spec("pillow_heif") is not None
-    )  # with it, records may be readable that were not before
+    # with the decoder, records may be readable that were not before
+    decoders = find_spec("pillow_heif") is not None
     parts = [DECODING_VERSION, source.fingerprint(), len(source), *astuple(image_spec), decoders]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 

@@ -161,7 +161,7 @@ def _open(data: bytes, side: int) -> tuple[Image.Image, tuple[int, int], float]:
         raise Unreadable("empty file")
     if data.startswith(b"\xff\xd8\xff"):
         return _open_jpeg(data, side)
-    heic = _is_heic(data)
+    heic = data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS and b"avif" not in data[8:64]
     image = _open_heic(data) if heic else Image.open(io.BytesIO(data), formats=FORMATS)
     limit(*image.size)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -201,10 +201,6 @@ def _in_one_scan(data: bytes) -> bool:
             return data[at + 4] == components
         at += 1 if marker == 0xFF else 2 + size
     return False
-
-
-def _is_heic(data: bytes) -> bool:
-    return data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS and b"avif" not in data[8:64]
 
 
 def _open_heic(data: bytes) -> Image.Image:

@@ -167,9 +167,8 @@ class Reference:
         """
         image_spec = data.get("framing")
         if image_spec is None:
-            background = color(str(data.get("background", "white")))
             image_spec = {"side": data.get("side", size), "channels": channels}
-            image_spec["background"] = background
+            image_spec["background"] = color(str(data.get("background", "white")))
         labels = _optional(data, "labels", str)
         return cls(
             Shown(_read_image_spec(image_spec, size, channels), size),
@@ -272,9 +271,8 @@ def color(text: str) -> tuple[int, int, int]:
     try:
         red, green, blue = ImageColor.getrgb(text)[:3]
     except ValueError as error:
-        raise UsageError(
-            f"--background {text}: expected a color such as white or #20a0ff"
-        ) from error
+        hint = "expected a color such as white or #20a0ff"
+        raise UsageError(f"--background {text}: {hint}") from error
     return red, green, blue
 
 
@@ -298,12 +296,8 @@ def _read_image_spec(fields: Any, size: int, channels: int) -> ImageSpec:
         red, green, blue = (int(value) for value in fields["background"])
         values: dict[str, Any] = {**fields, "background": (red, green, blue)}
         image_spec = ImageSpec(**values)
-        whole = type(values["side"]) is int
-        if (
-            whole
-            and size <= image_spec.side <= MAX_FRAME_RATIO * size
-            and image_spec.channels == channels
-        ):
+        whole = type(values["side"]) is int and image_spec.channels == channels
+        if whole and size <= image_spec.side <= MAX_FRAME_RATIO * size:
             return image_spec
     except (TypeError, ValueError, KeyError) as error:
         raise CheckpointError(f"the checkpoint's data: no framing of images: {error}") from error

@@ -111,10 +111,8 @@ class StreamedImages(DecodedImages):
             with log.open("wb" if first else "ab") as file:
                 file.write(line)
             self.log = log
-        except (
-            OSError,
-            StorageError,
-        ):  # perhaps the reason why there is no cache; training is still possible
+        except (OSError, StorageError):
+            # perhaps the reason why there is no cache; training is still possible
             self.log = None
             self.notes.append(f"unreadable images are not listed: {log} cannot be written")
 

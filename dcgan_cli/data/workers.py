@@ -66,9 +66,11 @@ class _Worker:
         self.connection.close()
 
     def error_message(self) -> DcganError:
-        what = (
-            "worker processes keep ending" if self.started else "a worker process could not start"
+        keep_ending, not_started = (
+            "worker processes keep ending",
+            "a worker process could not start",
         )
+        what = keep_ending if self.started else not_started
         return DcganError(
             f"decoding: {what} ({self.exit_reason()}); close other programs if memory is short, "
             "or pass --no-cache"

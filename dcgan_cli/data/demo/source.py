@@ -30,8 +30,7 @@ class DemoSource:
     no_glasses) and the number "turn" in [-1, 1]. Labels of rooms: the words "window", "door",
     "lamp" and "picture" (each as window, no_window), and boxes of these and of the bed.
 
-    Raises:
-        SourceError: `count` is less than 1.
+    Raises SourceError: `count` is less than 1.
     """
 
     notes = ()

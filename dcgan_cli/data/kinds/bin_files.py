@@ -81,8 +81,7 @@ _FORMS = (
 def open_found(found: tuple[Path, _Form], location: str, part: str | None) -> ArraySource:
     """One part of the data set, train unless `part` says otherwise.
 
-    Raises:
-        SourceError: files that are missing, cut short or of another form, or no such part.
+    Raises SourceError: files that are missing, cut short or of another form, or no such part.
     """
     folder, form = found
     part = part or "train"

@@ -38,8 +38,7 @@ def open_found(
 ) -> ArraySource:
     """The train batches, or the test batch.
 
-    Raises:
-        SourceError: batches that are missing, damaged or hostile, or no such part.
+    Raises SourceError: batches that are missing, damaged or hostile, or no such part.
     """
     folder, parts, meta_name = found
     part = part or "train"

@@ -24,7 +24,7 @@ class NoImagesError(SourceError):
         kinds = skipped_files.kinds(mends=True)
         holds = f"no images there, only {', '.join(kinds)}" if kinds else "the folder is empty"
         if skipped_files.litter.total() or skipped_files.links or skipped_files.special:
-            holds = f"no images there; {skipped_files.sentence()}"
+            holds = f"no images there; {skipped_files.notes()[0]}"
         super().__init__(f"{path}: {holds}")
 
 

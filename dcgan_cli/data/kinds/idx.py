@@ -51,8 +51,7 @@ def find(path: Path, head: bytes) -> Path | list[Path] | None:
 def open_found(found: Path | list[Path], location: str, part: str | None) -> ArraySource:
     """The images of an IDX file, or of one part (train unless `part` says test) of a folder.
 
-    Raises:
-        SourceError: files that are damaged, that contradict each other, or no such part.
+    Raises SourceError: files that are damaged, that contradict each other, or no such part.
     """
     if isinstance(found, list):
         images = _choose(found, location, part)

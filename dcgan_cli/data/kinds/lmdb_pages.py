@@ -90,8 +90,9 @@ class LmdbFile:
             visited[number] = 1
             page, flags, nodes = self._nodes(number)
             if flags & _BRANCH:
-                children = [(_child(page, node), depth + 1) for node in nodes]
-                waiting += reversed(children)
+                for node in reversed(nodes):
+                    low, high, top, _ = _NODE.unpack_from(page, node)
+                    waiting.append((low | high << 16 | top << 32, depth + 1))
                 continue
             for node in nodes:
                 key = self._leaf(number, page, node)
@@ -108,11 +109,8 @@ class LmdbFile:
         number, within = divmod(at, self._newest.page_size)
         if within == _RUN.size:  # directly after a page header: an overflow run
             own, _, flags, pages = _RUN.unpack(self._file.read(at - within, _RUN.size))
-            if (
-                own != number
-                or flags != _OVERFLOW
-                or pages * self._newest.page_size < within + size
-            ):
+            too_short = pages * self._newest.page_size < within + size
+            if own != number or flags != _OVERFLOW or too_short:
                 raise LmdbError(f"page {number:,} is damaged")
         return self._file.read(at, size)
 
@@ -146,12 +144,8 @@ class LmdbFile:
         page = self._file.read(number * size, size)
         own, _, flags, lower, upper = _PAGE.unpack_from(page)
         count = (lower - _PAGE.size) // 2
-        if (
-            own != number
-            or flags not in (_BRANCH, _LEAF)
-            or not _PAGE.size < lower <= upper <= size
-            or lower % 2
-        ):
+        bounds = _PAGE.size < lower <= upper <= size and lower % 2 == 0
+        if own != number or flags not in (_BRANCH, _LEAF) or not bounds:
             raise LmdbError(f"page {number:,} is damaged")
         nodes = struct.unpack_from(f"<{count}H", page, _PAGE.size)
         if min(nodes) < upper or max(nodes) > size - _NODE.size:
@@ -183,8 +177,3 @@ class LmdbFile:
         if not number >= 2 or number + pages - 1 > self._newest.last_page:
             raise LmdbError(f"a value of {size:,} bytes lies outside of the file")
         return number * page_size + _RUN.size
-
-
-def _child(page: bytes, node: int) -> int:
-    low, high, top, _ = _NODE.unpack_from(page, node)
-    return low | high << 16 | top << 32

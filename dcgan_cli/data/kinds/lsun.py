@@ -83,8 +83,7 @@ def find(path: Path, head: bytes) -> Path | list[Path] | None:
 def open_found(found: Path | list[Path], location: str, part: str | None) -> LsunSource:
     """The database `found`, or all `*_train_lmdb` (with a part: `*_<part>_lmdb`) of several.
 
-    Raises:
-        SourceError: no database for training there, or one that is damaged, cut short or empty.
+    Raises SourceError: no database for training there, or one that is damaged, cut short or empty.
     """
     if isinstance(found, Path):
         if part is not None:

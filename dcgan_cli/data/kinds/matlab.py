@@ -124,19 +124,17 @@ class _Matrix:
 
     def numbers(self, data: bytes) -> Array:
         """The array in the matrix `data`; a view if the numbers are stored in the final type."""
-        kept, wanted = self._kept(data), _CLASSES.get(self._flags & 0xFF)
+        kind, size, at = self._tag(data, self._start)
+        if kind not in _NUMBERS or at + size > len(data):
+            raise MatlabError("a damaged matrix")
+        stored = np.dtype(self._order + _NUMBERS[kind])
+        kept = np.frombuffer(data, stored, size // stored.itemsize, at)
+        wanted = _CLASSES.get(self._flags & 0xFF)
         if wanted is None or self._flags & _COMPLEX or len(self._shape) > 8:
             raise MatlabError(f"{self.name} is no array of real numbers")
         if min(self._shape, default=0) < 0 or math.prod(self._shape) != len(kept):
             raise MatlabError(f"{self.name} has {len(kept):,} numbers, its lengths say otherwise")
         return kept.astype(wanted, copy=False).reshape(self._shape, order="F")
-
-    def _kept(self, data: bytes) -> Array:
-        kind, size, at = self._tag(data, self._start)
-        if kind not in _NUMBERS or at + size > len(data):
-            raise MatlabError("a damaged matrix")
-        dtype = np.dtype(self._order + _NUMBERS[kind])
-        return np.frombuffer(data, dtype, size // dtype.itemsize, at)
 
     def _part(self, data: bytes, at: int) -> tuple[bytes, int]:
         """The data of the element at `at`, and where the next one begins."""

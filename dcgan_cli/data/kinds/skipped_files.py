@@ -69,8 +69,8 @@ class SkippedFiles:
             self.endings[ending if len(ending) <= _MAX_ENDING_LENGTH else NO_ENDING] += 1
         return False
 
-    def sentence(self) -> str:
-        """All counts in one sentence, with what to do about them; '' if there are none."""
+    def notes(self) -> tuple[str, ...]:
+        """All counts in one sentence, with what to do about them, as the notes of a source."""
         parts = self.kinds(mends=True)
         parts += [
             f"{counted(count, 'image')} in {printable(name)}"
@@ -88,26 +88,16 @@ class SkippedFiles:
             parts.append(f"{counted(self.links, 'link')} to a folder that contains the link itself")
         if self.archive_links:
             parts.append(f"{counted(self.archive_links, 'link')} inside the tar (unpack it first)")
-        return f"{SKIPPED}: {', '.join(parts)}" if parts else ""
-
-    def notes(self) -> tuple[str, ...]:
-        """The sentence as the notes of a source."""
-        sentence = self.sentence()
-        return (sentence,) if sentence else ()
+        return (f"{SKIPPED}: {', '.join(parts)}",) if parts else ()
 
     def kinds(self, mends: bool = False) -> list[str]:
         """The files by suffix, most frequent first: "2 .txt files"; `mends` adds advice."""
         ranked = self.endings.most_common()
-        named = [
-            _describe(ending, count)
-            + (f" ({mend})" if mends and (mend := _MENDS.get(ending)) else "")
-            for ending, count in ranked[:_MAX_NAMED]
-        ]
+        named: list[str] = []
+        for ending, count in ranked[:_MAX_NAMED]:
+            files = counted(count, f"{printable(ending)} file" if ending else "file")
+            mend = _MENDS.get(ending) if mends else None
+            without = "" if ending else " without an ending"
+            named.append(files + without + (f" ({mend})" if mend else ""))
         rest = sum(count for _, count in ranked[_MAX_NAMED:])
         return [*named, f"{counted(rest, 'file')} of other endings"] if rest else named
-
-
-def _describe(ending: str, count: int) -> str:
-    if ending == NO_ENDING:
-        return f"{counted(count, 'file')} without an ending"
-    return counted(count, f"{printable(ending)} file")

@@ -29,8 +29,7 @@ def find(path: Path, head: bytes) -> tuple[Path, list[str]] | None:
 def open_found(found: tuple[Path, list[str]], location: str, part: str | None) -> ArraySource:
     """The images of a file, or of one part (train unless `part` says otherwise) of a folder.
 
-    Raises:
-        SourceError: no such part, or a file that is damaged or holds something else.
+    Raises SourceError: no such part, or a file that is damaged or holds something else.
     """
     kind = "SVHN"
     path, parts = found

@@ -61,7 +61,10 @@ def members(file: IO[bytes], total: int) -> Iterator[Member]:
             everywhere |= _pax(_read(file, start, size, MAX_PAX_BYTES, "pax records"))
         else:
             pax = everywhere | records
-            size = _decimal(pax["size"]) if "size" in pax else size
+            if (digits := pax.get("size")) is not None:
+                if not (digits.isdigit() and len(digits) <= 19):
+                    raise TarError(f"pax records have {digits[:20]!r} where a size should be")
+                size = int(digits)
             if kind in _DATALESS:
                 size = 0
                 if kind in _LINKS:
@@ -112,12 +115,6 @@ def _number(field: bytes) -> int:
     if value > MAX_MEMBER_BYTES:
         raise TarError(f"a member of {value:,} bytes")
     return value
-
-
-def _decimal(text: bytes) -> int:
-    if not (text.isdigit() and len(text) <= 19):
-        raise TarError(f"pax records have {text[:20]!r} where a size should be")
-    return int(text)
 
 
 def _read(file: IO[bytes], start: int, size: int, most: int, what: str) -> bytes:

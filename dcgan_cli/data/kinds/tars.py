@@ -72,8 +72,7 @@ def is_pattern(location: str) -> bool:
 def open_pattern(location: str) -> TarSource:
     """The images in all shards that a pattern with braces names.
 
-    Raises:
-        SourceError: a shard is missing or damaged, or there are no images.
+    Raises SourceError: a shard is missing or damaged, or there are no images.
     """
     shards = shards_of(location)
     missing = [shard for shard in shards if not shard.is_file()]

@@ -92,8 +92,7 @@ def find(path: Path, head: bytes) -> Path | None:
 def open_found(path: Path, location: str, part: str | None) -> ZipSource:
     """The images in the archive at `path`.
 
-    Raises:
-        SourceError: damaged, encrypted, packed by a method that is not read, or without images.
+    Raises SourceError: damaged, encrypted, packed by a method that is not read, or without images.
     """
     if part is not None:
         raise SourceError(f"{location}: a zip of images has no part called {part}; drop #{part}")
@@ -198,7 +197,7 @@ def _no_images(path: Path, skipped_files: SkippedFiles) -> SourceError:
     """The error for an archive without images, according to what it contains instead."""
     kinds = skipped_files.kinds(mends=True)
     if skipped_files.litter.total():
-        return SourceError(f"{path}: no images in the zip; {skipped_files.sentence()}")
+        return SourceError(f"{path}: no images in the zip; {skipped_files.notes()[0]}")
     if not kinds:
         return SourceError(f"{path}: the zip is empty; expected images such as .jpg or .png")
     if ".mdb" in skipped_files.endings:
