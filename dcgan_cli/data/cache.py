@@ -19,7 +19,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import astuple
 from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -225,22 +224,17 @@ def _write_log(
     layout: Layout, source: Source, shards: Sequence[Shard], max_unreadable: float
 ) -> Path | None:
     """Write the log of unreadable records; raises SourceError if there are too many."""
-
-    def unreadable_records():
-        return (item for shard in shards for item in shard.unreadable.items())
-
-    checked = sum(len(shard.sizes) for shard in shards)
-    unreadable = sum(len(shard.unreadable) for shard in shards)
+    unreadable = [item for shard in shards for item in shard.unreadable.items()]
     if not unreadable:
         return None
     log = layout.folder / "unreadable.tsv"
     with atomic_write(log) as file:
-        for number, reason in unreadable_records():
+        for number, reason in unreadable:
             file.write(log_line(source, number, reason))
-    if unreadable > max_unreadable * layout.count or unreadable == layout.count:
-        raise refusal(
-            source, unreadable, checked, max_unreadable, islice(unreadable_records(), 3), log
-        )
+    count = len(unreadable)
+    if count > max_unreadable * layout.count or count == layout.count:
+        checked = sum(len(shard.sizes) for shard in shards)
+        raise refusal(source, count, checked, max_unreadable, unreadable[:3], log)
     return log
 
 

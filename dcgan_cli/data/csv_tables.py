@@ -25,10 +25,10 @@ _NO_TEXT = re.compile(rb"[\0-\x08\x0e-\x1f\x7f]|\xff\xfe|\xfe\xff")
 
 _FILE_WORDS = (
     "file files filename file_name filepath file_path path image images image_name image_path "
-    "image_id imageid img img_name img_path image_file name id fname picture photo record key "
+    "image_id imageid img img_name img_path image_file name id fname photo record key "
     "sample"
 )
-FILE_WORDS = frozenset(_FILE_WORDS.split())
+FILE_WORDS = frozenset([*_FILE_WORDS.split(), "picture"])
 """Names of a column that names the images."""
 
 

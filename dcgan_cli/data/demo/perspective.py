@@ -53,13 +53,8 @@ class Plane:
 
     def project(self, camera: Camera, u: float, v: float) -> tuple[float, float]:
         """Where on the screen the point (u, v) of the plane is seen."""
-        match self.across:
-            case "x":
-                return camera.project(self.at, v, u)
-            case "y":
-                return camera.project(u, self.at, v)
-            case "z":
-                return camera.project(u, v, self.at)
+        places = {"x": (self.at, v, u), "y": (u, self.at, v), "z": (u, v, self.at)}
+        return camera.project(*places[self.across])
 
     def bounds(self, camera: Camera, rect: Rect) -> Rect:
         """The box on the screen around a rectangle of the plane, not clipped to the picture."""
