@@ -100,6 +100,10 @@ def _too_little(path: Path) -> SourceError:
     )
 
 
+def _not_csv(path: Path, error: Exception) -> SourceError:
+    return SourceError(f"--labels {path}: not a CSV file in UTF-8 ({error}); save it as one")
+
+
 def _text(path: Path) -> tuple[str, tuple[str, ...]]:
     """The text of the file, and a note where it is in another encoding than UTF-8."""
     try:
@@ -120,9 +124,7 @@ def _text(path: Path) -> tuple[str, tuple[str, ...]]:
             if encoding != "utf-16" and not _NO_TEXT.search(data):
                 note = f"{path}: not in UTF-8; read as Windows-1252 (Latin-1)"
                 return data.decode("cp1252"), (note,)
-        raise SourceError(
-            f"--labels {path}: not a CSV file in UTF-8 ({error}); save it as one"
-        ) from error
+        raise _not_csv(path, error) from error
 
 
 def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
@@ -138,6 +140,4 @@ def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
             if any(cell.strip() for cell in row)
         ]
     except csv.Error as error:
-        raise SourceError(
-            f"--labels {path}: not a CSV file in UTF-8 ({error}); save it as one"
-        ) from error
+        raise _not_csv(path, error) from error

@@ -35,7 +35,6 @@ from dcgan_cli.data.image_files import (
     MAX_PIXELS,
     OpenedImage,
     Unreadable,
-    is_wide,
     limit,
     load_file,
     wide_values,
@@ -99,7 +98,7 @@ def value_range(record: Record) -> ValueRange | None:
 
     Raises Unreadable if it cannot be read, or holds a value that is not finite.
     """
-    if isinstance(record, np.ndarray) or not is_wide(record):
+    if isinstance(record, np.ndarray):
         return None
     try:
         values = wide_values(record)
@@ -107,6 +106,8 @@ def value_range(record: Record) -> ValueRange | None:
         raise
     except Exception as error:  # as in `decode`
         raise Unreadable(_reason(error)) from error
+    if values is None:
+        return None
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
         raise Unreadable("holds values that are not finite (NaN or infinity)")

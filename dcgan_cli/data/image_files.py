@@ -137,22 +137,19 @@ def limit(
         )
 
 
-def is_wide(data: bytes) -> bool:
-    """Whether `data` is an image of more than 8 bits a channel; False where it is none at all."""
+def wide_values(data: bytes) -> NDArray[np.generic] | None:
+    """The values of an image of more than 8 bits a channel, [H, W] or [H, W, 3], as in the file.
+
+    None for any other image, and for none at all.
+    """
     try:
         image = _open(data, 1)[0]
     except Exception:  # noqa: BLE001 - decoding will report what is wrong
-        return False
-    return image.mode[0] in "IF" or _is_wide_color(image)
-
-
-def wide_values(data: bytes) -> NDArray[np.generic]:
-    """The values of an image that `is_wide`, [H, W] or [H, W, 3], as they are in the file."""
-    image = _open(data, 1)[0]
+        return None
     if image.mode[0] in "IF":
         image.load()
         return np.asarray(image)
-    return _wide_color(data)[..., :3]
+    return _wide_color(data)[..., :3] if _is_wide_color(image) else None
 
 
 def _open(data: bytes, side: int) -> tuple[Image.Image, tuple[int, int], float]:

@@ -143,10 +143,8 @@ def _words(images: Path, codes: NDArray[np.uint8]) -> list[str] | None:
         return None
     words = [str(number) for number in range(int(codes.max(initial=0)) + 1)]
     try:
-        for line in file.read_text(encoding="ascii").splitlines():
-            code, character, *_ = (
-                (int(number) for number in line.split()) if line.strip() else (-1, 0)
-            )
+        for line in filter(str.strip, file.read_text(encoding="ascii").splitlines()):
+            code, character, *_ = map(int, line.split())
             if 0 <= code < len(words):
                 words[code] = chr(character)
     except (ValueError, OverflowError) as error:
