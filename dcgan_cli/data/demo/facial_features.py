@@ -29,14 +29,9 @@ def paint_face(head: Head, iris: Rgb, hair: Rgb, beard: float) -> None:
         _paint_skin(head, canvas, contour)
         if beard > 0:
             _paint_beard(head, hair, beard)
-        for side in (-1, 1):
-            cx = side * 0.43
-            around = head.surface(cx - 0.36, -0.55, cx + 0.36, 0.35)
-            _paint_eye(head, around, cx, side, iris)
-            _paint_brow(head, around, cx, side, hair)
+        _paint_eyes(head, iris, hair)
         _paint_nose(head)
-        lower = head.surface(-0.7, 0.55, 0.7, 1.3, 0.05)
-        (_smile if head.smiling else _closed)(head, lower)
+        _paint_mouth(head)
 
 
 def _paint_skin(head: Head, canvas: Canvas, contour: Field) -> None:
@@ -70,8 +65,16 @@ def _paint_beard(head: Head, color: Rgb, opacity: float) -> None:
     canvas.paint(np.maximum(-bare, -lips), shades, opacity, 0.10)
 
 
+def _paint_eyes(head: Head, iris: Rgb, brow: Rgb) -> None:
+    """Eyes, lids and brows; a smile lifts the lower lids."""
+    for side in (-1, 1):
+        cx = side * 0.43
+        canvas = head.surface(cx - 0.36, -0.55, cx + 0.36, 0.35)
+        _paint_eye(head, canvas, cx, side, iris)
+        _paint_brow(head, canvas, cx, side, brow)
+
+
 def _paint_eye(head: Head, canvas: Canvas, cx: float, side: int, iris: Rgb) -> None:
-    """An eye and its lids; a smile lifts the lower one."""
     half, up, low = (0.245, 0.135, 0.085) if head.man else (0.265, 0.185, 0.095)
     if head.smiling:
         low *= 0.45
@@ -138,6 +141,12 @@ def _paint_nose(head: Head) -> None:
     canvas.paint(ellipse(x, y, -shade * 0.04, 0.43, 0.055, 0.05), bright, 0.75, 0.09)
 
 
+def _paint_mouth(head: Head) -> None:
+    """Closed and level, or an open smile with teeth."""
+    canvas = head.surface(-0.7, 0.55, 0.7, 1.3, 0.05)
+    (_smile if head.smiling else _closed)(head, canvas)
+
+
 def _closed(head: Head, canvas: Canvas) -> None:
     half = 0.37 if head.man else 0.34
     full = 0.095 if head.man else 0.125
@@ -157,7 +166,6 @@ def _closed(head: Head, canvas: Canvas) -> None:
 
 
 def _smile(head: Head, canvas: Canvas) -> None:
-    """An open smile with teeth."""
     half = 0.46
     full = 0.055 if head.man else 0.08
     p, q = canvas.x / half, canvas.y - 0.83
