@@ -109,3 +109,11 @@ def test_a_folder_of_pipes_alone_says_so(tmp_path: Path) -> None:
         os.mkfifo(tmp_path / f"{number}.png")
     with pytest.raises(SourceError, match=r"no images there; passed over: 8 special files \(pipe,"):
         open_source(str(tmp_path))
+
+
+def test_the_notes_of_a_table_are_said_once_beside_a_limit(tmp_path: Path) -> None:
+    dataset_files.write_folder(tmp_path / "x", dataset_files.images("a.png", "b.png", "c.png"))
+    table = tmp_path / "labels.csv"
+    table.write_text("file,label\na.png,cat\nb.png,dog\nz.png,cat\n")
+    (note,) = open_source(str(tmp_path / "x"), labels=table, limit=2).notes
+    assert "1 of 3 files in it are not among the images" in note
