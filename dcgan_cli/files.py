@@ -115,10 +115,13 @@ def _replacing(target: Path, before: os.stat_result | None) -> Generator[_RawWri
     temporary, descriptor = _open_temporary(target)
     try:
         try:
-            if before is not None:
-                _copy_owner_and_mode(
-                    descriptor, before
-                )  # before the first byte is written, so that a private file is private throughout
+            # Before the first byte is written, so that a private file is private throughout.
+            if before is not None and hasattr(os, "fchown"):
+                with contextlib.suppress(OSError):  # only root may change a file's owner
+                    os.fchown(descriptor, before.st_uid, before.st_gid)
+            if before is not None and hasattr(os, "fchmod"):
+                with contextlib.suppress(OSError):  # a file system without modes
+                    os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
             yield _RawWriter(descriptor)
             os.fsync(descriptor)
         finally:
@@ -169,11 +172,9 @@ def inherited_descriptor(path: Path) -> int | None:
         if place in _STREAMS:
             return _STREAMS[place]
         if match := re.fullmatch(r"(?:/dev/fd|/proc/(?:self|\d+)/fd)/(\d{1,9})", place):
-            own = not place.startswith("/proc/") or place.split("/")[2] in (
-                "self",
-                str(os.getpid()),
-            )
-            return int(match[1]) if own else None
+            own = ("self", str(os.getpid()))
+            foreign = place.startswith("/proc/") and place.split("/")[2] not in own
+            return None if foreign else int(match[1])
         if not os.path.islink(place):  # noqa: PTH114
             return None
         place = os.path.normpath(os.path.join(os.path.dirname(place), os.readlink(place)))  # noqa: PTH115, PTH118, PTH120
@@ -205,16 +206,6 @@ def _status(path: Path) -> os.stat_result | None:
         return path.stat()
     except FileNotFoundError:
         return None
-
-
-def _copy_owner_and_mode(descriptor: int, before: os.stat_result) -> None:
-    """Give an open file the owner and the mode of the file that it replaces."""
-    if hasattr(os, "fchown"):
-        with contextlib.suppress(OSError):  # only root may change a file's owner
-            os.fchown(descriptor, before.st_uid, before.st_gid)
-    if hasattr(os, "fchmod"):
-        with contextlib.suppress(OSError):  # a file system without modes
-            os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
 
 
 def _raise_hidden(writer: _RawWriter) -> None:

@@ -10,6 +10,7 @@ called: a stand-in that the caller provides is called instead.
 import io
 import pickletools
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 MAX_OPERATIONS = 2_000_000
@@ -27,37 +28,17 @@ class ForbiddenError(PickleError):
     """A pickle that would run code, or create objects of types that are not read."""
 
 
-class _Mark:
-    """Marks on the stack where a list, tuple or dictionary of unknown length begins."""
-
-
-_MARK = _Mark()
+_MARK = object()
+"""Marks on the stack where a list, tuple or dictionary of unknown length begins."""
 
 _CONSTANTS: dict[str, object] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_EMPTY: dict[str, Callable[[], object]] = {
-    "EMPTY_DICT": dict,
-    "EMPTY_LIST": list,
-    "EMPTY_TUPLE": tuple,
-}
-_VALUES = frozenset(
-    [
-        "INT",
-        "LONG",
-        "BININT",
-        "BININT1",
-        "BININT2",
-        "LONG1",
-        "LONG4",
-        "FLOAT",
-        "BINFLOAT",
-        "UNICODE",
-        "BINUNICODE",
-        "SHORT_BINUNICODE",
-        "BINUNICODE8",
-    ]
+_EMPTY = {"EMPTY_DICT": dict[Any, Any], "EMPTY_LIST": list[Any], "EMPTY_TUPLE": tuple[()]}
+_VALUES = (
+    "INT LONG BININT BININT1 BININT2 LONG1 LONG4 FLOAT BINFLOAT UNICODE BINUNICODE "
+    "SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8"
 )
+_PLAIN = frozenset(_VALUES.split())
 _BYTES = frozenset(["STRING", "BINSTRING", "SHORT_BINSTRING"])
-_LATER_BYTES = frozenset(["BINBYTES", "SHORT_BINBYTES", "BINBYTES8"])
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _PUTS = frozenset(["PUT", "BINPUT", "LONG_BINPUT"])
 _GETS = frozenset(["GET", "BINGET", "LONG_BINGET"])
@@ -106,7 +87,7 @@ class _Machine:
 
     def _execute(self, name: str, argument: Any, at: int) -> None:
         stack = self._stack
-        if name in _VALUES:
+        if name in _PLAIN:
             stack.append(argument)
         elif name in _PUTS:
             self._memo[argument] = stack[-1]
@@ -116,8 +97,6 @@ class _Machine:
             self._memo[len(self._memo)] = stack[-1]
         elif name in _BYTES:  # pickletools reads them as Latin-1
             stack.append(argument.encode("latin-1"))
-        elif name in _LATER_BYTES:
-            stack.append(argument)
         elif name in _CONSTANTS:
             stack.append(_CONSTANTS[name])
         elif name in _EMPTY:
@@ -125,7 +104,8 @@ class _Machine:
         elif name == "MARK":
             stack.append(_MARK)
         elif name in ("TUPLE", "LIST", "DICT"):
-            stack.append(_collected(name, self._pop_to_mark()))
+            make = {"TUPLE": tuple, "LIST": list, "DICT": lambda pairs: _set({}, pairs)}[name]
+            stack.append(make(self._pop_to_mark()))
         elif name in _TUPLES:
             count = _TUPLES[name]
             stack[-count:] = [tuple(stack[-count:])]
@@ -174,18 +154,12 @@ class _Machine:
         return values
 
 
+@dataclass(frozen=True)
 class _StandIn:
     """A callable on the stack; only the operations of the pickle may call it."""
 
-    def __init__(self, name: str, make: Callable[..., object]) -> None:
-        self.name = name
-        self.make = make
-
-
-def _collected(name: str, values: list[Any]) -> object:
-    if name == "DICT":
-        return _set({}, values)
-    return tuple(values) if name == "TUPLE" else values
+    name: str
+    make: Callable[..., object]
 
 
 def _set(target: dict[Any, Any], pairs: list[Any]) -> dict[Any, Any]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from dcgan_cli.data.demo import faces, facial_features, source
+from dcgan_cli.data.demo import faces, facial_features, rooms, source
 from dcgan_cli.data.demo.canvas import Canvas, mix, outline, smoothstep
 from dcgan_cli.data.demo.faces import Face
 from dcgan_cli.data.demo.head import Head
@@ -281,5 +281,17 @@ def test_labels_of_rooms_are_their_truth() -> None:
 
 def test_labels_are_worked_out_without_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faces, "paint", None)
-    source._face_labels.cache_clear()
+    source._faces.cache_clear()
     assert len(DemoSource("faces", 40).labels.columns["turn"]) == 40
+
+
+@pytest.mark.parametrize("name", ["faces", "rooms"])
+def test_the_names_of_labels_are_known_before_any_label_is(
+    name: source.Name, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = {"faces": faces, "rooms": rooms}[name]
+    monkeypatch.setattr(module, "truth", None)
+    columns = DemoSource(name, 77).labels.columns
+    assert len(columns) == len(set(columns)) == 4
+    with pytest.raises(TypeError, match="not callable"):
+        columns[next(iter(columns))]

@@ -196,3 +196,26 @@ def test_damaged_and_compressed_tars(tmp_path: Path) -> None:
     assert "no images in the tar" in refusal(
         dataset_files.write_tar(tmp_path / "t.tar", {"a": b""})
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [(b"12", None), (b"-1", "where a size should be"), (b"9" * 20, "where a size should be")],
+)
+def test_a_pax_record_says_the_size_of_a_member(
+    said: bytes, expected: str | None, tmp_path: Path
+) -> None:
+    data = dataset_files.images("a.png")["a.png"]
+    record = b"%d size=%s\n" % (len(said) + len(b"NN size=\n"), said)
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.XHDTYPE, len(record)
+    member = tarfile.TarInfo("a.png")
+    member.size = len(data)
+    blocks = [header.tobuf(tarfile.USTAR_FORMAT), record.ljust(512, b"\0"),
+              member.tobuf(tarfile.USTAR_FORMAT), data + bytes(-len(data) % 512), bytes(1024)]  # fmt: skip
+    path = tmp_path / "x.tar"
+    path.write_bytes(b"".join(blocks))
+    if expected is None:
+        assert open_source(str(path)).read(0) == data[:12]
+    else:
+        assert expected in refusal(str(path))

@@ -19,13 +19,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import astuple
 from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dcgan_cli.cores import allowed_cores
 from dcgan_cli.data.decode import Unreadable, read_image
 from dcgan_cli.data.eviction import exclusive_lock, make_room, mark_in_use
 from dcgan_cli.data.image_set import DecodedImages, PixelArray, log_line, refusal
@@ -33,12 +33,12 @@ from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.shards import Layout, Shard, open_shard
 from dcgan_cli.data.sources import Source
 from dcgan_cli.data.streaming import StreamedImages
-from dcgan_cli.data.workers import available_cpus, build_shards
+from dcgan_cli.data.workers import build_shards
 from dcgan_cli.errors import SourceError, StorageError
 from dcgan_cli.files import atomic_write, cache_folder
 from dcgan_cli.progress import ProgressCallback
 
-FORMAT = 1
+DECODING_VERSION = 1
 """Increase it whenever the same source is decoded to other bytes, or stored in another form."""
 
 GIB = 1 << 30
@@ -152,10 +152,9 @@ def prepare(
 
 
 def _key(source: Source, image_spec: ImageSpec) -> str:
-    decoders = (
-        find_spec("pillow_heif") is not None
-    )  # with it, records may be readable that were not before
-    parts = [FORMAT, source.fingerprint(), len(source), *astuple(image_spec), decoders]
+    # with the decoder, records may be readable that were not before
+    decoders = find_spec("pillow_heif") is not None
+    parts = [DECODING_VERSION, source.fingerprint(), len(source), *astuple(image_spec), decoders]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
@@ -201,7 +200,7 @@ def _build(
     unbuilt = sum(len(layout.span(number)) for number in missing)
     unreadable = sum(len(s.unreadable) for n, s in enumerate(found) if s and n not in missing)
     if workers is None:
-        workers = available_cpus() if _worth_workers(layout, source, missing) else 0
+        workers = allowed_cores() if _worth_workers(layout, source, missing) else 0
     layout.sweep()
     try:
         with contextlib.closing(build_shards(layout, source, missing, workers)) as steps:
@@ -225,22 +224,17 @@ def _write_log(
     layout: Layout, source: Source, shards: Sequence[Shard], max_unreadable: float
 ) -> Path | None:
     """Write the log of unreadable records; raises SourceError if there are too many."""
-
-    def unreadable_records():
-        return (item for shard in shards for item in shard.unreadable.items())
-
-    checked = sum(len(shard.sizes) for shard in shards)
-    unreadable = sum(len(shard.unreadable) for shard in shards)
+    unreadable = [item for shard in shards for item in shard.unreadable.items()]
     if not unreadable:
         return None
     log = layout.folder / "unreadable.tsv"
     with atomic_write(log) as file:
-        for number, reason in unreadable_records():
+        for number, reason in unreadable:
             file.write(log_line(source, number, reason))
-    if unreadable > max_unreadable * layout.count or unreadable == layout.count:
-        raise refusal(
-            source, unreadable, checked, max_unreadable, islice(unreadable_records(), 3), log
-        )
+    count = len(unreadable)
+    if count > max_unreadable * layout.count or count == layout.count:
+        checked = sum(len(shard.sizes) for shard in shards)
+        raise refusal(source, count, checked, max_unreadable, unreadable[:3], log)
     return log
 
 

@@ -1,10 +1,13 @@
 """A digest of the images themselves: equal for a copy, wherever and whenever it was made."""
 
 import hashlib
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from dcgan_cli.data.sources import Source
 
 MAX_READ = 256
 """Maximum number of records that are read: enough to tell two sets apart, even for a million
@@ -16,17 +19,7 @@ MAX_DIGEST_BYTES = 1 << 28
 """Of large records fewer are read, so that together they are about this many bytes."""
 
 
-class Records(Protocol):
-    """Records that can be read by number, such as a Source."""
-
-    def __len__(self) -> int: ...
-
-    def read(self, index: int) -> bytes | NDArray[np.uint8]:
-        """Record `index`. Raises OSError or ValueError where it cannot be read."""
-        ...
-
-
-def content_digest(records: Records, sizes: NDArray[np.integer] | None = None) -> str:
+def content_digest(records: "Source", sizes: NDArray[np.integer] | None = None) -> str:
     """A hex digest of the number of records, their sizes, and the bytes of evenly spaced ones.
 
     Names, times, paths and containers are ignored: a folder, its copy, and an archive of it in the

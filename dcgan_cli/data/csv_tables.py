@@ -5,6 +5,7 @@ and content. Whether the first row is a header can only be decided together with
 `table_matching.py`.
 """
 
+import contextlib
 import csv
 import io
 import re
@@ -22,35 +23,12 @@ _ENCODINGS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 _NO_TEXT = re.compile(rb"[\0-\x08\x0e-\x1f\x7f]|\xff\xfe|\xfe\xff")
 
-FILE_WORDS = frozenset(
-    [
-        "file",
-        "files",
-        "filename",
-        "file_name",
-        "filepath",
-        "file_path",
-        "path",
-        "image",
-        "images",
-        "image_name",
-        "image_path",
-        "image_id",
-        "imageid",
-        "img",
-        "img_name",
-        "img_path",
-        "image_file",
-        "name",
-        "id",
-        "fname",
-        "picture",
-        "photo",
-        "record",
-        "key",
-        "sample",
-    ]
+_FILE_WORDS = (
+    "file files filename file_name filepath file_path path image images image_name image_path "
+    "image_id imageid img img_name img_path image_file name id fname photo record key "
+    "sample"
 )
+FILE_WORDS = frozenset([*_FILE_WORDS.split(), "picture"])
 """Names of a column that names the images."""
 
 
@@ -122,6 +100,10 @@ def _too_little(path: Path) -> SourceError:
     )
 
 
+def _not_csv(path: Path, error: Exception) -> SourceError:
+    return SourceError(f"--labels {path}: not a CSV file in UTF-8 ({error}); save it as one")
+
+
 def _text(path: Path) -> tuple[str, tuple[str, ...]]:
     """The text of the file, and a note where it is in another encoding than UTF-8."""
     try:
@@ -138,20 +120,11 @@ def _text(path: Path) -> tuple[str, tuple[str, ...]]:
     try:
         return data.decode(encoding), ()
     except UnicodeDecodeError as error:
-        windows = None if encoding == "utf-16" or _NO_TEXT.search(data) else _windows(data)
-        if windows is None:
-            raise SourceError(
-                f"--labels {path}: not a CSV file in UTF-8 ({error}); save it as one"
-            ) from error
-    return windows, (f"{path}: not in UTF-8; read as Windows-1252 (Latin-1)",)
-
-
-def _windows(data: bytes) -> str | None:
-    """`data` decoded as Windows-1252; None if that is impossible."""
-    try:
-        return data.decode("cp1252")
-    except UnicodeDecodeError:
-        return None
+        with contextlib.suppress(UnicodeDecodeError):
+            if encoding != "utf-16" and not _NO_TEXT.search(data):
+                note = f"{path}: not in UTF-8; read as Windows-1252 (Latin-1)"
+                return data.decode("cp1252"), (note,)
+        raise _not_csv(path, error) from error
 
 
 def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
@@ -167,6 +140,4 @@ def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
             if any(cell.strip() for cell in row)
         ]
     except csv.Error as error:
-        raise SourceError(
-            f"--labels {path}: not a CSV file in UTF-8 ({error}); save it as one"
-        ) from error
+        raise _not_csv(path, error) from error

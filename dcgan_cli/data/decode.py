@@ -25,7 +25,7 @@ The decisions, in order:
 - *Truncated* files are refused, never filled with gray.
 """
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,6 @@ from dcgan_cli.data.image_files import (
     MAX_PIXELS,
     OpenedImage,
     Unreadable,
-    is_wide,
     limit,
     load_file,
     wide_values,
@@ -99,7 +98,7 @@ def value_range(record: Record) -> ValueRange | None:
 
     Raises Unreadable if it cannot be read, or holds a value that is not finite.
     """
-    if isinstance(record, np.ndarray) or not is_wide(record):
+    if isinstance(record, np.ndarray):
         return None
     try:
         values = wide_values(record)
@@ -107,6 +106,8 @@ def value_range(record: Record) -> ValueRange | None:
         raise
     except Exception as error:  # as in `decode`
         raise Unreadable(_reason(error)) from error
+    if values is None:
+        return None
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
         raise Unreadable("holds values that are not finite (NaN or infinity)")
@@ -143,24 +144,21 @@ def _flatten(image: Image.Image, image_spec: ImageSpec) -> Image.Image:
 def _narrow(image: Image.Image, levels: Levels | None) -> Image.Image:
     """A gray image of 16 or 32 bits, or floating point, as 8 bits."""
     values = np.asarray(image)
-    black, white = levels or (0.0, _own_scale(values, image.mode))
+    if levels is None:
+        brightest = float(values.max())
+        scales = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
+        # NaN is not <= any scale, so it is refused here too.
+        scale = next((full for full in scales if brightest <= full), None)
+        if scale is None:
+            raise Unreadable(f"gray levels up to {brightest:g} fit no known scale")
+        levels = 0.0, scale
+    black, white = levels
     if np.isnan(values.max()):
         raise Unreadable("holds values that are not numbers (NaN)")
     scaled = np.clip(values, black, white).astype(np.float32) - np.float32(black)
     scaled *= 255.0 / (white - black)
     scaled += 0.5
     return Image.fromarray(scaled.astype(np.uint8))
-
-
-def _own_scale(values: NDArray[np.generic], mode: str) -> float:
-    """The smallest usual full scale that contains the brightest value."""
-    brightest = float(cast("NDArray[np.float64]", values).max())
-    scales = (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
-    # NaN is not <= any scale, so it is refused here too.
-    scale = next((full for full in scales if brightest <= full), None)
-    if scale is None:
-        raise Unreadable(f"gray levels up to {brightest:g} fit no known scale")
-    return scale
 
 
 def _reason(error: Exception) -> str:

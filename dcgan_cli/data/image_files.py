@@ -78,8 +78,8 @@ _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
-_BIG, _LITTLE = ";16B", ";16L"
-_NATIVE = _LITTLE if sys.byteorder == "little" else _BIG
+_BIG_ENDIAN, _LITTLE_ENDIAN = ";16B", ";16L"
+_NATIVE = _LITTLE_ENDIAN if sys.byteorder == "little" else _BIG_ENDIAN
 
 # Pillow's warnings about damaged tags are not for the user. They are silenced once, for the process:
 # warnings.catch_warnings is not safe if several threads decode.
@@ -137,22 +137,19 @@ def limit(
         )
 
 
-def is_wide(data: bytes) -> bool:
-    """Whether `data` is an image of more than 8 bits a channel; False where it is none at all."""
+def wide_values(data: bytes) -> NDArray[np.generic] | None:
+    """The values of an image of more than 8 bits a channel, [H, W] or [H, W, 3], as in the file.
+
+    None for any other image, and for none at all.
+    """
     try:
         image = _open(data, 1)[0]
     except Exception:  # noqa: BLE001 - decoding will report what is wrong
-        return False
-    return image.mode[0] in "IF" or _is_wide_color(image)
-
-
-def wide_values(data: bytes) -> NDArray[np.generic]:
-    """The values of an image that `is_wide`, [H, W] or [H, W, 3], as they are in the file."""
-    image = _open(data, 1)[0]
+        return None
     if image.mode[0] in "IF":
         image.load()
         return np.asarray(image)
-    return _wide_color(data)[..., :3]
+    return _wide_color(data)[..., :3] if _is_wide_color(image) else None
 
 
 def _open(data: bytes, side: int) -> tuple[Image.Image, tuple[int, int], float]:
@@ -161,7 +158,7 @@ def _open(data: bytes, side: int) -> tuple[Image.Image, tuple[int, int], float]:
         raise Unreadable("empty file")
     if data.startswith(b"\xff\xd8\xff"):
         return _open_jpeg(data, side)
-    heic = _is_heic(data)
+    heic = data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS and b"avif" not in data[8:64]
     image = _open_heic(data) if heic else Image.open(io.BytesIO(data), formats=FORMATS)
     limit(*image.size)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -201,10 +198,6 @@ def _in_one_scan(data: bytes) -> bool:
             return data[at + 4] == components
         at += 1 if marker == 0xFF else 2 + size
     return False
-
-
-def _is_heic(data: bytes) -> bool:
-    return data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS and b"avif" not in data[8:64]
 
 
 def _open_heic(data: bytes) -> Image.Image:
@@ -270,6 +263,6 @@ def _raw_mode(args: object) -> str:
 def _swapped(raw_mode: str) -> str:
     """A raw mode of 16-bit color in the other byte order; '' for any other."""
     mode, order = raw_mode[:-4], raw_mode[-4:].replace(";16N", _NATIVE)
-    if mode not in ("RGB", "RGBA") or order not in (_BIG, _LITTLE):
+    if mode not in ("RGB", "RGBA") or order not in (_BIG_ENDIAN, _LITTLE_ENDIAN):
         return ""
-    return mode + (_LITTLE if order == _BIG else _BIG)
+    return mode + (_LITTLE_ENDIAN if order == _BIG_ENDIAN else _BIG_ENDIAN)

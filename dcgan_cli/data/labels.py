@@ -124,9 +124,7 @@ class Labels:
     one sentence each.
     """
 
-    columns: Mapping[str, NDArray[np.str_] | NDArray[np.float64]] = field(
-        default_factory=dict[str, NDArray[np.str_] | NDArray[np.float64]]
-    )
+    columns: Mapping[str, Column] = field(default_factory=dict[str, Column])
     boxes: Boxes | None = None
     listed: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()

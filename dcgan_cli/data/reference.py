@@ -28,7 +28,7 @@ from dcgan_cli.data.decode import decode, fetch
 from dcgan_cli.data.image_set import DecodedImages, PixelArray
 from dcgan_cli.data.kinds import tars
 from dcgan_cli.data.resize_crop import ImageSpec, crop_corners
-from dcgan_cli.data.sources import Record, Source, open_source
+from dcgan_cli.data.sources import Record, Source, open_source, split_part
 from dcgan_cli.errors import CheckpointError, SourceError, UsageError
 from dcgan_cli.wording import counted
 
@@ -167,9 +167,8 @@ class Reference:
         """
         image_spec = data.get("framing")
         if image_spec is None:
-            background = color(str(data.get("background", "white")))
             image_spec = {"side": data.get("side", size), "channels": channels}
-            image_spec["background"] = background
+            image_spec["background"] = color(str(data.get("background", "white")))
         labels = _optional(data, "labels", str)
         return cls(
             Shown(_read_image_spec(image_spec, size, channels), size),
@@ -272,27 +271,23 @@ def color(text: str) -> tuple[int, int, int]:
     try:
         red, green, blue = ImageColor.getrgb(text)[:3]
     except ValueError as error:
-        raise UsageError(
-            f"--background {text}: expected a color such as white or #20a0ff"
-        ) from error
+        hint = "expected a color such as white or #20a0ff"
+        raise UsageError(f"--background {text}: {hint}") from error
     return red, green, blue
 
 
 def absolute(location: str) -> str:
     """`location` as an absolute path; names such as `demo:faces` are unchanged."""
-    if Path(location).exists():
-        return str(Path(location).resolve())
-    path, mark, part = location.rpartition("#")
-    if mark and Path(path).exists():
-        return f"{Path(path).resolve()}#{part}"
+    path, part = split_part(location)
+    if path.exists():
+        return str(path.resolve()) if part is None else f"{path.resolve()}#{part}"
     return str(Path(location).absolute()) if tars.is_pattern(location) else location
 
 
 def _is_there(location: str) -> bool:
     """Whether there is a file at `location`, or it is a name rather than a path."""
     word = location == "digits" or location.startswith("demo:") or tars.is_pattern(location)
-    path, mark, _ = location.rpartition("#")
-    return word or Path(location).exists() or (bool(mark) and Path(path).exists())
+    return word or split_part(location)[0].exists()
 
 
 def _read_image_spec(fields: Any, size: int, channels: int) -> ImageSpec:
@@ -301,12 +296,8 @@ def _read_image_spec(fields: Any, size: int, channels: int) -> ImageSpec:
         red, green, blue = (int(value) for value in fields["background"])
         values: dict[str, Any] = {**fields, "background": (red, green, blue)}
         image_spec = ImageSpec(**values)
-        whole = type(values["side"]) is int
-        if (
-            whole
-            and size <= image_spec.side <= MAX_FRAME_RATIO * size
-            and image_spec.channels == channels
-        ):
+        whole = type(values["side"]) is int and image_spec.channels == channels
+        if whole and size <= image_spec.side <= MAX_FRAME_RATIO * size:
             return image_spec
     except (TypeError, ValueError, KeyError) as error:
         raise CheckpointError(f"the checkpoint's data: no framing of images: {error}") from error

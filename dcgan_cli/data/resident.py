@@ -6,7 +6,7 @@ import torch
 from dcgan_cli.data.batches import ImageDataset
 from dcgan_cli.runtime import send
 
-SHARE = 0.5
+MAX_SHARE = 0.5
 """Share of a GPU's free memory that images may take: the rest is for networks and activations."""
 
 IMAGES_PER_COPY = 4096
@@ -22,8 +22,8 @@ def make_resident(images: ImageDataset, device: torch.device) -> torch.Tensor | 
 
 
 def fits(images: ImageDataset, free: int) -> bool:
-    """Whether `images` take at most SHARE of `free` bytes."""
-    return len(images) * images.take(np.zeros(1, np.int64)).nbytes <= SHARE * free
+    """Whether `images` take at most MAX_SHARE of `free` bytes."""
+    return len(images) * images.take(np.zeros(1, np.int64)).nbytes <= MAX_SHARE * free
 
 
 def copy_to(images: ImageDataset, device: torch.device) -> torch.Tensor:

@@ -130,11 +130,7 @@ def build_shard(
                 pixels = zeros
             crc = zlib.crc32(pixels.data, crc)
             file.write(pixels.data)
-    facts = {
-        "sizes": sizes.tolist(),
-        "unreadable": unreadable,
-        "crc32": _checksum(sizes, crc),
-    }
+    facts = {"sizes": sizes.tolist(), "unreadable": unreadable, "crc32": _checksum(sizes, crc)}
     write_text(layout.facts(shard), json.dumps(facts))
     return len(unreadable)
 

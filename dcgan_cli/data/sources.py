@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,32 +105,47 @@ def open_source(location: str, *, labels: Path | None = None, limit: int | None 
     source = _open(location, limit)
     if labels is not None:
         source = with_labels(source, labels)
-    count = len(source) if limit is None else min(limit, len(source))
-    return source if count == len(source) else _Subset(source, count, source.labels)
+    if limit is None or limit >= len(source):
+        return source
+    numbers = np.arange(limit) * len(source) // limit
+    return _Selection(source, numbers, str(limit), source.labels)
 
 
 def with_labels(source: Source, labels: Path) -> Source:
     """`source` with the columns of the CSV file `labels` added. Raises SourceError as join_labels."""
     joined = join_labels(labels, source)
     known = source.labels
-    return _Subset(source, len(source), joined if known is None else known.updated(joined))
+    updated = joined if known is None else known.updated(joined)
+    return _Selection(source, None, "", updated, joined.notes)
 
 
-class _Subset:
-    """`count` evenly spaced images of a source, with other labels."""
+def select(source: Source, numbers: NDArray[np.int64]) -> Source:
+    """The records `numbers` of `source`, in that order; no other record is ever read."""
+    chosen = hashlib.sha256(numbers.astype("<i8").tobytes()).hexdigest()
+    return _Selection(source, numbers, chosen, source.labels)
 
-    def __init__(self, source: Source, count: int, labels: Labels | None) -> None:
-        self.kind = source.kind
-        self.location = source.location
-        self.notes = source.notes if labels is None else (*source.notes, *labels.notes)
-        self._source = source
-        self._count = count
-        if labels is not None and count < len(source):
-            labels = labels.take(np.arange(count) * len(source) // count)
-        self.labels = labels
+
+class _Selection:
+    """Records of a source, all if `numbers` is None, with other labels and further notes.
+
+    `chosen` tells the selected records in digests; '' for all.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        numbers: NDArray[np.int64] | None,
+        chosen: str,
+        labels: Labels | None,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.kind, self.location = source.kind, source.location
+        self.notes = (*source.notes, *notes)
+        self.labels = labels if labels is None or numbers is None else labels.take(numbers)
+        self._source, self._numbers, self._chosen = source, numbers, chosen
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._source if self._numbers is None else self._numbers)
 
     def read(self, index: int) -> Record:
         return self._source.read(self._place(index))
@@ -139,68 +154,30 @@ class _Subset:
         return self._source.name(self._place(index))
 
     def fingerprint(self) -> str:
-        inner = self._source.fingerprint()
-        if self._count == len(self._source):
-            return inner
-        return hashlib.sha256(f"{inner} {self._count}".encode()).hexdigest()
+        return self._digest(self._source.fingerprint())
 
     def content(self) -> str:
-        inner = self._source.content()
-        if self._count == len(self._source):
-            return inner
-        return hashlib.sha256(f"{inner} {self._count}".encode()).hexdigest()
+        return self._digest(self._source.content())
 
     def _place(self, index: int) -> int:
-        if not 0 <= index < self._count:
-            raise IndexError(f"image {index} of {self._count}")
-        return index * len(self._source) // self._count
+        return index if self._numbers is None else int(self._numbers[index])
 
-
-def select(source: Source, numbers: NDArray[np.int64]) -> Source:
-    """The records `numbers` of `source`, in that order; no other record is ever read."""
-    return _Selection(source, numbers)
-
-
-class _Selection:
-    """Selected records of a source."""
-
-    def __init__(self, source: Source, numbers: NDArray[np.int64]) -> None:
-        self.kind = source.kind
-        self.location = source.location
-        self.notes = source.notes
-        self._source = source
-        self._numbers = numbers
-        self.labels = None if source.labels is None else source.labels.take(numbers)
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def read(self, index: int) -> Record:
-        return self._source.read(int(self._numbers[index]))
-
-    def name(self, index: int) -> str:
-        return self._source.name(int(self._numbers[index]))
-
-    def fingerprint(self) -> str:
-        return self._digest_of_selection(self._source.fingerprint())
-
-    def content(self) -> str:
-        return self._digest_of_selection(self._source.content())
-
-    def _digest_of_selection(self, digest: str) -> str:
+    def _digest(self, of_all: str) -> str:
         """The digest of the selected records, given that of all."""
-        chosen = hashlib.sha256(self._numbers.astype("<i8").tobytes()).hexdigest()
-        return hashlib.sha256(f"{digest} {chosen}".encode()).hexdigest()
+        if not self._chosen:
+            return of_all
+        return hashlib.sha256(f"{of_all} {self._chosen}".encode()).hexdigest()
 
 
 class _Kind(Protocol):
     """The functions of every module in `data.kinds` that recognizes paths."""
 
     @staticmethod
-    def matches(path: Path, /) -> bool: ...
+    def find(path: Path, head: bytes, /) -> Any:
+        """What `open_found` opens at `path`, a file that begins with `head`, or a folder; None."""
 
     @staticmethod
-    def open_path(path: Path, location: str, part: str | None, /) -> Source: ...
+    def open_found(found: Any, location: str, part: str | None, /) -> Source: ...
 
 
 _KINDS: tuple[_Kind, ...] = (
@@ -218,21 +195,22 @@ _KINDS: tuple[_Kind, ...] = (
 
 
 def _open(location: str, limit: int | None) -> Source:
-    path, part = _split(location)
+    path, part = split_part(location)
     if not path.exists():
         return _open_name(location, limit)
     try:
+        head = first_bytes(path, 512)
         for kind in _KINDS:
-            if kind.matches(path):
-                return kind.open_path(path, location, part)
+            if (found := kind.find(path, head)) is not None:
+                return kind.open_found(found, location, part)
     except folder.NoImagesError as error:
         raise SourceError(f"{error}; {_suggest_inside(path)}") from error
     except OSError as error:
         raise unreadable(path, error) from error
-    raise _not_recognized(path)
+    raise _not_recognized(path, head)
 
 
-def _split(location: str) -> tuple[Path, str | None]:
+def split_part(location: str) -> tuple[Path, str | None]:
     """`mnist#test` as path and part; an existing path with a # in its name is not split."""
     before, mark, part = location.rpartition("#")
     if mark and before and not Path(location).exists():
@@ -242,7 +220,7 @@ def _split(location: str) -> tuple[Path, str | None]:
 
 def source_files(location: str) -> list[Path]:
     """The folder or files that `location` names: all shards; none for synthetic images."""
-    path, _ = _split(location)
+    path, _ = split_part(location)
     if location and path.exists():
         return [path]
     if tars.is_pattern(location):
@@ -283,23 +261,26 @@ def _suggest_inside(path: Path) -> str:
     for child in itertools.islice(sorted(path.iterdir()), 1000):
         if child.name.endswith("_lmdb.zip"):
             return f"an LSUN database comes zipped: unzip {child.name} there first"
-        if any(kind.matches(child) for kind in _KINDS if kind is not folder):
+        head = first_bytes(child, 512)
+        if any(kind.find(child, head) is not None for kind in _KINDS if kind is not folder):
             return f"give {child} itself"
     return "expected files such as .jpg or .png, in it or in its sub-folders"
 
 
-def _not_recognized(path: Path) -> SourceError:
+def _not_recognized(path: Path, head: bytes) -> SourceError:
     """The error for a file of no known kind, according to what it is instead."""
-    head = first_bytes(path, 512)
     if not path.is_file():
         return SourceError(f"{path}: neither a file nor a folder; expected {_UNDERSTOOD}")
     if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
         if path.name.endswith(".gz") and idx.unzipped_head(path, 512)[257:262] != b"ustar":
             return SourceError(f"{path}: a gzip file of something else; expected {_UNDERSTOOD}")
-        return tars.refuse_compressed(path)
+        return SourceError(
+            f"{path}: a compressed tar, from which images cannot be read in any order; "
+            f"unpack it (tar -xf {path.name}) and give the folder"
+        )
     if is_image_name(path.name):
         return SourceError(f"{path}: one image is not enough; give its folder, {path.parent}")
-    if path.suffix == ".bin" and bin_files.matches(path.parent):
+    if path.suffix == ".bin" and bin_files.find(path.parent):
         return SourceError(f"{path}: one file of a data set; give its folder, {path.parent}")
     if not head:
         return SourceError(f"{path}: the file is empty; download or copy it again")

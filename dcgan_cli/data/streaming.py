@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dcgan_cli.cores import allowed_cores
 from dcgan_cli.data.decode import Unreadable, decode, fetch
 from dcgan_cli.data.image_set import DecodedImages, PixelArray, log_line, refusal
 from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import Source
-from dcgan_cli.data.workers import available_cpus
 from dcgan_cli.errors import SourceError, StorageError
 from dcgan_cli.files import make_folder
 
@@ -52,7 +52,7 @@ class StreamedImages(DecodedImages):
         self._examples: list[tuple[int, str]] = []
         self._reading = threading.Lock()
         self._state = threading.Lock()
-        self._pool = ThreadPoolExecutor(max(available_cpus() if workers is None else workers, 1))
+        self._pool = ThreadPoolExecutor(max(allowed_cores() if workers is None else workers, 1))
         try:
             self._check_some()
         except BaseException:
@@ -111,10 +111,8 @@ class StreamedImages(DecodedImages):
             with log.open("wb" if first else "ab") as file:
                 file.write(line)
             self.log = log
-        except (
-            OSError,
-            StorageError,
-        ):  # perhaps the reason why there is no cache; training is still possible
+        except (OSError, StorageError):
+            # perhaps the reason why there is no cache; training is still possible
             self.log = None
             self.notes.append(f"unreadable images are not listed: {log} cannot be written")
 

@@ -19,7 +19,7 @@ cells match the most images, wherever it is.
 
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,13 +71,17 @@ def match_rows(table: LabelTable, source: NamedImages) -> Match:
     files = [_plain(row[place]) for row in table.rows]
     distinct = list(dict.fromkeys(files))
     found = _find(distinct, known)
-    if not found.image:
+    if not found:
         raise SourceError(
             f"{table.path}: none of its {counted(len(distinct), 'file')} is in {source.location}; the "
             f"table says {_shown(files[0])}, the images are called {_shown(known.names[0])}"
         )
-    image = np.array([found.image.get(file, -1) for file in files], np.int64)
+    image = np.array([found[file][0] if file in found else -1 for file in files], np.int64)
     return Match(table, image, (*table.notes, *_notes(table, files, found)))
+
+
+_Images = defaultdict[str, list[int]]
+"""Image numbers by name."""
 
 
 class _Names:
@@ -92,19 +96,15 @@ class _Names:
     def spelled(self, rule: "_MatchRule") -> "tuple[_Images, _Images]":
         """Images by their whole name, and by its end from each of its folders on."""
         if rule.words not in self._spelled:
-            whole, ends = _Images(), _Images()
+            whole, ends = _Images(list), _Images(list)
             for image, name in enumerate(self.names):
                 own = rule.spell(name)
                 if own:
-                    whole.setdefault(own, []).append(image)
+                    whole[own].append(image)
                 for end in _ends(own):
-                    ends.setdefault(end, []).append(image)
+                    ends[end].append(image)
             self._spelled[rule.words] = whole, ends
         return self._spelled[rule.words]
-
-
-class _Images(dict[str, list[int]]):
-    """Image numbers by name."""
 
 
 @dataclass(frozen=True)
@@ -116,24 +116,20 @@ class _MatchRule:
     last_resort: bool = False
 
 
-@dataclass(frozen=True)
-class _Found:
-    """By the normalized name in the table: the image, and the rule that matched it."""
-
-    image: dict[str, int]
-    rule: dict[str, _MatchRule]
+_Found = dict[str, tuple[int, _MatchRule]]
+"""By the normalized name in the table: the image, and the rule that matched it."""
 
 
 def _find(files: Sequence[str], known: _Names, last_resorts: bool = True) -> _Found:
     """The images of `files` (normalized names, each once). Raises SourceError if ambiguous."""
-    found = _Found({}, {})
+    found: _Found = {}
     for rule in _MATCH_RULES:
-        left = [file for file in files if file not in found.image]
-        if not left or (rule.last_resort and (found.image or not last_resorts)):
+        left = [file for file in files if file not in found]
+        if not left or (rule.last_resort and (found or not last_resorts)):
             break
         whole, ends = known.spelled(rule)
         above = [rule.spell(folder) for folder in known.above]
-        taken = set(found.image.values())
+        taken = {image for image, _ in found.values()}
         later: list[tuple[str, str]] = []
         for file in left:
             key = rule.spell(file)
@@ -143,7 +139,7 @@ def _find(files: Sequence[str], known: _Names, last_resorts: bool = True) -> _Fo
                 later.append((file, key))
             elif image := [number for number in exact if number not in taken]:
                 _take(file, image, rule, found, known)
-        taken = set(found.image.values())
+        taken = {image for image, _ in found.values()}
         times = Counter(end for file in files for end in _ends(rule.spell(file)))
         for file, key in sorted(later, key=lambda pair: -len(pair[1])):
             images = ends.get(key)
@@ -163,8 +159,7 @@ def _take(file: str, images: Sequence[int], rule: _MatchRule, found: _Found, kno
             f"{_shown(file)} in the table could be {_shown(known.names[images[0]])} or "
             f"{_shown(known.names[images[1]])}; write it with its folder and ending"
         )
-    found.image[file] = images[0]
-    found.rule[file] = rule
+    found[file] = images[0], rule
 
 
 def _ends(path: str) -> Iterator[str]:
@@ -199,9 +194,8 @@ def _last_part(path: str) -> str:
 def _as_number(path: str) -> str:
     """The last part of a path as a number without leading zeros; '' if it is not a number."""
     word = _last_part(path)
-    word = (
-        word[:-2] if word.endswith(".0") else word
-    )  # pandas writes a column of integers with gaps as floats
+    # pandas writes a column of integers with gaps as floats
+    word = word.removesuffix(".0")
     return (word.lstrip("0") or "0") if word.isascii() and word.isdecimal() else ""
 
 
@@ -222,11 +216,11 @@ def _file_column(table: LabelTable, known: _Names) -> int:
     best, chosen = (0, 0), table.file_column
     ambiguous: SourceError | None = None
     places = range(len(table.header))
-    for place in sorted(places, key=lambda at: (not _is_file_word(table.header[at]), at)):
+    for place in sorted(places, key=lambda at: (table.header[at].casefold() not in FILE_WORDS, at)):
         files = list(dict.fromkeys(_plain(row[place]) for row in table.rows))
         if len(files) < best[0]:
             continue  # a file matches one image: this column cannot match more
-        likely = place == table.file_column or _is_file_word(table.header[place])
+        likely = place == table.file_column or table.header[place].casefold() in FILE_WORDS
         try:
             # any number could be the number of an image, so a column of ages or classes is not tried by number
             found = _find(files, known, last_resorts=likely)
@@ -234,26 +228,22 @@ def _file_column(table: LabelTable, known: _Names) -> int:
             if likely:
                 ambiguous = ambiguous or error
             continue
-        if not found.image:
+        if not found:
             continue
-        strictest = min(_MATCH_RULES.index(rule) for rule in found.rule.values())
-        if (len(found.image), -strictest) > best:
-            best, chosen = (len(found.image), -strictest), place
-        if strictest == 0 and 2 * len(found.image) >= min(len(files), len(known.names)):
+        strictest = min(_MATCH_RULES.index(rule) for _, rule in found.values())
+        if (len(found), -strictest) > best:
+            best, chosen = (len(found), -strictest), place
+        if strictest == 0 and 2 * len(found) >= min(len(files), len(known.names)):
             break
     if ambiguous and (best[0] == 0 or best[1] < 0):
         raise SourceError(f"{table.path}: {ambiguous}")
     return chosen
 
 
-def _is_file_word(name: str) -> bool:
-    return name.casefold() in FILE_WORDS
-
-
 def _with_first_row(table: LabelTable, known: _Names) -> LabelTable:
     """`table`; if its header is a row of data, with that row restored and a generated header."""
     first = table.header[table.file_column]
-    if _is_file_word(first) or not _is_data(first, table, known):
+    if first.casefold() in FILE_WORDS or not _is_data(first, table, known):
         return table
     columns = [place for place in range(len(table.header)) if place != table.file_column]
     header = ["file"] * len(table.header)
@@ -276,7 +266,7 @@ def _is_data(first: str, table: LabelTable, known: _Names) -> bool:
     """Whether the first cell of the column that names the images is a name itself."""
     if not first:
         return False
-    if suffix(first) in ANY_IMAGE_SUFFIX or _find([_plain(first)], known).image:
+    if suffix(first) in ANY_IMAGE_SUFFIX or _find([_plain(first)], known):
         return True
     return _NUMBER.fullmatch(first) is not None and not all(
         name.isdecimal() for name in table.header
@@ -288,17 +278,17 @@ def _notes(table: LabelTable, files: Sequence[str], found: _Found) -> Iterator[s
     if table.file_column:
         name = table.header[table.file_column]
         yield f"{table.path}: the images are named by column {table.file_column + 1}, {name!r}"
-    counts = Counter(rule.words for rule in found.rule.values())
+    counts = Counter(rule.words for _, rule in found.values())
     if set(counts) - {_MATCH_RULES[0].words}:
         ways = [
             f"{counts[rule.words]:,} {rule.words}" for rule in _MATCH_RULES if counts[rule.words]
         ]
         yield f"{table.path}: images matched {', '.join(ways)}"
-    missing = list(dict.fromkeys(file for file in files if file not in found.image))
+    missing = list(dict.fromkeys(file for file in files if file not in found))
     if missing:
         examples = ", ".join(_shown(file) for file in missing[:3])
         yield (
-            f"{table.path}: {len(missing):,} of {len(found.image) + len(missing):,} files in it "
+            f"{table.path}: {len(missing):,} of {len(found) + len(missing):,} files in it "
             f"are not among the images: {examples}{', ...' if len(missing) > 3 else ''}"
         )
 

@@ -66,9 +66,11 @@ class _Worker:
         self.connection.close()
 
     def error_message(self) -> DcganError:
-        what = (
-            "worker processes keep ending" if self.started else "a worker process could not start"
+        keep_ending, not_started = (
+            "worker processes keep ending",
+            "a worker process could not start",
         )
+        what = keep_ending if self.started else not_started
         return DcganError(
             f"decoding: {what} ({self.exit_reason()}); close other programs if memory is short, "
             "or pass --no-cache"
@@ -78,12 +80,6 @@ class _Worker:
         self.process.join()
         code = self.process.exitcode or 0
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
-
-
-def available_cpus() -> int:
-    """CPUs that this process may use: a container may allow fewer than there are."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def build_shards(

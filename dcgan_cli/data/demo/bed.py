@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcgan_cli.data.demo.canvas import Canvas
-from dcgan_cli.data.demo.perspective import Camera, Paint, Patch, Plane, Rect, Values, shaded, unit
+from dcgan_cli.data.demo.canvas import Canvas, Rgb
+from dcgan_cli.data.demo.perspective import Camera, Patch, Plane, Rect, Values, fill, shaded, unit
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,12 @@ class Bed:
     length: float
     head: float
     panels: int
-    wood: Paint
-    cover: Paint
+    wood: Rgb
+    cover: Rgb
     striped: bool
-    throw: Paint | None
-    linen: Paint
-    accent: Paint | None
+    throw: Rgb | None
+    linen: Rgb
+    accent: Rgb | None
     phase: float
 
     TOP = 0.56
@@ -75,9 +75,8 @@ class Bed:
 
     def _base(self, canvas: Canvas, camera: Camera) -> None:
         for u in (self.left + 0.05, self.right - 0.13):
-            rect = (u, 0.0, u + 0.08, 0.3)
-            patch = Patch(canvas, camera, Plane("z", self.foot), rect)
-            patch.lay(patch.box(rect), shaded(self.wood, 0.55))
+            leg = (u, 0.0, u + 0.08, 0.3)
+            fill(canvas, camera, Plane("z", self.foot), leg, shaded(self.wood, 0.55))
 
     def _side(self, canvas: Canvas, camera: Camera) -> None:
         if self.left - self.OVERHANG <= 0 <= self.right + self.OVERHANG:

@@ -22,19 +22,19 @@ Field = NDArray[np.floating[Any]]
 Color = Sequence[float] | NDArray[np.float32]
 """RGB in [0, 1], or one color a pixel: float32 [size, size, 3]."""
 
+Rgb = tuple[float, float, float]
+"""A color, each channel in [0, 1]."""
+
 _DIRECTIONS = 1024
 
 _STEPS = np.linspace(0, 1, 8, endpoint=False)
-_CATMULL_ROM = (
-    np.stack(
-        [
-            -_STEPS + 2 * _STEPS**2 - _STEPS**3,
-            2 - 5 * _STEPS**2 + 3 * _STEPS**3,
-            _STEPS + 4 * _STEPS**2 - 3 * _STEPS**3,
-            _STEPS**3 - _STEPS**2,
-        ]
-    )
-    / 2
+_CATMULL_ROM = 0.5 * np.stack(
+    [
+        -_STEPS + 2 * _STEPS**2 - _STEPS**3,
+        2 - 5 * _STEPS**2 + 3 * _STEPS**3,
+        _STEPS + 4 * _STEPS**2 - 3 * _STEPS**3,
+        _STEPS**3 - _STEPS**2,
+    ]
 )
 
 
@@ -63,9 +63,8 @@ class Canvas:
 
         def span(low: float, high: float, first: float, count: int) -> slice:
             start = min(max(math.floor((low - first) / self.pixel), 0), count - 1)
-            return slice(
-                start, max(min(math.ceil((high - first) / self.pixel) + 1, count), start + 1)
-            )
+            end = min(math.ceil((high - first) / self.pixel) + 1, count)
+            return slice(start, max(end, start + 1))
 
         window = span(y0, y1, top, height), span(x0, x1, left, width)
         return self._view(self.x[window], self.y[window], self.pixels[window], self.pixel)
@@ -105,6 +104,12 @@ class Canvas:
     def finish(self) -> NDArray[np.uint8]:
         """The image as uint8 [size, size, 3]."""
         return np.ascontiguousarray((np.clip(self.pixels, 0, 1) * 255 + 0.5).astype(np.uint8))
+
+
+def swatch(codes: str) -> tuple[Rgb, ...]:
+    """The colors of hexadecimal codes such as "F4D3BC 4A3126"."""
+    channels = (bytes.fromhex(code) for code in codes.split())
+    return tuple((red / 255, green / 255, blue / 255) for red, green, blue in channels)
 
 
 def coverage(distance: Field, size: float, soft: float = 0.0) -> Field:
@@ -148,20 +153,6 @@ def stroke(x: Field, y: Field, points: Sequence[tuple[float, float]], width: flo
         t = np.clip(((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy + 1e-12), 0, 1)
         result = np.minimum(result, np.hypot(x - ax - t * dx, y - ay - t * dy))
     return result - width / 2
-
-
-def polygon(x: Field, y: Field, points: Sequence[tuple[float, float]]) -> Field:
-    """Distance to a simple polygon, convex or not, corners in either order."""
-    edge = np.full_like(x, np.inf)
-    inside = np.zeros(x.shape, bool)
-    for (ax, ay), (bx, by) in zip(points, [*points[1:], points[0]], strict=True):
-        dx, dy = bx - ax, by - ay
-        t = np.clip(((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy + 1e-12), 0, 1)
-        edge = np.minimum(edge, np.hypot(x - ax - t * dx, y - ay - t * dy))
-        crosses = (ay > y) != (by > y)
-        if dy != 0:
-            inside ^= crosses & (x < ax + (y - ay) * dx / dy)
-    return np.where(inside, -edge, edge)
 
 
 def outline(

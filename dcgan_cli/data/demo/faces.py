@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.demo import facial_features, hair
-from dcgan_cli.data.demo.canvas import Canvas, coverage, ellipse, mix, smoothstep
-from dcgan_cli.data.demo.head import WIDEST_TURN, Head, Rgb, rgb, tinted
+from dcgan_cli.data.demo.canvas import Canvas, Rgb, coverage, ellipse, mix, smoothstep, swatch
+from dcgan_cli.data.demo.head import WIDEST_TURN, Head, tinted
 
 SIZE = 128
 VERSION = 1
@@ -21,14 +21,12 @@ VERSION = 1
 
 _STREAM = 0xFACE
 
-_SKIN = tuple(map(rgb, (0xF8DCC8, 0xF2C8A8, 0xE3AE88, 0xC68F66, 0x9C6844, 0x704630)))
-_HAIR = tuple(map(rgb, (0x2B2326, 0x4A3126, 0x75462C, 0xA0522D, 0xB58550, 0xE2C080, 0xB4AFAC)))
-_IRIS = tuple(map(rgb, (0x4E3220, 0x6F4F2A, 0x5A7550, 0x527E9E, 0x6C8290)))
-_BACKGROUND = tuple(
-    map(rgb, (0x9DB9CE, 0xA9C2A4, 0xE8BE9C, 0xC3B3D6, 0xD9CDBB, 0x7FA9A6, 0xE3CF8F))
-)
-_CLOTHES = tuple(map(rgb, (0x2F4A6D, 0x8E2F3C, 0xF1EEE7, 0x3E6B57, 0x3A3A42, 0xC9833F, 0x6D5687)))
-_FRAMES = tuple(map(rgb, (0x1B1A1F, 0x1E2440, 0x7E1F2C)))
+_SKIN = swatch("F8DCC8 F2C8A8 E3AE88 C68F66 9C6844 704630")
+_HAIR = swatch("2B2326 4A3126 75462C A0522D B58550 E2C080 B4AFAC")
+_IRIS = swatch("4E3220 6F4F2A 5A7550 527E9E 6C8290")
+_BACKGROUND = swatch("9DB9CE A9C2A4 E8BE9C C3B3D6 D9CDBB 7FA9A6 E3CF8F")
+_CLOTHES = swatch("2F4A6D 8E2F3C F1EEE7 3E6B57 3A3A42 C9833F 6D5687")
+_FRAMES = swatch("1B1A1F 1E2440 7E1F2C")
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from dcgan_cli.data.demo.canvas import Canvas, Field, ellipse, mix, smoothstep, stroke
-from dcgan_cli.data.demo.head import Head, Rgb, face_contour, lit, tinted
+from dcgan_cli.data.demo.canvas import Canvas, Field, Rgb, ellipse, mix, smoothstep, stroke
+from dcgan_cli.data.demo.head import Head, face_contour, lit, tinted
 
 
 def paint_ear(head: Head, side: int) -> None:
@@ -90,10 +90,8 @@ def _paint_eye(head: Head, canvas: Canvas, cx: float, side: int, iris: Rgb) -> N
     canvas.paint(np.maximum(ball - 0.150, eye), dark)
     canvas.paint(np.maximum(ball - 0.122, eye), iris, smoothstep(-0.16, 0.05, q))
     canvas.paint(np.maximum(ball - 0.068, eye), (0.05, 0.04, 0.05))
-    canvas.paint(
-        np.hypot(canvas.x - look - 0.045 * math.copysign(1, head.light), q + 0.10) - 0.036,
-        (1, 1, 1),
-    )
+    glint = canvas.x - look - 0.045 * math.copysign(1, head.light)
+    canvas.paint(np.hypot(glint, q + 0.10) - 0.036, (1, 1, 1))
     lash = tinted(head.shadow, (0.08, 0.05, 0.06), 0.8 if head.man else 0.95)
     thick = 0.022 if head.man else 0.036
     band = np.maximum(np.abs(q - lid) - thick * (0.7 + 0.5 * side * p), np.abs(p) - 1.04)
@@ -104,19 +102,13 @@ def _paint_eye(head: Head, canvas: Canvas, cx: float, side: int, iris: Rgb) -> N
     canvas.paint(below, tinted(head.shadow, lash, 0.3), 0.7, 0.03)
     if not head.man:
         corner = cx + side * half
-        wing = stroke(
-            canvas.x,
-            canvas.y,
-            [(corner - side * 0.05, -0.045), (corner + side * 0.06, -0.12)],
-            0.04,
-        )
-        canvas.paint(wing, lash)
+        wing = [(corner - side * 0.05, -0.045), (corner + side * 0.06, -0.12)]
+        canvas.paint(stroke(canvas.x, canvas.y, wing, 0.04), lash)
 
 
 def _paint_brow(head: Head, canvas: Canvas, cx: float, side: int, color: Rgb) -> None:
-    half, thick, arch, lift = (
-        (0.31, 0.058, 0.028, -0.285) if head.man else (0.29, 0.032, 0.055, -0.36)
-    )
+    man, woman = (0.31, 0.058, 0.028, -0.285), (0.29, 0.032, 0.055, -0.36)
+    half, thick, arch, lift = man if head.man else woman
     p = (canvas.x - cx) * side / half
     middle = lift + arch * (p - 0.12) ** 2
     taper = thick * (1 - 0.42 * np.clip(p + 0.2, 0, 1))
@@ -138,18 +130,13 @@ def _paint_nose(head: Head) -> None:
     ridge = 0.055 + broad * 0.55 * np.clip((y + 0.1) / 0.6, 0, 1) ** 2
     flank = np.maximum(np.abs(x - shade * ridge) - 0.05, np.abs(y - 0.1) - 0.38)
     canvas.paint(flank, head.shadow, 0.55, 0.16)
-    canvas.paint(
-        np.maximum(np.abs(x + shade * 0.01) - 0.03, np.abs(y - 0.15) - 0.3), bright, 0.5, 0.12
-    )
+    gleam = np.maximum(np.abs(x + shade * 0.01) - 0.03, np.abs(y - 0.15) - 0.3)
+    canvas.paint(gleam, bright, 0.5, 0.12)
     canvas.paint(ellipse(x, y, shade * 0.03, 0.60, broad * 1.15, 0.10), head.shadow, 0.6, 0.12)
     canvas.paint(ellipse(x, y, 0, 0.46, broad * 0.72, 0.13), head.skin, 0.8, 0.10)
     for side in (-1, 1):
-        canvas.paint(
-            ellipse(x, y, side * broad, 0.50, 0.06, 0.075),
-            tinted(head.skin, head.shadow, 0.35),
-            0.8,
-            0.07,
-        )
+        wing = ellipse(x, y, side * broad, 0.50, 0.06, 0.075)
+        canvas.paint(wing, tinted(head.skin, head.shadow, 0.35), 0.8, 0.07)
         canvas.paint(ellipse(x, y, side * broad * 0.55, 0.555, 0.055, 0.028), dark, 0.85, 0.03)
     canvas.paint(ellipse(x, y, -shade * 0.04, 0.43, 0.055, 0.05), bright, 0.75, 0.09)
 
@@ -170,13 +157,11 @@ def _closed(head: Head, canvas: Canvas) -> None:
     top = line - full * 0.72 * bow**0.8 * (1 - 0.28 * np.exp(-((p / 0.16) ** 2)))
     bottom = line + full * bow**0.8
     inside = np.abs(p) - 1
-    canvas.paint(
-        np.maximum(np.maximum(top - q, q - line), inside), tinted(head.lips, (0.3, 0.05, 0.1), 0.22)
-    )
+    upper = np.maximum(np.maximum(top - q, q - line), inside)
+    canvas.paint(upper, tinted(head.lips, (0.3, 0.05, 0.1), 0.22))
     canvas.paint(np.maximum(np.maximum(line - q, q - bottom), inside), head.lips)
-    canvas.paint(
-        ellipse(canvas.x, q, 0.08 * head.light, full * 0.5, 0.13, 0.025), (1, 0.92, 0.9), 0.4, 0.06
-    )
+    shine = ellipse(canvas.x, q, 0.08 * head.light, full * 0.5, 0.13, 0.025)
+    canvas.paint(shine, (1, 0.92, 0.9), 0.4, 0.06)
     canvas.paint(np.maximum(np.abs(q - line) - 0.013, np.abs(p) - 1.05), (0.27, 0.10, 0.11), 0.9)
 
 
@@ -196,12 +181,10 @@ def _smile(head: Head, canvas: Canvas) -> None:
     mouth = np.maximum(np.maximum(top - q, q - bottom), inside + 0.05)
     canvas.paint(mouth, (0.38, 0.09, 0.11))
     teeth = np.maximum(mouth + 0.012, q - top - 0.135 * bow**0.35)
-    canvas.paint(
-        teeth, mix((0.99, 0.98, 0.95), (0.78, 0.75, 0.74), smoothstep(0.4, 0.95, np.abs(p)))
-    )
-    canvas.paint(
-        ellipse(canvas.x, q, 0.08 * head.light, 0.285, 0.12, 0.02), (1, 0.92, 0.9), 0.4, 0.05
-    )
+    dim = smoothstep(0.4, 0.95, np.abs(p))
+    canvas.paint(teeth, mix((0.99, 0.98, 0.95), (0.78, 0.75, 0.74), dim))
+    shine = ellipse(canvas.x, q, 0.08 * head.light, 0.285, 0.12, 0.02)
+    canvas.paint(shine, (1, 0.92, 0.9), 0.4, 0.05)
 
 
 def paint_glasses(head: Head, frame: Rgb, arms: bool) -> None:

@@ -5,19 +5,20 @@ screen and paints itself inside that box.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
-from dcgan_cli.data.demo.canvas import Canvas
+from dcgan_cli.data.demo.canvas import Canvas, Rgb
 from dcgan_cli.data.demo.perspective import (
     Camera,
-    Paint,
     Patch,
     Plane,
     Rect,
     Values,
+    fill,
     lay,
     mixed,
     shaded,
@@ -29,22 +30,28 @@ MOTIFS: tuple[Motif, ...] = get_args(Motif)
 
 
 @dataclass(frozen=True)
-class Window:
-    """A window with a view, curtained or not; `rect` is all of it, curtains and rod included."""
+class _Flat:
+    """What fills `rect` of a wall."""
 
     plane: Plane
     rect: Rect
-    columns: int
-    rows: int
-    sky: tuple[Paint, Paint]
-    hills: tuple[Paint, Paint]
-    phase: float
-    frame: Paint
-    curtain: Paint | None
 
     def outline(self, camera: Camera) -> Rect:
         """The box on the screen."""
         return self.plane.bounds(camera, self.rect)
+
+
+@dataclass(frozen=True)
+class Window(_Flat):
+    """A window with a view, curtained or not; `rect` is all of it, curtains and rod included."""
+
+    columns: int
+    rows: int
+    sky: tuple[Rgb, Rgb]
+    hills: tuple[Rgb, Rgb]
+    phase: float
+    frame: Rgb
+    curtain: Rgb | None
 
     def paint(self, canvas: Canvas, camera: Camera) -> None:
         """Paint frame, view, bars, sill and curtains."""
@@ -83,7 +90,7 @@ class Window:
             lay(colors, patch.below(bottom + ridge * (top - bottom)), color)
         return colors
 
-    def _drape(self, patch: Patch, color: Paint) -> None:
+    def _drape(self, patch: Patch, color: Rgb) -> None:
         """Two gathered curtains under a rod."""
         u0, v0, u1, v1 = self.rect
         width = 0.27 * (u1 - u0)
@@ -101,19 +108,13 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Door:
+class Door(_Flat):
     """A paneled door with its casing; `rect` is all of it, from the floor up."""
 
-    plane: Plane
-    rect: Rect
     panels: tuple[Rect, ...]
-    leaf: Paint
-    casing: Paint
+    leaf: Rgb
+    casing: Rgb
     hinge_first: bool
-
-    def outline(self, camera: Camera) -> Rect:
-        """The box on the screen."""
-        return self.plane.bounds(camera, self.rect)
 
     def paint(self, canvas: Canvas, camera: Camera) -> None:
         """Paint casing, leaf, panels and handle."""
@@ -123,26 +124,16 @@ class Door:
         patch.lay(patch.box((u0 + 0.02, v0, u1 - 0.02, v1 - 0.02)), self.casing)
         trim = 0.10
         patch.lay(patch.box((u0 + trim, v0, u1 - trim, v1 - trim)), shaded(self.leaf, 0.55))
-        left, bottom, right, top = (
-            u0 + trim + 0.015,
-            v0 + 0.015,
-            u1 - trim - 0.015,
-            v1 - trim - 0.015,
-        )
+        left, bottom = u0 + trim + 0.015, v0 + 0.015
+        right, top = u1 - trim - 0.015, v1 - trim - 0.015
         patch.lay(patch.box((left, bottom, right, top)), self.leaf)
         for a0, b0, a1, b1 in self.panels:
-            box = (
-                left + a0 * (right - left),
-                bottom + b0 * (top - bottom),
-                left + a1 * (right - left),
-                bottom + b1 * (top - bottom),
-            )
-            patch.lay(patch.box(box), shaded(self.leaf, 0.66))
-            rim = 0.025
-            lit = (box[0] + rim, box[1], box[2], box[3] - rim)
+            x0, x1 = (left + a * (right - left) for a in (a0, a1))
+            y0, y1 = (bottom + b * (top - bottom) for b in (b0, b1))
+            patch.lay(patch.box((x0, y0, x1, y1)), shaded(self.leaf, 0.66))
+            lit, field = (x0 + 0.025, y0, x1, y1 - 0.025), (x0 + 0.025, y0 + 0.025)
             patch.lay(patch.box(lit), shaded(self.leaf, 1.12))
-            field = (box[0] + rim, box[1] + rim, box[2] - rim, box[3] - rim)
-            patch.lay(patch.box(field), shaded(self.leaf, 0.92))
+            patch.lay(patch.box((*field, x1 - 0.025, y1 - 0.025)), shaded(self.leaf, 0.92))
         u = right - 0.07 if self.hinge_first else left + 0.07
         v = bottom + 0.47 * (top - bottom)
         patch.lay(patch.box((u - 0.025, v - 0.1, u + 0.025, v + 0.08)), (0.50, 0.40, 0.20))
@@ -152,19 +143,13 @@ class Door:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Picture(_Flat):
     """A framed picture: hills, a sunset at sea, or plain shapes in four colors."""
 
-    plane: Plane
-    rect: Rect
     motif: Motif
-    palette: tuple[Paint, Paint, Paint, Paint]
+    palette: Sequence[Rgb]
     phase: float
-    frame: Paint
-
-    def outline(self, camera: Camera) -> Rect:
-        """The box on the screen."""
-        return self.plane.bounds(camera, self.rect)
+    frame: Rgb
 
     def paint(self, canvas: Canvas, camera: Camera) -> None:
         """Paint frame, mount and picture."""
@@ -217,8 +202,8 @@ class Lamp:
     middle: float
     glow: float
     hanging: bool
-    body: Paint
-    tint: Paint
+    body: Rgb
+    tint: Rgb
 
     def outline(self, camera: Camera) -> Rect:
         """The box on the screen."""
@@ -235,10 +220,8 @@ class Lamp:
         radius = (across**2 + up**2) / self.glow**2
         patch.lay(0.7 * unit(1 - radius) ** 1.5, (1.0, 0.86, 0.55))
         if self.hanging:
-            patch.lay(
-                patch.box((self.u - 0.015, self.middle, self.u + 0.015, self.foot)),
-                (0.2, 0.18, 0.17),
-            )
+            cord = (self.u - 0.015, self.middle, self.u + 0.015, self.foot)
+            patch.lay(patch.box(cord), (0.2, 0.18, 0.17))
             tall, wide, narrow = 0.16, 0.31, 0.08
         else:
             self._paint_body(patch)
@@ -259,9 +242,8 @@ class Lamp:
         body = shaded(self.body, light)
         patch.lay(patch.box((self.u - 0.03, low, self.u + 0.03, high)), body)
         patch.lay(patch.disc(self.u, low + 0.45 * tall, 0.12, 0.42 * tall), body)
-        patch.lay(
-            patch.box((self.u - 0.09, low, self.u + 0.09, low + 0.03)), shaded(self.body, 0.7)
-        )
+        base = (self.u - 0.09, low, self.u + 0.09, low + 0.03)
+        patch.lay(patch.box(base), shaded(self.body, 0.7))
 
 
 @dataclass(frozen=True)
@@ -272,7 +254,7 @@ class Table:
     right: float
     top: float
     wall: float
-    wood: Paint
+    wood: Rgb
 
     def paint(self, canvas: Canvas, camera: Camera) -> None:
         """Paint side, top, front and drawer."""
@@ -287,5 +269,4 @@ class Table:
             (Plane("z", front), face, 0.86),
             (Plane("z", front), drawer, 0.74),
         ):
-            patch = Patch(canvas, camera, plane, rect)
-            patch.lay(patch.box(rect), shaded(self.wood, light))
+            fill(canvas, camera, plane, rect, shaded(self.wood, light))

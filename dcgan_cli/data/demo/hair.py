@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcgan_cli.data.demo.canvas import Canvas, Field, ellipse, mix, outline, smoothstep
-from dcgan_cli.data.demo.head import Head, Rgb, face_contour, tinted
+from dcgan_cli.data.demo.canvas import Canvas, Field, Rgb, ellipse, mix, outline, smoothstep
+from dcgan_cli.data.demo.head import Head, face_contour, tinted
 
 Points = tuple[tuple[float, float], ...]
 
@@ -47,7 +47,7 @@ _SWEPT = ((0.82, 1.5), (0.88, 0.6), (0.90, 0.0), (0.78, -0.45), (0.35, -0.66), (
 _FRINGE = ((0.82, 1.5), (0.88, 0.6), (0.88, 0.0), (0.82, -0.36), (0.45, -0.44), (0.0, -0.47),
            (-0.45, -0.44), (-0.82, -0.36), (-0.88, 0.0), (-0.88, 0.6), (-0.82, 1.5))
 _RIGHT_TEMPLE, _LEFT_TEMPLE = ((1.10, 1.1), (1.06, 0.5)), ((-1.06, 0.5), (-1.10, 1.1))
-_BACKWARDS = (*_RIGHT_TEMPLE, (0.98, 0.0), (0.86, -0.55), (0.50, -0.88), (0.10, -1.0),
+_COMBED_BACK = (*_RIGHT_TEMPLE, (0.98, 0.0), (0.86, -0.55), (0.50, -0.88), (0.10, -1.0),
               (-0.40, -0.92), (-0.84, -0.58), (-0.98, 0.0), *_LEFT_TEMPLE)
 _LEVEL = (*_RIGHT_TEMPLE, (0.96, 0.10), (0.90, -0.35), (0.80, -0.68), (0.40, -0.82), (0.0, -0.86),
           (-0.40, -0.82), (-0.80, -0.68), (-0.90, -0.35), (-0.96, 0.10), *_LEFT_TEMPLE)
@@ -60,7 +60,7 @@ WOMEN: tuple[Style, ...] = (
     Style(_LONG, _PARTED, _LONG_BACK),
     Style(_LONG, _SWEPT, _LONG_BACK, curl=0.035),
     Style(_BOB, _FRINGE, _BOB_BACK),
-    Style(((0, -1.62), (0.82, -1.34), (1.10, -0.6), (1.06, 0.0), *_NAPE), _BACKWARDS,
+    Style(((0, -1.62), (0.82, -1.34), (1.10, -0.6), (1.06, 0.0), *_NAPE), _COMBED_BACK,
           bun=True, ears=True),
     Style(_WAVES, _SWEPT, _WAVES_BACK, curl=0.03),
 )
@@ -107,32 +107,17 @@ def paint_front(head: Head, style: Style, color: Rgb) -> None:
     mass = outline(x, y, _mirrored(style.mass), 0, -0.2)
     # Closed below the image, in spans even enough for a smooth curve.
     edge, end = style.opening[0]
-    below = [
-        (-0.9 * edge, end / 2 + 1.6),
-        (-0.8 * edge, 3.2),
-        (0, 3.4),
-        (0.8 * edge, 3.2),
-        (0.9 * edge, end / 2 + 1.6),
-    ]
-    around = [*style.opening, *below]
-    u = head.unturned(canvas.x)
-    opening = outline(u, canvas.y, around, 0, 0.4)
-    casts = np.maximum(mass + 0.15, -opening - 0.13)
-    canvas.paint(
-        np.maximum(casts, canvas.y - 0.7), tinted(head.shadow, (0.2, 0.1, 0.1), 0.2), 0.45, 0.18
-    )
+    half = ((0, 3.4), (0.8 * edge, 3.2), (0.9 * edge, end / 2 + 1.6))
+    below = (*((-u, v) for u, v in reversed(half[1:])), *half)
+    opening = outline(head.unturned(canvas.x), canvas.y, [*style.opening, *below], 0, 0.4)
+    casts = np.maximum(np.maximum(mass + 0.15, -opening - 0.13), canvas.y - 0.7)
+    canvas.paint(casts, tinted(head.shadow, (0.2, 0.1, 0.1), 0.2), 0.45, 0.18)
     # Hair stays beside the face on the far side too, where the turned hairline leaves the head.
     beside, ends = (face_contour(head, canvas) + 0.05, 0.0) if style.ears else (mass + 0.1, 0.8)
     beside = beside - 2 * np.clip(canvas.y - ends, 0, None)
     opening = np.maximum(opening, beside)
-    _paint_strands(
-        head,
-        canvas,
-        np.maximum(mass, -opening),
-        color,
-        (0.6 * turned - 0.2, -1.25),
-        style.curl,
-    )
+    shape, root = np.maximum(mass, -opening), (0.6 * turned - 0.2, -1.25)
+    _paint_strands(head, canvas, shape, color, root, style.curl)
 
 
 def _paint_strands(

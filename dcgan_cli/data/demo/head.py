@@ -11,20 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcgan_cli.data.demo.canvas import Canvas, Field, outline, smoothstep
-
-Rgb = tuple[float, float, float]
+from dcgan_cli.data.demo.canvas import Canvas, Field, Rgb, outline, smoothstep
 
 WIDEST_TURN = 0.52  # radians
 _RADIUS = 1.06
 # The cylinder turns about an axis before its middle: a face is flatter than a cylinder, and about
 # the middle its outer corners would swing past the contour.
 _AXIS = 0.18
-
-
-def rgb(code: int) -> Rgb:
-    """The color of a hexadecimal code such as 0xF4D3BC, each channel in [0, 1]."""
-    return (code >> 16) / 255, (code >> 8 & 255) / 255, (code & 255) / 255
 
 
 def tinted(color: Sequence[float], other: Sequence[float], amount: float) -> Rgb:

@@ -13,13 +13,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.demo.canvas import Canvas
+from dcgan_cli.data.demo.canvas import Canvas, Rgb
 
 Values = NDArray[np.floating[Any]]
 """A number a pixel of a patch: [h, w], or [1, w] or [h, 1] where it is the same along an axis."""
-
-Paint = tuple[float, float, float]
-"""RGB in [0, 1]."""
 
 Rect = tuple[float, float, float, float]
 """u0, v0, u1, v1 on a plane, in meters; on the screen x0, y0, x1, y1, in fractions."""
@@ -56,13 +53,8 @@ class Plane:
 
     def project(self, camera: Camera, u: float, v: float) -> tuple[float, float]:
         """Where on the screen the point (u, v) of the plane is seen."""
-        match self.across:
-            case "x":
-                return camera.project(self.at, v, u)
-            case "y":
-                return camera.project(u, self.at, v)
-            case "z":
-                return camera.project(u, v, self.at)
+        places = {"x": (self.at, v, u), "y": (u, self.at, v), "z": (u, v, self.at)}
+        return camera.project(*places[self.across])
 
     def bounds(self, camera: Camera, rect: Rect) -> Rect:
         """The box on the screen around a rectangle of the plane, not clipped to the picture."""
@@ -100,20 +92,20 @@ def unit(values: Values) -> Values:
     return np.minimum(np.maximum(values, 0), 1)
 
 
-def shaded(color: Paint | Values, factor: float | Values) -> Values:
+def shaded(color: Rgb | Values, factor: float | Values) -> Values:
     """`color` made lighter or darker: [3], or [h, w, 3] for a factor a pixel."""
     # Planes of color, as in a canvas: numpy runs along rows, not over three channels.
     planes = np.multiply.outer(np.asarray(color, np.float32), factor)
     return planes.transpose(*range(1, planes.ndim), 0)
 
 
-def mixed(one: Paint, other: Paint, share: Values) -> Values:
+def mixed(one: Rgb, other: Rgb, share: Values) -> Values:
     """`one` where `share` is 0 or less, `other` where it is 1 or more: [h, w, 3]."""
     low, high = np.asarray(one, np.float32), np.asarray(other, np.float32)
     return low + shaded(high - low, unit(share))
 
 
-def lay(pixels: Values, coverage: Values, color: Paint | Values) -> None:
+def lay(pixels: Values, coverage: Values, color: Rgb | Values) -> None:
     """Lay `color` over pixels [h, w, 3], in place, as opaque as `coverage` [h, w] says."""
     pixels += coverage[..., None] * (np.asarray(color, np.float32) - pixels)
 
@@ -176,13 +168,19 @@ class Patch:
         distance = outside + np.minimum(np.maximum(p, q), 0) - corner
         return unit(0.5 - distance * self.size)
 
-    def lay(self, coverage: Values, color: Paint | Values) -> None:
+    def lay(self, coverage: Values, color: Rgb | Values) -> None:
         """Lay `color` (one, or one a pixel) over the patch, as opaque as `coverage` says."""
         lay(self.pixels, coverage, color)
 
     def shade(self, coverage: Values, factor: float) -> None:
         """Multiply what is there by `factor` where `coverage` is 1, and by 1 where it is 0."""
         self.pixels *= (1 + coverage * (factor - 1))[..., None]
+
+
+def fill(canvas: Canvas, camera: Camera, plane: Plane, rect: Rect, color: Rgb | Values) -> None:
+    """Paint a rectangle of a plane in one color, or one a pixel."""
+    patch = Patch(canvas, camera, plane, rect)
+    patch.lay(patch.box(rect), color)
 
 
 def _below(place: Values, edge: float | Values, scale: Values, size: int, soft: float) -> Values:

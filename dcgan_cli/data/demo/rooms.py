@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.demo.bed import Bed
-from dcgan_cli.data.demo.canvas import Canvas
+from dcgan_cli.data.demo.canvas import Canvas, Rgb, swatch
 from dcgan_cli.data.demo.furniture import MOTIFS, Door, Lamp, Picture, Table, Window
-from dcgan_cli.data.demo.perspective import Camera, Paint, Plane, Rect
+from dcgan_cli.data.demo.perspective import Camera, Plane, Rect
 from dcgan_cli.data.demo.shell import Floor, Light, Rug, Shell
 
 SIZE = 128
@@ -31,45 +31,39 @@ _T = TypeVar("_T")
 Piece = Bed | Window | Door | Lamp | Picture
 
 
-def _rgb(code: str) -> Paint:
-    return int(code[0:2], 16) / 255, int(code[2:4], 16) / 255, int(code[4:6], 16) / 255
-
-
-def _swatch(codes: str) -> tuple[Paint, ...]:
-    return tuple(_rgb(code) for code in codes.split())
-
-
-WALLS = _swatch("E9E1D3 CBD3C4 BCCAD3 E3C9BC DDD0AE D5D5D6 9DB0A8 8FA3B5 C9A995")
-PANELING = _swatch("EFECE4 E6E8E6")
-WOODS = _swatch("B98A5E 8A5F42 D0AE84 6B4A38")
-CARPETS = _swatch("BDB4A8 A6A9AC CFC4B2")
-HEADBOARDS = _swatch("A9764C 7A5240 8C929B B7A58F 59687A 9C6B63")
-LINENS = _swatch("F7F3EC F2EFEA E6E9EE")
-COVERS = _swatch("F0ECE4 3F5876 B9603F 7F9A7C D2A13F C98B8E 6F7680 5B8590")
-THROWS = _swatch("7C4B3A 2F4560 D9B36A 5E7C6B A55A4A E8DCC8")
-RUGS = _swatch("C9B79C 8E4F45 4F6A80 D8D0C2 A9843F")
-FRAMES = _swatch("F7F4EE F7F4EE 8B6547 E9E4DA")
-DOORS = _swatch("EAE2D2 A87449 7B5138 6E8791 4E6B62")
-CASINGS = _swatch("F6F3EC EAE4D8")
-BORDERS = _swatch("2E2A28 8A5F3C F4F1EA C39A4E")
-CURTAINS = _swatch("F2EBDD D9C9A8 93A9B8 B9736A 8A9B82")
-VASES = _swatch("3F6B7A D8CFC0 7A4B3C 4A5560 B98A3E")
-SHADES = _swatch("FFDC8E FFD080 FFE3A6")
+WALLS = swatch("E9E1D3 CBD3C4 BCCAD3 E3C9BC DDD0AE D5D5D6 9DB0A8 8FA3B5 C9A995")
+PANELING = swatch("EFECE4 E6E8E6")
+WOODS = swatch("B98A5E 8A5F42 D0AE84 6B4A38")
+CARPETS = swatch("BDB4A8 A6A9AC CFC4B2")
+HEADBOARDS = swatch("A9764C 7A5240 8C929B B7A58F 59687A 9C6B63")
+LINENS = swatch("F7F3EC F2EFEA E6E9EE")
+COVERS = swatch("F0ECE4 3F5876 B9603F 7F9A7C D2A13F C98B8E 6F7680 5B8590")
+THROWS = swatch("7C4B3A 2F4560 D9B36A 5E7C6B A55A4A E8DCC8")
+RUGS = swatch("C9B79C 8E4F45 4F6A80 D8D0C2 A9843F")
+FRAMES = swatch("F7F4EE F7F4EE 8B6547 E9E4DA")
+DOORS = swatch("EAE2D2 A87449 7B5138 6E8791 4E6B62")
+CASINGS = swatch("F6F3EC EAE4D8")
+BORDERS = swatch("2E2A28 8A5F3C F4F1EA C39A4E")
+CURTAINS = swatch("F2EBDD D9C9A8 93A9B8 B9736A 8A9B82")
+VASES = swatch("3F6B7A D8CFC0 7A4B3C 4A5560 B98A3E")
+SHADES = swatch("FFDC8E FFD080 FFE3A6")
 
 HOURS = (
     # The sky low and high, the far and the near hills, and the color of the light in the room.
-    (*_swatch("DDEBF2 6FB1E0 8FB08C 5E8F5C"), (1.0, 1.0, 0.985)),
-    (*_swatch("F4E3C8 8FBBD8 9DAE86 6E8B57"), (1.0, 0.985, 0.95)),
-    (*_swatch("FFC98F C98AA8 9A6F80 5F5068"), (1.0, 0.96, 0.92)),
-    (*_swatch("C9D6E8 5A7FBF 7D93A8 4F6E78"), (0.96, 0.98, 1.0)),
+    (*swatch("DDEBF2 6FB1E0 8FB08C 5E8F5C"), (1.0, 1.0, 0.985)),
+    (*swatch("F4E3C8 8FBBD8 9DAE86 6E8B57"), (1.0, 0.985, 0.95)),
+    (*swatch("FFC98F C98AA8 9A6F80 5F5068"), (1.0, 0.96, 0.92)),
+    (*swatch("C9D6E8 5A7FBF 7D93A8 4F6E78"), (0.96, 0.98, 1.0)),
 )
 ARTS = tuple(
-    (ground, first, second, accent)
-    for ground, first, second, accent in (
-        _swatch("F3DDB8 7FA08F 44695F E2793F"),
-        _swatch("CFE3EA 4C83A6 E6D3A3 F3B04C"),
-        _swatch("F1E6DA D98F74 8C4A46 E8B85A"),
-        _swatch("E4E8E0 93A98F 3F5B63 D4604A"),
+    map(
+        swatch,
+        (
+            "F3DDB8 7FA08F 44695F E2793F",
+            "CFE3EA 4C83A6 E6D3A3 F3B04C",
+            "F1E6DA D98F74 8C4A46 E8B85A",
+            "E4E8E0 93A98F 3F5B63 D4604A",
+        ),
     )
 )
 PANELS: tuple[tuple[Rect, ...], ...] = (
@@ -239,7 +233,7 @@ def _shell(rng: np.random.Generator, left: float, right: float, height: float, b
 
 
 def _window(
-    rng: np.random.Generator, plane: Plane, free: tuple[float, float], view: Sequence[Paint]
+    rng: np.random.Generator, plane: Plane, free: tuple[float, float], view: Sequence[Rgb]
 ) -> Window:
     left, right = _stretch(rng, free, 1.3)
     return Window(

@@ -4,21 +4,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcgan_cli.data.demo.canvas import Canvas
+from dcgan_cli.data.demo.canvas import Canvas, Rgb
 from dcgan_cli.data.demo.perspective import (
     Camera,
-    Paint,
     Patch,
     Plane,
     Rect,
     Values,
+    fill,
     lay,
     shaded,
     unit,
 )
 
-PLASTER: Paint = (0.95, 0.94, 0.92)
-SKIRTING: Paint = (0.94, 0.92, 0.89)
+PLASTER: Rgb = (0.95, 0.94, 0.92)
+SKIRTING: Rgb = (0.94, 0.92, 0.89)
 
 # The foreshortening of a plane, in screen widths per meter, at which nothing is seen any more.
 _NEAREST = 1.2
@@ -31,7 +31,7 @@ _TURNED = 0.92
 class Floor:
     """Boards along Z that are `board` meters wide, or a carpet where `board` is None."""
 
-    color: Paint
+    color: Rgb
     board: float | None
     phase: float
 
@@ -52,7 +52,7 @@ class Rug:
     """A bordered rug; `rect` is its place on the floor, X and Z."""
 
     rect: Rect
-    color: Paint
+    color: Rgb
 
     def paint(self, canvas: Canvas, camera: Camera) -> None:
         """Paint the rug and the shadow that it casts."""
@@ -72,7 +72,7 @@ class Light:
     x: float
     y: float
     z: float
-    tint: Paint
+    tint: Rgb
 
     def on(self, x: Values, y: Values, z: Values) -> Values:
         """The light on points of the room (meters), about 1 at its brightest."""
@@ -91,9 +91,9 @@ class Shell:
     right: float
     height: float
     depth: float
-    wall: Paint
-    accent: Paint
-    paneling: Paint | None
+    wall: Rgb
+    accent: Rgb
+    paneling: Rgb | None
     floor: Floor
     rug: Rug | None
 
@@ -135,7 +135,7 @@ class Shell:
         return np.stack((dx / scale, camera.eye - dy / scale, camera.focal / scale))
 
     def _paint_band(
-        self, canvas: Canvas, camera: Camera, low: float, high: float, color: Paint
+        self, canvas: Canvas, camera: Camera, low: float, high: float, color: Rgb
     ) -> None:
         """Run a band of `color` around the three walls between two heights."""
         near = camera.focal / _NEAREST
@@ -144,9 +144,7 @@ class Shell:
             (Plane("x", self.left), near, self.depth, _TURNED),
             (Plane("x", self.right), near, self.depth, _TURNED),
         ):
-            rect = (start, low, end, high)
-            patch = Patch(canvas, camera, plane, rect)
-            patch.lay(patch.box(rect), shaded(color, light))
+            fill(canvas, camera, plane, (start, low, end, high), shaded(color, light))
 
     def corners(self, place: Values) -> Values:
         """How far into a corner of the room places on its walls [3, h, w] are: 1 where walls meet."""

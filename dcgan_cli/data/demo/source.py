@@ -2,17 +2,25 @@
 
 import functools
 import hashlib
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.labels import Boxes, Labels
+from dcgan_cli.data.demo import faces, rooms
+from dcgan_cli.data.labels import Boxes, Column, Labels
 from dcgan_cli.errors import SourceError
 
 Name = Literal["faces", "rooms"]
 
 DEFAULT_COUNT = 20_000
+
+_MODULES = {"faces": faces, "rooms": rooms}
+_COLUMNS = {
+    "faces": ("sex", "mouth", "glasses", "turn"),
+    "rooms": ("window", "door", "lamp", "picture"),
+}
 
 
 class DemoSource:
@@ -22,8 +30,7 @@ class DemoSource:
     no_glasses) and the number "turn" in [-1, 1]. Labels of rooms: the words "window", "door",
     "lamp" and "picture" (each as window, no_window), and boxes of these and of the bed.
 
-    Raises:
-        SourceError: `count` is less than 1.
+    Raises SourceError: `count` is less than 1.
     """
 
     notes = ()
@@ -35,22 +42,13 @@ class DemoSource:
             )
         self._name: Name = name
         self._count = count
-
-    @property
-    def kind(self) -> str:
-        """`synthetic faces` or `synthetic rooms`."""
-        return f"synthetic {self._name}"
-
-    @property
-    def location(self) -> str:
-        """What was typed: `demo:faces`, or `demo:faces:5000`."""
-        counted = "" if self._count == DEFAULT_COUNT else f":{self._count}"
-        return f"demo:{self._name}{counted}"
+        self.kind = f"synthetic {name}"
+        self.location = f"demo:{name}" + ("" if count == DEFAULT_COUNT else f":{count}")
 
     @property
     def labels(self) -> Labels:
-        """The true labels of every image, computed at first access, without drawing."""
-        return _face_labels(self._count) if self._name == "faces" else _room_labels(self._count)
+        """The true labels of every image, without drawing; an entry is computed at first use."""
+        return _TrueLabels(self._name, self._count)
 
     def __len__(self) -> int:
         return self._count
@@ -59,13 +57,7 @@ class DemoSource:
         """Image `index`, uint8 [128, 128, 3]. Raises ValueError where there is none."""
         if not 0 <= index < self._count:
             raise ValueError(f"no image {index} in {self.location}")
-        if self._name == "faces":
-            from dcgan_cli.data.demo import faces
-
-            return faces.draw(index)
-        from dcgan_cli.data.demo import rooms
-
-        return rooms.draw(index)
+        return _MODULES[self._name].draw(index)
 
     def name(self, index: int) -> str:
         """What the image is called: `face 17`."""
@@ -73,55 +65,70 @@ class DemoSource:
 
     def fingerprint(self) -> str:
         """A digest of data set, count and the version of the drawing."""
-        if self._name == "faces":
-            from dcgan_cli.data.demo.faces import VERSION
-        else:
-            from dcgan_cli.data.demo.rooms import VERSION
-        return hashlib.sha256(f"{self._name} {self._count} {VERSION}".encode()).hexdigest()
+        version = _MODULES[self._name].VERSION
+        return hashlib.sha256(f"{self._name} {self._count} {version}".encode()).hexdigest()
 
     def content(self) -> str:
         """As Source.content; nothing is drawn, because CPUs may differ in the last bit of a pixel."""
         return self.fingerprint()
 
 
+class _TrueLabels(Labels):
+    """The labels of `count` images; none is computed before the first of them is asked for."""
+
+    def __init__(self, name: Name, count: int) -> None:
+        object.__setattr__(self, "columns", _TrueColumns(name, count))
+
+    @property
+    def boxes(self) -> Boxes | None:  # type: ignore[override]
+        """The boxes of rooms."""
+        assert isinstance(self.columns, _TrueColumns)
+        return self.columns.truth()[1]
+
+
+class _TrueColumns(Mapping[str, Column]):
+    """The columns of `count` images; their names are known before they are computed."""
+
+    def __init__(self, name: Name, count: int) -> None:
+        self._name, self._count = name, count
+
+    def truth(self) -> tuple[dict[str, Column], Boxes | None]:
+        return (_faces if self._name == "faces" else _rooms)(self._count)
+
+    def __getitem__(self, name: str) -> Column:
+        return self.truth()[0][name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COLUMNS[self._name])
+
+    def __len__(self) -> int:
+        return len(_COLUMNS[self._name])
+
+
 # Cached here, not in the source, which is pickled and sent to other processes.
 @functools.lru_cache(maxsize=4)
-def _face_labels(count: int) -> Labels:
-    from dcgan_cli.data.demo import faces
-
+def _faces(count: int) -> tuple[dict[str, Column], None]:
     truths = [faces.truth(index) for index in range(count)]
-    return Labels(
-        {
-            "sex": _words([face.man for face in truths], "man", "woman"),
-            "mouth": _words([face.smiling for face in truths], "smiling", "neutral"),
-            "glasses": _words([face.glasses for face in truths], "glasses", "no_glasses"),
-            "turn": np.array([face.turn for face in truths], np.float64),
-        }
-    )
+    return {
+        "sex": np.where([face.man for face in truths], "man", "woman"),
+        "mouth": np.where([face.smiling for face in truths], "smiling", "neutral"),
+        "glasses": np.where([face.glasses for face in truths], "glasses", "no_glasses"),
+        "turn": np.array([face.turn for face in truths], np.float64),
+    }, None
 
 
 @functools.lru_cache(maxsize=4)
-def _room_labels(count: int) -> Labels:
-    from dcgan_cli.data.demo import rooms
-
-    there = {kind: np.zeros(count, bool) for kind in ("window", "door", "lamp", "picture")}
-    found: list[tuple[int, str, tuple[float, float, float, float]]] = []
-    for index in range(count):
-        room = rooms.truth(index)
-        for kind, flags in there.items():
-            flags[index] = getattr(room, kind)
-        found.extend((index, kind, box) for kind, box in room.boxes.items())
+def _rooms(count: int) -> tuple[dict[str, Column], Boxes]:
+    boxes = [rooms.truth(index).boxes for index in range(count)]
+    found = [(index, *box) for index, there in enumerate(boxes) for box in there.items()]
     images, kinds, corners = zip(*found, strict=True)
-    return Labels(
-        {kind: _words(flags, kind, f"no_{kind}") for kind, flags in there.items()},
-        Boxes(
-            image=np.array(images, np.int64),
-            kind=np.array(kinds, np.str_),
-            corners=np.array(corners, np.float64),
-            seen=np.ones(count, bool),
-        ),
+    columns = {
+        kind: np.where([kind in there for there in boxes], kind, f"no_{kind}")
+        for kind in _COLUMNS["rooms"]
+    }
+    return columns, Boxes(
+        image=np.array(images, np.int64),
+        kind=np.array(kinds, np.str_),
+        corners=np.array(corners, np.float64),
+        seen=np.ones(count, bool),
     )
-
-
-def _words(flags: list[bool] | NDArray[np.bool_], yes: str, no: str) -> NDArray[np.str_]:
-    return np.where(flags, yes, no)

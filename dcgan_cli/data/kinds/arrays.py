@@ -1,7 +1,7 @@
 """Sources of raw pixels, in memory or in a file: the classic small data sets."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dcgan_cli.data.content import content_digest
 from dcgan_cli.data.kinds.file_reader import FileReader, fingerprint
 from dcgan_cli.data.labels import Columns, Labels, Words
+from dcgan_cli.errors import SourceError
 
 
 class FileRows:
@@ -91,6 +92,22 @@ class ArraySource:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_pixels": None}
+
+
+def part_files(
+    location: str, name: str, folder: Path, parts: Mapping[str, Sequence[str]], part: str
+) -> list[Path]:
+    """The files of one part of the data set `name`, absolute.
+
+    Raises SourceError if it has no such part, or a file is missing.
+    """
+    if part not in parts:
+        known = " or ".join(f"#{known}" for known in parts)
+        raise SourceError(f"{location}: {name} has no part {part}; use {known}")
+    files = [(folder / file).absolute() for file in parts[part]]
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise SourceError(f"{location}: {', '.join(missing)} missing; unpack the archive again")
+    return files
 
 
 def class_labels(codes: NDArray[np.integer], names: Sequence[str] | None = None) -> Labels:

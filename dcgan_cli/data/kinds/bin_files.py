@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.kinds.arrays import ArraySource
+from dcgan_cli.data.kinds.arrays import ArraySource, part_files
 from dcgan_cli.data.kinds.file_reader import FileReader
 from dcgan_cli.data.labels import Columns, Labels, Words, vocabulary
 from dcgan_cli.errors import SourceError
@@ -78,35 +78,22 @@ _FORMS = (
 )
 
 
-def matches(path: Path) -> bool:
-    """Whether `path` is a folder with files of these names (also in the archive's folder)."""
-    return _find_files(path) is not None
+def open_found(found: tuple[Path, _Form], location: str, part: str | None) -> ArraySource:
+    """One part of the data set, train unless `part` says otherwise.
 
-
-def open_path(path: Path, location: str, part: str | None) -> ArraySource:
-    """One part of the data set in `path`, train unless `part` says otherwise.
-
-    Raises:
-        SourceError: files that are missing, cut short or of another form, or no such part.
+    Raises SourceError: files that are missing, cut short or of another form, or no such part.
     """
-    found = _find_files(path)
-    assert found is not None
     folder, form = found
     part = part or "train"
-    if part not in form.parts:
-        parts = " or ".join(f"#{name}" for name in form.parts)
-        raise SourceError(f"{location}: {form.name} has no part {part}; use {parts}")
-    files = [(folder / name).absolute() for name in form.parts[part]]
-    if missing := [file.name for file in files if not file.is_file()]:
-        raise SourceError(f"{location}: {', '.join(missing)} missing; unpack the archive again")
+    files = part_files(location, form.name, folder, form.parts, part)
     load = functools.partial(_Images, form, files)
     images = load()
     labels = _labels(form, folder, part, images)
     return ArraySource(f"{form.name}, {part} part", location, images, load, labels, files)
 
 
-def _find_files(path: Path) -> tuple[Path, _Form] | None:
-    """The folder with the files, and which data set they are."""
+def find(path: Path, head: bytes = b"") -> tuple[Path, _Form] | None:
+    """The folder `path`, or the archive's folder in it, and the data set whose files it holds."""
     for form in _FORMS:
         for place in form.folders:
             folder = path / place

@@ -16,28 +16,32 @@ from dcgan_cli.data.label_files import join_table
 from dcgan_cli.errors import SourceError
 
 _LIST = "list_attr_celeba.txt"
-_IMAGES = "img_"
+_IMAGES_PREFIX = "img_"
 """Prefix of CelebA's folders and zips of images; the list may lie beside them."""
 
 
-def matches(path: Path) -> bool:
-    """Whether the list is in the folder `path`, or beside the images at `path`."""
-    return _list_file(path) is not None and (path.is_dir() or zips.matches(path))
+def find(path: Path, head: bytes) -> tuple[Path, Path] | None:
+    """The images at `path`, a folder or a zip, and the list in it or beside it."""
+    list_file = _list_file(path)
+    is_images = list_file and (path.is_dir() or zips.find(path, head))
+    return (path, list_file) if list_file and is_images else None
 
 
-def open_path(path: Path, location: str, part: str | None) -> FolderSource | ZipSource:
-    """The images at `path` with their attributes. Raises SourceError as folders and zips do."""
-    opened = (folder if path.is_dir() else zips).open_path(path, location, part)
+def open_found(
+    found: tuple[Path, Path], location: str, part: str | None
+) -> FolderSource | ZipSource:
+    """The images with their attributes. Raises SourceError as folders and zips do."""
+    path, list_file = found
+    opened = (folder if path.is_dir() else zips).open_found(path, location, part)
     opened.kind = "CelebA"
-    if list_file := _list_file(path):
-        attributes = dataclasses.replace(join_table(_read_list(list_file), opened), listed=None)
-        opened.labels, opened.notes = attributes, (*opened.notes, *attributes.notes)
+    attributes = dataclasses.replace(join_table(_read_list(list_file), opened), listed=None)
+    opened.labels, opened.notes = attributes, (*opened.notes, *attributes.notes)
     return opened
 
 
 def _list_file(path: Path) -> Path | None:
     places = [path / _LIST, path / "Anno" / _LIST]
-    if path.name.startswith(_IMAGES):
+    if path.name.startswith(_IMAGES_PREFIX):
         places += [path.parent / _LIST, path.parent.parent / "Anno" / _LIST]
     return next((place for place in places if place.is_file()), None)
 

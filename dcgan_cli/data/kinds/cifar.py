@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.data.kinds.arrays import ArraySource
+from dcgan_cli.data.kinds.arrays import ArraySource, part_files
 from dcgan_cli.data.kinds.file_reader import MAX_RECORD
 from dcgan_cli.data.labels import Columns, Labels, Words, vocabulary
 from dcgan_cli.errors import SourceError
@@ -26,31 +26,23 @@ _PARTS = {
 }
 _HUNDRED_PARTS = {"train": ("train",), "test": ("test",)}
 _SIDE, _ROW = 32, 3 * 32 * 32
-_COLUMNS = {
+_KEYS_OF_COLUMNS = {
     "label": (("labels", "label_names"), ("fine_labels", "fine_label_names")),
     "coarse_label": (("coarse_labels", "coarse_label_names"),),
 }
 """For each column: the keys of its numbers in a batch and of its words in the meta file."""
 
 
-def matches(path: Path) -> bool:
-    """Whether `path` is a folder of batches (torchvision's layout too)."""
-    return _find_files(path) is not None
+def open_found(
+    found: tuple[Path, dict[str, tuple[str, ...]], str], location: str, part: str | None
+) -> ArraySource:
+    """The train batches, or the test batch.
 
-
-def open_path(path: Path, location: str, part: str | None) -> ArraySource:
-    """The train batches in `path`, or the test batch.
-
-    Raises:
-        SourceError: batches that are missing, damaged or hostile, or no such part.
+    Raises SourceError: batches that are missing, damaged or hostile, or no such part.
     """
-    folder, parts, meta_name = _find_files(path) or (path, _PARTS, "batches.meta")
+    folder, parts, meta_name = found
     part = part or "train"
-    if part not in parts:
-        raise SourceError(f"{location}: CIFAR has no part {part}; use #train or #test")
-    files = [(folder / name).absolute() for name in parts[part]]
-    if missing := [file.name for file in files if not file.is_file()]:
-        raise SourceError(f"{location}: {', '.join(missing)} missing; unpack the archive again")
+    files = part_files(location, "CIFAR", folder, parts, part)
     batches = [_read_pickle(file) for file in files]
     pixels = _stack(files, batches)
     meta_file = folder / meta_name
@@ -60,13 +52,13 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
         f"{name}, {part} part",
         location,
         pixels,
-        functools.partial(_load, files),
+        functools.partial(_stack, files),
         _labels(folder, batches, meta, len(pixels)),
         files,
     )
 
 
-def _find_files(path: Path) -> tuple[Path, dict[str, tuple[str, ...]], str] | None:
+def find(path: Path, head: bytes) -> tuple[Path, dict[str, tuple[str, ...]], str] | None:
     """The folder with the batches, the files of its parts, and the name of its meta file."""
     for place in _FOLDERS:
         folder = path / place
@@ -77,12 +69,11 @@ def _find_files(path: Path) -> tuple[Path, dict[str, tuple[str, ...]], str] | No
     return None
 
 
-def _load(files: Sequence[Path]) -> NDArray[np.uint8]:
-    return _stack(files, [_read_pickle(file) for file in files])
-
-
-def _stack(files: Sequence[Path], batches: Sequence[dict[str, Any]]) -> NDArray[np.uint8]:
+def _stack(
+    files: Sequence[Path], batches: Sequence[dict[str, Any]] | None = None
+) -> NDArray[np.uint8]:
     """The rows of all batches as images uint8 [N, 32, 32, 3]."""
+    batches = batches or [_read_pickle(file) for file in files]
     rows: list[NDArray[np.uint8]] = []
     for file, batch in zip(files, batches, strict=True):
         data = batch.get("data")
@@ -100,7 +91,7 @@ def _labels(
 ) -> Labels | None:
     """The classes of all batches as words from the meta file; as digits without one."""
     columns: dict[str, Words] = {}
-    for column, forms in _COLUMNS.items():
+    for column, forms in _KEYS_OF_COLUMNS.items():
         for codes_name, words_name in forms:
             if not all(isinstance(batch.get(codes_name), list) for batch in batches):
                 continue

@@ -110,8 +110,3 @@ def unreadable(path: Path | str, error: OSError) -> SourceError:
     """The one-line error for an operating-system error while opening a source."""
     reason = error.strerror or str(error)
     return SourceError(f"cannot read {path}: {reason}; check that it exists and may be read")
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 file`, `1,200 files`."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -5,20 +5,15 @@ import hashlib
 import os
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dcgan_cli.data.content import content_digest
 from dcgan_cli.data.kinds.file_reader import MAX_RECORD, times, unreadable
-from dcgan_cli.data.kinds.names import (
-    NameTable,
-    encode_name,
-    folder_labels,
-    is_image_name,
-    litter,
-)
+from dcgan_cli.data.kinds.names import ListedImages, NameTable, encode_name, litter
 from dcgan_cli.data.kinds.skipped_files import SkippedFiles
-from dcgan_cli.data.labels import Labels
 from dcgan_cli.errors import SourceError
 
 
@@ -28,77 +23,70 @@ class NoImagesError(SourceError):
     def __init__(self, path: Path, skipped_files: SkippedFiles) -> None:
         kinds = skipped_files.kinds(mends=True)
         holds = f"no images there, only {', '.join(kinds)}" if kinds else "the folder is empty"
-        if skipped_files.litter.total() or skipped_files.links:
-            holds = f"no images there; {skipped_files.sentence()}"
+        if skipped_files.litter.total() or skipped_files.links or skipped_files.special:
+            holds = f"no images there; {skipped_files.notes()[0]}"
         super().__init__(f"{path}: {holds}")
 
 
-class FolderSource:
+class FolderSource(ListedImages):
     """The image files of a folder and its sub-folders, in the order of their paths."""
 
     def __init__(
-        self,
-        kind: str,
-        location: str,
-        root: Path,
-        names: NameTable,
-        labels: Labels | None,
-        notes: tuple[str, ...] = (),
+        self, location: str, root: Path, names: NameTable, notes: tuple[str, ...] = ()
     ) -> None:
-        self.kind = kind
-        self.location = location
-        self.labels = labels
-        self.notes = notes
+        super().__init__("folder of images", location, names, notes)
         self._root = root.absolute()
-        self._names = names
-
-    def __len__(self) -> int:
-        return len(self._names)
+        self._statuses: NDArray[np.int64] | None = None  # as the fingerprint found them
 
     def read(self, index: int) -> bytes:
         """The file's bytes. Raises OSError, or ValueError: a broken link, or too large a file."""
         path = self._path(index)
-        if path.is_symlink() and not path.exists():
-            raise ValueError(f"a broken link to {path.readlink()}")
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > MAX_RECORD:
-                raise ValueError(f"{size:,} bytes are more than any image needs")
-            return file.read(MAX_RECORD)
-
-    def name(self, index: int) -> str:
-        """The path inside the folder, with slashes."""
-        return self._names.text(index)
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size > MAX_RECORD:
+                    raise ValueError(f"{size:,} bytes are more than any image needs")
+                return file.read(MAX_RECORD)
+        except FileNotFoundError as error:
+            if path.is_symlink():
+                raise ValueError(f"a broken link to {path.readlink()}") from error
+            raise
 
     def fingerprint(self) -> str:
         """A digest of the names, sizes and times of the files, independent of the location."""
         digest = hashlib.sha256(self._names.tobytes())
-        for index in range(len(self)):
-            try:
-                status = self._path(index).stat()
-                digest.update(b"%d %d\n" % (status.st_size, times(status)))
-            except OSError:
-                digest.update(b"gone\n")
+        self._statuses = self._sizes_and_times()
+        for size, time in self._statuses.tolist():
+            digest.update(b"gone\n" if size < 0 else b"%d %d\n" % (size, time))
         return digest.hexdigest()
 
     def content(self) -> str:
         """As Source.content; includes the sizes of all files."""
-        sizes = np.full(len(self), -1, np.int64)
+        statuses = self._sizes_and_times() if self._statuses is None else self._statuses
+        return content_digest(self, statuses[:, 0])
+
+    def _sizes_and_times(self) -> NDArray[np.int64]:
+        """Size and time of each file, int64 [N, 2]; −1 where it is gone."""
+        statuses = np.full((len(self), 2), -1, np.int64)
         for index in range(len(self)):
             with contextlib.suppress(OSError):
-                sizes[index] = self._path(index).stat().st_size
-        return content_digest(self, sizes)
+                status = self._path(index).stat()
+                statuses[index] = status.st_size, times(status)
+        return statuses
 
     def _path(self, index: int) -> Path:
         return self._root / self._names.path(index)
 
-
-def matches(path: Path) -> bool:
-    """Whether `path` is a folder; tried last, when nothing more specific was recognized."""
-    return path.is_dir()
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_statuses": None}
 
 
-def open_path(path: Path, location: str, part: str | None) -> FolderSource:
+def find(path: Path, head: bytes) -> Path | None:
+    """`path` if it is a folder; tried last, when nothing more specific was recognized."""
+    return path if path.is_dir() else None
+
+
+def open_found(path: Path, location: str, part: str | None) -> FolderSource:
     """The images under `path`. Raises SourceError where there are none."""
     if part is not None:
         raise SourceError(
@@ -109,8 +97,7 @@ def open_path(path: Path, location: str, part: str | None) -> FolderSource:
     names = NameTable.collect(_image_files(path, skipped_files))
     if not len(names):
         raise NoImagesError(path, skipped_files)
-    labels, notes = folder_labels(names), skipped_files.notes()
-    return FolderSource("folder of images", location, path, names, labels, notes)
+    return FolderSource(location, path, names, skipped_files.notes())
 
 
 def _image_files(root: Path, skipped_files: SkippedFiles) -> Generator[bytes]:
@@ -143,10 +130,10 @@ def _image_files(root: Path, skipped_files: SkippedFiles) -> Generator[bytes]:
                             skipped_files.links += 1
                         else:
                             folders.append((entry.is_symlink(), f"{prefix}{entry.name}/"))
-                    elif is_image_name(entry.name) and _may_be_read(entry):
+                    elif not _may_be_read(entry):
+                        skipped_files.special.append(f"{prefix}{entry.name}")
+                    elif skipped_files.takes(entry.name):
                         files.append(entry.name)
-                    else:
-                        skipped_files.takes(entry.name)
         except OSError as error:
             raise unreadable(root / prefix, error) from error
         yield from (encode_name(prefix + name) for name in sorted(files))

@@ -22,8 +22,8 @@ from dcgan_cli.data.kinds.arrays import ArraySource, FileRows, PixelRows, class_
 from dcgan_cli.data.kinds.file_reader import MAX_RECORD, FileReader, first_bytes
 from dcgan_cli.errors import SourceError
 
-_IMAGES, _LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"
-_PATTERNS = ("*images-idx3-ubyte*", "*images.idx3-ubyte*")
+_MAGIC_IMAGES, _MAGIC_LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"
+_PATTERN = "*images[-.]idx3-ubyte*"
 _FOLDERS = (".", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "EMNIST/raw", "gzip")
 _EMNIST = re.compile(r"emnist-(\w+)-(train|test)-images")
 _TEST_NAMES = ("t10k", "test")
@@ -37,30 +37,35 @@ _GZIP, _HEAD = 31, 1 << 16
 """The `wbits` value with which zlib reads gzip, and the bytes in which the first values begin."""
 
 
-def matches(path: Path) -> bool:
-    """Whether `path` is an IDX file of images, or a folder that contains such files."""
-    return _begins_like_images(path) or bool(_image_files(path))
+def find(path: Path, head: bytes) -> Path | list[Path] | None:
+    """The IDX file of images `path`, or the files in the first of the usual places in it."""
+    if _begins_like_images(path, head):
+        return path
+    for place in _FOLDERS:
+        files = sorted((path / place).glob(_PATTERN))
+        if files := [f for f in files if _begins_like_images(f, first_bytes(f, 4))]:
+            return files
+    return None
 
 
-def open_path(path: Path, location: str, part: str | None) -> ArraySource:
+def open_found(found: Path | list[Path], location: str, part: str | None) -> ArraySource:
     """The images of an IDX file, or of one part (train unless `part` says test) of a folder.
 
-    Raises:
-        SourceError: files that are damaged, that contradict each other, or no such part.
+    Raises SourceError: files that are damaged, that contradict each other, or no such part.
     """
-    if path.is_dir():
-        images = _choose(_image_files(path), location, part)
+    if isinstance(found, list):
+        images = _choose(found, location, part)
         kind = f"IDX images (MNIST's form), {_part_of(images)} part"
     elif part is not None:
         raise SourceError(f"{location}: an IDX file has no parts; drop #{part}, or give its folder")
     else:
-        images, kind = path, "IDX images (MNIST's form)"
+        images, kind = found, "IDX images (MNIST's form)"
     on_its_side = _EMNIST.match(images.name) is not None
     load = functools.partial(_upright, images.absolute(), on_its_side)
     labels, files = None, [images.absolute()]
     labels_file = _labels_file(images)
     if labels_file is not None:
-        codes = np.asarray(_read(labels_file, _LABELS))
+        codes = np.asarray(_read(labels_file, _MAGIC_LABELS))
         labels = class_labels(codes, _words(images, codes))
         files = [*files, labels_file.absolute()]
     notes = (f"{images.name}: EMNIST's images lie on their side; turned upright",)
@@ -82,11 +87,10 @@ def _labels_file(images: Path) -> Path | None:
     return next((file for file in files if first_bytes(file, 1) and file != images), None)
 
 
-def _begins_like_images(path: Path) -> bool:
-    head = first_bytes(path, 4)
+def _begins_like_images(path: Path, head: bytes) -> bool:
     if head.startswith(b"\x1f\x8b"):
         head = unzipped_head(path, 4)
-    return head == _IMAGES
+    return head.startswith(_MAGIC_IMAGES)
 
 
 def unzipped_head(path: Path, count: int) -> bytes:
@@ -96,15 +100,6 @@ def unzipped_head(path: Path, count: int) -> bytes:
         return zlib.decompressobj(_GZIP).decompress(first_bytes(path, _HEAD), count)
     except (OSError, zlib.error):
         return b""
-
-
-def _image_files(folder: Path) -> list[Path]:
-    """The IDX files of images in the first of the usual places that has any."""
-    for place in _FOLDERS:
-        found = {file for pattern in _PATTERNS for file in (folder / place).glob(pattern)}
-        if found := sorted(file for file in found if _begins_like_images(file)):
-            return found
-    return []
 
 
 def _part_of(file: Path) -> str:
@@ -132,7 +127,7 @@ def _choose(files: list[Path], location: str, part: str | None) -> Path:
 
 
 def _upright(path: Path, on_its_side: bool) -> PixelRows:
-    images = _read(path, _IMAGES)
+    images = _read(path, _MAGIC_IMAGES)
     return np.asarray(images).transpose(0, 2, 1) if on_its_side else images
 
 
@@ -148,10 +143,8 @@ def _words(images: Path, codes: NDArray[np.uint8]) -> list[str] | None:
         return None
     words = [str(number) for number in range(int(codes.max(initial=0)) + 1)]
     try:
-        for line in file.read_text(encoding="ascii").splitlines():
-            code, character, *_ = (
-                (int(number) for number in line.split()) if line.strip() else (-1, 0)
-            )
+        for line in filter(str.strip, file.read_text(encoding="ascii").splitlines()):
+            code, character, *_ = map(int, line.split())
             if 0 <= code < len(words):
                 words[code] = chr(character)
     except (ValueError, OverflowError) as error:
@@ -185,7 +178,7 @@ def _read(path: Path, magic: bytes) -> PixelRows:
                     f"{path}: refused: it unpacks to {needed:,} bytes, {needed // size} times its own; "
                     "no images do"
                 )
-            if not packed and magic == _IMAGES:
+            if not packed and magic == _MAGIC_IMAGES:
                 return FileRows(FileReader(path), header_size, shape)
             if needed > (_MAX_BYTES if packed else MAX_RECORD):
                 raise SourceError(

@@ -27,8 +27,8 @@ _TREE = struct.Struct("<IHHQQQQQ")
 """A database: page size (in the first), flags, depth, pages of three kinds, entries, root."""
 _NODE = struct.Struct("<HHHH")
 _BRANCH, _LEAF, _OVERFLOW, _META_PAGE = 1, 2, 4, 8
-_BIG = 1
-_BACKWARDS, _INTEGERS = 2, 8
+_ON_OVERFLOW_PAGES = 1
+_KEYS_BACKWARDS, _KEYS_INTEGERS = 2, 8
 """Flags of key orders other than byte by byte."""
 _VERSION = 1
 _NO_PAGE = (1 << 64) - 1
@@ -73,7 +73,7 @@ class LmdbFile:
     def keys(self) -> Iterator[bytes]:
         """The keys in order; the position of each value is appended to `values` and `sizes`."""
         meta = self._newest
-        if meta.flags & ~(_BACKWARDS | _INTEGERS):
+        if meta.flags & ~(_KEYS_BACKWARDS | _KEYS_INTEGERS):
             raise LmdbError("several values for one key, which is not read")
         if meta.entries * _NODE.size > self._total:
             raise LmdbError(f"{meta.entries:,} records are more than the file has room for")
@@ -90,8 +90,9 @@ class LmdbFile:
             visited[number] = 1
             page, flags, nodes = self._nodes(number)
             if flags & _BRANCH:
-                children = [(_child(page, node), depth + 1) for node in nodes]
-                waiting += reversed(children)
+                for node in reversed(nodes):
+                    low, high, top, _ = _NODE.unpack_from(page, node)
+                    waiting.append((low | high << 16 | top << 32, depth + 1))
                 continue
             for node in nodes:
                 key = self._leaf(number, page, node)
@@ -108,11 +109,8 @@ class LmdbFile:
         number, within = divmod(at, self._newest.page_size)
         if within == _RUN.size:  # directly after a page header: an overflow run
             own, _, flags, pages = _RUN.unpack(self._file.read(at - within, _RUN.size))
-            if (
-                own != number
-                or flags != _OVERFLOW
-                or pages * self._newest.page_size < within + size
-            ):
+            too_short = pages * self._newest.page_size < within + size
+            if own != number or flags != _OVERFLOW or too_short:
                 raise LmdbError(f"page {number:,} is damaged")
         return self._file.read(at, size)
 
@@ -146,12 +144,8 @@ class LmdbFile:
         page = self._file.read(number * size, size)
         own, _, flags, lower, upper = _PAGE.unpack_from(page)
         count = (lower - _PAGE.size) // 2
-        if (
-            own != number
-            or flags not in (_BRANCH, _LEAF)
-            or not _PAGE.size < lower <= upper <= size
-            or lower % 2
-        ):
+        bounds = _PAGE.size < lower <= upper <= size and lower % 2 == 0
+        if own != number or flags not in (_BRANCH, _LEAF) or not bounds:
             raise LmdbError(f"page {number:,} is damaged")
         nodes = struct.unpack_from(f"<{count}H", page, _PAGE.size)
         if min(nodes) < upper or max(nodes) > size - _NODE.size:
@@ -164,7 +158,7 @@ class LmdbFile:
         size = low | high << 16
         start = node + _NODE.size
         end = start + key_size
-        if flags & ~_BIG or end + (8 if flags else size) > len(page):
+        if flags & ~_ON_OVERFLOW_PAGES or end + (8 if flags else size) > len(page):
             raise LmdbError(f"page {number:,}: a record of a kind that is not read")
         at = number * self._newest.page_size + end
         if flags:
@@ -183,8 +177,3 @@ class LmdbFile:
         if not number >= 2 or number + pages - 1 > self._newest.last_page:
             raise LmdbError(f"a value of {size:,} bytes lies outside of the file")
         return number * page_size + _RUN.size
-
-
-def _child(page: bytes, node: int) -> int:
-    low, high, top, _ = _NODE.unpack_from(page, node)
-    return low | high << 16 | top << 32

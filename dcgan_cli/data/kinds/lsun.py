@@ -20,19 +20,6 @@ from dcgan_cli.errors import SourceError
 _NOT_FOR_TRAINING = ("_val_lmdb", "_test_lmdb")
 
 
-class _Database:
-    """One LMDB database: its keys and its records."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder.absolute()
-        self._pages = LmdbFile(self.folder / "data.mdb")
-        self.keys = NameTable.collect(self._pages.keys())
-
-    def get(self, index: int) -> bytes:
-        """Record `index`. Raises OSError, or ValueError if it cannot be read."""
-        return self._pages.value(index)
-
-
 class LsunSource:
     """The records of one or more LMDB databases, in the order of their keys."""
 
@@ -44,8 +31,10 @@ class LsunSource:
         self.kind = kind
         self.location = location
         self._categories = list(categories)
-        self._databases = [_Database(folder) for folder in folders]
-        counts = [len(database.keys) for database in self._databases]
+        self._files = [folder.absolute() / "data.mdb" for folder in folders]
+        self._databases = [LmdbFile(file) for file in self._files]
+        self._keys = [NameTable.collect(database.keys()) for database in self._databases]
+        counts = list(map(len, self._keys))
         self._starts = np.array([0, *itertools.accumulate(counts)], np.int64)
         self.labels = None
         if len(counts) > 1:
@@ -58,19 +47,18 @@ class LsunSource:
     def read(self, index: int) -> bytes:
         """The record's bytes. Raises OSError, or ValueError if they are more than an image needs."""
         number, row = self._place(index)
-        return self._databases[number].get(row)
+        return self._databases[number].value(row)
 
     def name(self, index: int) -> str:
         """The category and the key of the record, or its number if the key is not text."""
         number, row = self._place(index)
-        key = self._databases[number].keys.raw(row)
+        key = self._keys[number].raw(row)
         text = key.decode() if key.isascii() and key.decode().isprintable() else f"record {row}"
         return f"{self._categories[number]}/{text}" if len(self._categories) > 1 else text
 
     def fingerprint(self) -> str:
         """A digest of the databases' sizes and times, and of how many records they hold."""
-        files = [database.folder / "data.mdb" for database in self._databases]
-        return fingerprint(files, self._starts.tobytes())
+        return fingerprint(self._files, self._starts.tobytes())
 
     def content(self) -> str:
         """As Source.content, without sizes, which are not known without reading."""
@@ -83,22 +71,24 @@ class LsunSource:
         return number, index - int(self._starts[number])
 
 
-def matches(path: Path) -> bool:
-    """Whether `path` is an LMDB folder or its data.mdb, or holds folders called *_lmdb."""
-    return _database_folder(path) is not None or bool(_databases_in(path))
+def find(path: Path, head: bytes) -> Path | list[Path] | None:
+    """The LMDB folder `path`, also given as its data.mdb, or the folders *_lmdb in it, by name."""
+    if path.name == "data.mdb" and path.is_file():
+        return path.parent
+    if (path / "data.mdb").is_file():
+        return path
+    return sorted(folder for folder in path.glob("*_lmdb") if folder.is_dir()) or None
 
 
-def open_path(path: Path, location: str, part: str | None) -> LsunSource:
-    """The database at `path`, or all `*_train_lmdb` (with a part: `*_<part>_lmdb`) inside it.
+def open_found(found: Path | list[Path], location: str, part: str | None) -> LsunSource:
+    """The database `found`, or all `*_train_lmdb` (with a part: `*_<part>_lmdb`) of several.
 
-    Raises:
-        SourceError: no database for training there, or one that is damaged, cut short or empty.
+    Raises SourceError: no database for training there, or one that is damaged, cut short or empty.
     """
-    if folder := _database_folder(path):
+    if isinstance(found, Path):
         if part is not None:
             raise SourceError(f"{location}: one LMDB database has no parts; drop #{part}")
-        return _open("LSUN database (LMDB)", location, [folder])
-    found = _databases_in(path)
+        return _open("LSUN database (LMDB)", location, [found])
     ending = f"_{part or 'train'}_lmdb"
     chosen = [folder for folder in found if folder.name.endswith(ending)]
     if not chosen and part is None:
@@ -109,7 +99,9 @@ def open_path(path: Path, location: str, part: str | None) -> LsunSource:
             f"{location}: expected *{ending} there, found only {names}; "
             f"get the training images, or give {found[0]} itself to use it all the same"
         )
-    return _open(f"LSUN ({_categories(chosen)})", location, chosen)
+    names = _names(chosen)
+    categories = ", ".join(names) if len(names) <= 3 else f"{len(names)} categories"
+    return _open(f"LSUN ({categories})", location, chosen)
 
 
 def _open(kind: str, location: str, folders: Sequence[Path]) -> LsunSource:
@@ -132,20 +124,3 @@ def _open(kind: str, location: str, folders: Sequence[Path]) -> LsunSource:
 def _names(folders: Sequence[Path]) -> list[str]:
     """The categories after which the folders are named: "bedroom" for bedroom_train_lmdb."""
     return [folder.name.removesuffix("_lmdb").removesuffix("_train") for folder in folders]
-
-
-def _categories(folders: Sequence[Path]) -> str:
-    names = _names(folders)
-    return ", ".join(names) if len(names) <= 3 else f"{len(names)} categories"
-
-
-def _database_folder(path: Path) -> Path | None:
-    """The folder of the database at `path`, or None."""
-    if path.name == "data.mdb" and path.is_file():
-        return path.parent
-    return path if (path / "data.mdb").is_file() else None
-
-
-def _databases_in(path: Path) -> list[Path]:
-    """The folders called *_lmdb that `path` holds, by name."""
-    return sorted(folder for folder in path.glob("*_lmdb") if folder.is_dir())

@@ -22,30 +22,12 @@ MAX_ARRAY_BYTES = 8 << 30
 
 _HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15
-_NUMBERS = {
-    1: "i1",
-    2: "u1",
-    3: "i2",
-    4: "u2",
-    5: "i4",
-    6: "u4",
-    7: "f4",
+_NUMBERS = dict(enumerate(("i1", "u1", "i2", "u2", "i4", "u4", "f4"), start=1)) | {
     9: "f8",
     12: "i8",
     13: "u8",
 }
-_CLASSES = {
-    6: "f8",
-    7: "f4",
-    8: "i1",
-    9: "u1",
-    10: "i2",
-    11: "u2",
-    12: "i4",
-    13: "u4",
-    14: "i8",
-    15: "u8",
-}
+_CLASSES = dict(enumerate(("f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"), start=6))
 """The numpy types of an element's type and of a matrix's class."""
 _COMPLEX = 0x0800
 _HEAD = 4096
@@ -142,19 +124,17 @@ class _Matrix:
 
     def numbers(self, data: bytes) -> Array:
         """The array in the matrix `data`; a view if the numbers are stored in the final type."""
-        kept, wanted = self._kept(data), _CLASSES.get(self._flags & 0xFF)
+        kind, size, at = self._tag(data, self._start)
+        if kind not in _NUMBERS or at + size > len(data):
+            raise MatlabError("a damaged matrix")
+        stored = np.dtype(self._order + _NUMBERS[kind])
+        kept = np.frombuffer(data, stored, size // stored.itemsize, at)
+        wanted = _CLASSES.get(self._flags & 0xFF)
         if wanted is None or self._flags & _COMPLEX or len(self._shape) > 8:
             raise MatlabError(f"{self.name} is no array of real numbers")
         if min(self._shape, default=0) < 0 or math.prod(self._shape) != len(kept):
             raise MatlabError(f"{self.name} has {len(kept):,} numbers, its lengths say otherwise")
         return kept.astype(wanted, copy=False).reshape(self._shape, order="F")
-
-    def _kept(self, data: bytes) -> Array:
-        kind, size, at = self._tag(data, self._start)
-        if kind not in _NUMBERS or at + size > len(data):
-            raise MatlabError("a damaged matrix")
-        dtype = np.dtype(self._order + _NUMBERS[kind])
-        return np.frombuffer(data, dtype, size // dtype.itemsize, at)
 
     def _part(self, data: bytes, at: int) -> tuple[bytes, int]:
         """The data of the element at `at`, and where the next one begins."""

@@ -35,37 +35,19 @@ IMAGE_SUFFIXES = frozenset(_readable())
 ANY_IMAGE_SUFFIX = IMAGE_SUFFIXES | {".avif", ".heic", ".heif", ".jp2", ".cr2", ".nef", ".dng"}
 """Suffixes that are ignored when names are compared, whether they can be read here or not."""
 
-_LITTER = frozenset(
-    (
-        "@eadir",  # Synology
-        "@tmp",
-        "#recycle",
-        "#snapshot",
-        "@recycle",  # QNAP
-        "@recently-snapshot",
-        ".@__thumb",
-        "$recycle.bin",  # Windows
-        "recycler",
-        "system volume information",
-        "thumbs",
-        "__macosx",  # macOS
-        "ipod photo cache",
-        "network trash folder",
-        "temporary items",
-        "lost+found",  # ext4
-        "lost.dir",  # Android
-        "captureone",
-        "__pycache__",
-    )
+_LITTER_NAMES = (
+    "@eadir|@tmp|#recycle|#snapshot|@recycle|@recently-snapshot|.@__thumb|"  # Synology, QNAP
+    "$recycle.bin|recycler|system volume information|thumbs|"  # Windows
+    "__macosx|ipod photo cache|network trash folder|temporary items|"  # macOS
+    "lost+found|lost.dir|captureone|__pycache__"  # ext4, Android
 )
+_LITTER = frozenset(_LITTER_NAMES.split("|"))
 _LITTER_PREFIXES = ("synophoto_", "synofile_thumb")
 _LITTER_SUFFIXES = (".lrdata", ".cocatalog", ".cosessiondb")
 """Names, in lower case, that systems, network storage and photo programs use for thumbnails,
 deleted files and other copies of images."""
 
-_SPLITS = frozenset(
-    ["train", "training", "trn", "val", "valid", "validation", "dev", "test", "testing"]
-)
+_SPLITS = ("train", "training", "trn", "val", "valid", "validation", "dev", "test", "testing")
 
 
 class NameTable:
@@ -111,6 +93,30 @@ class NameTable:
     def tobytes(self) -> bytes:
         """All names, one after another, for a fingerprint."""
         return self._blob + self._ends.tobytes()
+
+
+class ListedImages:
+    """What the sources of images with names have in common; the folders in the names are labels."""
+
+    def __init__(
+        self,
+        kind: str,
+        location: str,
+        names: NameTable,
+        notes: tuple[str, ...],
+        labels: Labels | None = None,
+    ) -> None:
+        self.kind, self.location = kind, location
+        self.notes = notes
+        self.labels = labels or folder_labels(names)
+        self._names = names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def name(self, index: int) -> str:
+        """The path in the folder or in the archive, with slashes."""
+        return self._names.text(index)
 
 
 def encode_name(name: str) -> bytes:

@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from dcgan_cli.data.kinds.file_reader import plural
 from dcgan_cli.data.kinds.names import IMAGE_SUFFIXES, litter, printable, suffix
+from dcgan_cli.wording import counted
 
 SKIPPED = "passed over"
 """The beginning of that sentence, among the notes of a source."""
@@ -46,10 +46,14 @@ _QUIET = frozenset(("desktop.ini", "thumbs.db", "ehthumbs.db", "picasa.ini", "zb
 
 @dataclass
 class SkippedFiles:
-    """Files that were skipped: by suffix, images among the litter of other programs, links."""
+    """Files that were skipped: by suffix, images among the litter of other programs, links.
+
+    `special` are the paths of pipes, sockets and devices.
+    """
 
     endings: Counter[str] = field(default_factory=Counter[str])
     litter: Counter[str] = field(default_factory=Counter[str])
+    special: list[str] = field(default_factory=list[str])
     links: int = 0
     archive_links: int = 0
 
@@ -65,38 +69,35 @@ class SkippedFiles:
             self.endings[ending if len(ending) <= _MAX_ENDING_LENGTH else NO_ENDING] += 1
         return False
 
-    def sentence(self) -> str:
-        """All counts in one sentence, with what to do about them; '' if there are none."""
+    def notes(self) -> tuple[str, ...]:
+        """All counts in one sentence, with what to do about them, as the notes of a source."""
         parts = self.kinds(mends=True)
         parts += [
-            f"{plural(count, 'image')} in {printable(name)}"
+            f"{counted(count, 'image')} in {printable(name)}"
             for name, count in self.litter.most_common(_MAX_NAMED)
             if count
         ]
+        if self.special:
+            names = ", ".join(map(printable, sorted(self.special)[:_MAX_NAMED]))
+            more = ", ..." if len(self.special) > _MAX_NAMED else ""
+            parts.append(
+                f"{counted(len(self.special), 'special file')} (pipe, socket or device: "
+                f"{names}{more})"
+            )
         if self.links:
-            parts.append(f"{plural(self.links, 'link')} to a folder that contains the link itself")
+            parts.append(f"{counted(self.links, 'link')} to a folder that contains the link itself")
         if self.archive_links:
-            parts.append(f"{plural(self.archive_links, 'link')} inside the tar (unpack it first)")
-        return f"{SKIPPED}: {', '.join(parts)}" if parts else ""
-
-    def notes(self) -> tuple[str, ...]:
-        """The sentence as the notes of a source."""
-        sentence = self.sentence()
-        return (sentence,) if sentence else ()
+            parts.append(f"{counted(self.archive_links, 'link')} inside the tar (unpack it first)")
+        return (f"{SKIPPED}: {', '.join(parts)}",) if parts else ()
 
     def kinds(self, mends: bool = False) -> list[str]:
         """The files by suffix, most frequent first: "2 .txt files"; `mends` adds advice."""
         ranked = self.endings.most_common()
-        named = [
-            _describe(ending, count)
-            + (f" ({mend})" if mends and (mend := _MENDS.get(ending)) else "")
-            for ending, count in ranked[:_MAX_NAMED]
-        ]
+        named: list[str] = []
+        for ending, count in ranked[:_MAX_NAMED]:
+            files = counted(count, f"{printable(ending)} file" if ending else "file")
+            mend = _MENDS.get(ending) if mends else None
+            without = "" if ending else " without an ending"
+            named.append(files + without + (f" ({mend})" if mend else ""))
         rest = sum(count for _, count in ranked[_MAX_NAMED:])
-        return [*named, f"{plural(rest, 'file')} of other endings"] if rest else named
-
-
-def _describe(ending: str, count: int) -> str:
-    if ending == NO_ENDING:
-        return f"{plural(count, 'file')} without an ending"
-    return plural(count, f"{printable(ending)} file")
+        return [*named, f"{counted(rest, 'file')} of other endings"] if rest else named

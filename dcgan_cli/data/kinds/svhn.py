@@ -16,27 +16,28 @@ from dcgan_cli.data.kinds.matlab import MatlabError, read_arrays
 from dcgan_cli.errors import SourceError
 from dcgan_cli.wording import counted
 
-_FILE = "{}_32x32.mat"
+_FILE_NAME = "{}_32x32.mat"
 _PARTS = ("train", "test", "extra")
 
 
-def matches(path: Path) -> bool:
-    """Whether `path` is a MATLAB file, or a folder that contains train_32x32.mat or the like."""
-    return first_bytes(path, 6) == b"MATLAB" or bool(_parts(path))
+def find(path: Path, head: bytes) -> tuple[Path, list[str]] | None:
+    """`path` and the parts in it (train_32x32.mat or the like); none for a MATLAB file itself."""
+    parts = [part for part in _PARTS if (path / _FILE_NAME.format(part)).is_file()]
+    return (path, parts) if parts or head.startswith(b"MATLAB") else None
 
 
-def open_path(path: Path, location: str, part: str | None) -> ArraySource:
+def open_found(found: tuple[Path, list[str]], location: str, part: str | None) -> ArraySource:
     """The images of a file, or of one part (train unless `part` says otherwise) of a folder.
 
-    Raises:
-        SourceError: no such part, or a file that is damaged or holds something else.
+    Raises SourceError: no such part, or a file that is damaged or holds something else.
     """
     kind = "SVHN"
-    if parts := _parts(path):
+    path, parts = found
+    if parts:
         part = part or "train"
         if part not in parts:
             raise SourceError(f"{location}: no {part} part there; use #{' or #'.join(parts)}")
-        path, kind = path / _FILE.format(part), f"SVHN, {part} part"
+        path, kind = path / _FILE_NAME.format(part), f"SVHN, {part} part"
     elif part is not None:
         raise SourceError(f"{location}: a MATLAB file has no parts; drop #{part}")
     path = path.absolute()
@@ -48,15 +49,7 @@ def open_path(path: Path, location: str, part: str | None) -> ArraySource:
         if len(codes) != len(pixels) or not all(0 <= code <= 10 for code in np.unique(codes)):
             raise SourceError(f"{path}: y does not fit the {counted(len(pixels), 'image')} of X")
         labels = class_labels(codes.astype(np.int64) % 10)
-    return ArraySource(kind, location, pixels, functools.partial(_load, path), labels, [path])
-
-
-def _parts(path: Path) -> list[str]:
-    return [part for part in _PARTS if (path / _FILE.format(part)).is_file()]
-
-
-def _load(path: Path) -> NDArray[np.uint8]:
-    return _pixels(path, _read(path))
+    return ArraySource(kind, location, pixels, functools.partial(_pixels, path), labels, [path])
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -70,9 +63,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise SourceError(f"{path}: a damaged MATLAB file ({error}); download it again") from error
 
 
-def _pixels(path: Path, variables: dict[str, Any]) -> NDArray[np.uint8]:
+def _pixels(path: Path, variables: dict[str, Any] | None = None) -> NDArray[np.uint8]:
     """X as images uint8 [N, H, W, 3]: a view, because MATLAB's order keeps each image contiguous."""
-    x = variables.get("X")
+    x = (_read(path) if variables is None else variables).get("X")
     if x is None or x.dtype != np.uint8 or x.ndim != 4 or x.shape[2] != 3 or x.shape[3] == 0:
         found = "no X" if x is None else f"X of {x.dtype} {list(x.shape)}"
         raise SourceError(f"{path}: {found}; expected SVHN's X of uint8 [32, 32, 3, N]")

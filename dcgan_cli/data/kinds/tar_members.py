@@ -10,7 +10,7 @@ from typing import IO, NamedTuple
 
 BLOCK_BYTES = 512
 
-MAX_NAME_BYTES = 1 << 16
+MAX_MEMBER_NAME_BYTES = 1 << 16
 """Maximum bytes of a name; systems allow 4,096."""
 
 MAX_PAX_BYTES = 1 << 20
@@ -53,7 +53,7 @@ def members(file: IO[bytes], total: int) -> Iterator[Member]:
         size = _number(header[124:136])
         start = at + BLOCK_BYTES
         if kind in _LONG_NAME + _LONG_LINK:
-            text = _read(file, start, size, MAX_NAME_BYTES, "a name").rstrip(b"\0")
+            text = _read(file, start, size, MAX_MEMBER_NAME_BYTES, "a name").rstrip(b"\0")
             name = _text(text) if kind in _LONG_NAME else name
         elif kind in _PAX:
             records |= _pax(_read(file, start, size, MAX_PAX_BYTES, "pax records"))
@@ -61,7 +61,10 @@ def members(file: IO[bytes], total: int) -> Iterator[Member]:
             everywhere |= _pax(_read(file, start, size, MAX_PAX_BYTES, "pax records"))
         else:
             pax = everywhere | records
-            size = _decimal(pax["size"]) if "size" in pax else size
+            if (digits := pax.get("size")) is not None:
+                if not (digits.isdigit() and len(digits) <= 19):
+                    raise TarError(f"pax records have {digits[:20]!r} where a size should be")
+                size = int(digits)
             if kind in _DATALESS:
                 size = 0
                 if kind in _LINKS:
@@ -112,12 +115,6 @@ def _number(field: bytes) -> int:
     if value > MAX_MEMBER_BYTES:
         raise TarError(f"a member of {value:,} bytes")
     return value
-
-
-def _decimal(text: bytes) -> int:
-    if not (text.isdigit() and len(text) <= 19):
-        raise TarError(f"pax records have {text[:20]!r} where a size should be")
-    return int(text)
 
 
 def _read(file: IO[bytes], start: int, size: int, most: int, what: str) -> bytes:

@@ -13,69 +13,51 @@ from typing import IO
 import numpy as np
 
 from dcgan_cli.data.content import content_digest
-from dcgan_cli.data.kinds.file_reader import (
-    FileReader,
-    fingerprint,
-    first_bytes,
-    unreadable,
-)
-from dcgan_cli.data.kinds.names import NameTable, encode_name, folder_labels
+from dcgan_cli.data.kinds.file_reader import FileReader, fingerprint, unreadable
+from dcgan_cli.data.kinds.names import ListedImages, NameTable, encode_name
 from dcgan_cli.data.kinds.skipped_files import SkippedFiles
 from dcgan_cli.data.kinds.tar_members import TarError, members
 from dcgan_cli.data.labels import Columns, Labels, Words
 from dcgan_cli.errors import SourceError
 
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
-_MAX_SHARDS = 1_000_000
+_MAX_TARS = 1_000_000
 _MAX_CLASS_TEXT = 256
 
 
-class TarSource:
+class TarSource(ListedImages):
     """The images inside one or more .tar files, in the order of the archives."""
 
-    def __init__(self, location: str, shards: Sequence[Path], index: "_Index") -> None:
-        self.location = location
-        self.kind = "tar of images"
-        if len(shards) > 1:
-            self.kind = f"{len(shards):,} tar shards of images"
+    def __init__(self, location: str, shards: Sequence[Path]) -> None:
+        kind = f"{len(shards):,} tar shards of images" if len(shards) > 1 else "tar of images"
+        index = _Index()
+        names = NameTable.collect(index.images(shards))
+        super().__init__(kind, location, names, index.skipped_files.notes(), index.labels())
         self._files = [FileReader(shard.absolute()) for shard in shards]
-        self._names = NameTable.collect(index.images(shards))
-        self._shard = np.array(index.shard, np.int32)
-        self._offset = np.array(index.offset, np.int64)
-        self._size = np.array(index.size, np.int64)
-        self.labels = index.labels() or folder_labels(self._names)
-        self.notes = index.skipped_files.notes()
-
-    def __len__(self) -> int:
-        return len(self._names)
+        self._members = np.array(index.rows, np.int64).reshape(-1, 3)
 
     def read(self, index: int) -> bytes:
         """The member's bytes. Raises OSError, or ValueError where the archive ends too early."""
-        file = self._files[self._shard[index]]
-        return file.read(int(self._offset[index]), int(self._size[index]))
-
-    def name(self, index: int) -> str:
-        """The path inside the archive."""
-        return self._names.text(index)
+        shard, offset, size = self._members[index].tolist()
+        return self._files[shard].read(offset, size)
 
     def fingerprint(self) -> str:
         """A digest of the archives' names, sizes and times, and of the table of their images."""
         paths = [file.path for file in self._files]
-        return fingerprint(paths, self._names.tobytes(), self._offset.tobytes())
+        return fingerprint(paths, self._names.tobytes(), self._members[:, 1].tobytes())
 
     def content(self) -> str:
         """As Source.content; the sizes of all members count."""
-        return content_digest(self, self._size)
+        return content_digest(self, self._members[:, 2])
 
 
-def matches(path: Path) -> bool:
-    """Whether the file begins with the header of a tar member."""
-    return first_bytes(path, 512)[257:262] == b"ustar" or (
-        path.is_file() and path.suffix.lower() == ".tar"
-    )
+def find(path: Path, head: bytes) -> Path | None:
+    """`path` if the file begins with the header of a tar member, or has the suffix .tar."""
+    named = path.suffix.lower() == ".tar" and path.is_file()
+    return path if named or head[257:262] == b"ustar" else None
 
 
-def open_path(path: Path, location: str, part: str | None) -> TarSource:
+def open_found(path: Path, location: str, part: str | None) -> TarSource:
     """The images in the archive at `path`. Raises SourceError: damaged, or without images."""
     if part is not None:
         raise SourceError(f"{location}: a tar of images has no part called {part}; drop #{part}")
@@ -87,16 +69,10 @@ def is_pattern(location: str) -> bool:
     return _BRACES.search(location) is not None
 
 
-def shards_of(location: str) -> list[Path]:
-    """The files that a pattern with braces names. Raises SourceError if there are too many."""
-    return [Path(name) for name in _expand(location)]
-
-
 def open_pattern(location: str) -> TarSource:
     """The images in all shards that a pattern with braces names.
 
-    Raises:
-        SourceError: a shard is missing or damaged, or there are no images.
+    Raises SourceError: a shard is missing or damaged, or there are no images.
     """
     shards = shards_of(location)
     missing = [shard for shard in shards if not shard.is_file()]
@@ -109,7 +85,7 @@ def open_pattern(location: str) -> TarSource:
 
 
 def _open(shards: Sequence[Path], location: str) -> TarSource:
-    source = TarSource(location, shards, _Index())
+    source = TarSource(location, shards)
     if not len(source):
         there = "".join(f"; {note}" for note in source.notes)
         raise SourceError(
@@ -120,10 +96,10 @@ def _open(shards: Sequence[Path], location: str) -> TarSource:
 
 
 class _Index:
-    """The positions of the images in the shards, as columns that grow while the archives are read."""
+    """Shard, offset and size of each image, one after another, and the classes beside them."""
 
     def __init__(self) -> None:
-        self.shard, self.offset, self.size = array("i"), array("q"), array("q")
+        self.rows = array("q")
         self.skipped_files = SkippedFiles()
         self._classes: list[str] = []
 
@@ -163,37 +139,28 @@ class _Index:
                 word = text.decode("utf-8", "replace").strip()
                 self._classes[first:] = [word] * (len(self._classes) - first)
             elif self.skipped_files.takes(name):
-                self.shard.append(number)
-                self.offset.append(member.offset)
-                self.size.append(member.size)
+                self.rows.extend((number, member.offset, member.size))
                 self._classes.append(word)
                 yield encode_name(name)
 
 
-def _expand(pattern: str) -> list[str]:
-    """`a-{08..11}` as a-08, a-09, a-10, a-11; several pairs of braces multiply."""
+def shards_of(pattern: str) -> list[Path]:
+    """The files that a pattern names: a-08, a-09, a-10, a-11 for `a-{08..11}`; pairs multiply.
+
+    Raises SourceError if there are too many.
+    """
     found = _BRACES.search(pattern)
     if found is None:
-        return [pattern]
+        return [Path(pattern)]
     first, last = int(found[1]), int(found[2])
-    if last < first or last - first >= _MAX_SHARDS:
+    if last < first or last - first >= _MAX_TARS:
         raise SourceError(
             f"{pattern}: braces count upwards, {found[0]} does not; "
             "expected something like {000000..000099}"
         )
-    width = len(found[1])
+    before, after = pattern[: found.start()], pattern[found.end() :]
     return [
-        expanded
+        shard
         for number in range(first, last + 1)
-        for expanded in _expand(
-            f"{pattern[: found.start()]}{number:0{width}}{pattern[found.end() :]}"
-        )
+        for shard in shards_of(f"{before}{number:0{len(found[1])}}{after}")
     ]
-
-
-def refuse_compressed(path: Path) -> SourceError:
-    """The error for a compressed tar, which cannot be read by offset."""
-    return SourceError(
-        f"{path}: a compressed tar, from which images cannot be read in any order; "
-        f"unpack it (tar -xf {path.name}) and give the folder"
-    )

@@ -16,20 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.data.content import content_digest
-from dcgan_cli.data.kinds.file_reader import (
-    MAX_RECORD,
-    FileReader,
-    fingerprint,
-    first_bytes,
-    unreadable,
-)
-from dcgan_cli.data.kinds.names import (
-    NameTable,
-    encode_name,
-    folder_labels,
-)
+from dcgan_cli.data.kinds.file_reader import MAX_RECORD, FileReader, fingerprint, unreadable
+from dcgan_cli.data.kinds.names import ListedImages, NameTable, encode_name
 from dcgan_cli.data.kinds.skipped_files import SkippedFiles
-from dcgan_cli.data.labels import Labels
 from dcgan_cli.errors import SourceError
 
 _END = struct.Struct("<4s6xHIIH")
@@ -46,84 +35,64 @@ class _DamagedError(Exception):
     """The archive's directory contradicts itself or the length of the file."""
 
 
-@dataclass(frozen=True)
-class _Members:
-    """The image members of an archive, one row each, in the archive's order."""
+class ZipSource(ListedImages):
+    """The images inside one .zip file.
 
-    offset: NDArray[np.int64]
-    packed: NDArray[np.int64]
-    size: NDArray[np.int64]
-    crc: NDArray[np.uint32]
-    method: NDArray[np.uint16]
-
-
-class ZipSource:
-    """The images inside one .zip file."""
-
-    kind = "zip of images"
+    `members` is int64 [N, 5], in the archive's order: offset, packed size, size, CRC and method.
+    """
 
     def __init__(
         self,
         location: str,
         file: FileReader,
         names: NameTable,
-        members: _Members,
-        labels: Labels | None,
+        members: NDArray[np.int64],
         notes: tuple[str, ...] = (),
     ) -> None:
-        self.location = location
-        self.labels = labels
-        self.notes = notes
+        super().__init__("zip of images", location, names, notes)
         self._file = file
-        self._names = names
         self._members = members
-
-    def __len__(self) -> int:
-        return len(self._names)
 
     def read(self, index: int) -> bytes:
         """The member's bytes. Raises OSError, or ValueError where they are damaged."""
-        members = self._members
-        offset, size = int(members.offset[index]), int(members.size[index])
+        offset, packed, size, crc, method = self._members[index].tolist()
         signature, name, extra = _LOCAL.unpack(self._file.read(offset, _LOCAL.size))
         if signature != b"PK\3\4":
             raise ValueError("no zip member begins where the archive says it does")
         if size > MAX_RECORD:
             raise ValueError(f"{size:,} bytes are more than any image needs")
         start = offset + _LOCAL.size + name + extra
-        data = self._file.read(start, int(members.packed[index]))
-        if members.method[index] == _DEFLATED:
-            data = _inflate(data, size)
-        if len(data) != size or zlib.crc32(data) != members.crc[index]:
+        data = self._file.read(start, packed)
+        if method == _DEFLATED:
+            try:  # never more memory than the image is said to need
+                data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size + 1)
+            except zlib.error as error:
+                raise ValueError(f"damaged zip member: {error}") from error
+        if len(data) != size or zlib.crc32(data) != crc:
             raise ValueError("the zip member's checksum does not match its bytes")
         return data
 
-    def name(self, index: int) -> str:
-        """The path inside the archive."""
-        return self._names.text(index)
-
     def fingerprint(self) -> str:
         """A digest of the images' names, sizes and checksums, independent of the location."""
-        members = self._members
-        return fingerprint([], self._names.tobytes(), members.size.tobytes(), members.crc.tobytes())
+        _, _, sizes, crcs, _ = self._members.T
+        crc32 = crcs.astype(np.uint32).tobytes()
+        return fingerprint([], self._names.tobytes(), sizes.tobytes(), crc32)
 
     def content(self) -> str:
         """As Source.content; the sizes of all members count."""
-        return content_digest(self, self._members.size)
+        return content_digest(self, self._members[:, 2])
 
 
-def matches(path: Path) -> bool:
-    """Whether the file begins like a zip, or has the suffix .zip."""
-    if first_bytes(path, 4) in (b"PK\3\4", b"PK\5\6"):
-        return True
-    return path.is_file() and path.suffix.lower() == ".zip"
+def find(path: Path, head: bytes) -> Path | None:
+    """`path` if the file begins like a zip, or has the suffix .zip."""
+    named = path.suffix.lower() == ".zip" and path.is_file()
+    return path if named or head.startswith((b"PK\3\4", b"PK\5\6")) else None
 
 
-def open_path(path: Path, location: str, part: str | None) -> ZipSource:
+def open_found(path: Path, location: str, part: str | None) -> ZipSource:
     """The images in the archive at `path`.
 
-    Raises:
-        SourceError: damaged, encrypted, packed by a method that is not read, or without images.
+    Raises SourceError: damaged, encrypted, packed by a method that is not read, or without images.
     """
     if part is not None:
         raise SourceError(f"{location}: a zip of images has no part called {part}; drop #{part}")
@@ -152,26 +121,16 @@ def _open(path: Path, location: str, file: FileReader) -> ZipSource:
         )
     if not len(names):
         raise _no_images(path, index.skipped_files)
-    members = _Members(
-        np.array(index.offset, np.int64) + shift,
-        np.array(index.packed, np.int64),
-        np.array(index.size, np.int64),
-        np.array(index.crc, np.uint32),
-        np.array(index.method, np.uint16),
-    )
-    notes = index.skipped_files.notes()
-    return ZipSource(location, file, names, members, folder_labels(names), notes)
+    members = np.array(index.rows, np.int64).reshape(-1, 5)
+    members[:, 0] += shift
+    return ZipSource(location, file, names, members, index.skipped_files.notes())
 
 
 @dataclass
 class _Index:
-    """The columns of `_Members` while they grow, and the other files of the archive."""
+    """The rows of the image members, one after another, and the other files of the archive."""
 
-    offset: "array[int]" = field(default_factory=lambda: array("q"))
-    packed: "array[int]" = field(default_factory=lambda: array("q"))
-    size: "array[int]" = field(default_factory=lambda: array("q"))
-    crc: "array[int]" = field(default_factory=lambda: array("I"))
-    method: "array[int]" = field(default_factory=lambda: array("H"))
+    rows: "array[int]" = field(default_factory=lambda: array("q"))
     skipped_files: SkippedFiles = field(default_factory=SkippedFiles)
     unread_methods: list[int] = field(default_factory=list[int])
     encrypted: bool = False
@@ -190,19 +149,13 @@ class _Index:
             extra = directory[at + name_size : at + name_size + extra_size]
             at += name_size + extra_size + comment
             name = raw.decode("utf-8" if flags & 0x800 else "cp437", "replace").replace("\\", "/")
-            if name.endswith("/"):
-                continue
-            if not self.skipped_files.takes(name):
+            if name.endswith("/") or not self.skipped_files.takes(name):
                 continue
             self.encrypted |= bool(flags & 1)
             if method not in (_STORED, _DEFLATED) and not self.unread_methods:
                 self.unread_methods.append(method)
             size, packed, offset = _wide(extra, size, packed, offset)
-            self.offset.append(offset)
-            self.packed.append(packed)
-            self.size.append(size)
-            self.crc.append(crc)
-            self.method.append(method)
+            self.rows.extend((offset, packed, size, crc, method))
             yield encode_name(name)
 
 
@@ -240,20 +193,11 @@ def _central_directory(file: FileReader, total: int) -> tuple[bytes, int]:
     return file.read(start, size, most=total), shift
 
 
-def _inflate(data: bytes, size: int) -> bytes:
-    """Inflate `data`, which must yield `size` bytes; never uses more memory than that."""
-    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        return unpacker.decompress(data, size + 1)
-    except zlib.error as error:
-        raise ValueError(f"damaged zip member: {error}") from error
-
-
 def _no_images(path: Path, skipped_files: SkippedFiles) -> SourceError:
     """The error for an archive without images, according to what it contains instead."""
     kinds = skipped_files.kinds(mends=True)
     if skipped_files.litter.total():
-        return SourceError(f"{path}: no images in the zip; {skipped_files.sentence()}")
+        return SourceError(f"{path}: no images in the zip; {skipped_files.notes()[0]}")
     if not kinds:
         return SourceError(f"{path}: the zip is empty; expected images such as .jpg or .png")
     if ".mdb" in skipped_files.endings:
