@@ -247,8 +247,8 @@ def _conv(maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
     outputs, _, kernel, _ = weight.shape
     height, width = (_output_side(side, kernel, stride, padding) for side in maps.shape[2:])
     rows = _patches(_to_nhwc(maps), (padding, padding), (height, width), (kernel, kernel), stride)
-    taps = weight.permute(2, 3, 1, 0).reshape(-1, outputs)
     result = _channels_last(maps, outputs, height, width)
+    taps = _to_nhwc(weight).view(outputs, -1).t()
     torch.mm(rows, taps, out=result.permute(0, 2, 3, 1).view(-1, outputs))
     return result
 
@@ -258,21 +258,18 @@ def _conv_transpose(
 ) -> Tensor:
     """Maps [N, O, H', W'] → [N, I, *sides] by weight [O, I, k, k]: the transpose of `_conv`."""
     _, inputs, kernel, _ = weight.shape
-    source = _to_nhwc(maps)
-    result = _channels_last(maps, inputs, *sides).zero_()
+    source, elements = _to_nhwc(maps), _to_nhwc(weight)
+    result = _channels_last(maps, inputs, *sides)
     cells = result.permute(0, 2, 3, 1)
-    rows = _phases(sides[0], kernel, stride, padding)
-    columns = _phases(sides[1], kernel, stride, padding)
-    for top, ys, above in rows:
-        for left, xs, before in columns:
-            height, width = (
-                len(range(o, s, stride)) for o, s in ((top, sides[0]), (left, sides[1]))
-            )
-            if not (ys and xs and height and width):
+    for top, ys, above in _phases(sides[0], kernel, stride, padding):
+        for left, xs, before in _phases(sides[1], kernel, stride, padding):
+            phase = cells[:, top::stride, left::stride]
+            if not (ys and xs):
+                phase.zero_()
                 continue
-            part = _patches(source, (above, before), (height, width), (len(ys), len(xs)), 1)
-            taps = weight[:, :, ys][:, :, :, xs].permute(2, 3, 0, 1).reshape(-1, inputs)
-            cells[:, top::stride, left::stride] = (part @ taps).view(-1, height, width, inputs)
+            part = _patches(source, (above, before), phase.shape[1:3], (len(ys), len(xs)), 1)
+            taps = torch.cat([elements[:, y, x] for y in ys for x in xs])
+            phase.copy_((part @ taps).view(phase.shape))
     return result
 
 
@@ -284,8 +281,8 @@ def _weight_gradient(
     rows = _patches(
         _to_nhwc(maps), (padding, padding), gradient.shape[2:], (kernel, kernel), stride
     )
-    taps = rows.t() @ _to_nhwc(gradient).reshape(-1, outputs)
-    return taps.view(kernel, kernel, inputs, outputs).permute(3, 2, 0, 1)
+    taps = _to_nhwc(gradient).view(-1, outputs).t() @ rows
+    return taps.view(outputs, kernel, kernel, inputs).permute(0, 3, 1, 2)
 
 
 def _phases(side: int, kernel: int, stride: int, padding: int) -> list[tuple[int, list[int], int]]:
