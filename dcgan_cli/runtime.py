@@ -1,10 +1,7 @@
 """What the work runs on: device, threads and every source of randomness."""
 
-import ctypes
 import os
-import sys
 import zlib
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -96,24 +93,6 @@ def use_threads(count: int | None, processes: int = 1, *, leave_busy_cores: bool
     if count is not None:
         torch.set_num_threads(count)
     return torch.get_num_threads()
-
-
-def keep_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
-    """Let the C library keep memory that is freed, instead of returning it to the system at once.
-
-    A training step frees and allocates the same large blocks again and again, and the system fills
-    each with zeros, page by page: 60,000 page faults a step of the tutorial's network, a sixth of its
-    time in bfloat16. The process then stays as large as it once was. Only glibc can be told so, and a
-    MALLOC_ variable that the user has set is left alone. Returns whether it was done.
-    """
-    if not sys.platform.startswith("linux") or any(n.startswith("MALLOC_") for n in environment):
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and all(mallopt(option, value) for option, value in _KEEP_MEMORY)
-
-
-_KEEP_MEMORY = (-4, 0), (-1, -1)
-"""M_MMAP_MAX 0: no block has a mapping of its own; M_TRIM_THRESHOLD -1: the heap never shrinks."""
 
 
 def _entropy(seed: int, purpose: str, counters: tuple[int, ...]) -> list[int]:

@@ -14,6 +14,7 @@ of a layer are computed in this way depends on its size and on the CPU alone, ne
 timing would change the bits of the result on a busy day.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -303,7 +304,10 @@ def _phases(side: int, kernel: int, stride: int, padding: int) -> list[tuple[int
 def _patches(
     maps: Tensor, before: Sequence[int], counts: Sequence[int], taps: Sequence[int], stride: int
 ) -> Tensor:
-    """Patches of side `taps` of maps [N, H, W, C], beginning `before` outside: [N·counts, taps·C]."""
+    """Patches of side `taps` of maps [N, H, W, C], beginning `before` outside: [N·counts, taps·C].
+
+    They are valid until the next call in the same thread.
+    """
     number, height, width, channels = maps.shape
     ends = [b + s for b, s in zip(before, (height, width), strict=True)]
     needed = [(c - 1) * stride + t for c, t in zip(counts, taps, strict=True)]
@@ -316,7 +320,29 @@ def _patches(
         (plane, row * stride, cell * stride, row, cell, 1),
         maps.storage_offset(),
     )
-    return windows.reshape(-1, taps[0] * taps[1] * channels)
+    rows = _SCRATCH.take(windows.numel(), maps.dtype).view(windows.shape)
+    return rows.copy_(windows).view(-1, taps[0] * taps[1] * channels)
+
+
+class _Scratch(threading.local):
+    """Memory that is used again and again, as large as its largest use.
+
+    Fresh memory of that size is mapped page by page, which takes longer than copying patches into it.
+    """
+
+    def __init__(self) -> None:
+        self._bytes = torch.empty(0, dtype=torch.uint8)
+
+    def take(self, count: int, kind: torch.dtype) -> Tensor:
+        """Uninitialized [count] of dtype `kind`, which shares its memory with all others taken."""
+        size = count * kind.itemsize
+        if len(self._bytes) < size:
+            with torch.inference_mode(False):
+                self._bytes = torch.empty(size, dtype=torch.uint8)
+        return self._bytes[:size].view(kind)
+
+
+_SCRATCH = _Scratch()
 
 
 def _channels_last(like: Tensor, channels: int, height: int, width: int) -> Tensor:

@@ -5,8 +5,7 @@
 
 Same network, same batch, same optimizer. The tutorial runs as it is, in plain eager PyTorch and fp32,
 and as a skilled user would change it: channels last, under bfloat16 autocast. Each of the three is a
-process of its own, since one process has one way to allocate memory; rounds alternate. Run it on an
-idle machine.
+process of its own; rounds alternate. Run it on an idle machine.
 """
 
 import argparse
@@ -21,7 +20,7 @@ from torch import nn
 
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.presets import PRESETS, with_options
-from dcgan_cli.runtime import choose_device, keep_freed_memory, use_threads
+from dcgan_cli.runtime import choose_device, use_threads
 from dcgan_cli.training.losses import choose_loss
 from dcgan_cli.training.precision import choose_precision
 from dcgan_cli.training.recording import WARM_UP, recording_failed_message
@@ -170,8 +169,7 @@ def answer(arguments: argparse.Namespace) -> None:
 
 
 def ours(arguments: argparse.Namespace, device: torch.device) -> Callable[[], object]:
-    """A step of `dcgan train`, with what the command sets up before it."""
-    keep_freed_memory()
+    """A step of `dcgan train`."""
     model, recipe = with_options(
         PRESETS[arguments.preset], {"size": arguments.size, "batch_size": arguments.batch}
     )

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table as RichTable
 
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.train.slowdown import Slowdown
 from dcgan_cli.errors import Interrupted
 from dcgan_cli.render.animation import MAX_FRAMES, encode_gif, thinned
 from dcgan_cli.render.curves import encode_curves
@@ -65,6 +66,7 @@ class Display:
         self._told = 0.0
         self._diagnostics = "good"
         self._images = _where(folder)
+        self._slowdown = Slowdown()
 
     def plan(self, plan: TrainingPlan, trainer: Trainer, length: Length) -> None:
         """Say what is about to be trained, how fast it will go, and what would make it faster."""
@@ -131,6 +133,8 @@ class Display:
         elif time.monotonic() - self._told >= LINE_SECONDS:
             self._told = time.monotonic()
             self.console.note(_line(event, self._images, self.verbose))
+        if note := self._slowdown.note(event):
+            self.console.note(note)
 
     def _epoch(self, event: EpochDone) -> None:
         if event.images is None:
