@@ -247,7 +247,7 @@ def _conv(maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
     """Maps [N, I, H, W] → [N, O, H', W'] by weight [O, I, k, k]."""
     outputs, _, kernel, _ = weight.shape
     height, width = (_output_side(side, kernel, stride, padding) for side in maps.shape[2:])
-    rows = _patches(_to_nhwc(maps), (padding, padding), (height, width), (kernel, kernel), stride)
+    rows = _patches(_to_nhwc(maps), padding, (height, width), kernel, stride)
     result = _channels_last(maps, outputs, height, width)
     taps = _to_nhwc(weight).view(outputs, -1).t()
     torch.mm(rows, taps, out=result.permute(0, 2, 3, 1).view(-1, outputs))
@@ -259,18 +259,26 @@ def _conv_transpose(
 ) -> Tensor:
     """Maps [N, O, H', W'] → [N, I, *sides] by weight [O, I, k, k]: the transpose of `_conv`."""
     _, inputs, kernel, _ = weight.shape
-    source, elements = _to_nhwc(maps), _to_nhwc(weight)
-    result = _channels_last(maps, inputs, *sides)
+    elements, result = _to_nhwc(weight), _channels_last(maps, inputs, *sides)
     cells = result.permute(0, 2, 3, 1)
-    for top, ys, above in _phases(sides[0], kernel, stride, padding):
-        for left, xs, before in _phases(sides[1], kernel, stride, padding):
+    rows, columns = (_phases(side, kernel, stride, padding) for side in sides)
+    y, x = (
+        _margins(phases, *lengths, stride)
+        for phases, lengths in zip(
+            (rows, columns), zip(maps.shape[2:], sides, strict=True), strict=True
+        )
+    )
+    source = F.pad(_to_nhwc(maps), (0, 0, *x, *y))
+    for top, ys, above in rows:
+        for left, xs, before in columns:
             phase = cells[:, top::stride, left::stride]
             if not (ys and xs):
                 phase.zero_()
                 continue
-            part = _patches(source, (above, before), phase.shape[1:3], (len(ys), len(xs)), 1)
-            taps = torch.cat([elements[:, y, x] for y in ys for x in xs])
-            phase.copy_((part @ taps).view(phase.shape))
+            start, taps = (y[0] - above, x[0] - before), (len(ys), len(xs))
+            part = _windows(source, start, phase.shape[1:3], taps, 1)
+            weights = torch.cat([elements[:, i, j] for i in ys for j in xs])
+            phase.copy_((part @ weights).view(phase.shape))
     return result
 
 
@@ -279,9 +287,7 @@ def _weight_gradient(
 ) -> Tensor:
     """The gradient [O, I, k, k] of `_conv`'s weight, from its maps and the gradient of its result."""
     inputs, outputs = maps.shape[1], gradient.shape[1]
-    rows = _patches(
-        _to_nhwc(maps), (padding, padding), gradient.shape[2:], (kernel, kernel), stride
-    )
+    rows = _patches(_to_nhwc(maps), padding, gradient.shape[2:], kernel, stride)
     taps = _to_nhwc(gradient).view(-1, outputs).t() @ rows
     return taps.view(outputs, kernel, kernel, inputs).permute(0, 3, 1, 2)
 
@@ -301,24 +307,42 @@ def _phases(side: int, kernel: int, stride: int, padding: int) -> list[tuple[int
     return phases
 
 
-def _patches(
-    maps: Tensor, before: Sequence[int], counts: Sequence[int], taps: Sequence[int], stride: int
+def _margins(
+    phases: Sequence[tuple[int, list[int], int]], side: int, target: int, stride: int
+) -> tuple[int, int]:
+    """Zeros before and after `side` maps, so that every phase of `target` coordinates finds its maps."""
+    needed = [
+        (before, len(range(first, target, stride)) - 1 + len(taps) - before - side)
+        for first, taps, before in phases
+        if taps
+    ]
+    return max([0, *(b for b, _ in needed)]), max([0, *(a for _, a in needed)])
+
+
+def _patches(maps: Tensor, padding: int, counts: Sequence[int], kernel: int, stride: int) -> Tensor:
+    """Patches of side `kernel` of maps [N, H, W, C], zeros around them: [N·counts, kernel²·C]."""
+    after = [
+        (c - 1) * stride + kernel - padding - s
+        for c, s in zip(counts, maps.shape[1:3], strict=True)
+    ]
+    # negative padding crops
+    maps = F.pad(maps, (0, 0, padding, after[1], padding, after[0]))
+    return _windows(maps, (0, 0), counts, (kernel, kernel), stride)
+
+
+def _windows(
+    maps: Tensor, start: Sequence[int], counts: Sequence[int], taps: Sequence[int], stride: int
 ) -> Tensor:
-    """Patches of side `taps` of maps [N, H, W, C], beginning `before` outside: [N·counts, taps·C].
+    """Windows of sides `taps` of maps [N, H, W, C] from `start` on: [N·counts, taps·C].
 
     They are valid until the next call in the same thread.
     """
-    number, height, width, channels = maps.shape
-    ends = [b + s for b, s in zip(before, (height, width), strict=True)]
-    needed = [(c - 1) * stride + t for c, t in zip(counts, taps, strict=True)]
-    after = [n - e for n, e in zip(needed, ends, strict=True)]
-    # negative padding crops
-    maps = F.pad(maps, (0, 0, before[1], after[1], before[0], after[0]))
+    number, channels = len(maps), maps.shape[3]
     plane, row, cell, _ = maps.stride()
     windows = maps.as_strided(
         (number, *counts, *taps, channels),
         (plane, row * stride, cell * stride, row, cell, 1),
-        maps.storage_offset(),
+        maps.storage_offset() + start[0] * row + start[1] * cell,
     )
     rows = _SCRATCH.take(windows.numel(), maps.dtype).view(windows.shape)
     return rows.copy_(windows).view(-1, taps[0] * taps[1] * channels)
