@@ -37,20 +37,30 @@ class MatmulUse:
 LIBRARY = MatmulUse()
 ALL_MATMUL = MatmulUse(True, True, True)
 
-_MAX_SIDE_WITH_AMX, _MAX_SIDE_WITHOUT_AMX = 16, 8
-"""Side of the larger maps up to which a CPU with AMX uses ALL_MATMUL, and others compute only the
-gradient of the weights in this way.
+_MAX_SIDE_WITH_AMX, _MIN_WIDTH_WITH_AMX = 16, 256
+"""With AMX, layers whose larger maps have at most this side, and at least so many channels on one of
+their sides, use ALL_MATMUL.
 
 Milliseconds of output / gradient of the maps / gradient of the weights for a batch of 128, by the
-library and by matrix products. With AMX: 256 × 8 × 8 → 512, 34 / 74 / 107 and 6 / 5 / 9; at 16 ×
-16, 24 / 24 / 17 and 14 / 14 / 16; at 32 × 32 the library is faster. Without: 20 / 22 / 80 and 29 /
-52 / 28; at 16 × 16 nothing is gained."""
+library and by matrix products: 256 × 8 × 8 → 512, 34 / 74 / 107 and 6 / 5 / 9; 128 × 16 × 16 → 256,
+19 / 18 / 44 and 15 / 19 / 20; at 32 × 32 the library is faster (9 / 9 / 21 and 16 / 29 / 30), and with fewer
+channels copying patches takes longer than what is gained."""
+
+_MAX_SIDE_WITHOUT_AMX = 8
+"""Other CPUs compute only the gradient of the weights in this way: 256 × 8 × 8 → 512 takes 20 / 22 / 80
+by the library and 29 / 52 / 28 by matrix products; at 16 × 16 nothing is gained."""
 
 
-def best_matmul_use(side: int) -> MatmulUse:
-    """The fastest choice in bfloat16 on this CPU for a layer whose larger maps have side `side`."""
+def best_matmul_use(side: int, width: int) -> MatmulUse:
+    """The fastest choice in bfloat16 on this CPU for a layer.
+
+    Args:
+        side: of its larger maps.
+        width: the number of channels before or after it, whichever is larger.
+    """
     if _has_amx():
-        return ALL_MATMUL if side <= _MAX_SIDE_WITH_AMX else LIBRARY
+        fast = side <= _MAX_SIDE_WITH_AMX and width >= _MIN_WIDTH_WITH_AMX
+        return ALL_MATMUL if fast else LIBRARY
     return MatmulUse(to_weight=True) if side <= _MAX_SIDE_WITHOUT_AMX else LIBRARY
 
 
@@ -111,7 +121,7 @@ def _prepared(maps: Tensor, weight: Tensor, side: int) -> tuple[Tensor, Tensor, 
     kind = maps.device.type
     if kind != "cpu" or not torch.is_autocast_enabled(kind):
         return maps, weight, LIBRARY
-    return maps.bfloat16(), weight.bfloat16(), best_matmul_use(side)
+    return maps.bfloat16(), weight.bfloat16(), best_matmul_use(side, max(weight.shape[:2]))
 
 
 def conv2d(
