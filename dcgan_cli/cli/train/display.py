@@ -28,7 +28,7 @@ from dcgan_cli.training.events import (
     Sampler,
 )
 from dcgan_cli.training.mark import BOARD_SUFFIX
-from dcgan_cli.training.plan import TrainingPlan
+from dcgan_cli.training.plan import RECOGNIZABLE_STEPS, TrainingPlan
 from dcgan_cli.training.recording import recording_failed_message
 from dcgan_cli.training.run_folder import CURVES, FILM, LAST_GRID, RunFolder
 from dcgan_cli.training.trainer import Trainer
@@ -83,12 +83,7 @@ class Display:
             f"{counted(len(trainer.batches.images), 'image')} in batches of {recipe.batch_size}: "
             f"{counted(trainer.steps_per_epoch, 'step')} an epoch"
         )
-        steps = trainer.last_step(length)
-        seconds = trainer.seconds_left(plan.seconds_per_step, steps, length.minutes)
-        self.console.note(
-            f"{plan.images_per_second:,.0f} images/s here; "
-            f"{_duration(seconds)} to go, Ctrl-C saves and leaves"
-        )
+        self.console.note(f"{_expected(plan, trainer, length)}; Ctrl-C saves and leaves")
         if plan.fault is not None:
             self.console.note(recording_failed_message(plan.fault))
         for hint in plan.hints:
@@ -208,6 +203,21 @@ class Display:
                     f"{path}: cannot be read and is left out of the animation: {error}"
                 )
         return frames
+
+
+def _expected(plan: TrainingPlan, trainer: Trainer, length: Length) -> str:
+    """How long a run will take here, and from when on its samples are worth a look."""
+    last = trainer.last_step(length)
+    of = ""
+    if last is not None:
+        epochs = last / trainer.steps_per_epoch
+        of = f"{last:,} steps, {counted(round(epochs), 'epoch') if epochs >= 1 else 'part of an epoch'}, "
+    seconds = trainer.seconds_left(plan.seconds_per_step, last, length.minutes)
+    text = f"{of}at {plan.images_per_second:,.0f} images/s: {_duration(seconds)} to go"
+    first = (RECOGNIZABLE_STEPS - trainer.step) * plan.seconds_per_step
+    if first > 60 and (seconds is None or first < seconds):
+        text += f", first recognizable images after about {_duration(first)}"
+    return text
 
 
 def _grid(images: Images, aspect: float = 1.0) -> "torch.Tensor":

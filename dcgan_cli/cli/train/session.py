@@ -42,7 +42,7 @@ from dcgan_cli.training.distributed import ProcessGroup, was_restarted
 from dcgan_cli.training.events import Finished, Length
 from dcgan_cli.training.loss_recipes import LOSS_NORMS
 from dcgan_cli.training.losses import Loss, choose_loss
-from dcgan_cli.training.plan import make_plan
+from dcgan_cli.training.plan import make_plan, usual_length
 from dcgan_cli.training.precision import check_bf16, choose_precision, precision_name
 from dcgan_cli.training.run_folder import NullRunFolder, RunFolder
 from dcgan_cli.training.run_report import run_report
@@ -110,7 +110,7 @@ class Session:
     def _train(self, folder: RunFolder, before: Checkpoint | None) -> tuple[Finished, Trainer, str]:
         """The end, who reached it, and the outcome in one line (empty but on rank 0)."""
         trainer, display = self._begin(folder, before)
-        events = trainer.run(self._length(trainer.recipe))
+        events = trainer.run(self._length(trainer))
         try:
             with listening(trainer):
                 if display is None:
@@ -182,7 +182,7 @@ class Session:
                 trainer.updater.recorded = None
             trainer.grid_seconds = plan.seconds_per_grid
             if display is not None:
-                display.plan(plan, trainer, self._length(recipe))
+                display.plan(plan, trainer, self._length(trainer))
         folder.write_config({"model": model.to_dict(), "recipe": recipe.to_dict(), **about})
         return trainer, display
 
@@ -392,7 +392,9 @@ class Session:
             "dcgan": __version__,
         }
 
-    def _length(self, recipe: Recipe) -> Length:
-        if self.run.epochs is None and self.run.steps is None and self.run.minutes is None:
-            return Length(epochs=recipe.epochs)
-        return Length(self.run.epochs, self.run.steps, self.run.minutes)
+    def _length(self, trainer: Trainer) -> Length:
+        """As typed, or the length that a set of this size takes."""
+        typed = Length(self.run.epochs, self.run.steps, self.run.minutes)
+        if typed != Length():
+            return typed
+        return usual_length(trainer.recipe, trainer.steps_per_epoch)
