@@ -155,12 +155,13 @@ def test_every_part_may_be_made_either_way(form: MatmulUse) -> None:
     )
 
 
-def test_the_form_goes_by_the_processor_and_the_side(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_form_goes_by_processor_side_and_width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matmul_conv, "_has_amx", lambda: True)
-    assert [best_matmul_use(side) for side in (8, 16, 32)] == [ALL_MATMUL, ALL_MATMUL, LIBRARY]
+    assert [best_matmul_use(side, 256) for side in (8, 16, 32)] == [ALL_MATMUL, ALL_MATMUL, LIBRARY]
+    assert best_matmul_use(8, 255) == LIBRARY
     monkeypatch.setattr(matmul_conv, "_has_amx", lambda: False)
     weights = MatmulUse(to_weight=True)
-    assert [best_matmul_use(side) for side in (8, 16, 32)] == [weights, LIBRARY, LIBRARY]
+    assert [best_matmul_use(side, 3) for side in (8, 16, 32)] == [weights, LIBRARY, LIBRARY]
 
 
 @pytest.mark.parametrize("form", [ALL_MATMUL, MatmulUse(to_weight=True)])
@@ -172,7 +173,7 @@ def test_a_run_in_bfloat16_is_the_librarys_to_rounding(
     settings = tiny.settings(loss, precision=torch.bfloat16)
     asked: list[int] = []
 
-    def rule(side: int) -> MatmulUse:
+    def rule(side: int, _: int) -> MatmulUse:
         asked.append(side)
         return form
 
@@ -196,6 +197,6 @@ def test_a_run_in_bfloat16_is_the_librarys_to_rounding(
 
 
 def test_float32_is_left_to_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matmul_conv, "best_matmul_use", lambda side: pytest.fail("asked"))
+    monkeypatch.setattr(matmul_conv, "best_matmul_use", lambda *_: pytest.fail("asked"))
     updater = Updater(tiny.MODEL, tiny.RECIPE, tiny.settings())
     updater.step(0, 0, lambda _: torch.zeros(4, 1, 16, 16))

@@ -251,8 +251,12 @@ def _filled(kind: type[Network], model: ModelConfig, weights: Weights, what: str
     """A network on the CPU with `weights`."""
     network = _shapes(kind, model)
     _check_weights(network, weights, what)
-    network.to_empty(device="cpu")
-    network.load_state_dict(weights)
+    # to_empty would import sympy, which takes half a second
+    copies = {
+        name: weight.clone(memory_format=torch.contiguous_format)
+        for name, weight in weights.items()
+    }
+    network.load_state_dict(copies, assign=True)
     return network
 
 

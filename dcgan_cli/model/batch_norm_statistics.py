@@ -13,7 +13,6 @@ image:
 """
 
 from collections.abc import Iterable
-from typing import cast
 
 import torch
 from torch import nn
@@ -69,32 +68,36 @@ def reestimate(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
     the whole network runs on batch statistics; all batches have equal weight, and at least one is
     needed. Nothing else in the network changes, and nothing at all if a batch fails.
     """
-    collected: dict[_BatchNorm, list[torch.Tensor]] = {
-        module: [] for module in network.modules() if isinstance(module, _BatchNorm)
-    }
+    layers = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    collected: dict[_BatchNorm, list[torch.Tensor]] = {layer: [] for layer in layers}
 
-    def collect(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        maps = inputs[0].float()
-        axes = [axis for axis in range(maps.dim()) if axis != 1]
-        variance, mean = torch.var_mean(maps, axes, correction=0)
-        collected[cast(_BatchNorm, layer)].append(torch.stack((mean, variance)))
+    def collect(layer: nn.Module, inputs: tuple[torch.Tensor, ...], _: torch.Tensor) -> None:
+        assert isinstance(layer, _BatchNorm)
+        assert layer.running_mean is not None
+        assert layer.running_var is not None
+        count = inputs[0].numel() // inputs[0].shape[1]
+        biased = layer.running_var * ((count - 1) / count)
+        collected[layer].append(torch.stack((layer.running_mean, biased)))
 
     modes = {module: module.training for module in network.modules()}
-    tracking = {layer: layer.track_running_stats for layer in collected}
-    hooks = [layer.register_forward_pre_hook(collect) for layer in collected]
+    momenta = {layer: layer.momentum for layer in layers}
+    buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    hooks = [layer.register_forward_hook(collect) for layer in layers]
     try:
         network.train()
-        for layer in collected:
-            layer.track_running_stats = False  # so that the forward pass does not update them
+        for layer in layers:
+            layer.momentum = 1.0  # running statistics are those of the last batch
         for batch in batches:
             network(batch)
     finally:
         for hook in hooks:
             hook.remove()
-        for layer, track in tracking.items():
-            layer.track_running_stats = track
+        for layer, momentum in momenta.items():
+            layer.momentum = momentum
         for module, training in modes.items():
             module.training = training
+        for name, buffer in network.named_buffers():
+            buffer.copy_(buffers[name])
     for layer, statistics in collected.items():
         mean, variance = torch.stack(statistics).mean(0)
         assert layer.running_mean is not None

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from dcgan_cli.model.config import ModelConfig
-from dcgan_cli.model.layers import conv, norm
+from dcgan_cli.model.layers import conv, match_gradient, norm
 
 SLOPE = 0.2
 """Slope of LeakyReLU below zero (paper §4)."""
@@ -45,4 +45,5 @@ class Discriminator(nn.Module):
         maps = images
         for layer in self.layers:
             maps = layer(maps)
+        match_gradient(maps)
         return self.head(maps.flatten(1)).squeeze(1)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from dcgan_cli.model.config import ModelConfig
-from dcgan_cli.model.layers import Project, conv_transpose, norm
+from dcgan_cli.model.layers import Project, conv_transpose, match_gradient, norm
 
 
 class Generator(nn.Module):
@@ -34,6 +34,7 @@ class Generator(nn.Module):
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """Images for latents `z` [N, z_dim]."""
         maps = torch.relu_(self.project(z))
+        match_gradient(maps)
         for layer in self.hidden:
             maps = layer(maps)
         return torch.tanh(self.to_rgb(maps))

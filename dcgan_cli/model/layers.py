@@ -67,6 +67,18 @@ class Project(nn.Module):
         return self.norm(maps.unflatten(1, self.shape))
 
 
+def match_gradient(maps: torch.Tensor) -> None:
+    """Let the gradient of `maps` [N, C, H, W] arrive in their memory format.
+
+    Where maps begin or end as rows, their gradient is in the other format, and every operation on both
+    takes several times as long.
+    """
+    if maps.requires_grad:
+        last = maps.is_contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if last else torch.contiguous_format
+        maps.register_hook(lambda gradient: gradient.contiguous(memory_format=layout))
+
+
 def tensors_of(network: nn.Module) -> Iterator[torch.Tensor]:
     """Weights, statistics and counters of `network`, always in the same order."""
     yield from network.parameters()

@@ -15,6 +15,11 @@ Crop = Literal["center", "random"]
 Optimizer = Literal["adam", "rmsprop"]
 
 
+USUAL_STEPS = 5_000
+"""Steps of both networks by which most of what a small network learns of a few hundred to a few
+thousand photographs is learned."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """The hyper-parameters of training; the defaults are those of the paper.
@@ -30,7 +35,7 @@ class Recipe:
         crop: "center" takes the largest centered square; "random" takes a random window of
             `size` out of a square of 1.5 · `size` at every visit.
         flip: mirror images left-right with probability 0.5 at every visit.
-        epochs: passes over the data if no other length is given.
+        epochs: passes over the data if no other length is given, and at least USUAL_STEPS.
     """
 
     batch_size: int = 128

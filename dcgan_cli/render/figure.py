@@ -20,7 +20,7 @@ from dcgan_cli.render.layout import (
     font,
     place,
 )
-from dcgan_cli.render.png import draw_grid, record, shown_size, to_image
+from dcgan_cli.render.png import COMPRESS_LEVEL, draw_grid, record, shown_size, to_image
 from dcgan_cli.report import ImageGrid, Images, Tiles, in_rows
 
 PAPER, INK, FAINT, ACCENT = (255, 255, 255), (32, 32, 32), (96, 96, 96), (230, 80, 30)
@@ -63,7 +63,8 @@ def encode_figure(
     info = record(grid.provenance)
     info.add_text("Description", caption(grid))
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", pnginfo=info, **({} if dpi is None else {"dpi": (dpi, dpi)}))
+    extra = {} if dpi is None else {"dpi": (dpi, dpi)}
+    image.save(buffer, "PNG", pnginfo=info, compress_level=COMPRESS_LEVEL, **extra)
     return buffer.getvalue()
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
-import matplotlib as mpl
 from PIL import ImageFont
 
 from dcgan_cli.report import Axis, Beside, Corners, Part, Stack, Tiles, WordRole, Words
@@ -98,7 +98,10 @@ class Placement:
 def font(role: WordRole, text: int) -> ImageFont.FreeTypeFont:
     """The face for `role` where the style's text is `text` pixels high: DejaVu Sans, of matplotlib."""
     name = "DejaVuSans-Bold.ttf" if role in BOLD else "DejaVuSans.ttf"
-    path = Path(mpl.get_data_path()) / "fonts" / "ttf" / name
+    found = find_spec("matplotlib")  # without importing it
+    assert found is not None
+    assert found.origin is not None
+    path = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / name
     return ImageFont.truetype(str(path), round(text * SIZES[role]))
 
 

@@ -27,6 +27,10 @@ PIECE = 500_000
 """Characters of the image grid's record in one PNG text chunk."""
 
 
+COMPRESS_LEVEL = 4
+"""Of PNG: half the time of the default, 6, for one percent more bytes."""
+
+
 def draw_grid(grid: ImageGrid, numbers: bool = False, scale: int | None = None) -> Image.Image:
     """The image grid as an RGB image; `numbers` writes its number onto each tile.
 
@@ -69,7 +73,9 @@ def draw_grid(grid: ImageGrid, numbers: bool = False, scale: int | None = None) 
 def encode_grid(grid: ImageGrid, numbers: bool = False) -> bytes:
     """The image grid as a PNG file; its Provenance is stored in text chunks."""
     buffer = io.BytesIO()
-    draw_grid(grid, numbers).save(buffer, "PNG", pnginfo=record(grid.provenance))
+    draw_grid(grid, numbers).save(
+        buffer, "PNG", pnginfo=record(grid.provenance), compress_level=COMPRESS_LEVEL
+    )
     return buffer.getvalue()
 
 
@@ -77,7 +83,9 @@ def encode_image(image: Images, aspect: float = 1.0) -> bytes:
     """One image uint8 [H, W, C] as a PNG file of its own size, shown in `aspect` (width / height)."""
     buffer = io.BytesIO()
     height, width, _ = image.shape
-    shown(image, shown_size(width, height, aspect)).save(buffer, "PNG", pnginfo=record(None))
+    shown(image, shown_size(width, height, aspect)).save(
+        buffer, "PNG", pnginfo=record(None), compress_level=COMPRESS_LEVEL
+    )
     return buffer.getvalue()
 
 

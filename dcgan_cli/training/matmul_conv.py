@@ -14,6 +14,7 @@ of a layer are computed in this way depends on its size and on the CPU alone, ne
 timing would change the bits of the result on a busy day.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -36,20 +37,30 @@ class MatmulUse:
 LIBRARY = MatmulUse()
 ALL_MATMUL = MatmulUse(True, True, True)
 
-_MAX_SIDE_WITH_AMX, _MAX_SIDE_WITHOUT_AMX = 16, 8
-"""Side of the larger maps up to which a CPU with AMX uses ALL_MATMUL, and others compute only the
-gradient of the weights in this way.
+_MAX_SIDE_WITH_AMX, _MIN_WIDTH_WITH_AMX = 16, 256
+"""With AMX, layers whose larger maps have at most this side, and at least so many channels on one of
+their sides, use ALL_MATMUL.
 
 Milliseconds of output / gradient of the maps / gradient of the weights for a batch of 128, by the
-library and by matrix products. With AMX: 256 × 8 × 8 → 512, 34 / 74 / 107 and 6 / 5 / 9; at 16 ×
-16, 24 / 24 / 17 and 14 / 14 / 16; at 32 × 32 the library is faster. Without: 20 / 22 / 80 and 29 /
-52 / 28; at 16 × 16 nothing is gained."""
+library and by matrix products: 256 × 8 × 8 → 512, 34 / 74 / 107 and 6 / 5 / 9; 128 × 16 × 16 → 256,
+19 / 18 / 44 and 15 / 19 / 20; at 32 × 32 the library is faster (9 / 9 / 21 and 16 / 29 / 30), and with fewer
+channels copying patches takes longer than what is gained."""
+
+_MAX_SIDE_WITHOUT_AMX = 8
+"""Other CPUs compute only the gradient of the weights in this way: 256 × 8 × 8 → 512 takes 20 / 22 / 80
+by the library and 29 / 52 / 28 by matrix products; at 16 × 16 nothing is gained."""
 
 
-def best_matmul_use(side: int) -> MatmulUse:
-    """The fastest choice in bfloat16 on this CPU for a layer whose larger maps have side `side`."""
+def best_matmul_use(side: int, width: int) -> MatmulUse:
+    """The fastest choice in bfloat16 on this CPU for a layer.
+
+    Args:
+        side: of its larger maps.
+        width: the number of channels before or after it, whichever is larger.
+    """
     if _has_amx():
-        return ALL_MATMUL if side <= _MAX_SIDE_WITH_AMX else LIBRARY
+        fast = side <= _MAX_SIDE_WITH_AMX and width >= _MIN_WIDTH_WITH_AMX
+        return ALL_MATMUL if fast else LIBRARY
     return MatmulUse(to_weight=True) if side <= _MAX_SIDE_WITHOUT_AMX else LIBRARY
 
 
@@ -110,7 +121,7 @@ def _prepared(maps: Tensor, weight: Tensor, side: int) -> tuple[Tensor, Tensor, 
     kind = maps.device.type
     if kind != "cpu" or not torch.is_autocast_enabled(kind):
         return maps, weight, LIBRARY
-    return maps.bfloat16(), weight.bfloat16(), best_matmul_use(side)
+    return maps.bfloat16(), weight.bfloat16(), best_matmul_use(side, max(weight.shape[:2]))
 
 
 def conv2d(
@@ -246,9 +257,9 @@ def _conv(maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
     """Maps [N, I, H, W] → [N, O, H', W'] by weight [O, I, k, k]."""
     outputs, _, kernel, _ = weight.shape
     height, width = (_output_side(side, kernel, stride, padding) for side in maps.shape[2:])
-    rows = _patches(_to_nhwc(maps), (padding, padding), (height, width), (kernel, kernel), stride)
-    taps = weight.permute(2, 3, 1, 0).reshape(-1, outputs)
+    rows = _patches(_to_nhwc(maps), padding, (height, width), kernel, stride)
     result = _channels_last(maps, outputs, height, width)
+    taps = _to_nhwc(weight).view(outputs, -1).t()
     torch.mm(rows, taps, out=result.permute(0, 2, 3, 1).view(-1, outputs))
     return result
 
@@ -258,21 +269,26 @@ def _conv_transpose(
 ) -> Tensor:
     """Maps [N, O, H', W'] → [N, I, *sides] by weight [O, I, k, k]: the transpose of `_conv`."""
     _, inputs, kernel, _ = weight.shape
-    source = _to_nhwc(maps)
-    result = _channels_last(maps, inputs, *sides).zero_()
+    elements, result = _to_nhwc(weight), _channels_last(maps, inputs, *sides)
     cells = result.permute(0, 2, 3, 1)
-    rows = _phases(sides[0], kernel, stride, padding)
-    columns = _phases(sides[1], kernel, stride, padding)
+    rows, columns = (_phases(side, kernel, stride, padding) for side in sides)
+    y, x = (
+        _margins(phases, *lengths, stride)
+        for phases, lengths in zip(
+            (rows, columns), zip(maps.shape[2:], sides, strict=True), strict=True
+        )
+    )
+    source = F.pad(_to_nhwc(maps), (0, 0, *x, *y))
     for top, ys, above in rows:
         for left, xs, before in columns:
-            height, width = (
-                len(range(o, s, stride)) for o, s in ((top, sides[0]), (left, sides[1]))
-            )
-            if not (ys and xs and height and width):
+            phase = cells[:, top::stride, left::stride]
+            if not (ys and xs):
+                phase.zero_()
                 continue
-            part = _patches(source, (above, before), (height, width), (len(ys), len(xs)), 1)
-            taps = weight[:, :, ys][:, :, :, xs].permute(2, 3, 0, 1).reshape(-1, inputs)
-            cells[:, top::stride, left::stride] = (part @ taps).view(-1, height, width, inputs)
+            start, taps = (y[0] - above, x[0] - before), (len(ys), len(xs))
+            part = _windows(source, start, phase.shape[1:3], taps, 1)
+            weights = torch.cat([elements[:, i, j] for i in ys for j in xs])
+            phase.copy_((part @ weights).view(phase.shape))
     return result
 
 
@@ -281,11 +297,9 @@ def _weight_gradient(
 ) -> Tensor:
     """The gradient [O, I, k, k] of `_conv`'s weight, from its maps and the gradient of its result."""
     inputs, outputs = maps.shape[1], gradient.shape[1]
-    rows = _patches(
-        _to_nhwc(maps), (padding, padding), gradient.shape[2:], (kernel, kernel), stride
-    )
-    taps = rows.t() @ _to_nhwc(gradient).reshape(-1, outputs)
-    return taps.view(kernel, kernel, inputs, outputs).permute(3, 2, 0, 1)
+    rows = _patches(_to_nhwc(maps), padding, gradient.shape[2:], kernel, stride)
+    taps = _to_nhwc(gradient).view(-1, outputs).t() @ rows
+    return taps.view(outputs, kernel, kernel, inputs).permute(0, 3, 1, 2)
 
 
 def _phases(side: int, kernel: int, stride: int, padding: int) -> list[tuple[int, list[int], int]]:
@@ -303,23 +317,66 @@ def _phases(side: int, kernel: int, stride: int, padding: int) -> list[tuple[int
     return phases
 
 
-def _patches(
-    maps: Tensor, before: Sequence[int], counts: Sequence[int], taps: Sequence[int], stride: int
-) -> Tensor:
-    """Patches of side `taps` of maps [N, H, W, C], beginning `before` outside: [N·counts, taps·C]."""
-    number, height, width, channels = maps.shape
-    ends = [b + s for b, s in zip(before, (height, width), strict=True)]
-    needed = [(c - 1) * stride + t for c, t in zip(counts, taps, strict=True)]
-    after = [n - e for n, e in zip(needed, ends, strict=True)]
+def _margins(
+    phases: Sequence[tuple[int, list[int], int]], side: int, target: int, stride: int
+) -> tuple[int, int]:
+    """Zeros before and after `side` maps, so that every phase of `target` coordinates finds its maps."""
+    needed = [
+        (before, len(range(first, target, stride)) - 1 + len(taps) - before - side)
+        for first, taps, before in phases
+        if taps
+    ]
+    return max([0, *(b for b, _ in needed)]), max([0, *(a for _, a in needed)])
+
+
+def _patches(maps: Tensor, padding: int, counts: Sequence[int], kernel: int, stride: int) -> Tensor:
+    """Patches of side `kernel` of maps [N, H, W, C], zeros around them: [N·counts, kernel²·C]."""
+    after = [
+        (c - 1) * stride + kernel - padding - s
+        for c, s in zip(counts, maps.shape[1:3], strict=True)
+    ]
     # negative padding crops
-    maps = F.pad(maps, (0, 0, before[1], after[1], before[0], after[0]))
+    maps = F.pad(maps, (0, 0, padding, after[1], padding, after[0]))
+    return _windows(maps, (0, 0), counts, (kernel, kernel), stride)
+
+
+def _windows(
+    maps: Tensor, start: Sequence[int], counts: Sequence[int], taps: Sequence[int], stride: int
+) -> Tensor:
+    """Windows of sides `taps` of maps [N, H, W, C] from `start` on: [N·counts, taps·C].
+
+    They are valid until the next call in the same thread.
+    """
+    number, channels = len(maps), maps.shape[3]
     plane, row, cell, _ = maps.stride()
     windows = maps.as_strided(
         (number, *counts, *taps, channels),
         (plane, row * stride, cell * stride, row, cell, 1),
-        maps.storage_offset(),
+        maps.storage_offset() + start[0] * row + start[1] * cell,
     )
-    return windows.reshape(-1, taps[0] * taps[1] * channels)
+    rows = _SCRATCH.take(windows.numel(), maps.dtype).view(windows.shape)
+    return rows.copy_(windows).view(-1, taps[0] * taps[1] * channels)
+
+
+class _Scratch(threading.local):
+    """Memory that is used again and again, as large as its largest use.
+
+    Fresh memory of that size is mapped page by page, which takes longer than copying patches into it.
+    """
+
+    def __init__(self) -> None:
+        self._bytes = torch.empty(0, dtype=torch.uint8)
+
+    def take(self, count: int, kind: torch.dtype) -> Tensor:
+        """Uninitialized [count] of dtype `kind`, which shares its memory with all others taken."""
+        size = count * kind.itemsize
+        if len(self._bytes) < size:
+            with torch.inference_mode(False):
+                self._bytes = torch.empty(size, dtype=torch.uint8)
+        return self._bytes[:size].view(kind)
+
+
+_SCRATCH = _Scratch()
 
 
 def _channels_last(like: Tensor, channels: int, height: int, width: int) -> Tensor:

@@ -1,5 +1,6 @@
 """The cost of a run, estimated before it starts: networks, speed, memory, and hints."""
 
+import math
 import os
 import platform
 import time
@@ -13,13 +14,17 @@ from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import draw
-from dcgan_cli.model.recipe import Recipe
+from dcgan_cli.model.recipe import USUAL_STEPS, Recipe
 from dcgan_cli.report import Table
 from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.training import recording
+from dcgan_cli.training.events import Length
 from dcgan_cli.training.step import StepSettings, Updater
 
 PROBE_SECONDS = 2.0
+
+RECOGNIZABLE_STEPS = 1_500
+"""Steps after which the things on the images can be recognized, in most runs."""
 
 SAMPLES = 64
 """Number of fixed latent vectors whose images show the progress of a run."""
@@ -71,6 +76,14 @@ def make_plan(
         tuple(_hints(model, settings, recommend_bf16)),
         fault,
     )
+
+
+def usual_length(recipe: Recipe, steps_per_epoch: int) -> Length:
+    """The length of a run for which none was asked: the recipe's epochs, and at least USUAL_STEPS.
+
+    Example: 819 images in batches of 64 are 12 steps an epoch, so that a run has 417 epochs.
+    """
+    return Length(epochs=max(recipe.epochs, math.ceil(USUAL_STEPS / steps_per_epoch)))
 
 
 def network_table(model: ModelConfig) -> Table:

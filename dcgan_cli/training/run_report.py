@@ -1,13 +1,25 @@
 """How a run ended."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from dcgan_cli.report import Report
 from dcgan_cli.training.events import Finished
 from dcgan_cli.training.run_folder import RunFolder
 from dcgan_cli.training.trainer import Trainer
 
 
-def run_report(end: Finished, folder: RunFolder, trainer: Trainer, verdict: str) -> Report:
-    """What a script wants to know of a run (docs/json.md); `verdict` is how it ended, in a line."""
+def run_report(
+    end: Finished,
+    folder: RunFolder,
+    trainer: Trainer,
+    verdict: str,
+    samples: Mapping[str, Any] | None,
+) -> Report:
+    """What a script wants to know of a run (docs/json.md).
+
+    `verdict` is how it ended, in words; `samples` is what its last samples are.
+    """
     data, training = trainer.about["data"], trainer.about["training"]
     facts = {
         "run": str(folder.path),
@@ -30,6 +42,7 @@ def run_report(end: Finished, folder: RunFolder, trainer: Trainer, verdict: str)
         "precision": training["precision"],
         "d_loss": end.metrics.get("d_loss"),
         "g_loss": end.metrics.get("g_loss"),
+        "samples": samples,
         "diagnostics": [
             {
                 "step": told.step,

@@ -376,11 +376,17 @@ class Trainer:
         weights.
         """
         if self._real_diversity is None:
-            real = self.batches.images.take(
-                np.linspace(0, len(self.batches.images) - 1, SAMPLES).astype(np.int64)
-            )
-            self._real_diversity = max(diversity(real), 1.0)
+            self._real_diversity = max(diversity(self.real_images(SAMPLES)), 1.0)
         return diversity(self._sample_images(self.updater.generator)) / self._real_diversity
+
+    def real_images(self, count: int) -> Images:
+        """The centers of at most `count` training images, evenly spaced: uint8 [N, size, size, C]."""
+        images = self.batches.images
+        count = min(count, len(images))
+        rows = images.take(np.linspace(0, len(images) - 1, count).astype(np.int64))
+        start = (rows.shape[1] - self.model.size) // 2
+        inside = slice(start, start + self.model.size)
+        return rows[:, inside, inside]
 
     @torch.no_grad()
     def _sample_images(self, network: Generator) -> Images:

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -16,6 +16,13 @@ class Ratio:
     low: float
     high: float
 
+    @classmethod
+    def of(cls, ours: Sequence[float], theirs: Sequence[float]) -> "Ratio":
+        """Of the seconds of both in each round."""
+        ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
+        low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
+        return cls(statistics.median(ours), statistics.median(theirs), median, low, high)
+
     def line(self, name: str, unit: str, amount: float) -> str:
         """One line: both speeds in `unit` per second for `amount` a round, and the ratio."""
         return (
@@ -28,15 +35,7 @@ def compare(ours: Callable[[], object], theirs: Callable[[], object], rounds: in
     """Run both once to warm up, then `rounds` times each, alternating."""
     ours(), theirs()
     times = [(seconds(ours), seconds(theirs)) for _ in range(rounds)]
-    ratios = sorted(b / a for a, b in times)
-    low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
-    return Ratio(
-        statistics.median(a for a, _ in times),
-        statistics.median(b for _, b in times),
-        median,
-        low,
-        high,
-    )
+    return Ratio.of([a for a, _ in times], [b for _, b in times])
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table as RichTable
 
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.train.slowdown import Slowdown
 from dcgan_cli.errors import Interrupted
 from dcgan_cli.render.animation import MAX_FRAMES, encode_gif, thinned
 from dcgan_cli.render.curves import encode_curves
@@ -27,7 +28,7 @@ from dcgan_cli.training.events import (
     Sampler,
 )
 from dcgan_cli.training.mark import BOARD_SUFFIX
-from dcgan_cli.training.plan import TrainingPlan
+from dcgan_cli.training.plan import RECOGNIZABLE_STEPS, TrainingPlan
 from dcgan_cli.training.recording import recording_failed_message
 from dcgan_cli.training.run_folder import CURVES, FILM, LAST_GRID, RunFolder
 from dcgan_cli.training.trainer import Trainer
@@ -65,6 +66,7 @@ class Display:
         self._told = 0.0
         self._diagnostics = "good"
         self._images = _where(folder)
+        self._slowdown = Slowdown()
 
     def plan(self, plan: TrainingPlan, trainer: Trainer, length: Length) -> None:
         """Say what is about to be trained, how fast it will go, and what would make it faster."""
@@ -81,12 +83,7 @@ class Display:
             f"{counted(len(trainer.batches.images), 'image')} in batches of {recipe.batch_size}: "
             f"{counted(trainer.steps_per_epoch, 'step')} an epoch"
         )
-        steps = trainer.last_step(length)
-        seconds = trainer.seconds_left(plan.seconds_per_step, steps, length.minutes)
-        self.console.note(
-            f"{plan.images_per_second:,.0f} images/s here; "
-            f"{_duration(seconds)} to go, Ctrl-C saves and leaves"
-        )
+        self.console.note(f"{_expected(plan, trainer, length)}; Ctrl-C saves and leaves")
         if plan.fault is not None:
             self.console.note(recording_failed_message(plan.fault))
         for hint in plan.hints:
@@ -131,6 +128,8 @@ class Display:
         elif time.monotonic() - self._told >= LINE_SECONDS:
             self._told = time.monotonic()
             self.console.note(_line(event, self._images, self.verbose))
+        if note := self._slowdown.note(event):
+            self.console.note(note)
 
     def _epoch(self, event: EpochDone) -> None:
         if event.images is None:
@@ -204,6 +203,21 @@ class Display:
                     f"{path}: cannot be read and is left out of the animation: {error}"
                 )
         return frames
+
+
+def _expected(plan: TrainingPlan, trainer: Trainer, length: Length) -> str:
+    """How long a run will take here, and from when on its samples are worth a look."""
+    last = trainer.last_step(length)
+    of = ""
+    if last is not None:
+        epochs = last / trainer.steps_per_epoch
+        of = f"{last:,} steps, {counted(round(epochs), 'epoch') if epochs >= 1 else 'part of an epoch'}, "
+    seconds = trainer.seconds_left(plan.seconds_per_step, last, length.minutes)
+    text = f"{of}at {plan.images_per_second:,.0f} images/s: {_duration(seconds)} to go"
+    first = (RECOGNIZABLE_STEPS - trainer.step) * plan.seconds_per_step
+    if first > 60 and (seconds is None or first < seconds):
+        text += f", first recognizable images after about {_duration(first)}"
+    return text
 
 
 def _grid(images: Images, aspect: float = 1.0) -> "torch.Tensor":

@@ -11,7 +11,7 @@ from dcgan_cli.cli import options
 from dcgan_cli.cli.image_source import Request
 from dcgan_cli.model.config import ModelConfig, Norm, ZDistribution
 from dcgan_cli.model.presets import HYPERPARAMETERS, PRESETS
-from dcgan_cli.model.recipe import Optimizer, Recipe
+from dcgan_cli.model.recipe import USUAL_STEPS, Optimizer, Recipe
 from dcgan_cli.training.loss_recipes import LOSS_NORMS, LOSS_RECIPES
 from dcgan_cli.training.run_folder import KEEP
 
@@ -43,7 +43,12 @@ class RunOptions:
         bool, typer.Option("--overwrite", help="Begin anew, deleting the run.")
     ] = False
     epochs: Annotated[
-        float | None, typer.Option(help=f"Passes over the images. Default: {Recipe.epochs}.", min=0)
+        float | None,
+        typer.Option(
+            help=f"Passes over the images. Default: {Recipe.epochs}, or more: so many that "
+            f"{USUAL_STEPS:,} steps are made.",
+            min=0,
+        ),
     ] = None
     steps: Annotated[int | None, typer.Option(help="Or so many steps in all.", min=0)] = None
     minutes: Annotated[float | None, typer.Option(help="Or so long from now.", min=0)] = None

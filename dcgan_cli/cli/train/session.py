@@ -3,7 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,7 +32,7 @@ from dcgan_cli.data.reference import Reference
 from dcgan_cli.data.resident import make_resident
 from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.streaming import StreamedImages
-from dcgan_cli.errors import SourceError
+from dcgan_cli.errors import Interrupted, SourceError
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.presets import PRESETS, with_options
 from dcgan_cli.model.recipe import Recipe
@@ -42,7 +42,7 @@ from dcgan_cli.training.distributed import ProcessGroup, was_restarted
 from dcgan_cli.training.events import Finished, Length
 from dcgan_cli.training.loss_recipes import LOSS_NORMS
 from dcgan_cli.training.losses import Loss, choose_loss
-from dcgan_cli.training.plan import make_plan
+from dcgan_cli.training.plan import make_plan, usual_length
 from dcgan_cli.training.precision import check_bf16, choose_precision, precision_name
 from dcgan_cli.training.run_folder import NullRunFolder, RunFolder
 from dcgan_cli.training.run_report import run_report
@@ -53,6 +53,7 @@ from dcgan_cli.wording import counted
 if TYPE_CHECKING:
     import torch
 
+    from dcgan_cli.analysis.sample_verdict import SampleVerdict
     from dcgan_cli.data.image_set import DecodedImages
     from dcgan_cli.data.sources import Source
     from dcgan_cli.data.survey import Survey
@@ -87,8 +88,8 @@ class Session:
                 before = self.process_group.broadcast_from_main(
                     lambda: earlier_state(folder, self.run.resume, self.run.overwrite)
                 )
-                end, trainer, verdict = self._train(folder, before)
-        return self._conclude(end, folder, trainer, verdict)
+                end, trainer, outcome, judged = self._train(folder, before)
+        return self._conclude(end, folder, trainer, outcome, judged)
 
     def time_steps(self) -> None:
         """Say where the time of a step of this run would go; writes no file."""
@@ -107,17 +108,20 @@ class Session:
         if self.process_group.is_main:
             conclude(self.console, report, self.streams)
 
-    def _train(self, folder: RunFolder, before: Checkpoint | None) -> tuple[Finished, Trainer, str]:
-        """The end, who reached it, and the outcome in one line (empty but on rank 0)."""
+    def _train(
+        self, folder: RunFolder, before: Checkpoint | None
+    ) -> "tuple[Finished, Trainer, str, SampleVerdict | None]":
+        """The end, who reached it, and on rank 0 the outcome in one line and what the samples are."""
         trainer, display = self._begin(folder, before)
-        events = trainer.run(self._length(trainer.recipe))
+        events = trainer.run(self._length(trainer))
         try:
             with listening(trainer):
                 if display is None:
-                    return cast(Finished, deque(events, maxlen=1).pop()), trainer, ""
+                    return cast(Finished, deque(events, maxlen=1).pop()), trainer, "", None
                 end = display.follow(events)
-                verdict = display.finish(end, trainer)
-            return replace(end, signal=end.signal or trainer.signal), trainer, verdict
+                outcome = display.finish(end, trainer)
+                judged = _judge(end, trainer)
+            return replace(end, signal=end.signal or trainer.signal), trainer, outcome, judged
         finally:
             trainer.batches.close()
 
@@ -182,7 +186,7 @@ class Session:
                 trainer.updater.recorded = None
             trainer.grid_seconds = plan.seconds_per_grid
             if display is not None:
-                display.plan(plan, trainer, self._length(recipe))
+                display.plan(plan, trainer, self._length(trainer))
         folder.write_config({"model": model.to_dict(), "recipe": recipe.to_dict(), **about})
         return trainer, display
 
@@ -259,9 +263,18 @@ class Session:
                 "content differs); every machine needs the same"
             )
 
-    def _conclude(self, end: Finished, folder: RunFolder, trainer: Trainer, verdict: str) -> int:
+    def _conclude(
+        self,
+        end: Finished,
+        folder: RunFolder,
+        trainer: Trainer,
+        outcome: str,
+        judged: "SampleVerdict | None",
+    ) -> int:
         if self.process_group.is_main:
-            report = run_report(end, folder, trainer, verdict)
+            verdict = outcome if judged is None else f"{outcome}; {judged.sentence}"
+            samples = None if judged is None else asdict(judged)
+            report = run_report(end, folder, trainer, verdict, samples)
             conclude(self.console, report, self.streams, out=folder.last)
         return 0 if end.signal is None else 128 + end.signal
 
@@ -392,7 +405,22 @@ class Session:
             "dcgan": __version__,
         }
 
-    def _length(self, recipe: Recipe) -> Length:
-        if self.run.epochs is None and self.run.steps is None and self.run.minutes is None:
-            return Length(epochs=recipe.epochs)
-        return Length(self.run.epochs, self.run.steps, self.run.minutes)
+    def _length(self, trainer: Trainer) -> Length:
+        """As typed, or the length that a set of this size takes."""
+        typed = Length(self.run.epochs, self.run.steps, self.run.minutes)
+        if typed != Length():
+            return typed
+        return usual_length(trainer.recipe, trainer.steps_per_epoch)
+
+
+def _judge(end: Finished, trainer: Trainer) -> "SampleVerdict | None":
+    """What the last samples are; None where a signal comes first."""
+    from dcgan_cli.analysis.sample_verdict import PHOTOGRAPHS, judge_samples
+
+    try:
+        with trainer.spare():
+            if end.images is None:
+                return None
+            return judge_samples(end.images, trainer.real_images(PHOTOGRAPHS), end.step)
+    except Interrupted:
+        return None

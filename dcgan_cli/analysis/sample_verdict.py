@@ -1,0 +1,105 @@
+"""What the samples at the end of a training run are: alike, noise, or something to look at."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dcgan_cli.analysis.image_quality import blurred, kid, random_features, standardized
+from dcgan_cli.model.recipe import USUAL_STEPS
+from dcgan_cli.report import Images
+from dcgan_cli.wording import counted
+
+ALIKE = 0.25
+"""Samples that differ from each other less than this share of what photographs do look alike."""
+
+BLUR = 1 / 16
+"""Standard deviation of the blur that noise is told by, as a share of the images' side."""
+
+PHOTOGRAPHS = 256
+"""At most so many images of the training set are looked at."""
+
+
+@dataclass(frozen=True)
+class SampleVerdict:
+    """What samples are.
+
+    Attributes:
+        name: "alike", "noise" or "varied"; "alike images" where the training images are alike.
+        sentence: what that is, with the values, and what to do about it.
+        diversity: how much two samples differ, relative to two training images.
+        kid: KID of samples and training images, in random features.
+        kid_of_blurred: the same of training images that were blurred, and others.
+    """
+
+    name: str
+    sentence: str
+    diversity: float
+    kid: float
+    kid_of_blurred: float
+
+
+def judge_samples(samples: Images, photographs: Images, steps: int) -> SampleVerdict:
+    """Judge `samples` of a run of `steps` steps against its training images, both uint8 [N, H, W, C].
+
+    Two values decide. *Diversity*: how much two samples differ (RMS), relative to two training images.
+    *KID* in random features, standardized by one half of the training images; its control is the other
+    half, blurred. No value says whether things can be recognized.
+
+    Example: `judge_samples(grid, images.take(rows), 300).sentence`.
+    """
+    known, others = photographs[::2], photographs[1::2]
+    if len(others) < 2:  # KID takes at least two
+        known = others = photographs
+    varied = _difference(photographs)
+    side = min(photographs.shape[1:3])
+    rows = [random_features(each) for each in (known, samples, blurred(others, BLUR * side))]
+    reference, *compared = standardized(*rows)
+    found, control = (kid(reference, each) for each in compared)
+    ratio = _difference(samples) / varied if varied > 0 else 0.0
+    name, what = _name(ratio, found, control, varied)
+    said = what.format(
+        samples=counted(len(samples), "sample"), ratio=ratio, found=found, control=control,
+        blur=BLUR * side,
+    )  # fmt: skip
+    return SampleVerdict(name, f"{said}{_remedy(name, steps)}", ratio, found, control)
+
+
+def _name(ratio: float, found: float, control: float, varied: float) -> tuple[str, str]:
+    if varied < 1:
+        return "alike images", "the training images hardly differ, so there is nothing to learn"
+    if ratio < ALIKE:
+        return (
+            "alike",
+            "all {samples} look alike: they differ {ratio:.2g} times as much as the images",
+        )
+    if found > control:
+        return "noise", (
+            "the samples show noise or blots: they are farther from the images (KID {found:.2g}) than "
+            "the images blurred by {blur:.2g} px ({control:.2g})"
+        )
+    return "varied", (
+        "the samples vary ({ratio:.2f} times as much as the images) and are neither noise nor gray"
+    )
+
+
+def _remedy(name: str, steps: int) -> str:
+    if name == "varied":
+        more = f", or train longer ({_made(steps)})" if steps < USUAL_STEPS else ""
+        return f"; look at them{more}"
+    if name == "alike images":
+        return "; give images that differ"
+    if steps < USUAL_STEPS:
+        return f"; train longer ({_made(steps)})"
+    if name == "alike":
+        return "; train anew with --loss wgan-gp, or with half of --lr"
+    return "; train anew with half of --lr, or on more images"
+
+
+def _made(steps: int) -> str:
+    return f"--resume; {counted(steps, 'step')} made, usual: {USUAL_STEPS:,}"
+
+
+def _difference(images: Images) -> float:
+    """The root mean square difference of pairs of `images`, in gray levels: √2 times their spread."""
+    flat = images.reshape(len(images), -1).astype(np.float32)
+    return float(np.sqrt(2 * flat.var(0, ddof=1).mean()))
