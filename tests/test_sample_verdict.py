@@ -13,7 +13,7 @@ from sklearn.metrics.pairwise import polynomial_kernel
 from typer.testing import CliRunner
 
 from dcgan_cli.analysis.image_quality import blurred, kid, random_features, standardized
-from dcgan_cli.analysis.sample_verdict import judge_samples
+from dcgan_cli.analysis.sample_verdict import assess_samples
 from dcgan_cli.cli.app import app
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.report import Images
@@ -80,16 +80,16 @@ REAL = demo(120)
 
 
 def test_samples_like_the_images_vary() -> None:
-    judged = judge_samples(demo(64, 120), REAL, 5000)
-    assert judged.name == "varied"
-    assert judged.diversity == pytest.approx(1, abs=0.15)
-    assert judged.kid < 0.2 * judged.kid_of_blurred
-    assert judged.sentence.endswith("neither noise nor gray; look at them")
+    assessed = assess_samples(demo(64, 120), REAL, 5000)
+    assert assessed.name == "varied"
+    assert assessed.diversity == pytest.approx(1, abs=0.15)
+    assert assessed.kid < 0.2 * assessed.kid_of_blurred
+    assert assessed.sentence.endswith("neither noise nor gray; look at them")
 
 
 def test_few_steps_are_said() -> None:
-    judged = judge_samples(demo(64, 120), REAL, 900)
-    assert judged.sentence.endswith(
+    assessed = assess_samples(demo(64, 120), REAL, 900)
+    assert assessed.sentence.endswith(
         "look at them, or train longer (--resume; 900 steps made, usual: 5,000)"
     )
 
@@ -98,40 +98,40 @@ def test_few_steps_are_said() -> None:
 def test_gray_and_black_squares_are_alike(level: int) -> None:
     stream = np.random.default_rng(0)
     gray = (level + stream.integers(0, 4, (64, 32, 32, 3))).astype(np.uint8)
-    judged = judge_samples(gray, REAL, 50)
-    assert judged.name == "alike"
-    assert "all 64 samples look alike" in judged.sentence
-    assert "train longer (--resume; 50 steps made, usual: 5,000)" in judged.sentence
+    assessed = assess_samples(gray, REAL, 50)
+    assert assessed.name == "alike"
+    assert "all 64 samples look alike" in assessed.sentence
+    assert "train longer (--resume; 50 steps made, usual: 5,000)" in assessed.sentence
 
 
 def test_one_image_many_times_is_alike() -> None:
-    judged = judge_samples(REAL[:1].repeat(64, 0), REAL, 6000)
-    assert judged.name == "alike"
-    assert judged.sentence.endswith("--loss wgan-gp, or with half of --lr")
+    assessed = assess_samples(REAL[:1].repeat(64, 0), REAL, 6000)
+    assert assessed.name == "alike"
+    assert assessed.sentence.endswith("--loss wgan-gp, or with half of --lr")
 
 
 def test_noise_is_noise() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3)).astype(np.uint8)
-    judged = judge_samples(noise, REAL, 6000)
-    assert judged.name == "noise"
-    assert judged.kid > judged.kid_of_blurred
-    assert "blurred by 2 px" in judged.sentence
+    assessed = assess_samples(noise, REAL, 6000)
+    assert assessed.name == "noise"
+    assert assessed.kid > assessed.kid_of_blurred
+    assert "blurred by 2 px" in assessed.sentence
 
 
 def test_blots_are_noise() -> None:
-    assert judge_samples(blurred(demo(64, 120), 6.0), REAL, 6000).name == "noise"
+    assert assess_samples(blurred(demo(64, 120), 6.0), REAL, 6000).name == "noise"
 
 
 def test_images_that_hardly_differ() -> None:
     black = np.zeros((100, 32, 32, 3), np.uint8)
-    judged = judge_samples(black[:64], black, 5000)
-    assert judged.name == "alike images"
-    assert "nothing to learn" in judged.sentence
+    assessed = assess_samples(black[:64], black, 5000)
+    assert assessed.name == "alike images"
+    assert "nothing to learn" in assessed.sentence
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_few_images(count: int) -> None:
-    assert np.isfinite(judge_samples(demo(64), REAL[:count], 10).kid)
+    assert np.isfinite(assess_samples(demo(64), REAL[:count], 10).kid)
 
 
 def run(tmp_path: Path, *words: str) -> tuple[str, dict[str, object]]:

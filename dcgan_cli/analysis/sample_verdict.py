@@ -38,14 +38,14 @@ class SampleVerdict:
     kid_of_blurred: float
 
 
-def judge_samples(samples: Images, photographs: Images, steps: int) -> SampleVerdict:
-    """Judge `samples` of a run of `steps` steps against its training images, both uint8 [N, H, W, C].
+def assess_samples(samples: Images, photographs: Images, steps: int) -> SampleVerdict:
+    """Assess `samples` of a run of `steps` steps against its training images, both uint8 [N, H, W, C].
 
     Two values decide. *Diversity*: how much two samples differ (RMS), relative to two training images.
     *KID* in random features, standardized by one half of the training images; its control is the other
     half, blurred. No value says whether things can be recognized.
 
-    Example: `judge_samples(grid, images.take(rows), 300).sentence`.
+    Example: `assess_samples(grid, images.take(rows), 300).sentence`.
     """
     known, others = photographs[::2], photographs[1::2]
     if len(others) < 2:  # KID takes at least two

@@ -88,8 +88,8 @@ class Session:
                 before = self.process_group.broadcast_from_main(
                     lambda: earlier_state(folder, self.run.resume, self.run.overwrite)
                 )
-                end, trainer, outcome, judged = self._train(folder, before)
-        return self._conclude(end, folder, trainer, outcome, judged)
+                end, trainer, outcome, assessed = self._train(folder, before)
+        return self._conclude(end, folder, trainer, outcome, assessed)
 
     def time_steps(self) -> None:
         """Say where the time of a step of this run would go; writes no file."""
@@ -120,8 +120,8 @@ class Session:
                     return cast(Finished, deque(events, maxlen=1).pop()), trainer, "", None
                 end = display.follow(events)
                 outcome = display.finish(end, trainer)
-                judged = _judge(end, trainer)
-            return replace(end, signal=end.signal or trainer.signal), trainer, outcome, judged
+                assessed = _assess(end, trainer)
+            return replace(end, signal=end.signal or trainer.signal), trainer, outcome, assessed
         finally:
             trainer.batches.close()
 
@@ -269,11 +269,11 @@ class Session:
         folder: RunFolder,
         trainer: Trainer,
         outcome: str,
-        judged: "SampleVerdict | None",
+        assessed: "SampleVerdict | None",
     ) -> int:
         if self.process_group.is_main:
-            verdict = outcome if judged is None else f"{outcome}; {judged.sentence}"
-            samples = None if judged is None else asdict(judged)
+            verdict = outcome if assessed is None else f"{outcome}; {assessed.sentence}"
+            samples = None if assessed is None else asdict(assessed)
             report = run_report(end, folder, trainer, verdict, samples)
             conclude(self.console, report, self.streams, out=folder.last)
         return 0 if end.signal is None else 128 + end.signal
@@ -413,14 +413,14 @@ class Session:
         return usual_length(trainer.recipe, trainer.steps_per_epoch)
 
 
-def _judge(end: Finished, trainer: Trainer) -> "SampleVerdict | None":
+def _assess(end: Finished, trainer: Trainer) -> "SampleVerdict | None":
     """What the last samples are; None where a signal comes first."""
-    from dcgan_cli.analysis.sample_verdict import PHOTOGRAPHS, judge_samples
+    from dcgan_cli.analysis.sample_verdict import PHOTOGRAPHS, assess_samples
 
     try:
         with trainer.spare():
             if end.images is None:
                 return None
-            return judge_samples(end.images, trainer.real_images(PHOTOGRAPHS), end.step)
+            return assess_samples(end.images, trainer.real_images(PHOTOGRAPHS), end.step)
     except Interrupted:
         return None
