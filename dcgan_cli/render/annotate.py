@@ -36,13 +36,7 @@ def annotation_page(
         boxes: what the page begins with, in the form that it saves (data.box_files.write_boxes).
     """
     count, height, width, _ = images.shape
-    samples = {
-        "checkpoint": checkpoint,
-        "seed": seed,
-        "count": count,
-        "bn": bn,
-        "average": average,
-    }
+    samples = {"checkpoint": checkpoint, "seed": seed, "count": count, "bn": bn, "average": average}
     data = {
         "samples": json.dumps(samples),
         "kind": kind,

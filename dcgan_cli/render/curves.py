@@ -9,15 +9,7 @@ from matplotlib.figure import SubFigure
 from numpy.typing import NDArray
 from PIL import Image
 
-from dcgan_cli.render.lines import (
-    BLUE,
-    GREEN,
-    INK,
-    ORANGE,
-    SLIDE_DPI,
-    encode_lines,
-    new_figure,
-)
+from dcgan_cli.render.lines import BLUE, GREEN, INK, ORANGE, SLIDE_DPI, encode_lines, new_figure
 from dcgan_cli.render.png import GAP, MARGIN
 
 PANELS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (

@@ -69,9 +69,7 @@ def findings_table(report: Report) -> RenderableType:
         i for i in range(4) if i < 2 or any(row[i].value or row[i].label.strip() for row in rows)
     ]
     return ValueTable(
-        report.title,
-        [headings[i] for i in told],
-        [[row[i] for i in told] for row in rows],
+        report.title, [headings[i] for i in told], [[row[i] for i in told] for row in rows]
     )
 
 

@@ -304,10 +304,7 @@ def _figure(
             for row, (term, count) in enumerate(zip(terms, counts, strict=True))
         ],
         Stack(
-            [
-                Tiles(results, framed=[results[1][1]]),
-                Words(said[0][CENTER] if said else "result"),
-            ]
+            [Tiles(results, framed=[results[1][1]]), Words(said[0][CENTER] if said else "result")]
         ),
         "sign",
     )

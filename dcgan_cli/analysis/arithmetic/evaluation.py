@@ -305,7 +305,7 @@ def _shares(
         findings.append(
             Finding(
                 key, label, *values, WAYS[against], unit=SHARE,
-                better="up", headline=key in ("share", "single", "clean"),
+                better="up", headline=key in ("share", "single", "clean")
             )
         )  # fmt: skip
         if len(classified) > 1 and key in ("share", "clean"):
@@ -370,7 +370,7 @@ def _moved(
         findings.append(
             Finding(
                 f"drift_{name}", label, *values, WAYS[RANDOM], unit=" sd", about=name,
-                better="down", headline=True,
+                better="down", headline=True
             )
         )  # fmt: skip
         if known.classes:
@@ -379,7 +379,7 @@ def _moved(
             findings.append(
                 Finding(
                     f"changed_{name}", label, *values, WAYS[RANDOM], unit=SHARE, about=name,
-                    better="down",
+                    better="down"
                 )
             )  # fmt: skip
     return findings

@@ -138,7 +138,7 @@ def _findings(setup: DropExperiment, plan: DropPlan, dose: Dose) -> list[Finding
     rows = [
         Finding(
             "found_before", f"samples with a {kind}, all maps there", before, learned,
-            "images trained on", unit=SHARE, headline=True,
+            "images trained on", unit=SHARE, headline=True
         ),
         replace(after, better=less, headline=True),
         beside(
@@ -146,8 +146,8 @@ def _findings(setup: DropExperiment, plan: DropPlan, dose: Dose) -> list[Finding
             f"decrease of the share of samples with a {kind}",
             fall(own),
             lambda outcome: fall(outcome).value,
-            -math.inf,
-        ),
+            -math.inf
+        )
     ]  # fmt: skip
     if len(own.change):
         rows += [
@@ -182,16 +182,16 @@ def _findings(setup: DropExperiment, plan: DropPlan, dose: Dose) -> list[Finding
                 "scene", likeness, scene, lambda outcome: float(outcome.scene.mean()), -1.0, ""
             ),
             better="up",
-            headline=True,
+            headline=True
         ),
         Finding(
             "scene_unrelated", likeness, scene, _unrelated(setup.unrelated_similarity()),
-            "two different samples", better="up",
+            "two different samples", better="up"
         ),
         Finding(
             "maps_auc", f"how well the maps tell a {kind} from what else is at its place (AUC)",
-            plan.ranking.auc, Estimate(0.5), "chance", better="up", headline=True,
-        ),
+            plan.ranking.auc, Estimate(0.5), "chance", better="up", headline=True
+        )
     ]  # fmt: skip
     for name, found in setup.found.items():
         if name != kind:

@@ -166,10 +166,7 @@ def _rows(masks: Sequence[Mask], stream: np.random.Generator) -> NDArray[np.int6
 
 
 def _fit(
-    taken: Tensor,
-    rows: NDArray[np.int64],
-    truth: Mapping[str, Mask],
-    folds: NDArray[np.int64],
+    taken: Tensor, rows: NDArray[np.int64], truth: Mapping[str, Mask], folds: NDArray[np.int64]
 ) -> list[Linear]:
     """One classifier a fold, trained on the other folds, of what was seen, [N, ROWS, F]."""
     from sklearn.linear_model import LogisticRegression

@@ -315,7 +315,7 @@ def _findings(
         metrics.append(
             Finding(
                 "overlap_same_places", label, gain, Estimate(0.0), "no difference", unit=TIMES,
-                better="up", headline=True,
+                better="up", headline=True
             )
         )  # fmt: skip
     stages = [name for name in likenesses if name != UNTOUCHED]
@@ -325,7 +325,7 @@ def _findings(
         metrics.append(
             Finding(
                 key, label, likenesses[name], same, "the next map instead",
-                better="down", headline=True,
+                better="down", headline=True
             )
         )  # fmt: skip
     return metrics

@@ -38,9 +38,7 @@ class SampleClassifierResult:
     def added_to(self, report: Report) -> Report:
         """`report` with these findings after its own."""
         return replace(
-            report,
-            findings=(*report.findings, *self.findings),
-            tables=(*report.tables, self.table),
+            report, findings=(*report.findings, *self.findings), tables=(*report.tables, self.table)
         )
 
 

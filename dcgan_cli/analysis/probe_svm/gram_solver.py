@@ -93,7 +93,7 @@ def _begin(gram: Tensor, signs: Tensor, c: float) -> Tensor:
         gram, signs = gram[part, part].contiguous(), signs[:, part]
         start[:, part] = _minimize(
             _Systems(gram, c), signs, _begin(gram, signs, c), _ROUGH,
-            lambda a: matmul_nt(a, gram),
+            lambda a: matmul_nt(a, gram)
         )  # fmt: skip
     return start
 
@@ -128,7 +128,7 @@ def _minimize(
         steps = line_search(
             wanted.double(), seen.double(), reach.double(),
             torch.full_like(least[left], c),
-            row_sums(combined * reach), row_sums(direction * reach),
+            row_sums(combined * reach), row_sums(direction * reach)
         ).to(signs)[:, None]  # fmt: skip
         combinations[left] = combined + steps * direction
 

@@ -116,12 +116,12 @@ def _report(
     findings = [
         Finding(
             "accuracy", "accuracy", found, beaten, who, published.accuracy, " %",
-            better="up", headline=not published.error,
+            better="up", headline=not published.error
         ),
         Finding(
             "error", "error", _error(found), beaten and _error(beaten), who, published.error, " %",
-            better="down", headline=bool(published.error),
-        ),
+            better="down", headline=bool(published.error)
+        )
     ]  # fmt: skip
     gains = {
         name: _percent(_gain(own.right, entry.result.right))
@@ -133,7 +133,7 @@ def _report(
         findings.append(
             Finding(
                 f"over_{name}", label, gain, Estimate(0.0), "no difference", unit=" %",
-                better="up", headline=True,
+                better="up", headline=True
             )
         )  # fmt: skip
     tables = [_table(entries), *_confusion(own, probe_split), *published.tables]
@@ -217,7 +217,7 @@ def _table(entries: Mapping[str, Entry]) -> Table:
     columns = ("key", "what", "features", "chosen", "draws", "accuracy %", "± draws", "low", "high")
     keys = (
         "key", "what", "features", "chosen", "draws", "accuracy_percent",
-        "standard_deviation_of_draws_percent", "low_percent", "high_percent", "error_percent",
+        "standard_deviation_of_draws_percent", "low_percent", "high_percent", "error_percent"
     )  # fmt: skip
     return Table("Baselines", (*columns, "error %"), rows, keys=keys)
 

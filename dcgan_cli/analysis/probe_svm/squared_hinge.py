@@ -134,7 +134,7 @@ class _Problems:
         """Where f is least along directions [J, F + 1], which add `reach` to the scores; one pass."""
         steps = line_search(
             self.signs, self.scores, reach, self.c_values,
-            row_sums(self.weights * direction), row_sums(direction.square()),
+            row_sums(self.weights * direction), row_sums(direction.square())
         )  # fmt: skip
         return self.at(rows, self.signs, self.c_values, self.weights + steps[:, None] * direction)
 

@@ -16,13 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dcgan_cli.analysis.probe_svm.gram_solver import (
-    dual,
-    feasible,
-    minimize_few,
-    primal,
-    products,
-)
+from dcgan_cli.analysis.probe_svm.gram_solver import dual, feasible, minimize_few, primal, products
 from dcgan_cli.analysis.probe_svm.squared_hinge import DesignMatrix, minimize
 from dcgan_cli.errors import DcganError
 
@@ -80,7 +74,7 @@ def fit_svm(
     """The L2-SVM of one C; arguments and errors as `fit_path`."""
     (fitted,) = fit_path(
         features, labels, [c],
-        classes=classes, start=start, tolerance=tolerance, device=device,
+        classes=classes, start=start, tolerance=tolerance, device=device
     )  # fmt: skip
     return fitted
 

@@ -118,11 +118,7 @@ def mean_above(values: ArrayLike, unit: str = "values") -> Estimate:
 
 
 def ratio_within(
-    top: ArrayLike,
-    bottom: ArrayLike,
-    low: float = 0.0,
-    high: float = 1.0,
-    unit: str = "images",
+    top: ArrayLike, bottom: ArrayLike, low: float = 0.0, high: float = 1.0, unit: str = "images"
 ) -> Estimate:
     """Sum of `top` over sum of `bottom`, [N] and [N], where that lies between bounds.
 

@@ -145,10 +145,7 @@ def from_influence(value: float, influence: Numbers, unit: str = "images") -> Es
 
 
 def another(
-    values: ArrayLike,
-    low: float = -math.inf,
-    high: float = math.inf,
-    unit: str = "draws",
+    values: ArrayLike, low: float = -math.inf, high: float = math.inf, unit: str = "draws"
 ) -> Estimate:
     """The mean of independent draws [N] and where one more draw falls: a prediction interval.
 
