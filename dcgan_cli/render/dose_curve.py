@@ -15,6 +15,7 @@ from dcgan_cli.render.lines import (
     SLIDE_DPI,
     encode_lines,
     new_figure,
+    style_panel,
 )
 from dcgan_cli.report import Table
 
@@ -37,13 +38,8 @@ def encode_dose(
 ) -> bytes:
     """Two panels over the number of maps: how often the object is found, how like the scene stays.
 
-    Args:
-        table: the report's table `Dose`.
-        kind: the object.
-        chosen: the number of maps that were chosen; marked.
-        keep_only: the maps are those that stay.
-        ending: .png, .pdf or .svg.
-        dpi: dots an inch of a PNG.
+    `table` is the report's table `Dose`, `chosen` the number of maps that is marked; with
+    `keep_only` the maps are those that stay. `ending` is .png (of `dpi` dots an inch), .pdf or .svg.
     """
     rows = np.array(table.rows, np.float64)
     column = dict(zip(table.columns, rows.T, strict=True))
@@ -54,11 +50,7 @@ def encode_dose(
         _draw(axes, column, name, kind)
         _shade(axes, column, "scene destroyed" if axes is lower else "")
         axes.axvline(chosen, color=INK, linewidth=0.8, linestyle=":")
-        # an object may be called $x$
-        axes.set_title(title, loc="left", fontsize=13, color=INK, parse_math=False)
-        axes.tick_params(labelsize=11, colors=INK)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.25)
+        style_panel(axes, title)
         axes.margins(x=0.01)
     doing = "kept" if keep_only else "dropped"
     upper.yaxis.set_major_formatter(PercentFormatter(1))

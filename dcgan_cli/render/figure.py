@@ -49,12 +49,9 @@ def encode_figure(
 ) -> bytes:
     """The figure of `grid` as a PNG file, which keeps its Provenance and its caption.
 
-    Args:
-        grid: the tiles and how they are composed.
-        layout: `slide`, `paper` (300 dots an inch), or `audit`: every tile with its caption.
-        scale: by how much tiles are enlarged; by default, until they are 128 pixels wide (paper:
-            192), and in `audit` 48.
-        numbers: write its number onto each tile.
+    `layout` is `slide`, `paper` (300 dots an inch), or `audit`: every tile with its caption. Tiles
+    are enlarged `scale` times, by default until they are 128 pixels wide (paper: 192), and in
+    `audit` 48. `numbers` writes its number onto each tile.
     """
     if layout == "audit":
         image, dpi = draw_grid(grid, numbers, scale), None
@@ -90,7 +87,10 @@ def draw_figure(
             case PlacedTile():
                 _draw_tile(paper, brush, item, item.what, grid.images[item.what.number], style)
                 if numbers:
-                    _draw_number(brush, item, item.what.number)
+                    face = ImageFont.load_default(max(9, item.height // 7))
+                    at = (item.x + item.width // 20, item.y + item.height // 40)
+                    text = str(item.what.number)
+                    brush.text(at, text, "white", face, stroke_width=2, stroke_fill="black")
             case PlacedWords():
                 _draw_words(brush, item, item.what, style)
             case _:
@@ -132,12 +132,6 @@ def _draw_tile(
     if tile.framed:
         edge = (item.x, item.y, item.x + item.width - 1, item.y + item.height - 1)
         brush.rectangle(edge, outline=ACCENT, width=style.stroke + 1)
-
-
-def _draw_number(brush: ImageDraw.ImageDraw, item: Placed, number: int) -> None:
-    face = ImageFont.load_default(max(9, item.height // 7))
-    at = (item.x + item.width // 20, item.y + item.height // 40)
-    brush.text(at, str(number), "white", face, stroke_width=2, stroke_fill="black")
 
 
 def _draw_words(brush: ImageDraw.ImageDraw, item: Placed, words: PlacedWords, style: Style) -> None:

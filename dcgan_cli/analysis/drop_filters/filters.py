@@ -47,7 +47,8 @@ LAYER = 1
 The paper's "second-highest" can mean this layer or the next (16×16×256); its 200 maps with a weight
 above zero fit 512 maps better."""
 
-FOLDS = 5
+RANKING_FOLDS = 5
+"""Folds of the samples, by which the AUC of a ranking is measured."""
 
 MIN_EXAMPLES = 10
 """Minimum number of samples with a box."""
@@ -101,10 +102,8 @@ def layer_module(generator: Generator, number: int) -> nn.Module:
     layers = [generator.project, *generator.hidden]
     if not 0 <= number < len(layers):
         config = generator.config
-        sizes = (
-            f"{i} ({width}×{config.base * 2**i}×{config.base * 2**i})"
-            for i, width in enumerate(config.generator_widths)
-        )
+        widths, sides = config.generator_widths, [config.base * 2**i for i in range(len(layers))]
+        sizes = (f"{i} ({width}×{sides[i]}×{sides[i]})" for i, width in enumerate(widths))
         raise UsageError(
             f"--layer {number}: no such layer; those with feature maps are {', '.join(sizes)}"
         )
@@ -131,8 +130,7 @@ def without(sampler: Sampler, layer: int, maps: Sequence[int], latents: Latents)
 def rank_feature_maps(maps: Tensor, boxes: Boxes, kind: str, layer: int, seed: int) -> Ranking:
     """Learn which of `maps` [N, C, s, s], the activations of `layer`, speak for `kind`.
 
-    Samples that were not looked at are left out; `seed` is of the folds that `auc` is measured by.
-    Raises DcganError where too few samples have a box, or the maps do not tell inside from outside.
+    Samples that were not looked at are left out. Raises DcganError where too few samples have a box, or the maps do not tell inside from outside.
     """
     looked = np.flatnonzero(boxes.seen)
     mask = inside(boxes.take(looked), kind, maps.shape[-1])
@@ -145,9 +143,9 @@ def rank_feature_maps(maps: Tensor, boxes: Boxes, kind: str, layer: int, seed: i
     seen = maps[torch.from_numpy(looked)].numpy().transpose(0, 2, 3, 1).astype(np.float64)
     spread = seen.std((0, 1, 2))
     seen /= np.where(spread > 0, spread, 1)
-    folds = split(len(looked), FOLDS, numpy_stream(seed, "feature maps", layer))
+    folds = split(len(looked), RANKING_FOLDS, numpy_stream(seed, "feature maps", layer))
     scores = np.empty(mask.shape)
-    for fold in range(FOLDS):
+    for fold in range(RANKING_FOLDS):
         held = folds == fold
         weights = elastic_net(*_matched(seen[~held], mask[~held]), L1, RIDGE)
         scores[held] = seen[held] @ weights

@@ -89,8 +89,8 @@ def aucs_within(scores: Scores, mask: Mask) -> NDArray[np.float64]:
     Images with nothing inside or nothing outside say nothing and are left out. The images, not
     the locations, are independent: intervals are of these values.
     """
-    most_significant = np.flatnonzero(having(mask) & having(~mask))
-    return np.array([auc(scores[i].ravel(), mask[i].ravel()) for i in most_significant], np.float64)
+    told = np.flatnonzero(having(mask) & having(~mask))
+    return np.array([auc(scores[i].ravel(), mask[i].ravel()) for i in told], np.float64)
 
 
 def mean_auc(scores: Scores, mask: Mask) -> Estimate:

@@ -7,6 +7,7 @@ image if the mean of its highest scores is above a threshold. Training is in `tr
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,30 +87,14 @@ class ObjectDetector:
         """The accuracy of the detector on held-out images, against chance."""
         rows: list[Finding] = []
         for name, known in self.objects.items():
-            rows.append(
-                Finding(
-                    f"detector_{name}_where",
-                    f"object detector: where the {name} is (AUC within images)",
-                    known.where,
-                    known.where_usual,
-                    "where it usually is",
-                    about=name,
-                    better="up",
-                )
-            )
+            finding = partial(Finding, about=name, better="up")
+            label = f"object detector: where the {name} is (AUC within images)"
+            values = known.where, known.where_usual, "where it usually is"
+            rows.append(finding(f"detector_{name}_where", label, *values))
             if known.whether is not None:
-                rows.append(
-                    Finding(
-                        f"detector_{name}_whether",
-                        f"object detector: whether there is a {name} (balanced accuracy)",
-                        known.whether,
-                        Estimate(0.5),
-                        "chance",
-                        unit=SHARE,
-                        about=name,
-                        better="up",
-                    )
-                )
+                label = f"object detector: whether there is a {name} (balanced accuracy)"
+                values = known.whether, Estimate(0.5), "chance"
+                rows.append(finding(f"detector_{name}_whether", label, *values, unit=SHARE))
         return rows
 
 

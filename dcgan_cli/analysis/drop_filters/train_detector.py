@@ -43,11 +43,10 @@ from dcgan_cli.data.labels import Boxes
 from dcgan_cli.errors import DcganError
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.progress import ProgressCallback
-from dcgan_cli.report import Estimate
 from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.wording import counted
 
-FOLDS = 3
+DETECTOR_FOLDS = 3
 
 MIN_EXAMPLES = 10
 """Minimum number of images with an object, and of images without it."""
@@ -57,7 +56,7 @@ ENOUGH = 30
 with fewer, even a good detector's interval would include chance, so that only the values are
 reported."""
 
-ROWS = 32
+LOCATIONS_PER_IMAGE = 32
 """Locations of each image that are used for training: half of them anywhere, half inside boxes."""
 
 C_VALUE = 0.01
@@ -75,17 +74,11 @@ def fit_object_detector(
     seed: int = 0,
     progress: ProgressCallback = lambda done, total: None,
 ) -> ObjectDetector:
-    """Learn to find the objects of `boxes`.
+    """Learn to find the objects of `boxes` in images `normalized` [N, C, S, S] in [−1, 1].
 
-    Args:
-        normalized: images [N, C, S, S] in [−1, 1], S the discriminator's size.
-        boxes: what is in them, N images; those that were not looked at are left out.
-        discriminator: with whose features it sees.
-        seed: of the folds and of the locations that are trained on.
-        progress: told how many images have been seen, of both passes over them.
-
-    Raises:
-        DcganError: none of the objects can be found better than chance.
+    S is the discriminator's size; images that were not looked at are left out. `progress` is told
+    how many images have been seen, of both passes over them. Raises DcganError where none of the
+    objects can be found better than chance.
     """
     looked = np.flatnonzero(boxes.seen)
     blurred = normalized[torch.from_numpy(looked)].clone()
@@ -94,7 +87,7 @@ def fit_object_detector(
     if not truth:
         raise _nothing(refused)
     stream = numpy_stream(seed, "finder")
-    folds = split(len(looked), FOLDS, stream)
+    folds = split(len(looked), DETECTOR_FOLDS, stream)
     rows = _rows(list(truth.values()), stream)
 
     def pieces(first: int) -> Iterator[tuple[slice, LocationFeatures]]:
@@ -126,10 +119,8 @@ def fit_object_detector(
     if not objects:
         raise _nothing(refused)
     kept = torch.tensor([place for place, kind in enumerate(truth) if kind in objects])
-    mean = Linear(
-        torch.stack([linear.weights for linear in fitted]).mean(0)[kept],
-        torch.stack([linear.place for linear in fitted]).mean(0)[kept],
-    )
+    stacks = ([one.weights for one in fitted], [one.place for one in fitted])
+    mean = Linear(*(torch.stack(stack).mean(0)[kept] for stack in stacks))
     return ObjectDetector(objects, refused, len(looked), discriminator, mean)
 
 
@@ -155,20 +146,20 @@ def _nothing(refused: Mapping[str, str]) -> DcganError:
 
 
 def _rows(masks: Sequence[Mask], stream: np.random.Generator) -> NDArray[np.int64]:
-    """ROWS locations of each image to learn from, [N, ROWS]: half anywhere, half inside objects."""
+    """The locations of each image to learn from, [N, LOCATIONS_PER_IMAGE]."""
     flat = np.stack([mask.reshape(len(mask), -1) for mask in masks]).astype(np.float64)
     sizes = flat.sum(2, keepdims=True)
     within = (flat / np.maximum(sizes, 1)).sum(0) / np.maximum((sizes > 0).sum(0), 1)
     weights = 0.5 / flat.shape[2] + 0.5 * within
     # the largest of log-weight plus Gumbel noise are a weighted draw without replacement
     keys = np.log(weights) + stream.gumbel(size=weights.shape)
-    return np.argsort(-keys, 1)[:, :ROWS]
+    return np.argsort(-keys, 1)[:, :LOCATIONS_PER_IMAGE]
 
 
 def _fit(
     taken: Tensor, rows: NDArray[np.int64], truth: Mapping[str, Mask], folds: NDArray[np.int64]
 ) -> list[Linear]:
-    """One classifier a fold, trained on the other folds, of what was seen, [N, ROWS, F]."""
+    """One classifier a fold, trained on the other folds, of what was seen, [N, LOCATIONS_PER_IMAGE, F]."""
     from sklearn.linear_model import LogisticRegression
 
     mean = taken.mean((0, 1))
@@ -178,7 +169,7 @@ def _fit(
     table = torch.cat([(taken - mean) / spread, place.flatten(0, 1)[torch.from_numpy(rows)]], 2)
     all_location_features = taken.shape[2]
     fitted: list[Linear] = []
-    for fold in range(FOLDS):
+    for fold in range(DETECTOR_FOLDS):
         others = folds != fold
         x = table[torch.from_numpy(others)].flatten(0, 1).numpy()
         linear: list[tuple[Tensor, Tensor]] = []
@@ -209,20 +200,17 @@ def _evaluate(scores: Grids, mask: Mask, folds: NDArray[np.int64]) -> Detectable
     whether = None
     if (~there).sum() >= MIN_EXAMPLES:
         said = np.empty_like(there)
-        for fold in range(FOLDS):
+        for fold in range(DETECTOR_FOLDS):
             own = folds == fold
             said[own] = found[own] > _threshold(found[~own], there[~own])
-        whether = _balanced(said, there)
+        right = said == there
+        with_it, without = ((int(right[part].sum()), int(part.sum())) for part in (there, ~there))
+        whether = balanced(with_it, without)
         if (~there).sum() >= ENOUGH and (whether.low is None or whether.low <= 0.5):
             return f"whether it is there is said no better than by chance ({whether.value:.2f})"
-    return DetectableObject(
-        _threshold(found, there),
-        _edge(scores[there], mask[there]),
-        where,
-        usual,
-        whether,
-        share(int(there.sum()), len(there)),
-    )
+    present, edge = _threshold(found, there), _edge(scores[there], mask[there])
+    known = share(int(there.sum()), len(there))
+    return DetectableObject(present, edge, where, usual, whether, known)
 
 
 def _threshold(found: NDArray[np.float64], there: Flags) -> float:
@@ -234,13 +222,6 @@ def _threshold(found: NDArray[np.float64], there: Flags) -> float:
     cleared = np.cumsum(~there[order]) / (~there).sum()
     best = int(np.argmax((cleared - passed)[:-1]))
     return float((found[order[best]] + found[order[best + 1]]) / 2)
-
-
-def _balanced(said: Flags, there: Flags) -> Estimate:
-    """Accuracy of what was `said` of images, those with and those without the object alike."""
-    right = said == there
-    with_it, without = ((int(right[part].sum()), int(part.sum())) for part in (there, ~there))
-    return balanced(with_it, without)
 
 
 def _edge(scores: Grids, mask: Mask) -> float:

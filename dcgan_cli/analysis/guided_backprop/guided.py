@@ -8,12 +8,11 @@ one are replaced by random ones.
 """
 
 import math
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import combinations
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -77,31 +76,17 @@ SAID: Mapping[Rule, str] = {
 
 Statistic = Callable[..., Estimate]
 
+FILLED, OVERLAP = "share of the receptive field filled", "energy on objects / chance"
+ON_OBJECTS = (f"inside {ANY}", f"area {ANY}")
+
 METRICS: Mapping[str, tuple[str, Statistic, Sequence[str], tuple[float, float], str]] = {
-    "concentration": (
-        "share of the receptive field filled",
-        mean_over_maps,
-        ("filled",),
-        (0.0, 1.0),
-        SHARE,
-    ),
+    "concentration": (FILLED, mean_over_maps, ("filled",), (0.0, 1.0), SHARE),
     **{
-        f"agreement_{a}_{b}": (
-            f"rank correlation, {a} and {b}",
-            partial(mean_over_maps, low=-1.0),
-            (f"{a} {b}",),
-            (-1.0, 1.0),
-            "",
-        )
+        f"agreement_{a}_{b}": (label, partial(mean_over_maps, low=-1.0), (f"{a} {b}",), (-1, 1), "")
         for a, b in combinations(RULES, 2)
+        for label in (f"rank correlation, {a} and {b}",)
     },
-    "overlap": (
-        "energy on objects / chance",
-        lift_over_maps,
-        (f"inside {ANY}", f"area {ANY}"),
-        (0.0, math.inf),
-        TIMES,
-    ),
+    "overlap": (OVERLAP, lift_over_maps, ON_OBJECTS, (0.0, math.inf), TIMES),
 }
 """By key: label, statistic, the measures it is of, its bounds, and its unit."""
 
@@ -176,19 +161,10 @@ def guided_backprop(
 ) -> Report:
     """Draw what the first `features` maps of a layer look at, and measure it beside random filters.
 
-    Args:
-        discriminator: the trained one, on the CPU; it is not changed.
-        images: among which the maximal responses are looked for, of the discriminator's size.
-        choice: layer, rule and numbers.
-        checkpoint: the hash of the model, for the record inside the image grid.
-        boxes: known objects in the source of `images`, as the source has them.
-        name: what image i of the source is called.
-        device: where to calculate.
-        progress: told how many chunks of images are done.
-
-    Returns:
-        A report whose image grid `guided-backprop` has two rows a map, visualizations above their
-        images: left those of the random filters, right those of the trained discriminator.
+    The trained `discriminator` is on the CPU and is not changed. Its maximal responses are looked
+    for among `images` of its size, whose source has `boxes` around known objects and calls image i
+    `name(i)`. The image grid `guided-backprop` has two rows a map, visualizations above their
+    images: left those of the random filters, right those of the trained discriminator.
 
     Raises:
         SourceError: fewer than `top` images.
@@ -201,15 +177,11 @@ def guided_backprop(
     networks, looks = 1 + choice.draws + choice.layer, 2 + choice.draws
     total = networks + chunks(len(images)) + looks * chunks(choice.measured * top)
     steps = iter(range(1, total + 1))
-    scene = MaximaSearch(
-        images,
-        config,
-        choice.layer,
-        rule,
-        device or torch.device("cpu"),
-        step=lambda: progress(next(steps), total),
-    )
-    filters = [_random(config, choice.seed, draw) for draw in range(choice.draws)]
+    step, where = lambda: progress(next(steps), total), device or torch.device("cpu")
+    scene = MaximaSearch(images, config, choice.layer, rule, where, step)
+    filters = [Discriminator(config) for _ in range(choice.draws)]
+    for draw, network in enumerate(filters):
+        initialize(network, torch_stream(choice.seed, "random filters", draw))
     trained, random = scene.network(discriminator), [scene.network(one) for one in filters]
     own, *others = find_maxima(scene, (trained, *random), choice.measured, top)
     kinds = boxes_by_kind(boxes, images)
@@ -223,48 +195,43 @@ def guided_backprop(
         for name, values in cascade(scene, own, discriminator, trained, filters[0]).items()
     }
     sides = (("random", random[0], others[0]), ("trained", trained, own))
-    caption = (
-        f"left random filters, right the trained discriminator: the {counted(top, 'image')} to which each of "
-        f"the first {counted(features, 'map')} of convolution layer {choice.layer} responds most, pale outside the "
-        "receptive field, and above each what its largest response owes to every pixel, by "
-        f"{SAID[rule]}; gray is 0, and the {100 * BRIGHT:g}th percentile of a tile's magnitudes "
-        "full contrast"
-    )
-    command = ["--layer", choice.layer, "--rule", rule, "--features", features, "--top", top]
+    shown = f"the {counted(top, 'image')} to which"
+    first = f"the first {counted(features, 'map')} of convolution layer {choice.layer}"
+    facts = {
+        "checkpoint": checkpoint,
+        **asdict(choice),
+        "images": len(images),
+        "caption": (
+            f"left random filters, right the trained discriminator: {shown} each of {first} responds "
+            "most, pale outside the receptive field, and above each what its largest response owes "
+            f"to every pixel, by {SAID[rule]}; gray is 0, and the {100 * BRIGHT:g}th percentile of "
+            "a tile's magnitudes full contrast"
+        ),
+        "maxima": list_maxima(scene, sides, features, name),
+    }
     tiles, captions = draw_maxima(scene, sides, features)
+    command = f"--layer {choice.layer} --rule {rule} --features {features} --top {top}"
+    nowhere = np.full((len(tiles), config.z_dim), np.nan, np.float32)
+    grid = ImageGrid(
+        "guided-backprop",
+        tiles,
+        columns=2 * top + 1,
+        captions=captions,
+        row_labels=[text for i in range(features) for text in (f"map {i} {rule}", "")],
+        provenance=Provenance(checkpoint, f"guided-backprop {command}", choice.seed, nowhere),
+        figure=_figure(features, top),
+        caption=(
+            f"{SAID[rule]}: {first}, a row each, at {shown} it responds most, among "
+            f"{counted(len(images), 'image')}"
+        ),
+    )
     findings = _findings(found, control, likenesses, bool(kinds))
     return Report(
         "Guided backpropagation",
-        {
-            "checkpoint": checkpoint,
-            **asdict(choice),
-            "images": len(images),
-            "caption": caption,
-            "maxima": list_maxima(scene, sides, features, name),
-        },
-        findings=findings,
-        tables=_tables(found, control, likenesses, list(kinds)),
-        grids=(
-            ImageGrid(
-                "guided-backprop",
-                tiles,
-                columns=2 * top + 1,
-                captions=captions,
-                row_labels=[text for i in range(features) for text in (f"map {i} {rule}", "")],
-                provenance=Provenance(
-                    checkpoint,
-                    shlex.join(["guided-backprop", *map(str, command)]),
-                    choice.seed,
-                    np.full((len(tiles), config.z_dim), np.nan, np.float32),
-                ),
-                figure=_figure(features, top),
-                caption=(
-                    f"{SAID[rule]}: the first {counted(features, 'map')} of convolution layer "
-                    f"{choice.layer}, a row each, at the {counted(top, 'image')} to which it "
-                    f"responds most, among {counted(len(images), 'image')}"
-                ),
-            ),
-        ),
+        facts,
+        findings,
+        _tables(found, control, likenesses, list(kinds)),
+        grids=(grid,),
         notes=_notes(own, bool(kinds)),
         verdict=guided_verdict({each.key: each for each in findings}),
     )
@@ -282,60 +249,35 @@ def _figure(features: int, top: int) -> Part:
     return Beside([panel("random filters", 0), panel("trained filters", top + 1)])
 
 
-def _random(config: ModelConfig, seed: int, draw: int) -> Discriminator:
-    """Random discriminator number `draw` of `seed`."""
-    filters = Discriminator(config)
-    initialize(filters, torch_stream(seed, "random filters", draw))
-    return filters
-
-
 def _findings(
     found: Measured, control: Sequence[Measured], likenesses: Mapping[str, Estimate], boxes: bool
 ) -> list[Finding]:
     """Every value of the trained discriminator beside its control."""
-    metrics = [
-        Finding(
-            key,
-            label,
-            statistic(*(found[0][row] for row in rows)),
-            prediction_interval(
-                [statistic(*(one[0][row] for row in rows)).value for one in control], *bounds
-            ),
-            "random networks",
-            unit=unit,
-            better="up" if key == "overlap" else "",
-            headline=not key.startswith("agreement"),
-        )
-        for key, (label, statistic, rows, bounds, unit) in METRICS.items()
-        if boxes or key != "overlap"
-    ]
+    findings: list[Finding] = []
+    for key, (label, statistic, rows, bounds, unit) in METRICS.items():
+        if boxes or key != "overlap":
+            own, *random = (statistic(*(one[0][row] for row in rows)) for one in (found, *control))
+            beside = prediction_interval([one.value for one in random], *bounds), "random networks"
+            better, headline = "up" if key == "overlap" else "", not key.startswith("agreement")
+            how: dict[str, Any] = {"unit": unit, "better": better, "headline": headline}
+            findings.append(Finding(key, label, own, *beside, **how))
     if boxes:
         gain = prediction_interval([a - b for a, b in same_places(found, control, ANY)])
         label = "energy on objects, trained − random, same places"
-        metrics.append(
-            Finding(
-                "overlap_same_places", label, gain, Estimate(0.0), "no difference", unit=TIMES,
-                better="up", headline=True
-            )
-        )  # fmt: skip
+        more = partial(Finding, unit=TIMES, better="up", headline=True)
+        values = gain, Estimate(0.0), "no difference"
+        findings.append(more("overlap_same_places", label, *values))
     stages = [name for name in likenesses if name != UNTOUCHED]
+    less = partial(Finding, better="down", headline=True)
     for key, name in (("cascade_top", stages[0]), ("cascade_all", stages[-1])):
         label = f"rank correlation with itself once the layers {name} are random"
-        same = likenesses[UNTOUCHED]
-        metrics.append(
-            Finding(
-                key, label, likenesses[name], same, "the next map instead",
-                better="down", headline=True
-            )
-        )  # fmt: skip
-    return metrics
+        same = likenesses[UNTOUCHED], "the next map instead"
+        findings.append(less(key, label, likenesses[name], *same))
+    return findings
 
 
 def guided_verdict(found: Mapping[str, Finding]) -> str:
-    """Whether trained filters look at known objects, or fill their field, as random ones do not.
-
-    `found` are the report's findings by key.
-    """
+    """Whether trained filters look at known objects, or fill their field, as random ones do not."""
     if "overlap" in found:
         own, random = found["overlap"].value, found["overlap"].control
         gain = found["overlap_same_places"]
@@ -364,7 +306,7 @@ def _tables(
     found: Measured,
     control: Sequence[Measured],
     likenesses: Mapping[str, Estimate],
-    kinds: Sequence[str],
+    kinds: list[str],
 ) -> list[Table]:
     """Every kind of object, and every stage of the cascade."""
     objects: list[tuple[str | float | None, ...]] = []

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dcgan_cli.analysis.features import IMAGES_PER_BATCH
 from dcgan_cli.data.image_set import DecodedImages
 from dcgan_cli.data.pixels import normalize, to_uint8
 from dcgan_cli.errors import CheckpointError
@@ -28,9 +29,6 @@ from dcgan_cli.model.hooks import Rule, evaluating, guided
 from dcgan_cli.report import Images
 
 Integers = NDArray[np.int64]
-
-IMAGES_PER_BATCH = 128
-"""Images in one forward pass."""
 
 PALE = 0.3
 """How much of an image's contrast is left outside the receptive field on the image grid."""
@@ -154,11 +152,11 @@ def find_maxima(
 
     Raises CheckpointError where a response is not a finite number.
     """
-    best = [_Best.none(maps, scene.device) for _ in networks]
+    none = torch.empty(maps, 0, dtype=torch.int64, device=scene.device)
+    best = [_Best(none.float(), none, none, 1) for _ in networks]
     for start in range(0, len(scene.images), IMAGES_PER_BATCH):
-        normalized = scene.normalized(
-            np.arange(start, min(start + IMAGES_PER_BATCH, len(scene.images)))
-        )
+        numbers = np.arange(start, min(start + IMAGES_PER_BATCH, len(scene.images)))
+        normalized = scene.normalized(numbers)
         for i, network in enumerate(networks):
             with evaluating(network):
                 best[i] = best[i].merged(network(normalized)[:, :maps].float(), start, top)
@@ -174,11 +172,6 @@ class _Best:
     image: Tensor
     place: Tensor
     width: int
-
-    @classmethod
-    def none(cls, maps: int, device: torch.device) -> "_Best":
-        whole = torch.empty(maps, 0, dtype=torch.int64, device=device)
-        return cls(torch.empty(maps, 0, device=device), whole, whole, 1)
 
     def merged(self, maps: Tensor, first: int, top: int) -> "_Best":
         """After a look at `maps` [B, F, H, W] of the images from number `first` on."""
@@ -261,22 +254,15 @@ def _drawn(
     numbers = maxima.image[number]
     view = scene.view(numbers, np.full(len(numbers), number), maxima.place[number])
     fields, normalized = torch.from_numpy(view.fields)[:, None], view.normalized.cpu()
-    seen = _contrasted(visualize(network, view, scene.rule).cpu(), fields)
+    seen = visualize(network, view, scene.rule).cpu()
+    for tile, field in zip(seen, fields, strict=True):
+        scale = tile[field.expand_as(tile)].abs().quantile(BRIGHT)
+        tile.copy_(tile / scale if scale > 0 else torch.zeros_like(tile))
     pale = torch.where(fields, normalized, 1 - PALE * (1 - normalized))
     return (
         (to_uint8(seen), [f"{name} {response:.1f}" for response in maxima.response[number]]),
         (to_uint8(pale), [f"#{origin}" for origin in scene.images.origin[numbers]]),
     )
-
-
-def _contrasted(seen: Tensor, fields: Tensor) -> Tensor:
-    """Each of [N, C, S, S] scaled by itself: the BRIGHT quantile in its field becomes 1."""
-    shown = torch.zeros_like(seen)
-    for tile, image, field in zip(shown, seen, fields, strict=True):
-        scale = image[field.expand_as(image)].abs().quantile(BRIGHT)
-        if scale > 0:
-            tile.copy_(image / scale)
-    return shown
 
 
 def list_maxima(

@@ -13,7 +13,7 @@ from dcgan_cli.analysis.feature_extractors import blur
 from dcgan_cli.analysis.nearest_neighbors.distance_metrics import Features, Outlines, Pixels
 from dcgan_cli.analysis.nearest_neighbors.memorization import (
     LEVEL,
-    NEIGHBORS,
+    SCALE_NEIGHBORS,
     MemorizationTest,
     closeness,
     combined,
@@ -80,17 +80,13 @@ def nearest_neighbors(
     size, channels = asked.images.shape[1], asked.images.shape[3]
     shown = asked.images[:rows]
     everything = np.concatenate([asked.images, held_out, blurred(held_out), blurred(asked.images)])
-    by_pixels, by_outlines, by_features = find(
-        (
-            Question(Pixels(size, channels), shown),
-            Question(Outlines(size), everything),
-            Question(Features(discriminator), everything),
-        ),
-        training,
-        max(k, NEIGHBORS),
-        device,
-        progress,
+    questions = (
+        Question(Pixels(size, channels), shown),
+        Question(Outlines(size), everything),
+        Question(Features(discriminator), everything),
     )
+    count = max(k, SCALE_NEIGHBORS)
+    by_pixels, by_outlines, by_features = find(questions, training, count, device, progress)
     n, m = len(asked), len(held_out)
     found = {OUTLINES: by_outlines, FEATURES: by_features}
     tests = {metric: _verdict(neighbors, n, m) for metric, neighbors in found.items()}
@@ -133,7 +129,7 @@ def blurred(images: Images) -> Images:
 def _verdict(found: NeighborTable, n: int, m: int) -> MemorizationTest:
     """The test of n query images and m held-out images, of both as they are and blurred."""
     asked, held_out, soft_held_out, soft_asked = np.split(
-        closeness(found.distances[:, :NEIGHBORS]), [n, n + m, n + 2 * m]
+        closeness(found.distances[:, :SCALE_NEIGHBORS]), [n, n + m, n + 2 * m]
     )
     return MemorizationTest(
         asked, np.minimum(held_out, soft_held_out), np.minimum(asked, soft_asked)

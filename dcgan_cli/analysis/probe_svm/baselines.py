@@ -32,9 +32,6 @@ LABELS = {
     "supervised": "supervised CNN",
 }
 
-QUICK = ("random", "pixels", "knn")
-"""The default controls, which take little time."""
-
 PIXEL_ROWS = 4096
 
 CENTROIDS = 400
@@ -81,39 +78,36 @@ class ProbeSetup:
 
     def learner(self, name: str, stage: Stage) -> Learner:
         """The baseline called `name`, one of LABELS, ready to be evaluated."""
+        classes = len(self.probe_split.classes)
         if name == "supervised":
+            settings = self.settings
             return SupervisedLearner(
-                config=self.discriminator.config,
-                classes=len(self.probe_split.classes),
-                train=self.train.images,
-                order=self._order,
-                pool=self.probe_split.pool,
-                test=self.test.images,
-                asked=self.test.rows,
-                trials=self.settings.trials,
-                epochs=self.settings.epochs,
-                seed=self.settings.seed,
-                device=self.settings.device,
+                self.discriminator.config,
+                classes,
+                self.train.images,
+                self._order,
+                self.probe_split.pool,
+                self.test.images,
+                self.test.rows,
+                settings.trials,
+                settings.epochs,
+                settings.seed,
+                settings.device,
             )
         if name == "knn":
-            return NearestNeighborLearner(
-                self._pixels(), len(self.probe_split.classes), self.settings.device
-            )
-        tables = {
-            DCGAN: self._dcgan,
-            "random": self._random,
-            "pixels": lambda _: self._pixels(),
-            "kmeans": self._kmeans,
-        }[name](stage)
-        return SvmLearner(tables, len(self.probe_split.classes), self.settings.device)
+            return NearestNeighborLearner(self._pixels(), classes, self.settings.device)
+        if name == DCGAN:
+            tables = self._seen_by(self.discriminator, stage)
+        elif name == "random":
+            tables = self._random(stage)
+        else:
+            tables = self._pixels() if name == "pixels" else self._kmeans(stage)
+        return SvmLearner(tables, classes, self.settings.device)
 
     @property
     def _order(self) -> RowIndices:
         """The training images in the order of the split, as rows of their set."""
         return self.train.rows[self.probe_split.order]
-
-    def _dcgan(self, stage: Stage) -> Tables:
-        return self._seen_by(self.discriminator, stage)
 
     def _random(self, stage: Stage) -> Tables:
         """Features of an untrained D, which has no statistics but those of the images."""
@@ -149,12 +143,9 @@ class ProbeSetup:
         """One-layer K-means features, standardized as their authors do."""
         stream = numpy_stream(self.settings.seed, "k-means")
         with stage("K-means") as progress:
+            count, images = self.settings.centroids, self.train.images
             found = KMeans.fit(
-                self.train.images,
-                self._order,
-                centroids=self.settings.centroids,
-                stream=stream,
-                progress=progress,
+                images, self._order, centroids=count, stream=stream, progress=progress
             )
 
         def table(images: ImageDataset, rows: RowIndices) -> Tensor:
@@ -166,8 +157,5 @@ class ProbeSetup:
         return tables
 
     def _tables(self, table: Callable[[ImageDataset, RowIndices], Tensor]) -> Tables:
-        return Tables(
-            table(self.train.images, self._order),
-            self.probe_split.pool,
-            table(self.test.images, self.test.rows),
-        )
+        train = table(self.train.images, self._order)
+        return Tables(train, self.probe_split.pool, table(self.test.images, self.test.rows))

@@ -74,11 +74,6 @@ class KMeans:
         picks = stream.choice(len(patches), min(centroids, len(patches)), replace=False)
         return cls(side, mean, whiten, _lloyd(patches, patches[torch.from_numpy(picks)], progress))
 
-    @property
-    def numbers(self) -> int:
-        """How many features an image has."""
-        return 4 * len(self.centroids)
-
     def describe(self, normalized: Tensor) -> Tensor:
         """Features [N, 4K] of images [N, C, S, S] in [−1, 1]."""
         patches = F.unfold(normalized * GRAY, self.side)  # [N, D, places]
@@ -101,7 +96,7 @@ class KMeans:
         progress: ProgressCallback = lambda done, total: None,
     ) -> Tensor:
         """Features of the images `rows`, block by block: float32 [len(rows), 4K]."""
-        table = torch.empty(len(rows), self.numbers)
+        table = torch.empty(len(rows), 4 * len(self.centroids))
         places = images.take(rows[:1]).shape[1] - self.side + 1
         chunk = max(1, AT_ONCE // (places**2 * len(self.centroids)))
         for start in range(0, len(rows), chunk):

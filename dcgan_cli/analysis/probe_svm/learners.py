@@ -22,7 +22,7 @@ ROUGH = 1e-2
 """Relative tolerance of an SVM's objective while C is chosen: an upper bound, about a hundred times
 the actual error."""
 
-NEIGHBORS = (1, 3, 5, 9, 17, 33)
+NEIGHBOR_COUNTS = (1, 3, 5, 9, 17, 33)
 """Numbers of neighbors that are tried."""
 
 ROWS_AT_ONCE = 4096
@@ -138,7 +138,7 @@ class NearestNeighborLearner:
     ) -> Chosen:
         """The k of the least mean error on the validation images."""
         unseen = self.tables.train[self.tables.pool :]
-        counts = [k for k in NEIGHBORS if all(k <= len(subset.codes) for subset in subsets)]
+        counts = [k for k in NEIGHBOR_COUNTS if all(k <= len(subset.codes) for subset in subsets)]
         wrong = np.zeros(len(counts))
         for number, subset in enumerate(subsets):
             near = self._nearest(subset, unseen, counts[-1])

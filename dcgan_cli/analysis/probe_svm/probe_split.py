@@ -94,18 +94,9 @@ class ProbeSplit:
 
         With all labels, choices are made by one fit on the pool, and the split's one training
         subset is the pool and the validation images together. Few labels are drawn from the pool
-        alone.
-
-        Args:
-            classes: their words.
-            codes: classes of the training images, [N], each class at least once.
-            truth: classes of the test images, [T].
-            budget: how many labels are trained on.
-            validation: how many images choices are made by; default VALIDATION of them.
-            seed: of all that is drawn.
-
-        Raises:
-            UsageError: more images wanted than there are.
+        alone. `codes` are the classes of the training images, [N], each class at least once;
+        `truth` those of the test images, [T]. Choices are made by `validation` images, by default
+        VALIDATION of them. Raises UsageError where more images are wanted than there are.
         """
         if validation is None:
             validation = min(MAX_VALIDATION, round(VALIDATION * len(codes)))
@@ -116,10 +107,8 @@ class ProbeSplit:
         pool, kept = split_rows(codes, max(1, validation), numpy_stream(seed, "validation"))
         order = np.concatenate([pool, kept])
         codes = codes[order]
-        if not budget.few:
-            choosing = (TrainingSubset(slice(len(pool)), codes[: len(pool)]),)
-            subsets = (TrainingSubset(slice(len(order)), codes),)
-            return cls(tuple(classes), order, len(pool), codes, truth, choosing, subsets)
+        choosing = (TrainingSubset(slice(len(pool)), codes[: len(pool)]),)
+        subsets = (TrainingSubset(slice(len(order)), codes),)
 
         def draws(purpose: str, count: int) -> tuple[TrainingSubset, ...]:
             streams = (numpy_stream(seed, purpose, number) for number in range(count))
@@ -127,8 +116,9 @@ class ProbeSplit:
             rows = [draw_rows(here, _wanted(budget, classes, here, s), s) for s in streams]
             return tuple(TrainingSubset(row, here[row]) for row in rows)
 
-        choosing = draws("choosing draw", CHOOSING_DRAWS)
-        subsets = draws("draw", budget.draws)
+        if budget.few:
+            choosing = draws("choosing draw", CHOOSING_DRAWS)
+            subsets = draws("draw", budget.draws)
         return cls(tuple(classes), order, len(pool), codes, truth, choosing, subsets)
 
     @property
@@ -141,17 +131,14 @@ def _wanted(
     budget: Budget, classes: Sequence[str], pool: Codes, stream: np.random.Generator
 ) -> RowIndices:
     """How many labels of each class to draw. Raises UsageError where there are not so many."""
-    if budget.per_class is not None:
-        wanted = np.full(len(classes), budget.per_class, np.int64)
-        option = f"--per-class {budget.per_class}"
-    else:
-        assert budget.total is not None
-        if budget.total < len(classes):
-            raise UsageError(
-                f"--labels-total {budget.total}: fewer than one for each of {counted(len(classes), 'class')}"
-            )
-        wanted = even(budget.total, len(classes), stream)
+    wanted = np.full(len(classes), budget.per_class or 0, np.int64)
+    option = f"--per-class {budget.per_class}"
+    if budget.total is not None:
         option = f"--labels-total {budget.total}"
+        if budget.total < len(classes):
+            each = counted(len(classes), "class")
+            raise UsageError(f"{option}: fewer than one for each of {each}")
+        wanted = even(budget.total, len(classes), stream)
     counts = np.bincount(pool, minlength=len(classes))
     least = int((counts - wanted).argmin())
     if counts[least] < wanted[least]:

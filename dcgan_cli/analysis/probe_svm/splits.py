@@ -24,7 +24,7 @@ def over(reports: Iterable[Report]) -> Report:
         _joined([report.findings[place] for report in each], train, test)
         for place in range(len(first.findings))
     ]
-    values = _values(each, 0)
+    values = np.array([report.findings[0].value.value for report in each])
     spread = float(values.std(ddof=1))
     told = [
         f"over {count} random splits of {train:,} + {test:,} images: accuracy {values.min():.1f} to "
@@ -36,18 +36,15 @@ def over(reports: Iterable[Report]) -> Report:
         "split_accuracies_percent": values.tolist(),
         "split_sd_percent": spread,
     }
-    return replace(
-        first,
-        facts=facts,
-        findings=findings,
-        tables=[_table(each), *first.tables],
-        notes=told,
-        verdict=probe_verdict(findings),
+    keys = [f"{finding.key}_percent" for finding in findings]
+    rows = [[n, *(one.value.value for one in report.findings)] for n, report in enumerate(each)]
+    tables, verdict = (
+        [Table("Splits", ("split", *keys), rows), *first.tables],
+        probe_verdict(findings),
     )
-
-
-def _values(reports: Sequence[Report], place: int) -> np.ndarray:
-    return np.array([report.findings[place].value.value for report in reports], np.float64)
+    return replace(
+        first, facts=facts, findings=findings, tables=tables, notes=told, verdict=verdict
+    )
 
 
 def _joined(findings: Sequence[Finding], train: int, test: int) -> Finding:
@@ -64,13 +61,3 @@ def _joined(findings: Sequence[Finding], train: int, test: int) -> Finding:
     if control is not None and control.n is not None:
         control = joined(controls)
     return replace(first, value=joined([each.value for each in findings]), control=control)
-
-
-def _table(reports: Sequence[Report]) -> Table:
-    """Every value of every split."""
-    keys = [finding.key for finding in reports[0].findings]
-    rows = [
-        [number, *(finding.value.value for finding in report.findings)]
-        for number, report in enumerate(reports)
-    ]
-    return Table("Splits", ("split", *(f"{key}_percent" for key in keys)), rows)

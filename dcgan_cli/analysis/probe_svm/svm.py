@@ -61,31 +61,12 @@ class LinearSvm:
         return self.scores(features).argmax(1)
 
 
-def fit_svm(
-    features: Tensor,
-    labels: Tensor,
-    c: float,
-    *,
-    classes: int | None = None,
-    start: LinearSvm | None = None,
-    tolerance: float = TOLERANCE,
-    device: torch.device | None = None,
-) -> LinearSvm:
-    """The L2-SVM of one C; arguments and errors as `fit_path`."""
-    (fitted,) = fit_path(
-        features, labels, [c],
-        classes=classes, start=start, tolerance=tolerance, device=device
-    )  # fmt: skip
-    return fitted
-
-
 def fit_path(
     features: Tensor,
     labels: Tensor,
     c_values: Sequence[float],
     *,
     classes: int | None = None,
-    start: LinearSvm | None = None,
     tolerance: float = TOLERANCE,
     device: torch.device | None = None,
 ) -> list[LinearSvm]:
@@ -96,15 +77,14 @@ def fit_path(
         labels: int64 [N] in 0 … K − 1.
         c_values: LIBLINEAR's C: weight of the losses against the regularizer.
         classes: K, where not every class need occur; default: the largest label + 1.
-        start: a solution of nearly the same problem, which saves passes over the features.
         tolerance: how far an objective may be above its minimum, relative.
         device: where to compute (default: the CPU, as where it has no float64).
 
     Raises:
-        DcganError: fewer than two classes, features that are not finite or do not match the labels
-            or `start`, labels out of range, or a C that is not above 0.
+        DcganError: fewer than two classes, features that are not finite or do not match the
+            labels, labels out of range, or a C that is not above 0.
     """
-    count = _check(features, labels, c_values, classes, start)
+    count = _check(features, labels, c_values, classes)
     rows = _rows(features, device or torch.device("cpu"))
     # Two classes are one problem and its mirror image.
     asked = torch.arange(1 if count == 2 else 0, count, device=rows.device)
@@ -114,10 +94,7 @@ def fit_path(
     if _few(features, len(asked), c_values):
         solution = _by_products(rows, signs, c_values, tolerance)
     if solution is None:
-        begin = signs.new_zeros(len(asked), features.shape[1] + 1)
-        if start is not None:
-            begin = torch.cat([start.weights, start.bias[:, None]], 1).to(signs)[asked]
-        begin = begin.repeat(len(c_values), 1)
+        begin = signs.new_zeros(len(asked) * len(c_values), features.shape[1] + 1)
         solution = minimize(rows, *_repeated(signs, c_values), begin, tolerance)
     weights, objective = solution
     return [
@@ -194,13 +171,7 @@ def _few(features: Tensor, problems: int, c_values: Sequence[float]) -> bool:
     return by_products < by_passes
 
 
-def _check(
-    features: Tensor,
-    labels: Tensor,
-    c_values: Sequence[float],
-    classes: int | None,
-    start: LinearSvm | None,
-) -> int:
+def _check(features: Tensor, labels: Tensor, c_values: Sequence[float], classes: int | None) -> int:
     """The number of classes."""
     if features.dim() != 2 or labels.shape != features.shape[:1]:
         raise DcganError(
@@ -217,10 +188,6 @@ def _check(
     for c in c_values:
         if not 0 < c < math.inf:
             raise DcganError(f"C = {c}: expected a number above 0")
-    if start is not None and start.weights.shape != (count, features.shape[1]):
-        raise DcganError(
-            f"start has weights {list(start.weights.shape)}, expected {[count, features.shape[1]]}"
-        )
     return count
 
 

@@ -47,26 +47,3 @@ from dcgan_cli.analysis.statistics.single import (
     more_often,
     share,
 )
-
-__all__ = [
-    "another",
-    "balanced",
-    "chain_mean",
-    "chain_share",
-    "correlation",
-    "explained",
-    "from_influence",
-    "mean",
-    "mean_above",
-    "mean_within",
-    "median",
-    "more_often",
-    "over_splits",
-    "ratio",
-    "ratio_of_shares",
-    "ratio_within",
-    "scaled",
-    "share",
-    "two_way",
-    "two_way_difference",
-]

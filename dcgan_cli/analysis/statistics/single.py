@@ -21,17 +21,19 @@ from dcgan_cli.analysis.statistics.parts import (
 from dcgan_cli.report import Estimate
 
 
+def _moments(values: ArrayLike) -> tuple[float, int, float]:
+    """The mean of [N], N, and the standard deviation, 0 of one value."""
+    rows = checked(values)
+    return float(rows.mean()), len(rows), float(rows.std(ddof=1)) if len(rows) > 1 else 0.0
+
+
 def mean(values: ArrayLike, unit: str = "values") -> Estimate:
     """The mean of independent measurements [N] and Student's t interval.
 
     For measurements that are about symmetric, or many. No interval where N < 2 or all are equal.
-
-    Raises:
-        ValueError: no values.
+    Raises ValueError where there are no values.
     """
-    rows = checked(values)
-    value, n = float(rows.mean()), len(rows)
-    spread = float(rows.std(ddof=1)) if n > 1 else 0.0
+    value, n, spread = _moments(values)
     if not spread > 0:
         return no_interval(value, n, unit)
     half = t(n - 1) * spread / math.sqrt(n)
@@ -152,9 +154,7 @@ def another(
     Student's t (Hahn 1969, JASA 64), cut at the bounds of what is measured. Not the interval of the
     mean, in which few further draws fall. No interval where N < 2 or all are equal.
     """
-    rows = checked(values)
-    value, n = float(rows.mean()), len(rows)
-    spread = float(rows.std(ddof=1)) if n > 1 else 0.0
+    value, n, spread = _moments(values)
     if not spread > 0:
         return no_interval(value, n, unit)
     half = t(n - 1) * spread * math.sqrt(1 + 1 / n)
@@ -169,10 +169,8 @@ def chain_mean(values: ArrayLike, unit: str = "segments") -> Estimate:
     most. That much is taken for it, as so few values cannot tell: they count as half as many. The
     interval is t on the logarithm, of N ≥ 4.
     """
-    rows = checked(values)
-    value, n = float(rows.mean()), len(rows)
-    spread = float(rows.std(ddof=1)) if n > 3 else 0.0
-    if not spread > 0:
+    value, n, spread = _moments(values)
+    if n < 4 or not spread > 0:
         return no_interval(value, n, unit)
     factor = math.exp(t(n / 2 - 1) * spread / value / math.sqrt(n / 2))
     kind = named("t on the logarithm", n, f"chained {unit}, which count as half as many")
@@ -182,10 +180,5 @@ def chain_mean(values: ArrayLike, unit: str = "segments") -> Estimate:
 def chain_share(successes: int, n: int, unit: str = "segments") -> Estimate:
     """The share `successes / n` of a row as in `chain_mean`: Wilson's of half as many answers."""
     low, high = score(successes / n, n / 2)
-    return Estimate(
-        successes / n,
-        low,
-        high,
-        n,
-        named("Wilson", n, f"chained {unit}, which count as half as many"),
-    )
+    kind = named("Wilson", n, f"chained {unit}, which count as half as many")
+    return Estimate(successes / n, low, high, n, kind)

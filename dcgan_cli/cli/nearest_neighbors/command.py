@@ -76,8 +76,7 @@ def nearest_neighbors(
     limit: Annotated[
         int | None,
         typer.Option(
-            help="Compare with so many training images at most; copies of others go unseen.",
-            min=1,
+            help="Compare with so many training images at most; copies of others go unseen.", min=1
         ),
     ] = None,
     classify: Annotated[
@@ -230,7 +229,8 @@ def _classified(
 
     location = compared.request.location.lower()
     with console.progress("classifying") as bar:
-        found = evaluate(
+        return evaluate(
+            report,
             asked.images,
             compared.training,
             compared.classes,
@@ -241,7 +241,6 @@ def _classified(
             seed=seed,
             progress=bar,
         )
-    return found.added_to(report)
 
 
 def _map(rows: "torch.Tensor", groups: "NDArray[np.int64]", seed: int, lines: Lines) -> bytes:

@@ -23,10 +23,8 @@ def samples(console: Console, sampler: "Sampler", count: int, seed: int) -> "Ask
     import numpy as np
 
     from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Asked
-    from dcgan_cli.model.latents import seeded_latents
 
-    config = sampler.generator.config
-    latents = seeded_latents(seed, count, config.z_dim, config.z_dist)
+    latents = sampler.seeded(seed, count)
     parts: list[Images] = []
     with console.progress("drawing") as bar:
         for first in range(0, count, PART):
