@@ -26,9 +26,12 @@ from dcgan_cli.analysis.probe_svm.probe_split import (
     Codes,
     ProbeSplit,
     TrainingSubset,
+    draw_rows,
     evaluate,
+    even,
+    proportional,
+    split_rows,
 )
-from dcgan_cli.analysis.probe_svm.row_sampling import draw_rows, even, proportional, split_rows
 from dcgan_cli.errors import UsageError
 
 CODES = st.lists(st.integers(0, 4), min_size=2, max_size=60).map(

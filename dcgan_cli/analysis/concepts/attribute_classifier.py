@@ -156,16 +156,11 @@ def fit_attribute_classifier(
     seed: int = 0,
     progress: ProgressCallback = lambda done, total: None,
 ) -> AttributeClassifier:
-    """Learn every column of labels that can be learned.
+    """Learn every column of labels of real images `normalized` [N, C, S, S] that can be learned.
 
-    Args:
-        normalized: real images [N, C, S, S] in [−1, 1].
-        columns: labels of each: words ('' unknown) or numbers (NaN unknown), [N].
-        discriminator: whose features are the first view.
-        seed: of the split into parts to learn from, to choose by and to evaluate on.
-        progress: told how many images have been seen.
-
-    Raises DcganError where no column can be learned better than chance.
+    The images lie in [−1, 1]. `columns` are words ('' unknown) or numbers (NaN unknown), [N]; the
+    features of the `discriminator` are the first view. Raises DcganError where no column can be
+    learned better than chance.
     """
     order = numpy_stream(seed, "judge").permutation(len(normalized))
     parts = np.empty(len(order), np.int8)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dcgan_cli.analysis import statistics
 from dcgan_cli.analysis.drop_filters.drop_experiment import (
     Dose,
     DropExperiment,
@@ -18,14 +19,6 @@ from dcgan_cli.analysis.drop_filters.drop_experiment import (
     measure_doses,
 )
 from dcgan_cli.analysis.drop_filters.filters import without
-from dcgan_cli.analysis.statistics import (
-    another,
-    mean_within,
-    ratio_of_shares,
-    ratio_within,
-    scaled,
-    share,
-)
 from dcgan_cli.analysis.verdicts import UNCLEAR, compare, percent
 from dcgan_cli.data.pixels import to_uint8
 from dcgan_cli.progress import ProgressCallback
@@ -108,21 +101,23 @@ def _findings(setup: DropExperiment, plan: DropPlan, dose: Dose) -> list[Finding
         low: float = 0.0,
         **how: Any,
     ) -> Finding:
-        control = another([metric(each) for each in dose.random], low, 1.0, "draws of maps")
+        control = statistics.another(
+            [metric(each) for each in dose.random], low, 1.0, "draws of maps"
+        )
         how = {"unit": SHARE, **how}
         return Finding(key, label, value, control, "random maps", **how)
 
     def fall(outcome: DropResult) -> Estimate:
-        after = ratio_of_shares(setup.found[kind], outcome.found[kind], "samples")
-        return scaled(after, -1, 1)
+        after = statistics.ratio_of_shares(setup.found[kind], outcome.found[kind], "samples")
+        return statistics.scaled(after, -1, 1)
 
     def share_after(key: str, label: str, name: str, better: str = "") -> Finding:
         there = own.found[name]
-        value = share(int(there.sum()), len(there), "samples")
+        value = statistics.share(int(there.sum()), len(there), "samples")
         how: dict[str, Any] = {"about": name, "better": better, "headline": True}
         return beside(key, label, value, lambda each: float(each.found[name].mean()), **how)
 
-    before = share(int(setup.found[kind].sum()), len(setup.latents), "samples")
+    before = statistics.share(int(setup.found[kind].sum()), len(setup.latents), "samples")
     learned = setup.detector.objects[kind].share
     all_there, control = f"samples with a {kind}, all maps there", "images trained on"
     less = "" if plan.keep_only else "down"
@@ -136,13 +131,13 @@ def _findings(setup: DropExperiment, plan: DropPlan, dose: Dose) -> list[Finding
     if len(own.change):
         for side, where in enumerate((f"inside the {kind}", "outside")):
             key, label = ("change_inside", "change_outside")[side], f"change of pixels {where}"
-            change = mean_within(own.change[:, side], unit="samples")
+            change = statistics.mean_within(own.change[:, side], unit="samples")
             of_side = partial(_mean_change, side)
             rows.append(beside(key, f"{label} (of black to white)", change, of_side))
         label = f"part of the change that is inside the {kind} (50 %: everywhere alike)"
         focus = _focus(own)
         rows.append(beside("focus", label, focus, lambda each: _focus(each).value, **good))
-    scene = mean_within(own.scene, -1, 1, "samples")
+    scene = statistics.mean_within(own.scene, -1, 1, "samples")
     likeness = f"likeness of the scene to that before, without the {kind} (correlation)"
     unrelated = _unrelated(setup.unrelated_similarity()), "two different samples"
     label = f"how well the maps tell a {kind} from what else is at its place (AUC)"
@@ -190,12 +185,12 @@ def _mean_change(side: int, outcome: DropResult) -> float:
 
 def _focus(outcome: DropResult) -> Estimate:
     """The mean change inside as a share of that inside and outside."""
-    return ratio_within(outcome.change[:, 0], outcome.change.sum(1), unit="samples")
+    return statistics.ratio_within(outcome.change[:, 0], outcome.change.sum(1), unit="samples")
 
 
 def _unrelated(likeness: FloatArray) -> Estimate:
     """The mean likeness of each sample to the next, with the wider interval of `chain_mean`."""
-    found = mean_within(likeness, -1, 1, "chained samples, which count as half as many")
+    found = statistics.mean_within(likeness, -1, 1, "chained samples, which count as half as many")
     if found.low is None or found.high is None:
         return found
     wider = 2**0.5

@@ -15,23 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dcgan_cli.analysis.drop_filters.location_features import (
-    Grids,
-    Linear,
-    LocationFeatures,
-    extract_location_features,
-    grid_side,
-    places,
-)
-from dcgan_cli.analysis.drop_filters.locations import (
-    Flags,
-    Mask,
-    having,
-    inside,
-    mean_auc,
-    split,
-    usual_place,
-)
+from dcgan_cli.analysis.drop_filters import location_features, locations
 from dcgan_cli.analysis.drop_filters.object_detector import (
     DetectableObject,
     ObjectDetector,
@@ -83,31 +67,31 @@ def fit_object_detector(
     looked = np.flatnonzero(boxes.seen)
     blurred = normalized[torch.from_numpy(looked)].clone()
     blurred[::2] = blur(blurred[::2])
-    truth, refused = _masks(boxes.take(looked), grid_side(discriminator))
+    truth, refused = _masks(boxes.take(looked), location_features.grid_side(discriminator))
     if not truth:
         raise _nothing(refused)
     stream = numpy_stream(seed, "finder")
-    folds = split(len(looked), DETECTOR_FOLDS, stream)
+    folds = locations.split(len(looked), DETECTOR_FOLDS, stream)
     rows = _rows(list(truth.values()), stream)
 
-    def pieces(first: int) -> Iterator[tuple[slice, LocationFeatures]]:
+    def pieces(first: int) -> Iterator[tuple[slice, location_features.LocationFeatures]]:
         done = 0
-        for location_features in extract_location_features(discriminator, blurred):
-            yield slice(done, done + len(location_features)), location_features
-            done += len(location_features)
+        for seen in location_features.extract_location_features(discriminator, blurred):
+            yield slice(done, done + len(seen)), seen
+            done += len(seen)
             progress(first + done, 2 * len(looked))
 
     taken: list[Tensor] = []
-    for piece, location_features in pieces(0):
-        features = location_features.features().flatten(2)
+    for piece, seen in pieces(0):
+        features = seen.features().flatten(2)
         picked = torch.from_numpy(rows[piece])[:, None].expand(-1, features.shape[1], -1)
         taken.append(features.gather(2, picked))
     fitted = _fit(torch.cat(taken).transpose(1, 2), rows, truth, folds)
     held_out = np.empty((len(looked), len(truth), *fitted[0].place.shape[1:]), np.float32)
-    for piece, location_features in pieces(len(looked)):
+    for piece, seen in pieces(len(looked)):
         for fold, linear in enumerate(fitted):
             own = folds[piece] == fold
-            held_out[piece][own] = linear(location_features)[own]
+            held_out[piece][own] = linear(seen)[own]
 
     objects: dict[str, DetectableObject] = {}
     for place, (kind, mask) in enumerate(truth.items()):
@@ -120,20 +104,20 @@ def fit_object_detector(
         raise _nothing(refused)
     kept = torch.tensor([place for place, kind in enumerate(truth) if kind in objects])
     stacks = ([one.weights for one in fitted], [one.place for one in fitted])
-    mean = Linear(*(torch.stack(stack).mean(0)[kept] for stack in stacks))
+    mean = location_features.Linear(*(torch.stack(stack).mean(0)[kept] for stack in stacks))
     return ObjectDetector(objects, refused, len(looked), discriminator, mean)
 
 
-def _masks(boxes: Boxes, side: int) -> tuple[dict[str, Mask], dict[str, str]]:
+def _masks(boxes: Boxes, side: int) -> tuple[dict[str, locations.Mask], dict[str, str]]:
     """The locations inside each kind of box, and why some kinds cannot be learned."""
-    masks: dict[str, Mask] = {}
+    masks: dict[str, locations.Mask] = {}
     refused: dict[str, str] = {}
     for kind in np.unique(boxes.kind).tolist():
-        mask = inside(boxes, kind, side)
-        there = int(having(mask).sum())
+        mask = locations.inside(boxes, kind, side)
+        there = int(locations.having(mask).sum())
         if there < MIN_EXAMPLES:
             refused[kind] = f"{counted(there, 'image')} with it, at least {MIN_EXAMPLES} are needed"
-        elif (having(mask) & having(~mask)).sum() < MIN_EXAMPLES:
+        elif (locations.having(mask) & locations.having(~mask)).sum() < MIN_EXAMPLES:
             refused[kind] = "it fills whole images"
         else:
             masks[kind] = mask
@@ -145,7 +129,7 @@ def _nothing(refused: Mapping[str, str]) -> DcganError:
     return DcganError(f"nothing can be found by these boxes: {why}")
 
 
-def _rows(masks: Sequence[Mask], stream: np.random.Generator) -> NDArray[np.int64]:
+def _rows(masks: Sequence[locations.Mask], stream: np.random.Generator) -> NDArray[np.int64]:
     """The locations of each image to learn from, [N, LOCATIONS_PER_IMAGE]."""
     flat = np.stack([mask.reshape(len(mask), -1) for mask in masks]).astype(np.float64)
     sizes = flat.sum(2, keepdims=True)
@@ -157,18 +141,21 @@ def _rows(masks: Sequence[Mask], stream: np.random.Generator) -> NDArray[np.int6
 
 
 def _fit(
-    taken: Tensor, rows: NDArray[np.int64], truth: Mapping[str, Mask], folds: NDArray[np.int64]
-) -> list[Linear]:
+    taken: Tensor,
+    rows: NDArray[np.int64],
+    truth: Mapping[str, locations.Mask],
+    folds: NDArray[np.int64],
+) -> list[location_features.Linear]:
     """One classifier a fold, trained on the other folds, of what was seen, [N, LOCATIONS_PER_IMAGE, F]."""
     from sklearn.linear_model import LogisticRegression
 
     mean = taken.mean((0, 1))
     spread = taken.std((0, 1))
     spread = torch.where(spread > 0, spread, 1.0)
-    place = places(next(iter(truth.values())).shape[1])
+    place = location_features.places(next(iter(truth.values())).shape[1])
     table = torch.cat([(taken - mean) / spread, place.flatten(0, 1)[torch.from_numpy(rows)]], 2)
-    all_location_features = taken.shape[2]
-    fitted: list[Linear] = []
+    count = taken.shape[2]
+    fitted: list[location_features.Linear] = []
     for fold in range(DETECTOR_FOLDS):
         others = folds != fold
         x = table[torch.from_numpy(others)].flatten(0, 1).numpy()
@@ -179,23 +166,25 @@ def _fit(
             model.fit(x, flat)
             intercept = np.asarray(model.intercept_)
             weights = torch.from_numpy(model.coef_[0].astype(np.float32))
-            own = weights[:all_location_features] / spread
+            own = weights[:count] / spread
             rest = float(intercept[0]) - float(own @ mean)
-            linear.append((own, place @ weights[all_location_features:] + rest))
-        fitted.append(Linear(*map(torch.stack, zip(*linear, strict=True))))
+            linear.append((own, place @ weights[count:] + rest))
+        fitted.append(location_features.Linear(*map(torch.stack, zip(*linear, strict=True))))
     return fitted
 
 
-def _evaluate(scores: Grids, mask: Mask, folds: NDArray[np.int64]) -> DetectableObject | str:
+def _evaluate(
+    scores: location_features.Grids, mask: locations.Mask, folds: NDArray[np.int64]
+) -> DetectableObject | str:
     """What is known of an object by its held-out scores [N, side, side]; or why it is refused."""
-    where = mean_auc(scores, mask)
-    usual = mean_auc(usual_place(mask, folds), mask)
+    where = locations.mean_auc(scores, mask)
+    usual = locations.mean_auc(locations.usual_place(mask, folds), mask)
     if where.low is None or where.low <= usual.value:
         return (
             f"AUC {where.value:.2f} on {counted(where.n or 0, 'image')} held out, no better than by its usual "
             f"place ({usual.value:.2f})"
         )
-    there = having(mask)
+    there = locations.having(mask)
     found = presence(scores)
     whether = None
     if (~there).sum() >= MIN_EXAMPLES:
@@ -213,7 +202,7 @@ def _evaluate(scores: Grids, mask: Mask, folds: NDArray[np.int64]) -> Detectable
     return DetectableObject(present, edge, where, usual, whether, known)
 
 
-def _threshold(found: NDArray[np.float64], there: Flags) -> float:
+def _threshold(found: NDArray[np.float64], there: locations.Flags) -> float:
     """The threshold of presence: the most accurate one, or the one that PASS of the images reach."""
     if (~there).sum() < MIN_EXAMPLES or not there.any():
         return float(np.quantile(found, 1 - PASS))
@@ -224,7 +213,7 @@ def _threshold(found: NDArray[np.float64], there: Flags) -> float:
     return float((found[order[best]] + found[order[best + 1]]) / 2)
 
 
-def _edge(scores: Grids, mask: Mask) -> float:
+def _edge(scores: location_features.Grids, mask: locations.Mask) -> float:
     """The threshold by which locations above it overlap the boxes best (F1)."""
     candidates = np.quantile(scores, np.linspace(0.5, 0.995, 60))
 

@@ -17,29 +17,9 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from dcgan_cli.analysis.guided_backprop import maxima as search
+from dcgan_cli.analysis.guided_backprop import saliency
 from dcgan_cli.analysis.guided_backprop.defaults import DRAWS, FEATURES, MEASURED, TOP
-from dcgan_cli.analysis.guided_backprop.maxima import (
-    BRIGHT,
-    Maxima,
-    MaximaSearch,
-    chunks,
-    draw_maxima,
-    find_maxima,
-    list_maxima,
-)
-from dcgan_cli.analysis.guided_backprop.saliency import (
-    ANY,
-    UNTOUCHED,
-    Measured,
-    boxes_by_kind,
-    cascade,
-    finite_mean,
-    lift_over_maps,
-    mean_over_maps,
-    measure_saliency,
-    prediction_interval,
-    same_places,
-)
 from dcgan_cli.analysis.verdicts import UNCLEAR, compare, percent
 from dcgan_cli.data.image_set import DecodedImages
 from dcgan_cli.data.labels import Boxes
@@ -77,16 +57,22 @@ SAID: Mapping[Rule, str] = {
 Statistic = Callable[..., Estimate]
 
 FILLED, OVERLAP = "share of the receptive field filled", "energy on objects / chance"
-ON_OBJECTS = (f"inside {ANY}", f"area {ANY}")
+ON_OBJECTS = (f"inside {saliency.ANY}", f"area {saliency.ANY}")
 
 METRICS: Mapping[str, tuple[str, Statistic, Sequence[str], tuple[float, float], str]] = {
-    "concentration": (FILLED, mean_over_maps, ("filled",), (0.0, 1.0), SHARE),
+    "concentration": (FILLED, saliency.mean_over_maps, ("filled",), (0.0, 1.0), SHARE),
     **{
-        f"agreement_{a}_{b}": (label, partial(mean_over_maps, low=-1.0), (f"{a} {b}",), (-1, 1), "")
+        f"agreement_{a}_{b}": (
+            label,
+            partial(saliency.mean_over_maps, low=-1.0),
+            (f"{a} {b}",),
+            (-1, 1),
+            "",
+        )
         for a, b in combinations(RULES, 2)
         for label in (f"rank correlation, {a} and {b}",)
     },
-    "overlap": (OVERLAP, lift_over_maps, ON_OBJECTS, (0.0, math.inf), TIMES),
+    "overlap": (OVERLAP, saliency.lift_over_maps, ON_OBJECTS, (0.0, math.inf), TIMES),
 }
 """By key: label, statistic, the measures it is of, its bounds, and its unit."""
 
@@ -175,24 +161,24 @@ def guided_backprop(
         raise SourceError(f"{counted_are(len(images), 'image')} fewer than --top {top}; add images")
     config = discriminator.config
     networks, looks = 1 + choice.draws + choice.layer, 2 + choice.draws
-    total = networks + chunks(len(images)) + looks * chunks(choice.measured * top)
+    total = networks + search.chunks(len(images)) + looks * search.chunks(choice.measured * top)
     steps = iter(range(1, total + 1))
     step, where = lambda: progress(next(steps), total), device or torch.device("cpu")
-    scene = MaximaSearch(images, config, choice.layer, rule, where, step)
+    scene = search.MaximaSearch(images, config, choice.layer, rule, where, step)
     filters = [Discriminator(config) for _ in range(choice.draws)]
     for draw, network in enumerate(filters):
         initialize(network, torch_stream(choice.seed, "random filters", draw))
     trained, random = scene.network(discriminator), [scene.network(one) for one in filters]
-    own, *others = find_maxima(scene, (trained, *random), choice.measured, top)
-    kinds = boxes_by_kind(boxes, images)
-    found = measure_saliency(scene, own, trained, random, kinds)
+    own, *others = search.find_maxima(scene, (trained, *random), choice.measured, top)
+    kinds = saliency.boxes_by_kind(boxes, images)
+    found = saliency.measure_saliency(scene, own, trained, random, kinds)
     control = [
-        measure_saliency(scene, maxima, network, (trained,), kinds)
+        saliency.measure_saliency(scene, maxima, network, (trained,), kinds)
         for maxima, network in zip(others, random, strict=True)
     ]
     likenesses = {
-        name: mean_over_maps(values, low=-1.0)
-        for name, values in cascade(scene, own, discriminator, trained, filters[0]).items()
+        name: saliency.mean_over_maps(values, low=-1.0)
+        for name, values in saliency.cascade(scene, own, discriminator, trained, filters[0]).items()
     }
     sides = (("random", random[0], others[0]), ("trained", trained, own))
     shown = f"the {counted(top, 'image')} to which"
@@ -204,12 +190,12 @@ def guided_backprop(
         "caption": (
             f"left random filters, right the trained discriminator: {shown} each of {first} responds "
             "most, pale outside the receptive field, and above each what its largest response owes "
-            f"to every pixel, by {SAID[rule]}; gray is 0, and the {100 * BRIGHT:g}th percentile of "
+            f"to every pixel, by {SAID[rule]}; gray is 0, and the {100 * search.BRIGHT:g}th percentile of "
             "a tile's magnitudes full contrast"
         ),
-        "maxima": list_maxima(scene, sides, features, name),
+        "maxima": search.list_maxima(scene, sides, features, name),
     }
-    tiles, captions = draw_maxima(scene, sides, features)
+    tiles, captions = search.draw_maxima(scene, sides, features)
     command = f"--layer {choice.layer} --rule {rule} --features {features} --top {top}"
     nowhere = np.full((len(tiles), config.z_dim), np.nan, np.float32)
     grid = ImageGrid(
@@ -250,28 +236,36 @@ def _figure(features: int, top: int) -> Part:
 
 
 def _findings(
-    found: Measured, control: Sequence[Measured], likenesses: Mapping[str, Estimate], boxes: bool
+    found: saliency.Measured,
+    control: Sequence[saliency.Measured],
+    likenesses: Mapping[str, Estimate],
+    boxes: bool,
 ) -> list[Finding]:
     """Every value of the trained discriminator beside its control."""
     findings: list[Finding] = []
     for key, (label, statistic, rows, bounds, unit) in METRICS.items():
         if boxes or key != "overlap":
             own, *random = (statistic(*(one[0][row] for row in rows)) for one in (found, *control))
-            beside = prediction_interval([one.value for one in random], *bounds), "random networks"
+            beside = (
+                saliency.prediction_interval([one.value for one in random], *bounds),
+                "random networks",
+            )
             better, headline = "up" if key == "overlap" else "", not key.startswith("agreement")
             how: dict[str, Any] = {"unit": unit, "better": better, "headline": headline}
             findings.append(Finding(key, label, own, *beside, **how))
     if boxes:
-        gain = prediction_interval([a - b for a, b in same_places(found, control, ANY)])
+        gain = saliency.prediction_interval(
+            [a - b for a, b in saliency.same_places(found, control, saliency.ANY)]
+        )
         label = "energy on objects, trained − random, same places"
         more = partial(Finding, unit=TIMES, better="up", headline=True)
         values = gain, Estimate(0.0), "no difference"
         findings.append(more("overlap_same_places", label, *values))
-    stages = [name for name in likenesses if name != UNTOUCHED]
+    stages = [name for name in likenesses if name != saliency.UNTOUCHED]
     less = partial(Finding, better="down", headline=True)
     for key, name in (("cascade_top", stages[0]), ("cascade_all", stages[-1])):
         label = f"rank correlation with itself once the layers {name} are random"
-        same = likenesses[UNTOUCHED], "the next map instead"
+        same = likenesses[saliency.UNTOUCHED], "the next map instead"
         findings.append(less(key, label, likenesses[name], *same))
     return findings
 
@@ -303,17 +297,17 @@ def guided_verdict(found: Mapping[str, Finding]) -> str:
 
 
 def _tables(
-    found: Measured,
-    control: Sequence[Measured],
+    found: saliency.Measured,
+    control: Sequence[saliency.Measured],
     likenesses: Mapping[str, Estimate],
     kinds: list[str],
 ) -> list[Table]:
     """Every kind of object, and every stage of the cascade."""
     objects: list[tuple[str | float | None, ...]] = []
     for kind in kinds:
-        pairs = same_places(found, control, kind)
-        gain = prediction_interval([a - b for a, b in pairs])
-        means = (finite_mean(found[0][f"area {kind}"]), *np.mean(pairs, 0).tolist())
+        pairs = saliency.same_places(found, control, kind)
+        gain = saliency.prediction_interval([a - b for a, b in pairs])
+        means = (saliency.finite_mean(found[0][f"area {kind}"]), *np.mean(pairs, 0).tolist())
         objects.append((kind, *means, gain.value, gain.low, gain.high))
     stages = [(name, like.value, like.low, like.high) for name, like in likenesses.items()]
     columns = ("random layers", "rank correlation", "low", "high")
@@ -325,7 +319,7 @@ def _tables(
     return tables
 
 
-def _notes(maxima: Maxima, boxes: bool) -> list[str]:
+def _notes(maxima: search.Maxima, boxes: bool) -> list[str]:
     """What the values leave out."""
     notes: list[str] = []
     if silent := int((maxima.response[:, 0] <= 0).sum()):

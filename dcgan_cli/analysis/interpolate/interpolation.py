@@ -6,17 +6,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from dcgan_cli.analysis.interpolate import transitions
 from dcgan_cli.analysis.interpolate.paths import LatentPath
-from dcgan_cli.analysis.interpolate.transitions import (
-    SHARP,
-    Film,
-    Measures,
-    classify_transition,
-    discriminator_features,
-    fade_film,
-    measure_transitions,
-    pixel_features,
-)
 from dcgan_cli.analysis.sampling import Sampler
 from dcgan_cli.analysis.statistics import chain_mean, chain_share
 from dcgan_cli.analysis.verdicts import UNCLEAR, compare
@@ -64,22 +55,22 @@ def interpolate(
     films = {
         "generator": walk_film(sampler, path),
         "untrained": walk_film(untrained(sampler, seed), path),
-        "cross-fade": fade_film(ends),
+        "cross-fade": transitions.fade_film(ends),
     }
     if training is not None:
-        fade = fade_film(normalize(torch.from_numpy(training)))
+        fade = transitions.fade_film(normalize(torch.from_numpy(training)))
         films["training cross-fade"] = fade
-    extractors = (pixel_features, discriminator_features(discriminator))
-    measured: dict[str, Measures] = {}
+    extractors = (transitions.pixel_features, transitions.discriminator_features(discriminator))
+    measured: dict[str, transitions.Measures] = {}
     for name, film in films.items():
         progress(len(measured), len(films))
-        measured[name] = measure_transitions(film, extractors, segments, steps, seed)
+        measured[name] = transitions.measure_transitions(film, extractors, segments, steps, seed)
     drawn = draw_walk(sampler, path, steps=steps, seed=seed, drawn_from_seed=drawn_from_seed)
     found = measured["generator"]
     facts = {
-        "transition": classify_transition(found),
+        "transition": transitions.classify_transition(found),
         "sharp_rows": np.flatnonzero(found.sharp).tolist(),
-        "sharp_from": SHARP,
+        "sharp_from": transitions.SHARP,
     }
     # the table has every value of every film, so that each control can be read against each value
     estimates = {name: _estimates(measures) for name, measures in measured.items()}
@@ -87,16 +78,16 @@ def interpolate(
         [key, *(each[key].value for each in estimates.values())] for key in estimates["generator"]
     ]
     keys = ("metric", *("" for _ in measured))
-    still, notes = int((~found.moving).sum()), list[str]()
+    still, notes = int((~found.moving).sum()), ()
     if 0 < still < segments:
-        notes.append(f"{still} of {segments} segments stand still and are left out of the ratios")
+        notes = (f"{still} of {segments} segments stand still and are left out of the ratios",)
     return replace(
         drawn,
         facts={**drawn.facts, **facts},
         findings=_findings(estimates),
         tables=(Table("Walks", ("metric", *measured), rows, keys=keys),),
         notes=notes,
-        verdict=_verdict(measured, estimates),
+        verdict=_verdict(measured),
     )
 
 
@@ -150,7 +141,7 @@ def frames(grid: ImageGrid, loop: bool) -> Images:
     return film[:-1] if loop else film
 
 
-def walk_film(sampler: Sampler, path: LatentPath) -> Film:
+def walk_film(sampler: Sampler, path: LatentPath) -> transitions.Film:
     """What the generator draws along `path`."""
     return lambda times: sampler.normalized(path.at(times))
 
@@ -177,7 +168,7 @@ def _findings(estimates: Mapping[str, Mapping[str, Estimate]]) -> tuple[Finding,
         "path_length": ("path length (d² / ε²), D's features", ""),
         "sharpest_pixels": ("fastest change / median change, pixels", TIMES),
         "sharpest_features": ("fastest change / median change, D's features", TIMES),
-        "sharp_segments": (f"segments that jump (fastest change ≥ {SHARP:g}×)", SHARE),
+        "sharp_segments": (f"segments that jump (fastest change ≥ {transitions.SHARP:g}×)", SHARE),
     }
 
     def finding(key: str, label: str, unit: str) -> Finding:
@@ -189,19 +180,17 @@ def _findings(estimates: Mapping[str, Mapping[str, Estimate]]) -> tuple[Finding,
     return tuple(finding(key, *labeled) for key, labeled in labels.items())
 
 
-def _verdict(
-    measured: Mapping[str, Measures], estimates: Mapping[str, Mapping[str, Estimate]]
-) -> str:
+def _verdict(measured: Mapping[str, transitions.Measures]) -> str:
     """Whether the changes are even or jump, beside an untrained generator and a cross-fade."""
     found = measured["generator"]
-    kind = classify_transition(found)
+    kind = transitions.classify_transition(found)
     if kind == "still":
         return (
             "no change: the image is the same all along; the generator has collapsed, or the points "
             "are one"
         )
     names = ("generator", "untrained", "cross-fade")
-    own, other, fade = (estimates[name]["sharpest_features"] for name in names)
+    own, other, fade = (_estimates(measured[name])["sharpest_features"] for name in names)
     beside = f"{other.value:.3g} in an untrained generator, {fade.value:.3g} in a cross-fade"
     moving = counted(int(found.moving.sum()), "segment")
     if kind == "smooth":
@@ -218,7 +207,7 @@ def _verdict(
     )
 
 
-def _estimates(measures: Measures) -> dict[str, Estimate]:
+def _estimates(measures: transitions.Measures) -> dict[str, Estimate]:
     """Means over segments, and a share; segments that follow each other share a point."""
     found = {
         "step_pixels": chain_mean(measures.step[:, 0]),

@@ -44,7 +44,7 @@ REPEATED = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class Queries:
     """Query images uint8 [n, S, S, C], and their names.
 
     `record` says what drew them; its latents are [n, z_dim], NaN for images that were given.
@@ -64,13 +64,13 @@ the image, those in D's features."""
 
 
 def grid(
-    asked: Asked, training: Training, blocks: Sequence[Block], k: int, verdict: str
+    queries: Queries, training: Training, blocks: Sequence[Block], k: int, verdict: str
 ) -> ImageGrid:
     """Rows of image, neighbors by one metric, a gap, and neighbors in D's features.
 
     The figure has `verdict` as its title.
     """
-    gap = np.full_like(asked.images[:1], 255)
+    gap = np.full_like(queries.images[:1], 255)
     images: list[Images] = []
     captions: list[str] = []
     labels: list[str] = []
@@ -79,20 +79,20 @@ def grid(
         for row, number in enumerate(map(int, numbers)):
             left, right = by_metric.indices[row, :k], by_features.indices[number, :k]
             found = [training.images.take(near) for near in (left, right)]
-            images += [asked.images[number][None], found[0], gap, found[1]]
+            images += [queries.images[number][None], found[0], gap, found[1]]
             captions += ["", *_distances(metric, by_metric.distances[row, :k])]
             captions += ["", *_distances("D", by_features.distances[number, :k])]
-            labels.append(asked.names[number])
+            labels.append(queries.names[number])
             made_by += [number, *[-1] * (2 * k + 1)]
-    nothing = np.full_like(asked.record.latents[:1], np.nan)
-    latents = np.concatenate([asked.record.latents, nothing])[made_by]  # −1: no image
+    nothing = np.full_like(queries.record.latents[:1], np.nan)
+    latents = np.concatenate([queries.record.latents, nothing])[made_by]  # −1: no image
     return ImageGrid(
         "nearest",
         np.concatenate(images),
         2 * k + 2,
         captions,
         labels,
-        replace(asked.record, latents=latents),
+        replace(queries.record, latents=latents),
         figure=_figure([(len(numbers), metric) for numbers, _, metric, _ in blocks], k, verdict),
         caption=f"{verdict}. Images, framed, beside the training images nearest to them",
     )
@@ -166,7 +166,7 @@ def tails_table(tests: Mapping[str, MemorizationTest]) -> Table:
 
 
 def closest_table(
-    asked: Asked,
+    queries: Queries,
     training: Training,
     tests: Mapping[str, MemorizationTest],
     found: Mapping[str, NeighborTable],
@@ -179,7 +179,7 @@ def closest_table(
         test, neighbors = tests[metric], found[metric]
         name = training.name(int(neighbors.indices[number, 0]))
         values = neighbors.distances[number, 0], test.samples[number], test.rarity[number]
-        rows.append((asked.names[number], name, metric, *map(float, values)))
+        rows.append((queries.names[number], name, metric, *map(float, values)))
     columns = "image", "training image", "by", "distance", "closeness", "real as close"
     return Table("Closest", columns, rows)
 

@@ -41,22 +41,12 @@ def evaluate(
     seed: int,
     progress: ProgressCallback = lambda done, total: None,
 ) -> Report:
-    """Evaluate what a classifier learns from `samples` on `test`, beside real images.
+    """Add to `report` the errors of a classifier that learns from `samples`, beside real images.
 
-    Args:
-        report: to which the errors, and how samples spread over the classes, are added.
-        samples: uint8 [n, S, S, C].
-        training: the training images.
-        classes: [N], of all of `training.images`.
-        test: uint8 [m, S, S, C], real images that are not among `training`.
-        test_classes: [m].
-        mnist: whether the published value is about these images.
-        device: where distances are computed.
-        seed: of the choice of real images.
-        progress: told how many training images have been compared.
-
-    Raises:
-        DcganError: nothing is labeled, or nothing of the test.
+    `samples` are uint8 [n, S, S, C]; `test`, [m, S, S, C], real images that are not among
+    `training`; `classes` [N] those of all of `training.images`, and `test_classes` [m]. `mnist` says
+    whether the published value is about these images. Raises DcganError where nothing is labeled,
+    or nothing of the test.
     """
     known = test_classes != ""
     test, truth = test[known], test_classes[known]

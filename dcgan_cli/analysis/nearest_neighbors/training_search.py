@@ -46,15 +46,9 @@ def hold_out(
 
     What is held out is set aside from the comparison for samples too: both are compared with the
     same images, none of which is one of them. The model was trained on it all the same: copies of
-    it go unseen, and what is said of it must not call it held out from training.
-
-    Args:
-        count: of images.
-        share: of them to hold out; None holds back SHARE_HELD_OUT, at most MAX_HELD_OUT.
-        seed: of the choice.
-
-    Raises:
-        DcganError: fewer than MIN_HELD_OUT would be held out or too few be left.
+    it go unseen, and what is said of it must not call it held out from training. A `share` of None
+    is SHARE_HELD_OUT, at most MAX_HELD_OUT images. Raises DcganError where fewer than MIN_HELD_OUT
+    would be held out or too few be left.
     """
     held = min(MAX_HELD_OUT, int(count * SHARE_HELD_OUT)) if share is None else round(count * share)
     if held < MIN_HELD_OUT or count - held <= SCALE_NEIGHBORS:

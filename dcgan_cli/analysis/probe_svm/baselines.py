@@ -10,8 +10,7 @@ from torch import Tensor
 from dcgan_cli.analysis.features import GRID, feature_table, reestimate_on
 from dcgan_cli.analysis.probe_svm.kmeans import KMeans, standardize
 from dcgan_cli.analysis.probe_svm.learners import NearestNeighborLearner, SvmLearner, Tables
-from dcgan_cli.analysis.probe_svm.probe_split import Codes, Learner, ProbeSplit
-from dcgan_cli.analysis.probe_svm.row_sampling import RowIndices
+from dcgan_cli.analysis.probe_svm.probe_split import Codes, Learner, ProbeSplit, RowIndices
 from dcgan_cli.analysis.probe_svm.supervised import EPOCHS, TRIALS, SupervisedLearner
 from dcgan_cli.choices import CONTROLS as CONTROLS
 from dcgan_cli.data.batches import ImageDataset

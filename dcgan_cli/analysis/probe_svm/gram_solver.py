@@ -63,15 +63,9 @@ def minimize_few(
 ) -> Tensor:
     """The combinations a [values of C, K, N] that are the minimum for every C and row of signs.
 
-    Args:
-        rows: N of them.
-        gram: G, [N, N], which need be right only nearly.
-        signs: −1 or +1, [K, N] of the same dtype.
-        c_values: C, one or more.
-        tolerance: how little a step gains, or could gain, that is the last; relative to f.
-
-    Raises:
-        torch.linalg.LinAlgError: C·‖x‖² is so large that rounding makes a system indefinite.
+    `gram` is G, [N, N], which need be right only nearly; `signs` are −1 or +1, [K, N] of the same
+    dtype; `tolerance` is how little the last step gains, or could gain, relative to f. Raises
+    torch.linalg.LinAlgError where C·‖x‖² is so large that rounding makes a system indefinite.
     """
     found = signs.new_empty(len(c_values), *signs.shape)
     # In ascending order of C, each starting at the minimum of the previous, whose set is similar.
@@ -142,11 +136,7 @@ def primal(scores: Tensor, signs: Tensor, c_values: Tensor | float, squares: Ten
 def dual(combinations: Tensor, signs: Tensor, c_values: Tensor | float, squares: Tensor) -> Tensor:
     """What f is nowhere less than, float64 [K]: the dual's value Σᵢ yᵢ·aᵢ − ½‖w‖² − Σᵢ aᵢ²/4C.
 
-    Args:
-        combinations: a, [K, N], where no yᵢ·aᵢ is below 0.
-        signs: [K, N].
-        c_values: C, [K] or one for all.
-        squares: ‖w‖² of w = Σᵢ aᵢ·xᵢ, [K].
+    No yᵢ·aᵢ of the combinations a [K, N] is below 0; `squares` are ‖w‖² of w = Σᵢ aᵢ·xᵢ, [K].
     """
     shares = row_sums(combinations.square()) / (4 * c_values)
     return row_sums(combinations * signs) - squares / 2 - shares

@@ -5,7 +5,7 @@ was trained without labels. The controls are evaluated on the same training subs
 difference shows what the training contributed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from dcgan_cli.analysis.probe_svm.learners import SvmLearner
 from dcgan_cli.analysis.probe_svm.probe_split import Budget, Learner, ProbeSplit, Result, evaluate
 from dcgan_cli.analysis.probe_svm.published import beside
 from dcgan_cli.analysis.probe_svm.supervised import MAX_SUBSETS, SupervisedLearner
-from dcgan_cli.analysis.statistics import scaled, two_way, two_way_difference
+from dcgan_cli.analysis.statistics import over_splits, scaled, two_way, two_way_difference
 from dcgan_cli.analysis.verdicts import UNCLEAR, compare
 from dcgan_cli.progress import Stage
 from dcgan_cli.report import Estimate, Finding, Report, Table
@@ -229,3 +229,56 @@ def spread(right: Right) -> float | None:
     if len(right) < 2:
         return None
     return 1.96 * float(right.mean(1).std(ddof=1))
+
+
+def over(reports: Iterable[Report]) -> Report:
+    """One report of the `reports` of a probe, one a split, two or more.
+
+    Every value is the mean over splits, with an interval that says what another set of as many
+    images would give (`over_splits`); controls in the same way. The tables are those of
+    the first split, after one of all splits; `facts` are the first split's.
+    """
+    each = list(reports)
+    first, count = each[0], len(each)
+    train, test = first.facts["training_images"], first.facts["test_images"]
+    findings = [
+        _joined([report.findings[place] for report in each], train, test)
+        for place in range(len(first.findings))
+    ]
+    values = np.array([report.findings[0].value.value for report in each])
+    spread = float(values.std(ddof=1))
+    told = [
+        f"over {count} random splits of {train:,} + {test:,} images: accuracy {values.min():.1f} to "
+        f"{values.max():.1f} %, standard deviation {spread:.1f}"
+    ]
+    facts = {
+        **first.facts,
+        "splits": count,
+        "split_accuracies_percent": values.tolist(),
+        "split_sd_percent": spread,
+    }
+    keys = [f"{finding.key}_percent" for finding in findings]
+    rows = [[n, *(one.value.value for one in report.findings)] for n, report in enumerate(each)]
+    tables, verdict = (
+        [Table("Splits", ("split", *keys), rows), *first.tables],
+        probe_verdict(findings),
+    )
+    return replace(
+        first, facts=facts, findings=findings, tables=tables, notes=told, verdict=verdict
+    )
+
+
+def _joined(findings: Sequence[Finding], train: int, test: int) -> Finding:
+    """One finding of all splits; a null value that is the same in all stays one."""
+    first = findings[0]
+    # accuracies and errors lie between 0 and 100 %, differences reach below
+    low = -100.0 if first.key.startswith("over_") else 0.0
+
+    def joined(values: Sequence[Estimate]) -> Estimate:
+        return over_splits([each.value for each in values], train, test, low, 100.0)
+
+    controls = [each.control for each in findings if each.control is not None]
+    control = first.control
+    if control is not None and control.n is not None:
+        control = joined(controls)
+    return replace(first, value=joined([each.value for each in findings]), control=control)

@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from dcgan_cli.analysis.probe_svm.probe_split import Chosen, Codes, TrainingSubset
-from dcgan_cli.analysis.probe_svm.row_sampling import RowIndices
+from dcgan_cli.analysis.probe_svm.probe_split import Chosen, Codes, RowIndices, TrainingSubset
 from dcgan_cli.data.batches import ImageDataset
 from dcgan_cli.data.pixels import normalize
 from dcgan_cli.model.config import ModelConfig

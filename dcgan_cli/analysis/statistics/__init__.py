@@ -25,6 +25,7 @@ values.
     over_splits      repeated random splits of one set of images
 """
 
+# pyright: reportUnusedImport=false
 from dcgan_cli.analysis.statistics.paired import (
     correlation,
     explained,
@@ -33,7 +34,6 @@ from dcgan_cli.analysis.statistics.paired import (
     ratio_of_shares,
     ratio_within,
 )
-from dcgan_cli.analysis.statistics.parts import scaled
 from dcgan_cli.analysis.statistics.repeated import over_splits, two_way, two_way_difference
 from dcgan_cli.analysis.statistics.single import (
     another,
@@ -45,5 +45,6 @@ from dcgan_cli.analysis.statistics.single import (
     mean_within,
     median,
     more_often,
+    scaled,
     share,
 )

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dcgan_cli.analysis.statistics.parts import (
+from dcgan_cli.analysis.statistics.single import (
     Numbers,
     Z,
     careful,

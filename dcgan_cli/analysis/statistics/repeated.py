@@ -6,8 +6,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dcgan_cli.analysis.statistics.parts import Numbers, Z, checked, no_interval, scaled, scored, t
-from dcgan_cli.analysis.statistics.single import share
+from dcgan_cli.analysis.statistics.single import (
+    Numbers,
+    Z,
+    checked,
+    no_interval,
+    scaled,
+    scored,
+    share,
+    t,
+)
 from dcgan_cli.report import Estimate
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Asked
+    from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Queries
     from dcgan_cli.cli.nearest_neighbors.comparison import Compared
     from dcgan_cli.report import Report
 
@@ -147,7 +147,7 @@ def nearest_neighbors(
     discriminator = model.build_discriminator().to(machine)
     source, request = training_images(console, model, "--data", location=data, labels=labels)
     with ExitStack() as stack:
-        asked = given(console, of, model, path, sampler) if of else None
+        queries = given(console, of, model, path, sampler) if of else None
         compared = compare_with(
             console,
             stack,
@@ -160,24 +160,24 @@ def nearest_neighbors(
             column=classify,
             seed=seed,
         )
-        asked = asked or samples(console, sampler, count or COUNT, seed)
+        queries = queries or samples(console, sampler, count or COUNT, seed)
         with console.progress("comparing") as bar:
             report = experiment.nearest_neighbors(
-                asked,
+                queries,
                 compared.training,
                 compared.held_out_images,
                 discriminator,
                 k=k,
-                rows=rows or (len(asked) if of else ROWS),
+                rows=rows or (len(queries) if of else ROWS),
                 seed=seed,
                 trained_on=compared.trained_on,
                 progress=bar,
             )
         if classify is not None:
-            report = _classified(console, report, asked, compared, machine, seed)
+            report = _classified(console, report, queries, compared, machine, seed)
         points = None
         if map_file is not None:
-            points = experiment.map_rows(asked, compared.training, discriminator, seed)
+            points = experiment.map_rows(queries, compared.training, discriminator, seed)
     grid = report.grids[0].shaped(model.aspect)
     drawing.write(console, grid)
     facts = {
@@ -219,7 +219,7 @@ def _refuse(
 def _classified(
     console: Console,
     report: "Report",
-    asked: "Asked",
+    queries: "Queries",
     compared: "Compared",
     machine: "torch.device",
     seed: int,
@@ -231,7 +231,7 @@ def _classified(
     with console.progress("classifying") as bar:
         return evaluate(
             report,
-            asked.images,
+            queries.images,
             compared.training,
             compared.classes,
             compared.held_out_images,
