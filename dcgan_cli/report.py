@@ -145,14 +145,10 @@ Corners = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Tiles:
-    """Some tiles of an image grid in rows, by their numbers there.
+    """Some tiles of an image grid in `rows`, by their numbers there.
 
-    Attributes:
-        rows: numbers of tiles.
-        scale: how large they are, relative to the other tiles of the figure.
-        touching: without gaps, as a film strip.
-        framed: numbers of the tiles that a frame marks.
-        boxes: boxes that are drawn thinly on tiles, by their numbers.
+    Their `scale` is relative to the other tiles of the figure; `touching` is without gaps, as a film
+    strip. Frames mark the tiles `framed`, and `boxes` are drawn thinly, by numbers of tiles.
     """
 
     rows: Sequence[Sequence[int]]

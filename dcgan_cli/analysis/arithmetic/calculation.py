@@ -70,14 +70,11 @@ class Term:
 
 @dataclass(frozen=True, eq=False)
 class Calculation:
-    """The arithmetic on one draw of exemplars.
+    """The arithmetic on one draw of exemplars of each term, `drawn` [K, z_dim].
 
-    Attributes:
-        drawn: exemplars of each term, [K, z_dim].
-        base: sum of the `add` terms' means, [z_dim].
-        displacement: sum of the `pos` terms' means less that of the `neg` terms'.
-        noise: [9, z_dim]; the middle row is 0.
-        elsewhere: a random direction of the displacement's length: the control.
+    `base` [z_dim] is the sum of the `add` terms' means, `displacement` that of the `pos` less that
+    of the `neg` terms'; `elsewhere`, the control, a random direction of its length. The middle row
+    of the `noise` [9, z_dim] is 0.
     """
 
     drawn: tuple[Latents, ...]
@@ -160,8 +157,7 @@ def arithmetic(
 ) -> Report:
     """The grid of Fig. 7: exemplars of each term with their mean, the result, the pixel control.
 
-    `said`, where an attribute classifier was asked, are nine words for the results and nine for the
-    control.
+    `said` are a classifier's nine words for the results and nine for the control.
     """
     control = to_uint8(on_pixels(sampler, terms, done))
     grid = _grid(sampler, terms, done, control, seed, said)

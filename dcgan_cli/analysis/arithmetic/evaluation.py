@@ -342,8 +342,5 @@ def _moved(
 
 
 def _over_seeds(shares: FloatArray) -> Estimate:
-    """The mean of shares, one a seed: the results of one seed are neighbors of one point.
-
-    They are not independent, so that one seed says nothing of the next: no interval.
-    """
+    """The mean of shares, one a seed: the results of one seed are neighbors, not independent."""
     return statistics.mean_within(shares, unit="seeds")

@@ -29,15 +29,12 @@ from dcgan_cli.report import Estimate, Finding, Report
 
 @dataclass(frozen=True, eq=False)
 class ClassifierSetup:
-    """An attribute classifier, and what it takes to measure with it.
+    """An attribute classifier, which sees with the features of the `discriminator`.
 
-    Attributes:
-        discriminator: with whose features the classifier sees.
-        normalized: the real images that it trained on, [N, C, S, S] in [−1, 1].
-        columns: their labels.
-        samples: its predictions on plain samples of the generator; empty before `with_samples`.
-        without: directions of Z that shall play no part, orthonormal rows [R, z_dim].
-        findings: how far it can be trusted.
+    It trained on real images `normalized` [N, C, S, S] in [−1, 1] with the labels `columns`.
+    `samples` are its predictions on plain samples of the generator, empty before `with_samples`;
+    orthonormal rows `without` [R, z_dim] are directions of Z that shall play no part; `findings`
+    say how far it can be trusted.
     """
 
     classifier: AttributeClassifier

@@ -19,7 +19,6 @@ from dcgan_cli.analysis.concepts.attribute_classifier import (
     AttributeClassifier,
     AttributePrediction,
     AttributePredictions,
-    correlation,
     joined,
 )
 from dcgan_cli.analysis.feature_extractors import FloatArray
@@ -50,12 +49,9 @@ CLASSIFIED_SAMPLES = 64
 
 @dataclass(frozen=True, eq=False)
 class Turn:
-    """A vector and how far samples are moved along it.
+    """The vector [z_dim] from the mean of the exemplars `left` [K, z_dim] to that of `right`.
 
-    Attributes:
-        left, right: the exemplars that were averaged, [K, z_dim].
-        vector: from left to right, [z_dim].
-        coefficients: [columns], evenly from −reach to reach.
+    Samples are moved along it by `coefficients` [columns], evenly from −reach to reach.
     """
 
     left: Latents
@@ -234,7 +230,7 @@ def turn_verdict(attribute: str, turns: Finding) -> str:
 
 
 def _rank_correlation(coefficients: FloatArray, row: FloatArray) -> float:
-    """Spearman's ρ; 0 if the row is constant."""
-    if np.ptp(row) == 0:
-        return 0.0
-    return correlation(np.stack([rankdata(coefficients), rankdata(row)], 1))
+    """Spearman's ρ; 0 if one of them is constant."""
+    ranks = np.stack([rankdata(coefficients), rankdata(row)], 1)
+    spread = ranks.std(0)
+    return float(((ranks - ranks.mean(0)) / spread).prod(1).mean()) if spread.all() else 0.0

@@ -50,14 +50,10 @@ _TRAIN, _CHOOSE = 0.6, 0.8
 
 @dataclass(frozen=True, eq=False)
 class AttributePrediction:
-    """What the attribute classifier says of N images about one attribute.
+    """What both views say of N images about an attribute: one of `classes`, or a number where empty.
 
-    Attributes:
-        classes: the words it may be; empty for a number.
-        evidence: [N, D]: log-odds of the second class over the first (D 1), a score for each
-            class (D > 2 classes), or the number itself (D 1).
-        probabilities: [N, classes]; [N, 0] for a number.
-        second_evidence, second_probabilities: the same by the other view.
+    `evidence` [N, D] is the log-odds of the second class over the first (D 1), a score for each
+    class (D > 2 classes), or the number itself (D 1); `probabilities` are [N, classes], or [N, 0].
     """
 
     classes: tuple[str, ...]
@@ -92,13 +88,10 @@ def joined(parts: Sequence[AttributePredictions]) -> dict[str, AttributePredicti
 
 @dataclass(frozen=True, eq=False)
 class Attribute:
-    """One attribute as the attribute classifier knows it.
+    """One attribute as the attribute classifier knows it, by the fitted `models` of both views.
 
-    Attributes:
-        trusted: 0 or 1: which view is trusted.
-        models: the fitted model of each view.
-        held_out: accuracy (words) or R² (numbers) on images that took no part.
-        chance: what the commonest class, or the mean, would reach there.
+    View `trusted`, 0 or 1, has the accuracy (words) or R² (numbers) `held_out` on images that took
+    no part, where the commonest class, or the mean, would reach `chance`.
     """
 
     name: str
@@ -258,14 +251,6 @@ def _answer(model: Any, view: FloatArray) -> tuple[FloatArray, FloatArray]:
         return model.predict(view).reshape(-1, 1), np.empty((len(view), 0))
     evidence = model.decision_function(view)
     return evidence.reshape(len(view), -1), model.predict_proba(view)
-
-
-def correlation(rows: FloatArray) -> float:
-    """Pearson's, of the two columns of `rows` [N, 2]; 0 where one does not vary."""
-    spread = rows.std(0)
-    if not spread.all():
-        return 0.0
-    return float(((rows - rows.mean(0)) / spread).prod(1).mean())
 
 
 def agreement(predictions: AttributePredictions, name: str) -> Estimate:

@@ -32,13 +32,11 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class DropResult:
-    """What the samples of an experiment look like with some maps dropped.
+    """Which samples of an experiment show each object with some maps dropped, bool [N].
 
-    Attributes:
-        found: which samples show each object, bool [N].
-        scene: how like each is to itself before, outside the boxes: a correlation, [N].
-        change: how far the pixels moved inside and outside the boxes, as a share of black to white:
-            [M, 2], one row for each of the M samples that had a box.
+    `scene` [N] is how like each is to itself before, outside the boxes: a correlation. `change`
+    [M, 2] is how far the pixels of the M samples that had a box moved inside and outside of it, as
+    a share of black to white.
     """
 
     found: Mapping[str, NDArray[np.bool_]]
@@ -48,14 +46,10 @@ class DropResult:
 
 @dataclass(frozen=True, eq=False)
 class DropExperiment:
-    """Samples with all maps there, to which those with dropped maps are compared.
+    """Samples of `latents` [N, z_dim] with all maps there, `before` [N, C, S, S] in [−1, 1].
 
-    Attributes:
-        kind: the object that is to be forgotten, one of the object detector's.
-        latents: of the samples, [N, z_dim].
-        before: the samples, [N, C, S, S] in [−1, 1].
-        found: which of them show each object, bool [N].
-        boxes: where the object detector sees `kind` in them.
+    `kind`, one of the object detector's objects, is to be forgotten; `boxes` say where it is in
+    them, and `found`, bool [N], which of them show each object.
     """
 
     sampler: Sampler

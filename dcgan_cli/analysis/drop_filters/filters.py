@@ -60,16 +60,12 @@ third as informative as the most informative map."""
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """The feature maps of a layer by how far they speak for an object.
+    """The feature maps of `layer` (as `layer_module` counts) by how far they speak for an object.
 
-    Attributes:
-        layer: which one, as `layer_module` counts.
-        weights: of each map, float64 [C], in log-odds per standard deviation of the map, as its
-            part of what all maps with a weight say together (see `elastic_net.calibrated`).
-        contrast: by how many standard deviations each is higher inside boxes than at the same
-            places outside them, float64 [C].
-        auc: how well the maps tell inside from outside at the same place, on samples that were not
-            trained on; chance is 0.5.
+    `weights`, float64 [C], are log-odds per standard deviation of a map, as its part of what all
+    maps with a weight say together (see `elastic_net.calibrated`); `contrast`, float64 [C], is by
+    how many standard deviations each is higher inside boxes than at the same places outside them;
+    `auc`, on held-out samples, how well they tell inside from outside at a place; chance is 0.5.
     """
 
     layer: int
@@ -163,10 +159,7 @@ def rank_feature_maps(maps: Tensor, boxes: Boxes, kind: str, layer: int, seed: i
 
 
 def _matched(seen: FloatArray, mask: Mask) -> tuple[FloatArray, Mask, FloatArray]:
-    """Locations of the maps `seen` [N, s, s, C] as rows [M, C], which are inside, and how each counts.
-
-    Both sides of `mask` count alike at every place.
-    """
+    """Locations of the maps `seen` [N, s, s, C] as rows [M, C], which are inside, and how each counts."""
     share = mask.mean(0)
     counts = np.where(mask, 1.0, share / np.maximum(1 - share, 1e-9))
     # where it always or never is, there is nothing to compare
@@ -191,12 +184,8 @@ def forgotten(
         _silence(generator, layer, maps)
         return generator.state_dict()
 
-    return replace(
-        checkpoint,
-        generator=weights(False),
-        average=None if checkpoint.average is None else weights(True),
-        optimizers={},
-    )
+    average = None if checkpoint.average is None else weights(True)
+    return replace(checkpoint, generator=weights(False), average=average, optimizers={})
 
 
 @torch.no_grad()

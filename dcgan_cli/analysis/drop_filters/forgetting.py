@@ -242,10 +242,7 @@ def _grid(
 
 
 def _figure(setup: DropExperiment, plan: DropPlan, dose: Dose, shown: NDArray[np.int64]) -> Part:
-    """Fig. 6: a row before, one without the object's maps, one without random ones, and shares.
-
-    `shown` are the samples of the grid's columns.
-    """
+    """Fig. 6: a row before, one without the object's maps, one without random ones, and shares."""
     kind, columns = setup.kind, min(SHOWN, len(shown))
     corners = [setup.boxes.corners[setup.boxes.image == one].tolist() for one in shown[:columns]]
     doing = "kept alone" if plan.keep_only else "dropped"

@@ -32,11 +32,9 @@ def grid_side(discriminator: Discriminator) -> int:
 
 @dataclass(frozen=True, eq=False)
 class LocationFeatures:
-    """What is seen in n images: all layers of the discriminator (paper §5.1), and colors.
+    """What is seen in n images: `maps` [n, C, s, s] of each layer of D (paper §5.1), and colors.
 
-    Attributes:
-        maps: of each convolution layer after its activation, [n, C, s, s].
-        colors: with a margin that repeats the edge, [n, channels, 2·side + 4, 2·side + 4].
+    The `colors` [n, channels, 2·side + 4, 2·side + 4] have a margin that repeats the edge.
     """
 
     maps: Sequence[Tensor]

@@ -30,16 +30,12 @@ TOP = 32
 
 @dataclass(frozen=True)
 class DetectableObject:
-    """One object as the object detector knows it.
+    """An object: an image has it where the mean of its highest scores is above `present`.
 
-    Attributes:
-        present: an image has the object where the mean of its highest scores is above this.
-        edge: a location is inside where its score is above this.
-        where: how well scores tell inside from outside a box, AUC within images.
-        where_usual: the same of a classifier that knows the place alone.
-        whether: how often it is rightly said that an image has the object, with and without
-            counting alike; None where too few images are without it.
-        share: of the real images, how many have it.
+    A location is inside where its score is above `edge`. `where` says how well scores tell inside
+    from outside a box (AUC within images), `where_usual` the same of knowing the place alone;
+    `whether`, how often it is rightly said that an image has the object, with and without counting
+    alike (None where too few are without it); `share`, how many of the real images have it.
     """
 
     present: float

@@ -81,14 +81,9 @@ METRICS: Mapping[str, tuple[str, Statistic, Sequence[str], tuple[float, float], 
 class Choice:
     """What is looked at, and how; `of` checks it.
 
-    Attributes:
-        layer: which convolution, from 1.
-        rule: how gradients pass LeakyReLU, see `hooks.guided`.
-        features: maps that are drawn, the first of the layer.
-        top: images of each map.
-        measured: maps that the values are taken over, the first of the layer.
-        draws: random discriminators that are measured; the first is drawn.
-        seed: of the random filters.
+    Of convolution `layer`, from 1, the first `features` maps are drawn with `top` images each, and
+    the first `measured` give the values; gradients pass LeakyReLU by `rule` (see `hooks.guided`).
+    `draws` random discriminators are measured; the first is drawn.
     """
 
     layer: int

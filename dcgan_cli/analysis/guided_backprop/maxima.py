@@ -60,9 +60,8 @@ class Maxima:
 def trunk(discriminator: Discriminator, layer: int) -> nn.Sequential:
     """The discriminator up to the normalized responses of convolution `layer`, counted from 1.
 
-    It ends before that layer's own LeakyReLU, which keeps the order: the maxima are the same on
-    both sides of it. Where a response is positive its gradient is the same too; where it is
-    negative, it still has one by every rule. The modules are the discriminator's own.
+    It ends before that layer's own LeakyReLU, which keeps the order, so that a negative response
+    has a gradient by every rule. The modules are the discriminator's own.
     """
     *below, last = cast("list[nn.Sequential]", list(discriminator.layers)[:layer])
     return nn.Sequential(*below, last[:-1])
@@ -70,14 +69,10 @@ def trunk(discriminator: Discriminator, layer: int) -> nn.Sequential:
 
 @dataclass(frozen=True, eq=False)
 class MaximaSearch:
-    """What networks of one architecture look at, and how they are asked about it.
+    """What convolution `layer`, from 1, of networks of one architecture responds to in `images`.
 
-    Attributes:
-        images: of the size and channels of `config`.
-        layer: which convolution, from 1.
-        rule: how gradients pass LeakyReLU.
-        device: where to calculate.
-        step: called for every network that was made ready, and every chunk that was looked at.
+    `rule` says how gradients pass LeakyReLU; `step` is called for every network that was made
+    ready, and every chunk that was looked at.
     """
 
     images: DecodedImages
@@ -124,14 +119,9 @@ class MaximaSearch:
 
 @dataclass(frozen=True, eq=False)
 class MaximaBatch:
-    """Images, each with a response that is to be carried back to it.
+    """Images [N, C, S, S] in [−1, 1] and their `numbers` [N] in the image set, each with a response.
 
-    Attributes:
-        normalized: [N, C, S, S] in [−1, 1].
-        numbers: [N], in the image set.
-        maps: [N], whose response it is.
-        places: [N, 2], its row and column.
-        fields: bool [N, S, S], its receptive field.
+    Whose it is, `maps` [N], its row and column, `places` [N, 2], and its field, bool [N, S, S].
     """
 
     normalized: Tensor
@@ -183,13 +173,10 @@ class _Best:
             )
         numbers = torch.arange(first, first + len(maps), device=maps.device)
         responses = torch.cat((self.response, response.T), 1)
+        images = torch.cat((self.image, numbers.expand_as(response.T)), 1)
+        all_three = responses, images, torch.cat((self.place, place.T), 1)
         order = responses.argsort(stable=True, dim=1, descending=True)[:, :top]
-        return _Best(
-            responses.gather(1, order),
-            torch.cat((self.image, numbers.expand_as(response.T)), 1).gather(1, order),
-            torch.cat((self.place, place.T), 1).gather(1, order),
-            maps.shape[3],
-        )
+        return _Best(*(each.gather(1, order) for each in all_three), maps.shape[3])
 
     def maxima(self) -> Maxima:
         places = np.stack(np.divmod(self.place.cpu().numpy(), self.width), -1)

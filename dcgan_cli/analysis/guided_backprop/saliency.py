@@ -208,10 +208,9 @@ def finite_mean(values: FloatArray) -> float:
 
 
 def lift(inside: FloatArray, area: FloatArray) -> float:
-    """How much more energy lies inside than its area would get by chance, which is 1.
+    """The mean share of the energy inside over that of the area; 1 is chance, NaN without objects.
 
-    The mean share of the energy over the mean share of the area: of means, because the ratio of one
-    image has no bound where an object only just reaches into the field. NaN where no object does.
+    A ratio of means: that of one image has no bound where an object only just reaches into the field.
     """
     there = np.isfinite(inside) & np.isfinite(area)
     total = area[there].sum()
@@ -221,10 +220,9 @@ def lift(inside: FloatArray, area: FloatArray) -> float:
 def same_places(
     trained: Measured, control: Sequence[Measured], kind: str
 ) -> list[tuple[float, float]]:
-    """For each random network the lifts of the trained and of the random one, at the same places.
+    """For each random network the lifts of the trained and of the random one, at the maxima of both.
 
-    These are the maxima of both, so that neither is at home more than the other. `trained` was
-    measured with all random networks as random networks, each of `control` with the trained one.
+    `trained` was measured with all random networks, each of `control` with the trained one.
     """
     inside, area = f"inside {kind}", f"area {kind}"
     own, random_networks = trained
@@ -240,9 +238,5 @@ def same_places(
 def prediction_interval(
     values: ArrayLike, low: float = -math.inf, high: float = math.inf
 ) -> Estimate:
-    """The mean of K networks, and where one more falls with 95 % probability.
-
-    Networks are what is drawn at random here: the maps of one share its lower layers, so that an
-    interval over the maps of one random network says nothing of the next.
-    """
+    """`another` of K random networks: the maps of one share its lower layers."""
     return another(values, low, high, "random networks")

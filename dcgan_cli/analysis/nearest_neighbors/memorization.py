@@ -63,13 +63,10 @@ def closeness(distances: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class Tail:
-    """The samples below the `rank`-th smallest closeness of `held_out` held-out images.
+    """The samples below the `rank`-th smallest closeness, `limit`, of `held_out` held-out images.
 
-    Attributes:
-        rank, held_out: j and m.
-        limit: that closeness.
-        below, samples: how many of how many samples are closer.
-        p_value: the probability of at least as many, if the samples were held-out images.
+    `below` of `samples` are closer; `p_value` is the probability of at least as many, if the samples
+    were held-out images.
     """
 
     rank: int
@@ -112,11 +109,9 @@ def tail_at(rank: int, samples: FloatArray, held_out: FloatArray) -> Tail:
 
 
 def _at_least(n: int, rank: int, m: int) -> FloatArray:
-    """The probability of 0, 1, … n or more of n samples below the `rank`-th of m held-out images, [n + 1].
-
-    Summed from the far end, so that the small ones are exact too.
-    """
+    """The probability of 0, 1, … n or more of n samples below the `rank`-th of m held-out images, [n + 1]."""
     exactly = betabinom.pmf(np.arange(n + 1), n, rank, m + 1 - rank)
+    # summed from the far end, so that the small ones are exact too
     return np.minimum(exactly[::-1].cumsum()[::-1], 1)
 
 

@@ -48,12 +48,9 @@ class Labeled:
 
 @dataclass(frozen=True)
 class Settings:
-    """How features are read, and how much the controls may cost.
+    """How features are read (`grid` and `layers`, as in `features`), and what the controls may cost.
 
-    Attributes:
-        grid, layers: as in `features`.
-        centroids: of the K-means features.
-        trials, epochs: settings that the supervised CNN is tried with, and how long at most.
+    `trials` are the settings that the supervised CNN is tried with, for at most `epochs`.
     """
 
     grid: int = GRID

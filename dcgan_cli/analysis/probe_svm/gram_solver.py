@@ -26,6 +26,8 @@ from dcgan_cli.analysis.probe_svm.squared_hinge import (
 )
 from dcgan_cli.matmul import matmul_nt
 
+Scores = Callable[[Tensor], Tensor]
+
 _ROWS, _COLUMNS = 512, 8192
 """Rows, and features, that are multiplied at a time."""
 
@@ -93,16 +95,9 @@ def _begin(gram: Tensor, signs: Tensor, c: float) -> Tensor:
 
 
 def _minimize(
-    systems: "_Systems",
-    signs: Tensor,
-    start: Tensor,
-    tolerance: float,
-    score: Callable[[Tensor], Tensor],
+    systems: "_Systems", signs: Tensor, start: Tensor, tolerance: float, score: Scores
 ) -> Tensor:
-    """Combinations [K, N] of problems that share a C; signs and `start` [K, N].
-
-    `score` says what scores [J, N] combinations [J, N] give the rows.
-    """
+    """Combinations [K, N] of problems that share a C; `score` gives the scores of some, [J, N]."""
     combinations, c = start.clone(), systems.c
     least = torch.full((len(signs),), torch.inf, dtype=torch.float64, device=signs.device)
     left = torch.arange(len(signs), device=signs.device)

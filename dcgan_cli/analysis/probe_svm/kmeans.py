@@ -39,13 +39,9 @@ AT_ONCE = 1 << 21
 
 @dataclass(frozen=True, eq=False)
 class KMeans:
-    """Centroids and whitening of patches; calling it describes images.
+    """Centroids [K, D] of whitened patches of `side` pixels, D = channels · side².
 
-    Attributes:
-        side: of a patch.
-        mean: of the patches before whitening, [D] with D = channels · side².
-        whiten: symmetric [D, D].
-        centroids: in whitened patches, [K, D].
+    `mean` [D] is that of the patches before whitening by the symmetric `whiten` [D, D].
     """
 
     side: int

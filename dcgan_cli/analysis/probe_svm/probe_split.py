@@ -34,12 +34,9 @@ CHOOSING_DRAWS = 10
 
 @dataclass(frozen=True)
 class Budget:
-    """How many labels are trained on, and how often they are drawn; all of them where both are None.
+    """How many labels are trained on, in how many random `draws`; all of them where both are None.
 
-    Attributes:
-        per_class: so many of each class (paper §5.1: 400).
-        total: so many, as even over the classes as can be (paper §5.2: 1000).
-        draws: how many random draws are evaluated.
+    Either `per_class` (paper §5.1: 400), or a `total` as even over the classes as can be (§5.2: 1000).
     """
 
     per_class: int | None = None
@@ -155,13 +152,10 @@ def _wanted(
 
 @dataclass(frozen=True)
 class Chosen:
-    """A learner after its choice.
+    """A learner after its choice of a `setting`, in words: "C 0.001".
 
-    Attributes:
-        setting: what was chosen, in words: "C 0.001".
-        tried: the mean error on the validation images of every setting, in [0, 1].
-        answer: learns a training subset with that setting and gives the classes of the test images,
-            [T].
+    `tried` is the mean error on the validation images of every setting, in [0, 1]. `answer` learns a
+    training subset with the chosen one and gives the classes of the test images, [T].
     """
 
     setting: str
@@ -181,12 +175,9 @@ class Learner(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """The predictions of a learner and their correctness.
+    """Predicted classes of the test images after each training subset, [draws, T], and which are right.
 
-    Attributes:
-        answers: predicted classes of the test images after each training subset, [draws, T].
-        right: which of them are correct, bool [draws, T].
-        setting, tried: as in Chosen.
+    `setting` and `tried` are as in Chosen.
     """
 
     answers: Codes

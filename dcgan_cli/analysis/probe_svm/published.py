@@ -5,7 +5,7 @@ number of labels are marked as such.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dcgan_cli.analysis.probe_svm.probe_split import Budget
 from dcgan_cli.report import Table
@@ -40,8 +40,7 @@ SVHN_ROWS = (
 """Table 2: test error in % with 1000 labels."""
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(NamedTuple):
     """Published values that may stand beside a run: for its accuracy, its error, and whole tables."""
 
     accuracy: str

@@ -194,8 +194,7 @@ def _newton_direction(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Conjugate gradients on H·d = −∇f until the residual has shrunk to `target` [J] of the first.
 
-    Returns d [J, F + 1] and what it adds to the scores, [J, N], both float64, and whether the
-    target was reached, bool [J].
+    Returns d [J, F + 1], what it adds to the scores, [J, N], and whether `target` was reached.
     """
     dtype = precondition.c_values.dtype
     inside = problems.signs * problems.scores < 1

@@ -41,10 +41,7 @@ pass."""
 class LinearSvm:
     """K linear functions of F features, one for each class 0 … K − 1, on the CPU.
 
-    Attributes:
-        weights: float32 [K, F].
-        bias: float32 [K].
-        objective: the least value of the objective of each, float64 [K].
+    `weights` are float32 [K, F], `bias` [K], and the least value of each `objective` float64 [K].
     """
 
     weights: Tensor
@@ -121,9 +118,8 @@ def _by_products(
     gap = objective - dual(allowed.double(), signs, each, below.square().sum(1))
     rest = gap > tolerance * objective
     if rest.any():
-        weights[rest], objective[rest] = minimize(
-            rows, signs[rest], each[rest], weights[rest], tolerance
-        )
+        found = minimize(rows, signs[rest], each[rest], weights[rest], tolerance)
+        weights[rest], objective[rest] = found
     return weights, objective
 
 
@@ -138,8 +134,7 @@ def _rows(features: Tensor, device: torch.device) -> DesignMatrix:
 
 def _repeated(signs: Tensor, c_values: Sequence[float]) -> tuple[Tensor, Tensor]:
     """Signs [J, N] and C [J] of every problem of a path: J is values of C · problems."""
-    of_all = signs.new_tensor(c_values).repeat_interleave(len(signs))
-    return signs.repeat(len(c_values), 1), of_all
+    return signs.repeat(len(c_values), 1), signs.new_tensor(c_values).repeat_interleave(len(signs))
 
 
 def _dtype_of_products(features: Tensor, c_values: Sequence[float]) -> torch.dtype:
@@ -154,11 +149,10 @@ def _square_length(features: Tensor) -> float:
 
 
 def _few(features: Tensor, problems: int, c_values: Sequence[float]) -> bool:
-    """Whether the Gram matrix takes less work than passes over the features.
+    """Whether the Gram matrix takes less work than passes over the features, in multiplications.
 
-    In multiplications of a pass. The constants are measured on features of DCGANs: the number of
-    passes grows with the root of the condition number, C·‖x‖²; the share of rows inside the margin
-    falls with C·N·‖x‖².
+    The constants are measured on features of DCGANs: the passes grow with the root of the condition
+    number, C·‖x‖²; the share of rows inside the margin falls with C·N·‖x‖².
     """
     count, width = features.shape
     if count > _MAX_GRAM_ROWS:
