@@ -176,7 +176,8 @@ class _Best:
         images = torch.cat((self.image, numbers.expand_as(response.T)), 1)
         all_three = responses, images, torch.cat((self.place, place.T), 1)
         order = responses.argsort(stable=True, dim=1, descending=True)[:, :top]
-        return _Best(*(each.gather(1, order) for each in all_three), maps.shape[3])
+        response, image, place = (each.gather(1, order) for each in all_three)
+        return _Best(response, image, place, maps.shape[3])
 
     def maxima(self) -> Maxima:
         places = np.stack(np.divmod(self.place.cpu().numpy(), self.width), -1)
