@@ -121,14 +121,9 @@ class Provenance:
             raw = base64.b64decode(fields["latents"], validate=True)
             latents = np.frombuffer(raw, "<f4").reshape(int(fields["tiles"]), int(fields["z_dim"]))
             seed = None if fields["seed"] is None else int(fields["seed"])
-            drawn = fields.get("drawn")
-            return cls(
-                str(fields["checkpoint"]),
-                str(fields["command"]),
-                seed,
-                latents.copy(),
-                None if drawn is None else _drawn(drawn),
-            )
+            drawn = None if fields.get("drawn") is None else _drawn(fields["drawn"])
+            made = str(fields["checkpoint"]), str(fields["command"])
+            return cls(*made, seed, latents.copy(), drawn)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise DcganError(f"the image's record of its latents is damaged ({error})") from error
 
@@ -150,14 +145,10 @@ Corners = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Tiles:
-    """Some tiles of an image grid in rows, by their numbers there.
+    """Some tiles of an image grid in `rows`, by their numbers there.
 
-    Attributes:
-        rows: numbers of tiles.
-        scale: how large they are, relative to the other tiles of the figure.
-        touching: without gaps, as a film strip.
-        framed: numbers of the tiles that a frame marks.
-        boxes: boxes that are drawn thinly on tiles, by their numbers.
+    Their `scale` is relative to the other tiles of the figure; `touching` is without gaps, as a film
+    strip. Frames mark the tiles `framed`, and `boxes` are drawn thinly, by numbers of tiles.
     """
 
     rows: Sequence[Sequence[int]]

@@ -20,9 +20,10 @@ from test_cli_interpolate import CONFIG, fails
 from torch import Tensor
 
 from dcgan_cli.analysis.embedding import embed
-from dcgan_cli.analysis.features import image_features
+from dcgan_cli.analysis.features import features as features_of
 from dcgan_cli.checkpoint.format import load, save
 from dcgan_cli.data.cache import prepare
+from dcgan_cli.data.pixels import normalize
 from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.errors import DcganError
@@ -221,7 +222,7 @@ def test_features_and_whose_they_are(run: Run, work: Path) -> None:
     assert [row[2] for row in listed[1:]] == ["train"] * 24 + ["test"] * 12
     network = load(work / "model.pt").build_discriminator()
     images = prepare(open_source("bands"), ImageSpec(16, 1, (255, 255, 255)))
-    alone = image_features(network, images.take(np.array([7])))[0, 64:]
+    alone = features_of(network, normalize(torch.from_numpy(images.take(np.array([7])))))[0, 64:]
     place = [row[0] for row in listed[1:]].index("007.png")
     np.testing.assert_allclose(rows[place], alone, rtol=1e-5, atol=1e-6)
 

@@ -16,7 +16,7 @@ from scipy.stats import binom, norm
 from dcgan_cli.analysis import statistics as st
 from dcgan_cli.analysis.arithmetic.calculation import TILES
 from dcgan_cli.analysis.arithmetic.turn import CLASSIFIED_SAMPLES, COLUMNS
-from dcgan_cli.analysis.drop_filters.drop_experiment import DRAWS as MAP_DRAWS
+from dcgan_cli.analysis.drop_filters.drop_experiment import RANDOM_DRAWS as MAP_DRAWS
 from dcgan_cli.analysis.drop_filters.filters import MIN_EXAMPLES
 from dcgan_cli.analysis.drop_filters.locations import auc_in_place
 from dcgan_cli.analysis.guided_backprop.guided import Choice

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from dcgan_cli.analysis.drop_filters.drop_experiment import (
-    DRAWS,
+    RANDOM_DRAWS,
     DropExperiment,
     DropPlan,
     measure_doses,
@@ -459,7 +459,7 @@ def test_change_is_in_shares_of_black_to_white(detector: ObjectDetector) -> None
 def test_doses_meet_at_both_ends(setup: DropExperiment) -> None:
     doses = measure_doses(setup, DropPlan(ranked(1, 0.5, 2, -1), 1, False, 0))
     assert [dose.count for dose in doses] == [0, 1, 2, 3, 4]
-    assert all(len(dose.random) == DRAWS for dose in doses)
+    assert all(len(dose.random) == RANDOM_DRAWS for dose in doses)
     for dose in (doses[0], doses[-1]):
         assert all(
             np.array_equal(each.found["block"], dose.ranked.found["block"]) for each in dose.random
@@ -484,7 +484,7 @@ def test_the_report_of_the_planted_object(setup: DropExperiment) -> None:
     assert fall.value.low is not None
     assert fall.control is not None
     assert fall.control.value < fall.value.low
-    assert fall.control.n == DRAWS
+    assert fall.control.n == RANDOM_DRAWS
     assert found["found_before"].value.value == setup.found["block"].mean()
     assert found["scene"].value.value > 0.95
     unrelated_similarity = found["scene_unrelated"].control

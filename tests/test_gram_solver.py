@@ -14,7 +14,7 @@ from dcgan_cli.analysis.probe_svm.gram_solver import (
     products,
 )
 from dcgan_cli.analysis.probe_svm.squared_hinge import DesignMatrix
-from dcgan_cli.analysis.probe_svm.svm import fit_path, fit_svm
+from dcgan_cli.analysis.probe_svm.svm import fit_path
 
 
 @pytest.mark.parametrize("small", [8, 100, 1000])
@@ -65,7 +65,8 @@ def test_products_that_are_wrong_lead_to_the_minimum_all_the_same() -> None:
     )
     (found,) = minimize_few(rows, gram, signs, [1e-3], 1e-10)
     least, _ = value_and_bound(rows, found, signs, 1e-3)
-    expected = fit_svm(features, labels, 1e-3, tolerance=1e-12).objective
+    (fitted,) = fit_path(features, labels, [1e-3], tolerance=1e-12)
+    expected = fitted.objective
     assert least.tolist() == pytest.approx(expected.tolist(), rel=1e-8)
 
 

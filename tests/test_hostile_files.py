@@ -26,7 +26,7 @@ from campaigns import checkpoints
 from campaigns.data_files import tar_header
 from source_checks import refusal
 
-from dcgan_cli.analysis.features import image_features
+from dcgan_cli.analysis.features import features
 from dcgan_cli.analysis.sampling import Sampler
 from dcgan_cli.checkpoint import contents, foreign
 from dcgan_cli.checkpoint.format import Checkpoint, load, load_resumable, save
@@ -468,7 +468,7 @@ def test_finite_weights_that_draw_nothing_finite_are_refused() -> None:
         for weight in network.parameters():
             weight.fill_(float("nan"))
     with pytest.raises(CheckpointError, match="features that are NaN or infinite"):
-        image_features(network, np.zeros((2, 8, 8, 1), np.uint8))
+        features(network, torch.zeros(2, 1, 8, 8))
 
 
 CPU = torch.device("cpu")

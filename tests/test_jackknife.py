@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from dcgan_cli.analysis import statistics as st
-from dcgan_cli.analysis.statistics.jackknife import MOST, freedom, influences, reach, variance
+from dcgan_cli.analysis.statistics.paired import MOST, freedom, influences, reach, variance
 from dcgan_cli.report import Estimate
 
 Values = NDArray[np.float64]

@@ -74,7 +74,7 @@ def test_a_png_for_paper_has_as_many_dots(drawing: str) -> None:
 def test_the_dose_curve_names_its_lines_within_its_panels(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Figure] = []
     monkeypatch.setattr(
-        "dcgan_cli.render.dose_curve.encode_lines", lambda figure, *_: drawn.append(figure)
+        "dcgan_cli.render.lines.encode_lines", lambda figure, *_: drawn.append(figure)
     )
     dose(kind="window")
     (figure,) = drawn

@@ -21,7 +21,7 @@ from dcgan_cli.analysis.nearest_neighbors.distance_metrics import (
 )
 from dcgan_cli.analysis.nearest_neighbors.memorization import (
     LEVEL,
-    NEIGHBORS,
+    SCALE_NEIGHBORS,
     FloatArray,
     MemorizationTest,
     closeness,
@@ -108,7 +108,7 @@ def toy() -> ToyData:
     asked = np.concatenate(
         [held, blurred(held), fresh, soft(fresh), blurred(fresh), *kinds.values()]
     )
-    (by_outlines,) = find([Question(Outlines(SIDE), asked)], whole(train), NEIGHBORS, CPU)
+    (by_outlines,) = find([Question(Outlines(SIDE), asked)], whole(train), SCALE_NEIGHBORS, CPU)
     close = np.split(closeness(by_outlines.distances), 5 + len(kinds))
     (by_pixels,) = find([Question(Pixels(SIDE, 1), asked[: 4 * N])], whole(train), 1, CPU)
     plain = np.split(by_pixels.distances[:, 0], 4)
@@ -214,7 +214,9 @@ def distances(metric: DistanceMetric, images: Images) -> NDArray[np.float32]:
 
 def near(table: NDArray[np.float32], of: NDArray[np.int64], among: NDArray[np.int64]) -> FloatArray:
     part = table[np.ix_(of, among)]
-    return closeness(np.sort(np.partition(part, NEIGHBORS - 1)[:, :NEIGHBORS]).astype(np.float64))
+    return closeness(
+        np.sort(np.partition(part, SCALE_NEIGHBORS - 1)[:, :SCALE_NEIGHBORS]).astype(np.float64)
+    )
 
 
 def test_closeness_by_hand() -> None:
@@ -269,7 +271,7 @@ def test_the_effect_is_the_share_of_pairs(samples: list[int], held_out: list[int
 @settings(max_examples=20, deadline=None)
 def test_scale_does_not_matter(scale: float, seed: int) -> None:
     stream = np.random.default_rng(seed)
-    distances = np.sort(stream.random((40, NEIGHBORS)), axis=1)
+    distances = np.sort(stream.random((40, SCALE_NEIGHBORS)), axis=1)
     np.testing.assert_allclose(closeness(scale * distances), closeness(distances))
 
 

@@ -323,5 +323,5 @@ def test_overlapping_draws_and_controls_that_are_not_beaten_are_said() -> None:
     for layer in setup.discriminator.layers:
         layer[0].weight.data.zero_()  # type: ignore[index]
     report = probe(setup, Budget(), ("pixels",), stage=quiet)
-    assert any(note.startswith("not clearly better than pixels") for note in report.notes)
+    assert any(note.startswith("against pixels + L2-SVM: train longer") for note in report.notes)
     assert "better than" not in report.verdict

@@ -26,9 +26,12 @@ from dcgan_cli.analysis.probe_svm.probe_split import (
     Codes,
     ProbeSplit,
     TrainingSubset,
+    draw_rows,
     evaluate,
+    even,
+    proportional,
+    split_rows,
 )
-from dcgan_cli.analysis.probe_svm.row_sampling import draw_rows, even, proportional, split_rows
 from dcgan_cli.errors import UsageError
 
 CODES = st.lists(st.integers(0, 4), min_size=2, max_size=60).map(
@@ -216,15 +219,15 @@ def test_poisoned_test_labels_change_no_choice_and_no_answer(budget: Budget) -> 
 def test_the_choice_of_c_is_that_of_least_mean_validation_error() -> None:
     probe_split = split_of(Budget(per_class=5), count=150)
     tables = planted(probe_split, noise=0.7)
-    from dcgan_cli.analysis.probe_svm.svm import fit_svm
+    from dcgan_cli.analysis.probe_svm.svm import fit_path
 
     result = evaluate(SvmLearner(tables, 3), probe_split)
     errors: dict[str, float] = {}
     for setting in result.tried:
         wrong = 0.0
         for subset in probe_split.choosing:
-            machine = fit_svm(
-                tables.rows(subset), torch.from_numpy(subset.codes), float(setting[2:]), classes=3
+            (machine,) = fit_path(
+                tables.rows(subset), torch.from_numpy(subset.codes), [float(setting[2:])], classes=3
             )
             said = machine.predict(tables.train[probe_split.pool :]).numpy()
             wrong += float((said != probe_split.validation).mean())

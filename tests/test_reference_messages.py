@@ -10,12 +10,12 @@ import pytest
 from refusals import refused_as
 
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.reference import CenterCrop, Reference, Shown, _is_there, absolute, color
+from dcgan_cli.data.reference import CenterCrop, NetworkView, Reference, _is_there, absolute, color
 from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import open_source
 from dcgan_cli.errors import CheckpointError, SourceError, UsageError
 
-SHOWN = Shown(ImageSpec(16, 3), 16)
+SHOWN = NetworkView(ImageSpec(16, 3), 16)
 
 
 refusal = refused_as(SourceError)
@@ -166,7 +166,9 @@ def test_label_tables_move_with_their_images(tmp_path: Path) -> None:
 
 def test_plain_values_have_these_names(tmp_path: Path) -> None:
     image_spec = ImageSpec(24, 1, (1, 2, 3), "stretch", aspect=2.0)
-    known = Reference(Shown(image_spec, 16), "/a", "folder", tmp_path / "l.csv", 9, 8, 7, "digest")
+    known = Reference(
+        NetworkView(image_spec, 16), "/a", "folder", tmp_path / "l.csv", 9, 8, 7, "digest"
+    )
     data = known.to_dict()
     assert data == {
         "location": "/a",
@@ -185,9 +187,11 @@ def test_plain_values_have_these_names(tmp_path: Path) -> None:
 def test_what_earlier_versions_wrote_is_read() -> None:
     old = {"location": "digits", "pictures": 5, "fingerprint": "f", "side": 20, "background": "red"}
     assert Reference.read(old, 16, 3) == Reference(
-        Shown(ImageSpec(20, 3, (255, 0, 0)), 16), "digits", images=5, fingerprint="f"
+        NetworkView(ImageSpec(20, 3, (255, 0, 0)), 16), "digits", images=5, fingerprint="f"
     )
-    assert Reference.read({}, 16, 1) == Reference(Shown(ImageSpec(16, 1, (255, 255, 255)), 16))
+    assert Reference.read({}, 16, 1) == Reference(
+        NetworkView(ImageSpec(16, 1, (255, 255, 255)), 16)
+    )
     assert Reference.read({"images": 3, "pictures": 5}, 16, 1).images == 3
     assert refusal(lambda: Reference.read({"background": "reed"}, 16, 3), UsageError) == (
         "--background reed: expected a color such as white or #20a0ff"
@@ -232,7 +236,7 @@ def test_colors_are_what_pillow_knows() -> None:
 
 
 def test_the_middle_hands_on_what_is_known_of_its_images(photos: Path) -> None:
-    shown = Shown(ImageSpec(24, 3), 15)
+    shown = NetworkView(ImageSpec(24, 3), 15)
     framed = prepare(open_source(str(photos)), shown.image_spec, workers=0)
     seen = shown.of(framed)
     assert isinstance(seen, CenterCrop)
@@ -256,7 +260,7 @@ def test_the_middle_hands_on_what_is_known_of_its_images(photos: Path) -> None:
 
 
 def test_boxes_beyond_the_middle_are_not_seen() -> None:
-    shown = Shown(ImageSpec(24, 1), 16)
+    shown = NetworkView(ImageSpec(24, 1), 16)
     inside, over = [0.25, 0.25, 0.75, 0.75], [0.0, 0.5, 1.0, 1.0]
     gone = [[0, 0, 1 / 6, 1], [0, 0, 1, 1 / 6], [5 / 6, 0, 1, 1], [0, 5 / 6, 1, 1]]
     found = shown.within(np.array([inside, over, *gone]))
@@ -272,6 +276,6 @@ def test_a_reference_is_made_of_what_was_prepared(photos: Path, tmp_path: Path) 
     known = Reference.of(source, framed, 16, labels=labels, limit=5)
     framed.close()
     assert known == Reference(
-        Shown(ImageSpec(24, 3), 16), str(photos), source.kind, tmp_path / "l.csv", 5, 5, 4,
+        NetworkView(ImageSpec(24, 3), 16), str(photos), source.kind, tmp_path / "l.csv", 5, 5, 4,
         source.content(),
     )  # fmt: skip

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dcgan_cli.analysis.drop_filters import location_features, train_detector
+from dcgan_cli.analysis.drop_filters import location_features
 from dcgan_cli.analysis.drop_filters.train_detector import fit_object_detector
 from dcgan_cli.analysis.feature_extractors import blur
 from dcgan_cli.analysis.nearest_neighbors.nearest import blurred, nearest_neighbors
-from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Asked
+from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Queries
 from dcgan_cli.analysis.nearest_neighbors.training_search import Training
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.latents import seeded_latents
@@ -54,7 +54,7 @@ def verdict(samples: Images, held_out: Images, train: Images) -> Report:
     initialize(discriminator, torch.Generator().manual_seed(0))
     record = Provenance("0123456789ab", "sample", 0, np.zeros((len(samples), 4), np.float32))
     return nearest_neighbors(
-        Asked(samples, [str(n) for n in range(len(samples))], record),
+        Queries(samples, [str(n) for n in range(len(samples))], record),
         Training(Held(train), np.arange(len(train)), str),
         held_out,
         discriminator.eval(),
@@ -81,14 +81,15 @@ def test_every_second_image_is_learned_from_at_half_its_resolution(
     normalized = known_filters.sampler().normalized(latents)
     given = normalized.clone()
     passes: list[Tensor] = []
+    extract = location_features.extract_location_features
 
     def look(
         discriminator: Discriminator, images: Tensor
     ) -> Iterator[location_features.LocationFeatures]:
         passes.append(images.clone())
-        return location_features.extract_location_features(discriminator, images)
+        return extract(discriminator, images)
 
-    monkeypatch.setattr(train_detector, "extract_location_features", look)
+    monkeypatch.setattr(location_features, "extract_location_features", look)
     fit_object_detector(normalized, known_filters.boxes(latents), known_filters.discriminator())
     assert torch.equal(normalized, given)
     soft = blur(normalized)

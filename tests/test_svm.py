@@ -21,7 +21,7 @@ from dcgan_cli.analysis.probe_svm.gram_solver import (
     products,
 )
 from dcgan_cli.analysis.probe_svm.squared_hinge import DesignMatrix
-from dcgan_cli.analysis.probe_svm.svm import LinearSvm, fit_path, fit_svm
+from dcgan_cli.analysis.probe_svm.svm import LinearSvm, fit_path
 from dcgan_cli.errors import DcganError
 
 AGREE = 1e-5
@@ -66,6 +66,10 @@ def objectives(
     scores = features.double().numpy() @ weights.T + bias
     losses = (np.maximum(1 - signs * scores, 0) ** 2).sum(0)
     return ((weights**2).sum(1) + bias**2) / 2 + c * losses
+
+
+def fit_svm(features: Tensor, labels: Tensor, c: float, **options: Any) -> LinearSvm:
+    return fit_path(features, labels, [c], **options)[0]
 
 
 def ours(features: Tensor, labels: Tensor, c: float, **options: Any) -> NDArray[np.float64]:
@@ -354,43 +358,6 @@ def test_a_path_is_single_fits(method: str) -> None:
         assert torch.allclose(fitted.scores(features), alone.scores(features), atol=1e-3)
 
 
-def test_a_start_near_the_end_saves_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    force(monkeypatch, "passes")
-    features, labels = planted(400, 100, 3)
-    with counted_passes(monkeypatch) as cold:
-        fitted = fit_svm(features, labels, 0.01)
-    with counted_passes(monkeypatch) as warm:
-        again = fit_svm(features, labels, 0.01, start=fitted)
-    with counted_passes(monkeypatch) as near:
-        moved = fit_svm(features, labels, 0.011, start=fitted)
-    assert len(warm) == 1, "one pass finds that there is nothing to do"
-    assert torch.equal(again.weights, fitted.weights)
-    assert len(near) < len(cold)
-    expected = fit_svm(features, labels, 0.011).objective.numpy()
-    assert moved.objective.numpy() == pytest.approx(expected, rel=2e-6)
-
-
-class counted_passes:  # noqa: N801  # reads as a verb where it is used
-    """Counts passes over the features while the block lasts."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.patch, self.passes = monkeypatch, list[int]()
-
-    def __enter__(self) -> list[int]:
-        through = DesignMatrix.through
-
-        def counting(rows: DesignMatrix, weights: Tensor, between: Any) -> tuple[Tensor, Tensor]:
-            self.passes.append(len(weights))
-            return through(rows, weights, between)
-
-        self.context = self.patch.context()
-        self.context.__enter__().setattr(DesignMatrix, "through", counting)
-        return self.passes
-
-    def __exit__(self, *error: Any) -> None:
-        self.context.__exit__(*error)
-
-
 @pytest.mark.parametrize(
     ("count", "width", "c", "few"),
     [
@@ -424,14 +391,6 @@ def refusals() -> Iterator[tuple[str, Tensor, Tensor, dict[str, Any], str]]:
     spoilt = features.clone()
     spoilt[13, 2] = -torch.inf
     yield "infinity", spoilt, labels, {}, "NaN or infinity"
-    start = LinearSvm(torch.zeros(3, 4), torch.zeros(3), torch.zeros(3, dtype=torch.float64))
-    yield (
-        "start",
-        features,
-        labels,
-        {"start": start},
-        r"start has weights \[3, 4\], expected \[3, 5\]",
-    )
 
 
 @pytest.mark.parametrize(

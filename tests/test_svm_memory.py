@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from dcgan_cli.analysis.probe_svm import squared_hinge, svm
 from dcgan_cli.analysis.probe_svm.squared_hinge import DesignMatrix
-from dcgan_cli.analysis.probe_svm.svm import fit_path, fit_svm
+from dcgan_cli.analysis.probe_svm.svm import fit_path
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def test_a_mapped_file_gives_the_same_bits(
 ) -> None:
     force(monkeypatch, method)
     features, labels = planted(300, 90, 3)
-    inside = fit_svm(features, labels, 0.01)
-    streamed = fit_svm(mapped(tmp_path / "features.npy", features), labels, 0.01)
+    inside = fit_path(features, labels, [0.01])[0]
+    streamed = fit_path(mapped(tmp_path / "features.npy", features), labels, [0.01])[0]
     assert torch.equal(inside.weights, streamed.weights)
     assert torch.equal(inside.bias, streamed.bias)
 
@@ -45,10 +45,10 @@ def test_a_mapped_file_gives_the_same_bits(
 def test_blocks_change_nothing_but_rounding(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     force(monkeypatch, method)
     features, labels = planted(300, 90, 3)
-    whole = fit_svm(features, labels, 0.01, tolerance=1e-9)
+    whole = fit_path(features, labels, [0.01], tolerance=1e-9)[0]
     monkeypatch.setattr(squared_hinge, "_BLOCK", {"cpu": 1000})
     monkeypatch.setattr(squared_hinge, "_MIN_ROWS", 7)
-    blocks = fit_svm(features, labels, 0.01, tolerance=1e-9)
+    blocks = fit_path(features, labels, [0.01], tolerance=1e-9)[0]
     assert blocks.objective.numpy() == pytest.approx(whole.objective.numpy(), rel=1e-7)
     assert torch.allclose(whole.scores(features), blocks.scores(features), atol=1e-3)
 

@@ -15,7 +15,7 @@ from dcgan_cli.wording import counted
 COMPONENTS = 50
 """Number of principal components for UMAP: the rest is mostly noise, and slow."""
 
-NEIGHBORS = 15
+UMAP_NEIGHBORS = 15
 
 
 def embed(features: Tensor, seed: int = 0) -> NDArray[np.float32]:
@@ -35,6 +35,6 @@ def embed(features: Tensor, seed: int = 0) -> NDArray[np.float32]:
     keep = min(COMPONENTS, *rows.shape)
     solver = "randomized" if keep < min(rows.shape) else "full"
     reduced = PCA(keep, svd_solver=solver, random_state=seed % 2**32).fit_transform(rows)
-    neighbors = min(NEIGHBORS, len(rows) - 1)
+    neighbors = min(UMAP_NEIGHBORS, len(rows) - 1)
     mapper: Any = UMAP(n_neighbors=neighbors, random_state=seed % 2**32, n_jobs=1)
     return np.asarray(mapper.fit_transform(reduced), np.float32)

@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dcgan_cli.analysis.features import features
+from dcgan_cli.analysis.features import IMAGES_PER_BATCH, features
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.progress import ProgressCallback
 
@@ -20,8 +20,6 @@ PIXELS = 32
 
 COMPONENTS = 256
 """Number of principal components of each extractor's features."""
-
-IMAGES_PER_BATCH = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +74,11 @@ def feature_extractors(discriminator: Discriminator) -> tuple[FeatureExtractor, 
     def pixels(normalized: Tensor) -> Features:
         return F.adaptive_avg_pool2d(normalized, side).flatten(1).numpy()
 
-    return (
-        FeatureExtractor(
-            "discriminator features", lambda normalized: features(discriminator, normalized).numpy()
-        ),
-        FeatureExtractor(f"{side}×{side} pixels", pixels),
-    )
+    def discriminator_features(normalized: Tensor) -> Features:
+        return features(discriminator, normalized).numpy()
+
+    extractor = FeatureExtractor("discriminator features", discriminator_features)
+    return extractor, FeatureExtractor(f"{side}×{side} pixels", pixels)
 
 
 def blur(normalized: Tensor) -> Tensor:

@@ -20,7 +20,6 @@ from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.hooks import captured, evaluating
 from dcgan_cli.progress import ProgressCallback
-from dcgan_cli.report import Images
 
 GRID = 4
 """Side of the grid that feature maps are pooled to (paper §5.1)."""
@@ -58,13 +57,6 @@ def features(
             "or its training failed; use an earlier checkpoint"
         )
     return found
-
-
-def image_features(
-    discriminator: Discriminator, images: Images, grid: int = GRID
-) -> NDArray[np.float32]:
-    """As `features`, for stored images uint8 [N, S, S, C]; a numpy array float32 [N, F]."""
-    return features(discriminator, normalize(torch.from_numpy(images)), grid).numpy()
 
 
 def feature_table(

@@ -75,16 +75,12 @@ class Search:
         left_out: NDArray[np.int64] | None = None,
         device: torch.device | None = None,
     ) -> None:
-        """Begin a search.
+        """Begin a search for `k` neighbors, at least 1, with products computed on `device`.
 
-        Args:
-            queries: in parts of about PART, float32 [q, D] each, or [q, V, D]: V versions of each
-                query, of which the nearest one counts (of several that are as near within rounding,
-                one of them).
-            k: how many neighbors, at least 1.
-            left_out: int64 [Q], the number of a row that is no neighbor of the query (an image
-                is not its own neighbor); −1 for none.
-            device: where the products are computed. The CPU measures what is left.
+        `queries` come in parts of about PART, float32 [q, D] each, or [q, V, D]: V versions of each
+        query, of which the nearest one counts (of several that are as near within rounding, one of
+        them). `left_out`, int64 [Q], is the number of a row that is no neighbor of the query (an
+        image is not its own neighbor); −1 for none.
         """
         self._device = device or torch.device("cpu")
         self._parts: list[_Part] = []

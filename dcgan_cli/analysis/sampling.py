@@ -58,13 +58,18 @@ class Sampler:
         return cls(checkpoint.hash, generator, bn, average and has_average, has_average)
 
     @property
-    def way(self) -> DrawSettings:
+    def draw_settings(self) -> DrawSettings:
         """The settings with which it generates images."""
         return draw_settings(self.bn, self.average)
 
+    def seeded(self, seed: int, count: int) -> Latents:
+        """The latent vectors 0 … `count` − 1 of `seed`, [count, z_dim]."""
+        config = self.generator.config
+        return seeded_latents(seed, count, config.z_dim, config.z_dist)
+
     def options_for(self, drawn: DrawSettings | None) -> str | None:
         """The options that generate images as `drawn` says; None if in use already, or unknown."""
-        if drawn is None or drawn == self.way:
+        if drawn is None or drawn == self.draw_settings:
             return None
         weights = "leave out --no-ema" if drawn.ema else "give --no-ema"
         wanted = [f"give --bn {drawn.bn}"] if drawn.bn != self.bn else []
@@ -79,7 +84,7 @@ class Sampler:
         options = ["--bn", self.bn]
         options += ["--no-ema"] if self.has_average and not self.average else []
         text = shlex.join([*command, *options])
-        return Provenance(self.checkpoint, text, seed, latents, self.way)
+        return Provenance(self.checkpoint, text, seed, latents, self.draw_settings)
 
     @torch.no_grad()
     def normalized(self, latents: Latents) -> torch.Tensor:
@@ -109,9 +114,7 @@ class Sampler:
 
 def draw_samples(sampler: Sampler, *, seed: int, count: int, columns: int | None = None) -> Report:
     """One image grid of the samples 0 … `count` − 1 of `seed`."""
-    config = sampler.generator.config
-    latents = seeded_latents(seed, count, config.z_dim, config.z_dist)
-    return draw_latents(sampler, latents, seed=seed, columns=columns)
+    return draw_latents(sampler, sampler.seeded(seed, count), seed=seed, columns=columns)
 
 
 def draw_latents(

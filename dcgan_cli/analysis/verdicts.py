@@ -29,7 +29,4 @@ def percent(share: float) -> str:
 
 def _ends(estimate: Estimate) -> tuple[float, float]:
     low, high = estimate.low, estimate.high
-    return (
-        estimate.value if low is None else low,
-        estimate.value if high is None else high,
-    )
+    return (estimate.value if low is None else low, estimate.value if high is None else high)

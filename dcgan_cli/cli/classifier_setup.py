@@ -11,7 +11,7 @@ from dcgan_cli.wording import counted
 if TYPE_CHECKING:
     import torch
 
-    from dcgan_cli.analysis.arithmetic.classifier_setup import ClassifierSetup
+    from dcgan_cli.analysis.arithmetic.reports import ClassifierSetup
     from dcgan_cli.checkpoint.format import Checkpoint
     from dcgan_cli.data.labels import Column
 
@@ -42,7 +42,7 @@ def train_classifier(
     import numpy as np
     import torch
 
-    from dcgan_cli.analysis.arithmetic.classifier_setup import ClassifierSetup
+    from dcgan_cli.analysis.arithmetic.reports import ClassifierSetup
     from dcgan_cli.analysis.concepts.attribute_classifier import fit_attribute_classifier
     from dcgan_cli.data.pixels import normalize
 

@@ -21,7 +21,7 @@ def read_points(
     options = sampler.options_for(named.drawn)
     if options is not None:
         console.note(
-            f"{argument}: drawn with {named.drawn}, here with {sampler.way}; to see the same images, "
+            f"{argument}: drawn with {named.drawn}, here with {sampler.draw_settings}; to see the same images, "
             f"{options}"
         )
     return named

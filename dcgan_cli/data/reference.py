@@ -37,7 +37,7 @@ MAX_FRAME_RATIO = 4
 
 
 @dataclass(frozen=True)
-class Shown:
+class NetworkView:
     """How a network sees an image: prepared with `image_spec`, then the center `size` pixels.
 
     Networks trained with random crops (`--crop random`) have seen crops of `size` from larger
@@ -86,7 +86,7 @@ class Shown:
 class CenterCrop(DecodedImages):
     """The center crops of prepared images."""
 
-    def __init__(self, images: DecodedImages, shown: Shown) -> None:
+    def __init__(self, images: DecodedImages, shown: NetworkView) -> None:
         self.image_spec = replace(shown.image_spec, side=shown.size)
         self.origin = images.origin
         self.original_size = images.original_size
@@ -125,7 +125,7 @@ class Reference:
         fingerprint: the same by times, as Source.fingerprint, in checkpoints of earlier versions.
     """
 
-    shown: Shown
+    shown: NetworkView
     location: str | None = None
     kind: str | None = None
     labels: Path | None = None
@@ -147,7 +147,7 @@ class Reference:
     ) -> Self:
         """The reference to `images`, prepared from `source`, for networks of `size` pixels."""
         return cls(
-            Shown(images.image_spec, size),
+            NetworkView(images.image_spec, size),
             absolute(source.location),
             source.kind,
             None if labels is None else labels.resolve(),
@@ -171,7 +171,7 @@ class Reference:
             image_spec["background"] = color(str(data.get("background", "white")))
         labels = _optional(data, "labels", str)
         return cls(
-            Shown(_read_image_spec(image_spec, size, channels), size),
+            NetworkView(_read_image_spec(image_spec, size, channels), size),
             _optional(data, "location", str),
             _optional(data, "kind", str),
             None if labels is None else Path(labels),

@@ -32,33 +32,20 @@ def thinned(frames: Sequence[Frame], most: int) -> list[Frame]:
     return [*frames[:-1:step], frames[-1]]
 
 
-def encode_gif(
-    images: Sequence[Image.Image],
-    seconds: float = 0.15,
-    hold: float = 2.0,
-    palette: Image.Image | None = None,
-    most: int = MAX_FRAMES,
-) -> bytes:
-    """An endless GIF of `images`, `seconds` each, the last one held; evenly thinned to `most`.
-
-    `palette` is an image of all colors to use; the last of `images` where there is none.
-    """
-    return _gif(thinned(images, most), seconds, hold, palette)
+def encode_gif(images: Sequence[Image.Image], seconds: float = 0.15, hold: float = 2.0) -> bytes:
+    """An endless GIF of `images`, `seconds` each, the last one held; evenly thinned to MAX_FRAMES."""
+    return _gif(thinned(images, MAX_FRAMES), seconds, hold, images[-1])
 
 
 def _gif(
-    images: Sequence[Image.Image],
-    seconds: float,
-    hold: float,
-    palette: Image.Image | None,
-    scale: int = 1,
+    images: Sequence[Image.Image], seconds: float, hold: float, palette: Image.Image, scale: int = 1
 ) -> bytes:
     # one palette for all frames: with their own they would flicker
-    colors = (palette or images[-1]).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT)
+    colors = palette.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT)
     frames = [image.convert("RGB").quantize(palette=colors) for image in images]
     # enlarged last: equal pixels side by side take little space, dithered ones much
     large = [_enlarged(frame, scale, Image.Resampling.NEAREST) for frame in frames]
-    return _save_all(large, "GIF", duration=_durations(len(large), seconds, hold))
+    return _save_all(large, "GIF", seconds, hold)
 
 
 def encode_film_gif(
@@ -66,11 +53,8 @@ def encode_film_gif(
 ) -> bytes:
     """An endless GIF of all of `images`, `scale` times as large, in colors from all along the way."""
     sample = images[:: max(1, len(images) // PALETTE_FRAMES)]
-    width, height = sample[0].size
-    strip = Image.new("RGB", (width * len(sample), height))
-    for i, image in enumerate(sample):
-        strip.paste(image, (i * width, 0))
-    return _gif(images, seconds, hold, strip, scale)
+    strip = np.hstack([np.asarray(image.convert("RGB")) for image in sample])
+    return _gif(images, seconds, hold, Image.fromarray(strip), scale)
 
 
 def encode_webp(
@@ -79,7 +63,7 @@ def encode_webp(
     """An endless lossless animated WebP: every pixel as it was drawn, `scale` times as large."""
     nearest = Image.Resampling.NEAREST
     frames = [_enlarged(image.convert("RGB"), scale, nearest) for image in images]
-    return _save_all(frames, "WEBP", duration=_durations(len(frames), seconds, hold), lossless=True)
+    return _save_all(frames, "WEBP", seconds, hold, lossless=True)
 
 
 def encode_mp4(images: Sequence[Image.Image], seconds: float, hold: float, scale: int = 1) -> bytes:
@@ -143,12 +127,11 @@ def _enlarged(image: Image.Image, scale: int, how: Image.Resampling) -> Image.Im
     return image.resize((image.width * scale, image.height * scale), how)
 
 
-def _durations(count: int, seconds: float, hold: float) -> list[int]:
-    """Milliseconds of each frame."""
-    return [round(1000 * seconds)] * (count - 1) + [round(1000 * hold)]
-
-
-def _save_all(frames: Sequence[Image.Image], kind: str, **options: object) -> bytes:
+def _save_all(
+    frames: Sequence[Image.Image], kind: str, seconds: float, hold: float, **options: object
+) -> bytes:
     buffer = io.BytesIO()
-    frames[0].save(buffer, kind, save_all=True, append_images=frames[1:], loop=0, **options)
+    durations = [round(1000 * seconds)] * (len(frames) - 1) + [round(1000 * hold)]
+    options |= {"append_images": frames[1:], "duration": durations}
+    frames[0].save(buffer, kind, save_all=True, loop=0, **options)
     return buffer.getvalue()

@@ -26,44 +26,28 @@ def annotation_page(
 ) -> bytes:
     """One HTML file that needs nothing else, neither a server nor the network.
 
-    Args:
-        images: samples 0 … N − 1, uint8 [N, H, W, C].
-        checkpoint: hash of the model that drew them; what the page saves says so, like the rest.
-        seed: of the samples.
-        bn: batch-norm statistics they were drawn with.
-        average: whether the average of the weights drew them.
-        kind: what boxes are drawn around; may be empty, and the person may change it.
-        boxes: what the page begins with, in the form that it saves (data.box_files.write_boxes).
+    `images` are samples 0 … N − 1, uint8 [N, H, W, C]; what the page saves says what drew them:
+    `checkpoint` (its hash), `seed`, `bn` and `average`. Boxes are drawn around a `kind` of object,
+    which may be empty, and which the person may change. The page begins with `boxes`, in the form
+    that it saves (data.box_files.write_boxes).
     """
     count, height, width, _ = images.shape
-    samples = {
-        "checkpoint": checkpoint,
-        "seed": seed,
-        "count": count,
-        "bn": bn,
-        "average": average,
-    }
+    encoded = (base64.b64encode(encode_image(image)) for image in images)
+    samples = {"checkpoint": checkpoint, "seed": seed, "count": count, "bn": bn, "average": average}
     data = {
         "samples": json.dumps(samples),
         "kind": kind,
         "size": [width, height],
-        "pictures": [_data_uri(encode_image(image)) for image in images],
+        "pictures": [f"data:image/png;base64,{png.decode()}" for png in encoded],
         "boxes": None if boxes is None else boxes.decode(),
     }
+    # nothing in the JSON may end or comment the script element that it stands in
+    script = json.dumps(data).replace("<", "\\u003c")
     page = _part("page.html")
     page = _STYLE.sub(lambda match: f"<style>\n{_part(match[1])}</style>", page)
     page = _SCRIPT.sub(lambda match: f"<script>\n{_part(match[1])}</script>", page)
-    return page.replace(_DATA, _DATA.replace("null", _script_json(data))).encode()
+    return page.replace(_DATA, _DATA.replace("null", script)).encode()
 
 
 def _part(name: str) -> str:
     return (_PARTS / name).read_text("utf-8")
-
-
-def _data_uri(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
-def _script_json(value: object) -> str:
-    """JSON that can stand inside a script element: nothing in it ends or comments the element."""
-    return json.dumps(value).replace("<", "\\u003c")

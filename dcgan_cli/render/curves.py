@@ -4,8 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import SubFigure
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -17,15 +15,14 @@ from dcgan_cli.render.lines import (
     SLIDE_DPI,
     encode_lines,
     new_figure,
+    style_panel,
 )
 from dcgan_cli.render.png import GAP, MARGIN
 
+OUTPUTS = (("d_real", "D(x)"), ("d_fake", "D(G(z))"), ("d_fake_after", "D(G(z)), G's update"))
 PANELS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("loss", (("d_loss", "D"), ("g_loss", "G"))),
-    (
-        "D's output",
-        (("d_real", "D(x)"), ("d_fake", "D(G(z))"), ("d_fake_after", "D(G(z)), G's update")),
-    ),
+    ("D's output", OUTPUTS),
     ("gradient norm", (("d_gradient", "D"), ("g_gradient", "G"))),
 )
 COLORS = (BLUE, ORANGE, GREEN)
@@ -53,28 +50,28 @@ def encode_curves(
 ) -> bytes:
     """Three panels over the steps of `metrics` (rows of metrics.jsonl), smoothed over pale raw values.
 
-    Args:
-        metrics: one row a step.
-        title: of the drawing.
-        moments: grids of samples, as training draws them, and when that was: shown below.
-        ending: .png, .pdf or .svg.
-        dpi: dots an inch of a PNG.
+    `moments` are grids of samples, as training draws them, and when that was: shown below. `ending`
+    is .png (of `dpi` dots an inch), .pdf or .svg.
     """
     figure = new_figure(8, 7.5 + (3 if moments else 0))
     parts = figure.add_gridspec(2 if moments else 1, 1, height_ratios=(7.5, 3)[: 1 + bool(moments)])
     panels = figure.add_subfigure(parts[0])
-    if moments:
-        _draw_moments(figure.add_subfigure(parts[1]), moments)
+    below = (
+        figure.add_subfigure(parts[1]).subplots(1, len(moments), squeeze=False) if moments else [()]
+    )
+    for axes, (when, grid) in zip(below[0], moments, strict=True):
+        axes.imshow(np.asarray(upper_left(grid).convert("RGB")), interpolation="lanczos")
+        axes.set_axis_off()
+        axes.set_title(when, fontsize=13, color=INK, parse_math=False)
     steps = np.array([row["step"] for row in metrics], np.float64)
     block = max(1, math.ceil(len(steps) / MAX_POINTS))
     for axes, (name, lines) in zip(panels.subplots(3, 1, sharex=True), PANELS, strict=True):
         for (key, label), color in zip(lines, COLORS, strict=False):
             values = np.array([row.get(key) for row in metrics], np.float64)
-            _draw_line(axes, _mean_of(steps, block), _mean_of(values, block), label, color)
-        axes.set_title(name, loc="left", fontsize=13, color=INK)
-        axes.tick_params(labelsize=11, colors=INK)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.25)
+            at, values = _mean_of(steps, block), _mean_of(values, block)
+            axes.plot(at, values, color=color, linewidth=0.8, alpha=0.3)
+            axes.plot(at, smoothed(values), color=color, linewidth=2, label=label)
+        style_panel(axes, name)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=11, frameon=False)
         if name == "gradient norm":
             axes.set_yscale("log")
@@ -82,21 +79,6 @@ def encode_curves(
     # a run may be called $x$
     panels.suptitle(title, fontsize=15, color=INK, parse_math=False)
     return encode_lines(figure, ending, dpi)
-
-
-def _draw_line(axes: Axes, steps: Values, values: Values, label: str, color: str) -> None:
-    """The values, pale, and their moving mean."""
-    axes.plot(steps, values, color=color, linewidth=0.8, alpha=0.3)
-    axes.plot(steps, smoothed(values), color=color, linewidth=2, label=label)
-
-
-def _draw_moments(area: SubFigure, moments: Sequence[tuple[str, Image.Image]]) -> None:
-    for axes, (when, grid) in zip(
-        area.subplots(1, len(moments), squeeze=False)[0], moments, strict=True
-    ):
-        axes.imshow(np.asarray(upper_left(grid).convert("RGB")), interpolation="lanczos")
-        axes.set_axis_off()
-        axes.set_title(when, fontsize=13, color=INK, parse_math=False)
 
 
 def upper_left(grid: Image.Image) -> Image.Image:

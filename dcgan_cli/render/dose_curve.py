@@ -6,16 +6,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from dcgan_cli.render.lines import (
-    BLUE,
-    FAINT,
-    INK,
-    ORANGE,
-    PAPER,
-    SLIDE_DPI,
-    encode_lines,
-    new_figure,
-)
+from dcgan_cli.render import lines
 from dcgan_cli.report import Table
 
 DESTROYED = 0.5
@@ -33,38 +24,31 @@ def encode_dose(
     chosen: int,
     keep_only: bool = False,
     ending: str = ".png",
-    dpi: int = SLIDE_DPI,
+    dpi: int = lines.SLIDE_DPI,
 ) -> bytes:
     """Two panels over the number of maps: how often the object is found, how like the scene stays.
 
-    Args:
-        table: the report's table `Dose`.
-        kind: the object.
-        chosen: the number of maps that were chosen; marked.
-        keep_only: the maps are those that stay.
-        ending: .png, .pdf or .svg.
-        dpi: dots an inch of a PNG.
+    `table` is the report's table `Dose`, `chosen` the number of maps that is marked; with
+    `keep_only` the maps are those that stay. `ending` is .png (of `dpi` dots an inch), .pdf or .svg.
     """
     rows = np.array(table.rows, np.float64)
     column = dict(zip(table.columns, rows.T, strict=True))
-    figure = new_figure(7, 5.5)
+    figure = lines.new_figure(7, 5.5)
     upper, lower = figure.subplots(2, 1, sharex=True)
     panels = (("found", f"samples with a {kind}"), ("scene", "likeness of the scene (correlation)"))
     for axes, (name, title) in zip((upper, lower), panels, strict=True):
         _draw(axes, column, name, kind)
         _shade(axes, column, "scene destroyed" if axes is lower else "")
-        axes.axvline(chosen, color=INK, linewidth=0.8, linestyle=":")
-        # an object may be called $x$
-        axes.set_title(title, loc="left", fontsize=13, color=INK, parse_math=False)
-        axes.tick_params(labelsize=11, colors=INK)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.25)
+        axes.axvline(chosen, color=lines.INK, linewidth=0.8, linestyle=":")
+        lines.style_panel(axes, title)
         axes.margins(x=0.01)
     doing = "kept" if keep_only else "dropped"
     upper.yaxis.set_major_formatter(PercentFormatter(1))
-    _label(upper, (chosen, 1), f"{chosen} maps {doing}", INK, ("left", "top"), "axes fraction")
-    lower.set_xlabel(f"feature maps {doing}", fontsize=13, color=INK)
-    return encode_lines(figure, ending, dpi)
+    _label(
+        upper, (chosen, 1), f"{chosen} maps {doing}", lines.INK, ("left", "top"), "axes fraction"
+    )
+    lower.set_xlabel(f"feature maps {doing}", fontsize=13, color=lines.INK)
+    return lines.encode_lines(figure, ending, dpi)
 
 
 def _draw(axes: Axes, column: Columns, name: str, kind: str) -> None:
@@ -74,11 +58,11 @@ def _draw(axes: Axes, column: Columns, name: str, kind: str) -> None:
     own, random = column[name], column[f"{name}_random"]
     axes.fill_between(maps, *band, color="0.88", linewidth=0)
     axes.plot(maps, random, color="0.45", linewidth=2)
-    axes.plot(maps, own, "o-", color=BLUE, markersize=4, linewidth=2)
+    axes.plot(maps, own, "o-", color=lines.BLUE, markersize=4, linewidth=2)
     at = int(np.argmin(np.abs(maps - maps.max() / 2)))
     for values, other, text, color in (
-        (own, random, f"{kind} maps", BLUE),
-        (random, own, "random maps\n(band: all draws)", FAINT),
+        (own, random, f"{kind} maps", lines.BLUE),
+        (random, own, "random maps\n(band: all draws)", lines.FAINT),
     ):
         above = values[at] >= other[at] or values[at] < LOW
         rising = values[min(at + 1, len(maps) - 1)] > values[max(at - 1, 0)]
@@ -107,7 +91,7 @@ def _label(
         fontsize=12,
         color=color,
         parse_math=False,
-        path_effects=[withStroke(linewidth=3, foreground=PAPER)],
+        path_effects=[withStroke(linewidth=3, foreground=lines.PAPER)],
     )
 
 
@@ -122,5 +106,5 @@ def _shade(axes: Axes, column: Columns, said: str) -> None:
     if first:  # where the line crosses
         share = (scene[first - 1] - DESTROYED) / (scene[first - 1] - scene[first])
         left = float(maps[first - 1] + share * (maps[first] - maps[first - 1]))
-    axes.axvspan(left, right, color=ORANGE, alpha=0.12, linewidth=0)
-    _label(axes, (right, 1), said, ORANGE, ("right", "top"), "axes fraction")
+    axes.axvspan(left, right, color=lines.ORANGE, alpha=0.12, linewidth=0)
+    _label(axes, (right, 1), said, lines.ORANGE, ("right", "top"), "axes fraction")

@@ -10,16 +10,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont
 
 from dcgan_cli.choices import Layout
-from dcgan_cli.render.layout import (
-    LINE,
-    Placed,
-    PlacedTile,
-    PlacedWords,
-    Placement,
-    Style,
-    font,
-    place,
-)
+from dcgan_cli.render import layout as placing
 from dcgan_cli.render.png import COMPRESS_LEVEL, draw_grid, record, shown_size, to_image
 from dcgan_cli.report import ImageGrid, Images, Tiles, in_rows
 
@@ -49,12 +40,9 @@ def encode_figure(
 ) -> bytes:
     """The figure of `grid` as a PNG file, which keeps its Provenance and its caption.
 
-    Args:
-        grid: the tiles and how they are composed.
-        layout: `slide`, `paper` (300 dots an inch), or `audit`: every tile with its caption.
-        scale: by how much tiles are enlarged; by default, until they are 128 pixels wide (paper:
-            192), and in `audit` 48.
-        numbers: write its number onto each tile.
+    `layout` is `slide`, `paper` (300 dots an inch), or `audit`: every tile with its caption. Tiles
+    are enlarged `scale` times, by default until they are 128 pixels wide (paper: 192), and in
+    `audit` 48. `numbers` writes its number onto each tile.
     """
     if layout == "audit":
         image, dpi = draw_grid(grid, numbers, scale), None
@@ -88,11 +76,14 @@ def draw_figure(
     brush = ImageDraw.Draw(paper)
     for item in placement.at(margin, margin):
         match item.what:
-            case PlacedTile():
+            case placing.PlacedTile():
                 _draw_tile(paper, brush, item, item.what, grid.images[item.what.number], style)
                 if numbers:
-                    _draw_number(brush, item, item.what.number)
-            case PlacedWords():
+                    face = ImageFont.load_default(max(9, item.height // 7))
+                    at = (item.x + item.width // 20, item.y + item.height // 40)
+                    text = str(item.what.number)
+                    brush.text(at, text, "white", face, stroke_width=2, stroke_fill="black")
+            case placing.PlacedWords():
                 _draw_words(brush, item, item.what, style)
             case _:
                 _draw_line(brush, item, style)
@@ -101,15 +92,15 @@ def draw_figure(
 
 def place_figure(
     grid: ImageGrid, medium: Medium, scale: int | None = None
-) -> tuple[Style, Placement]:
+) -> tuple[placing.Style, placing.Placement]:
     """The sizes of `grid`'s figure, and where everything stands, without the margin."""
     count, height, width, _ = grid.images.shape
     figure = grid.figure or Tiles(in_rows(range(count), min(grid.columns, count)))
     factor = scale or max(1, math.ceil(medium.tile / min(width, height)))
     while True:
         tile = shown_size(width * factor, height * factor, grid.aspect)
-        style = Style(tile, medium.text, medium.gap)
-        placement = place(figure, style)
+        style = placing.Style(tile, medium.text, medium.gap)
+        placement = placing.place(figure, style)
         if scale or factor == 1 or max(placement.width, placement.height) <= LARGEST:
             return style, placement
         factor -= 1
@@ -118,10 +109,10 @@ def place_figure(
 def _draw_tile(
     paper: Image.Image,
     brush: ImageDraw.ImageDraw,
-    item: Placed,
-    tile: PlacedTile,
+    item: placing.Placed,
+    tile: placing.PlacedTile,
     image: Images,
-    style: Style,
+    style: placing.Style,
 ) -> None:
     size = (item.width, item.height)
     paper.paste(to_image(image).resize(size, Image.Resampling.LANCZOS), (item.x, item.y))
@@ -135,24 +126,23 @@ def _draw_tile(
         brush.rectangle(edge, outline=ACCENT, width=style.stroke + 1)
 
 
-def _draw_number(brush: ImageDraw.ImageDraw, item: Placed, number: int) -> None:
-    face = ImageFont.load_default(max(9, item.height // 7))
-    at = (item.x + item.width // 20, item.y + item.height // 40)
-    brush.text(at, str(number), "white", face, stroke_width=2, stroke_fill="black")
-
-
-def _draw_words(brush: ImageDraw.ImageDraw, item: Placed, words: PlacedWords, style: Style) -> None:
-    face = font(words.role, style.text)
+def _draw_words(
+    brush: ImageDraw.ImageDraw,
+    item: placing.Placed,
+    words: placing.PlacedWords,
+    style: placing.Style,
+) -> None:
+    face = placing.font(words.role, style.text)
     color = FAINT if words.role == "note" else INK
     for number, line in enumerate(words.lines):
-        y = item.y + round((number + 0.5) * face.size * LINE)
+        y = item.y + round((number + 0.5) * face.size * placing.LINE)
         if words.align == "center":
             brush.text((item.x + item.width / 2, y), line, color, face, anchor="mm")
         else:
             brush.text((item.x, y), line, color, face, anchor="lm")
 
 
-def _draw_line(brush: ImageDraw.ImageDraw, item: Placed, style: Style) -> None:
+def _draw_line(brush: ImageDraw.ImageDraw, item: placing.Placed, style: placing.Style) -> None:
     middle, right = item.y + item.height // 2, item.x + item.width - 1
     brush.line((item.x, middle, right, middle), INK, style.stroke)
     for x in (item.x, right - style.stroke + 1):

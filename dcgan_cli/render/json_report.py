@@ -5,6 +5,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,8 @@ def to_json(report: Report) -> str:
     `verdict` and `facts` stand at the top level; `findings` by key, each with value, interval, n, control and
     published value; `tables` by key, as lists of rows. Numbers that are not finite become null.
     """
-    document: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "report": snake_case(report.title),
-    }
+    document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+    document["report"] = snake_case(report.title)
     if report.verdict:
         document["verdict"] = report.verdict
     document |= report.facts
@@ -68,15 +67,14 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 def _finding(finding: Finding) -> dict[str, Any]:
     unit, control = finding.unit.strip(), finding.control
+    beside = {} if control is None else {**_estimate(control), "what": finding.control_label}
     return {
         **_estimate(finding.value),
         "unit": UNITS.get(unit, unit) or None,
         "label": finding.label,
         "about": finding.about or None,
         "better": finding.better or None,
-        "control": None
-        if control is None
-        else {**_estimate(control), "what": finding.control_label},
+        "control": beside or None,
         "published": finding.published or None,
     }
 
@@ -87,22 +85,15 @@ def _rows(table: Table) -> list[dict[str, Any]]:
     for row in table.rows:
         cells = list(zip(keys, table.columns, row, strict=True))
         entry: dict[str, Any] = {key: value for key, _, value in cells if key}
-        if "" in keys:
-            entry["values"] = [
-                {"name": name, "value": value} for key, name, value in cells if not key
-            ]
-        rows.append(entry)
+        values = [{"name": name, "value": value} for key, name, value in cells if not key]
+        rows.append(entry | ({"values": values} if values else {}))
     return rows
 
 
 def _estimate(estimate: Estimate) -> dict[str, Any]:
-    return {
-        "value": estimate.value,
-        "low": estimate.low,
-        "high": estimate.high,
-        "n": estimate.n,
-        "interval_kind": estimate.kind or None,
-    }
+    values = asdict(estimate)
+    kind = values.pop("kind")
+    return {**values, "interval_kind": kind or None}
 
 
 def _plain(value: Any) -> Any:

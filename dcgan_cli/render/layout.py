@@ -10,13 +10,7 @@ from PIL import ImageFont
 
 from dcgan_cli.report import Axis, Beside, Corners, Part, Stack, Tiles, WordRole, Words
 
-SIZES: dict[WordRole, float] = {
-    "title": 1.3,
-    "heading": 1.0,
-    "label": 1.0,
-    "sign": 2.0,
-    "note": 0.85,
-}
+SIZES = {"title": 1.3, "heading": 1.0, "label": 1.0, "sign": 2.0, "note": 0.85}
 """Height of letters, relative to the style's text."""
 
 BOLD: tuple[WordRole, ...] = ("title", "heading", "sign")
@@ -123,17 +117,11 @@ def place(part: Part, style: Style, width: int | None = None) -> Placement:
 def _tiles(part: Tiles, style: Style) -> Placement:
     wide, high = (max(1, round(side * part.scale)) for side in style.tile)
     gap = 0 if part.touching else max(1, round(style.gap * part.scale))
-    items = [
-        Placed(
-            PlacedTile(number, number in part.framed, part.boxes.get(number, ())),
-            column * (wide + gap),
-            row * (high + gap),
-            wide,
-            high,
-        )
-        for row, numbers in enumerate(part.rows)
-        for column, number in enumerate(numbers)
-    ]
+    items: list[Placed] = []
+    for row, numbers in enumerate(part.rows):
+        for column, number in enumerate(numbers):
+            tile = PlacedTile(number, number in part.framed, part.boxes.get(number, ()))
+            items.append(Placed(tile, column * (wide + gap), row * (high + gap), wide, high))
     return Placement(*_extent(items), items)
 
 

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -22,6 +23,14 @@ def new_figure(width: float, height: float) -> Figure:
     FigureCanvasAgg(figure)
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr]
     return figure
+
+
+def style_panel(axes: Axes, title: str) -> None:
+    """Title, ticks and grid of one of several panels; an object in the title may be called $x$."""
+    axes.set_title(title, loc="left", fontsize=13, color=INK, parse_math=False)
+    axes.tick_params(labelsize=11, colors=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
 
 
 def encode_lines(figure: Figure, ending: str = ".png", dpi: int = SLIDE_DPI) -> bytes:

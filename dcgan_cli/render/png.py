@@ -44,21 +44,15 @@ def draw_grid(grid: ImageGrid, numbers: bool = False, scale: int | None = None) 
     caption = CAPTION if grid.captions else 0
     font = ImageFont.load_default(11)
     label_w = max((int(font.getlength(text)) + GAP * 3 for text in grid.row_labels), default=0)
-    paper = Image.new(
-        "RGB",
-        (
-            2 * MARGIN + label_w + columns * (tile_w + GAP) - GAP,
-            2 * MARGIN + rows * (tile_h + caption + GAP) - GAP,
-        ),
-        PAPER,
-    )
+    across = 2 * MARGIN + label_w + columns * (tile_w + GAP) - GAP
+    down = 2 * MARGIN + rows * (tile_h + caption + GAP) - GAP
+    paper = Image.new("RGB", (across, down), PAPER)
     brush = ImageDraw.Draw(paper)
     for i, image in enumerate(grid.images):
         row, column = divmod(i, columns)
         x = MARGIN + label_w + column * (tile_w + GAP)
         y = MARGIN + row * (tile_h + caption + GAP)
-        tile = shown(image, (tile_w, tile_h))
-        paper.paste(tile, (x, y))
+        paper.paste(shown(image, (tile_w, tile_h)), (x, y))
         if numbers:
             brush.text((x + 3, y + 1), str(i), "white", font, stroke_width=2, stroke_fill="black")
         if caption:

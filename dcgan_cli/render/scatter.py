@@ -39,7 +39,7 @@ def encode_scatter(
             halo = withStroke(linewidth=3, foreground=PAPER)
             axes.text(
                 x, y, str(names[group]), color=INK, fontsize=12, fontweight="bold", parse_math=False,
-                ha="center", va="center", path_effects=[halo],
+                ha="center", va="center", path_effects=[halo]
             )  # fmt: skip
     axes.set_xticks([])
     axes.set_yticks([])

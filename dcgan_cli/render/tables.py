@@ -6,6 +6,7 @@ own, one value a line. Into a pipe or a file, width is no limit.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import indent
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -18,7 +19,7 @@ from dcgan_cli.render.readable import readable
 UNLIMITED = 100_000
 """Columns of what is no terminal."""
 
-FOLDS = (UNLIMITED, 48, 36, 28, 22, 17, 13, 10)
+FOLD_WIDTHS = (UNLIMITED, 48, 36, 28, 22, 17, 13, 10)
 """Widths at which headings and labels are folded, tried in this order."""
 
 
@@ -59,7 +60,7 @@ class ValueTable:
         width = options.max_width if console.file.isatty() else UNLIMITED
         encoding = options.encoding
         roomy = options.update(width=UNLIMITED)
-        for fold in FOLDS:
+        for fold in FOLD_WIDTHS:
             table = self._table(fold, encoding)
             needed = Measurement.get(console, roomy, table).maximum
             if needed <= width:
@@ -93,19 +94,12 @@ class ValueTable:
                 if cell.value or cell.label:
                     head = Cell(label=f"{heading}:").folded(width - 2, encoding)
                     body = cell.folded(width - 4, encoding)
-                    one_line = f"{head} {body}"
-                    short = "\n" not in one_line and cell_len(one_line) <= width - 2
-                    yield (
-                        _indented(one_line, 2)
-                        if short
-                        else (f"{_indented(head, 2)}\n{_indented(body, 4)}")
-                    )
+                    both = f"  {head} {body}"
+                    if "\n" in both or cell_len(both) > width:
+                        both = f"{indent(head, '  ')}\n{indent(body, '    ')}"
+                    yield both
 
 
 def _line(text: str, style: str = "") -> Text:
     """Lines that rich neither folds nor cuts: where they are too long, the terminal goes on below."""
     return Text(text, style, no_wrap=True, overflow="ignore")
-
-
-def _indented(text: str, by: int) -> str:
-    return "\n".join(" " * by + line for line in text.split("\n"))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.style import Style
@@ -33,13 +34,11 @@ class HalfBlocks:
         image = draw_grid(self.grid)
         width = min(options.max_width, image.width)
         height = max(2, image.height * width // image.width // 2 * 2)
-        small = image.resize((width, height))
-        pixels = small.load()
-        assert pixels is not None
-        for y in range(0, height, 2):
-            for x in range(width):
-                upper, lower = _hex(pixels[x, y]), _hex(pixels[x, y + 1])
-                yield Segment("▀", Style.parse(f"{upper} on {lower}"))
+        pixels = np.asarray(image.resize((width, height)))
+        for upper, lower in zip(pixels[::2], pixels[1::2], strict=True):
+            for above, below in zip(upper, lower, strict=True):
+                colors = f"#{above.tobytes().hex()} on #{below.tobytes().hex()}"
+                yield Segment("▀", Style.parse(colors))
             yield Segment.line()
 
 
@@ -60,19 +59,18 @@ def findings_table(report: Report) -> RenderableType:
             Cell(label=finding.label + ARROWS[finding.better]),
             _estimate(finding.value, finding.unit),
             _estimate(finding.control, finding.unit, finding.control_label),
-            _published(finding.published),
+            Cell(value, f"({why}" if bracket else ""),
         )
         for finding in report.findings
+        # a published value, and in brackets why it is not to be compared, which may be folded
+        for value, bracket, why in (finding.published.partition(" ("),)
     ]
     headings = ("metric", "value", "control", "published")
     told = [
         i for i in range(4) if i < 2 or any(row[i].value or row[i].label.strip() for row in rows)
     ]
-    return ValueTable(
-        report.title,
-        [headings[i] for i in told],
-        [[row[i] for i in told] for row in rows],
-    )
+    cells = [[row[i] for i in told] for row in rows]
+    return ValueTable(report.title, [headings[i] for i in told], cells)
 
 
 def plain_table(table: Table) -> RenderableType:
@@ -84,17 +82,16 @@ def plain_table(table: Table) -> RenderableType:
     return ValueTable(table.title, table.columns, rows)
 
 
-def _published(text: str) -> Cell:
-    """A published value, and in brackets why it is not to be compared, which may be folded."""
-    value, bracket, why = text.partition(" (")
-    return Cell(value, f"({why}" if bracket else "")
-
-
 def _estimate(estimate: Estimate | None, unit: str, label: str = "") -> Cell:
     """Value and interval, which stay together; then n and `label`, which may go below."""
     if estimate is None:
         return Cell(label=label)
-    shown = _percent if unit == SHARE else "{:.4g}".format
+
+    def shown(value: float) -> str:
+        value *= 100 if unit == SHARE else 1
+        # in percent to a hundredth of one
+        return f"{round(value, 2) if unit in (SHARE, ' %') else value:.4g}"
+
     text = f"{shown(estimate.value)}{SHOWN_UNITS.get(unit, unit)}"
     if estimate.low is not None and estimate.high is not None:
         text += f" [{shown(estimate.low)}, {shown(estimate.high)}]"
@@ -102,19 +99,7 @@ def _estimate(estimate: Estimate | None, unit: str, label: str = "") -> Cell:
     return Cell(text, f"{n} {label}")
 
 
-def _percent(share: float) -> str:
-    """In percent, to a hundredth of one."""
-    return f"{round(100 * share, 2):.4g}"
-
-
 def _cell(value: str | float | None) -> str:
-    if value is None:
-        return ""
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else value
-
-
-def _hex(pixel: object) -> str:
-    red, green, blue = pixel  # type: ignore[misc]  # draw_sheet gives RGB
-    return f"#{red:02x}{green:02x}{blue:02x}"
+    return f"{value:.4g}" if isinstance(value, float) else value or ""

@@ -23,7 +23,7 @@ from torch import Tensor
 from dcgan_cli.analysis.features import feature_table, reestimate_on
 from dcgan_cli.analysis.probe_svm.learners import SvmLearner, Tables
 from dcgan_cli.analysis.probe_svm.probe_split import Budget, ProbeSplit
-from dcgan_cli.analysis.probe_svm.svm import TOLERANCE, fit_svm
+from dcgan_cli.analysis.probe_svm.svm import TOLERANCE, fit_path
 from dcgan_cli.data.demo import faces
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
@@ -80,7 +80,7 @@ def against_theirs(
 ) -> None:
     count, width = features.shape
     print(f"{count:,} × {width:,}, C = {c:g}", flush=True)
-    least = fit_svm(features, labels, c, tolerance=1e-10).objective
+    least = fit_path(features, labels, [c], tolerance=1e-10)[0].objective
 
     def excess(fitted: LinearSVC) -> float:
         return float((objective(features, labels, c, fitted) / least - 1).max())
@@ -92,11 +92,11 @@ def against_theirs(
         if missed <= reach:
             break
     assert tol is not None
-    ours = fit_svm(features, labels, c, tolerance=reach).objective
+    ours = fit_path(features, labels, [c], tolerance=reach)[0].objective
     print(f"  ours, tolerance {reach:g}: {float((ours / least - 1).max()):.1e} above", flush=True)
     ratio = compare(
-        lambda: fit_svm(features, labels, c, tolerance=reach),
-        lambda: fit_theirs(features, labels, c, tol),
+        lambda: fit_path(features, labels, [c], tolerance=reach),
+        lambda: fit_theirs(features, labels, [c], tol),
         rounds,
     )
     print(f"  ours {ratio.ours:.1f} s, theirs {ratio.theirs:.1f} s (medians)")

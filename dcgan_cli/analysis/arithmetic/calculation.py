@@ -21,7 +21,7 @@ from dcgan_cli.analysis.arithmetic.expression import parse_expression as parse_e
 from dcgan_cli.analysis.feature_extractors import FloatArray
 from dcgan_cli.analysis.sampling import Sampler
 from dcgan_cli.data.pixels import to_uint8
-from dcgan_cli.model.latents import Latents, seeded_latents
+from dcgan_cli.model.latents import Latents
 from dcgan_cli.report import (
     Beside,
     Estimate,
@@ -70,14 +70,11 @@ class Term:
 
 @dataclass(frozen=True, eq=False)
 class Calculation:
-    """The arithmetic on one draw of exemplars.
+    """The arithmetic on one draw of exemplars of each term, `drawn` [K, z_dim].
 
-    Attributes:
-        drawn: exemplars of each term, [K, z_dim].
-        base: sum of the `add` terms' means, [z_dim].
-        displacement: sum of the `pos` terms' means less that of the `neg` terms'.
-        noise: [9, z_dim]; the middle row is 0.
-        elsewhere: a random direction of the displacement's length: the control.
+    `base` [z_dim] is the sum of the `add` terms' means, `displacement` that of the `pos` less that
+    of the `neg` terms'; `elsewhere`, the control, a random direction of its length. The middle row
+    of the `noise` [9, z_dim] is 0.
     """
 
     drawn: tuple[Latents, ...]
@@ -116,14 +113,9 @@ def calculate(
     noise: float = NOISE,
     without: FloatArray | None = None,
 ) -> Calculation:
-    """Draw exemplars and calculate.
+    """Draw at most `exemplars` of each term, and noise and a random direction, and calculate.
 
-    Args:
-        terms: at least one.
-        seed: of the draw of exemplars, of the noise and of the random direction.
-        exemplars: how many of each term are averaged.
-        noise: half the width of the neighbors' uniform noise.
-        without: orthonormal rows [R, z_dim] that the displacement shall have no part of.
+    The displacement has no part along the orthonormal rows of `without` [R, z_dim].
     """
     drawn = tuple(
         draw_exemplars(term.exemplars, exemplars, numpy_stream(seed, f"exemplars {term.name}"))
@@ -165,26 +157,11 @@ def arithmetic(
 ) -> Report:
     """The grid of Fig. 7: exemplars of each term with their mean, the result, the pixel control.
 
-    `said`, where an attribute classifier was asked, are nine words for the results and nine for the
-    control.
+    `said` are a classifier's nine words for the results and nine for the control.
     """
-    results = done.results
     control = to_uint8(on_pixels(sampler, terms, done))
     grid = _grid(sampler, terms, done, control, seed, said)
-    config = sampler.generator.config
-    lengths: FloatArray = np.linalg.norm(
-        seeded_latents(seed, 1024, config.z_dim, config.z_dist), axis=1
-    )
-    shortest, longest = np.quantile(lengths, [0.025, 0.975]).tolist()
-    findings = [
-        Finding(
-            "length",
-            "length of the result's z",
-            Estimate(float(np.linalg.norm(results[CENTER])), n=1),
-            Estimate(float(np.median(lengths)), shortest, longest, len(lengths)),
-            "samples (middle 95 %)",
-        )
-    ]
+    length = length_finding(sampler, "the result's z", done.results[CENTER], seed, "samples")
     facts = {
         "checkpoint": sampler.checkpoint,
         "expression": written(terms),
@@ -197,10 +174,20 @@ def arithmetic(
         "ema": sampler.average,
         "displacement": float(np.linalg.norm(done.displacement)),
     }
-    verdict = (
-        f"{written(terms)}: drawn, not measured (--classifier SOURCE says what the results are)"
-    )
-    return Report("Arithmetic in Z", facts, findings, grids=(grid,), verdict=verdict)
+    hint = "--classifier SOURCE says what the results are"
+    verdict = f"{written(terms)}: drawn, not measured ({hint})"
+    return Report("Arithmetic in Z", facts, [length], grids=(grid,), verdict=verdict)
+
+
+def length_finding(
+    sampler: Sampler, what: str, vector: FloatArray | Latents, seed: int, among: str
+) -> Finding:
+    """The length of `vector` [z_dim] beside the lengths of 1024 latent vectors of `seed`."""
+    lengths: FloatArray = np.linalg.norm(sampler.seeded(seed, 1024), axis=1)
+    shortest, longest = np.quantile(lengths, [0.025, 0.975]).tolist()
+    length = Estimate(float(np.linalg.norm(vector)), n=1)
+    control = Estimate(float(np.median(lengths)), shortest, longest, len(lengths))
+    return Finding("length", f"length of {what}", length, control, f"{among} (middle 95 %)")
 
 
 def draw_concept(sampler: Sampler, name: str, exemplars: Latents) -> ImageGrid:
@@ -251,14 +238,13 @@ def _grid(
         row(f"{sign} {term.name}", sampler.images(with_mean), with_mean, under)
     of_results, of_control = said or ([""] * TILES, [""] * TILES)
     shown = sampler.images(done.results)
-    for start in range(0, TILES, SIDE):
-        part = slice(start, start + SIDE)
-        label = "= result" if start == SIDE else ""
-        row(label, shown[part], done.results[part], of_results[part])
-    for start in range(0, TILES, SIDE):
-        part = slice(start, start + SIDE)
-        label = "on pixels" if start == SIDE else ""
-        row(label, control[part], np.repeat(nowhere, SIDE, 0), of_control[part])
+    for label, tiles, points, under in (
+        ("= result", shown, done.results, of_results),
+        ("on pixels", control, np.repeat(nowhere, TILES, 0), of_control),
+    ):
+        for start in range(0, TILES, SIDE):
+            part = slice(start, start + SIDE)
+            row(label if start == SIDE else "", tiles[part], points[part], under[part])
     averages = torch.stack([sampler.normalized(points).mean(0) for points in done.drawn])
     row("pixel means", to_uint8(averages), np.repeat(nowhere, len(terms), 0))
     return ImageGrid(
@@ -298,19 +284,12 @@ def _figure(
     results = square(len(terms))
     on_pixels_row = len(terms) + SIDE
     last_row = (on_pixels_row + SIDE) * columns
-    above = line(
-        [
-            _exemplars(row * columns, count, spoken(term.name))
-            for row, (term, count) in enumerate(zip(terms, counts, strict=True))
-        ],
-        Stack(
-            [
-                Tiles(results, framed=[results[1][1]]),
-                Words(said[0][CENTER] if said else "result"),
-            ]
-        ),
-        "sign",
-    )
+    exemplars = [
+        _exemplars(row * columns, count, spoken(term.name))
+        for row, (term, count) in enumerate(zip(terms, counts, strict=True))
+    ]
+    name = Words(said[0][CENTER] if said else "result")
+    above = line(exemplars, Stack([Tiles(results, framed=[results[1][1]]), name]), "sign")
     below = line(
         [Tiles([[last_row + number]], 0.5) for number in range(len(terms))],
         Tiles(square(on_pixels_row), 0.5),
@@ -322,14 +301,12 @@ def _figure(
 
 def _exemplars(first: int, count: int, name: str) -> Part:
     """Tiles `first` … `first + count − 1` and framed below them the next, their mean."""
-    middle = Tiles([[first + count]], framed=[first + count])
-    numbers = range(first, first + count)
+    last = first + count
     if count <= IN_A_COLUMN:
-        return Stack(
-            [Tiles([*([n] for n in numbers), [first + count]], framed=middle.framed), Words(name)]
-        )
-    mosaic = Tiles(in_rows(numbers, math.ceil(math.sqrt(count))), 0.5)
-    return Stack([mosaic, middle, Words(name)])
+        column = in_rows(range(first, last + 1), 1)
+        return Stack([Tiles(column, framed=[last]), Words(name)])
+    mosaic = Tiles(in_rows(range(first, last), math.ceil(math.sqrt(count))), 0.5)
+    return Stack([mosaic, Tiles([[last]], framed=[last]), Words(name)])
 
 
 def spoken(name: str) -> str:

@@ -28,18 +28,11 @@ def random_like(direction: FloatArray, stream: np.random.Generator) -> FloatArra
 
 
 def attribute_axes(latents: Latents, evidence: FloatArray) -> tuple[FloatArray, Estimate]:
-    """Directions along which an attribute changes, by linear regression of `evidence` on z.
+    """Directions along which an attribute changes, by linear regression of `evidence` [N, D] on z.
 
-    Args:
-        latents: samples [N, z_dim].
-        evidence: of an attribute classifier about them, [N, D].
-
-    Returns:
-        Orthonormal rows [R, z_dim], R ≤ D, and the share of the evidence's variance that the
-        regression explains on the quarter of the samples that it was not fitted to.
-
-    Raises:
-        DcganError: the attribute is the same in all samples.
+    Returns orthonormal rows [R, z_dim], R ≤ D, and the share of the evidence's variance that the
+    regression explains on the quarter of the samples [N, z_dim] that it was not fitted to. Raises
+    DcganError where the attribute is the same in all samples.
     """
     design = np.concatenate([latents.astype(np.float64), np.ones((len(latents), 1))], 1)
     part = len(design) * 3 // 4

@@ -8,6 +8,7 @@ first test.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -47,6 +48,9 @@ MIN_SHOWN = 100
 WAYS = ("in Z", "on pixels", "random directions", "base alone")
 IN_Z, PIXELS, RANDOM, UNMOVED = range(4)
 
+Test = Callable[[AttributePredictions], NDArray[np.bool_]]
+"""Which of the images that were classified pass."""
+
 _WHOLE = ""
 """Under this name, which no column has, stands whether an image is one or an overlay."""
 
@@ -71,7 +75,7 @@ def expected(
     concept leaves an attribute open, all classes count alike.
     """
     classified = [
-        None if term.meaning else classifier.classify(sampler.normalized(term.exemplars))
+        {} if term.meaning else classifier.classify(sampler.normalized(term.exemplars))
         for term in terms
     ]
     found: dict[str, str] = {}
@@ -81,12 +85,9 @@ def expected(
         total = np.zeros(len(known.classes))
         for term, predicted in zip(terms, classified, strict=True):
             share = np.full(len(known.classes), 1 / len(known.classes))
-            if predicted is None and term.meaning.get(name) in known.classes:
+            if term.meaning.get(name) in known.classes:
                 share = np.eye(len(share))[known.classes.index(term.meaning[name])]
-            elif (
-                predicted is not None
-                and (mean := predicted[name].probabilities.mean(0)).max() > 0.9
-            ):
+            elif predicted and (mean := predicted[name].probabilities.mean(0)).max() > 0.9:
                 share = mean
             total += term.sign * share
         first, second = np.sort(total)[[-1, -2]]
@@ -163,17 +164,11 @@ def measure_arithmetic(
 ) -> ArithmeticResult:
     """Classify the results of all calculations, one a seed.
 
-    Args:
-        sampler: the generator.
-        classifier: classifies the results.
-        overlays: distinguishes single images from overlays; None skips that test.
-        terms: of the arithmetic.
-        calculations: on different draws of exemplars and noise.
-        target: the class of each attribute that the results should be.
-        samples: predictions on plain samples, whose spread is the unit of how far attributes move.
-        progress: told how many calculations have been classified.
+    `overlays` distinguishes single images from overlays; None skips that test. `target` is the
+    class of each attribute that the results should be. The spread of `samples`, predictions on
+    plain samples, is the unit of how far attributes move.
     """
-    classified: list[list[AttributePredictions]] = []
+    classified: list[Sequence[AttributePredictions]] = []
     for done in calculations:
         ways = (
             sampler.normalized(done.results),
@@ -181,35 +176,35 @@ def measure_arithmetic(
             sampler.normalized(done.random_direction),
             sampler.normalized(done.unchanged),
         )
-        classified.append([_classify(classifier, overlays, normalized) for normalized in ways])
+        predictions = [classifier.classify(normalized) for normalized in ways]
+        if overlays is not None:
+            for predicted, normalized in zip(predictions, ways, strict=True):
+                predicted[_WHOLE] = overlays.classify(normalized)["picture"]
+        classified.append(predictions)
         progress(len(classified), len(calculations))
     name = " ".join(list(target.values())[::-1]) or "what the terms say"
     findings = [
         *_shares(classified, target, name, overlays is not None),
         *_moved(classified, classifier, target, samples),
     ]
-    rows: list[list[str | float | int | None]] = []
+    rows: list[list[str | float | None]] = []
     for place, way in enumerate(WAYS):
         predictions = [predicted[place] for predicted in classified]
         hits = np.concatenate([_hits(v, target) for v in predictions])
-        single = np.concatenate([_single(v) for v in predictions]) if overlays else None
-        rows.append(
-            [
-                way,
-                float(hits.mean()) if target else None,
-                float(np.mean([_certain(v, target) for v in predictions])) if target else None,
-                None if single is None else float(single.mean()),
-                None if single is None or not target else float((hits & single).mean()),
-            ]
-        )
+        row: list[str | float | None] = [way, None, None, None, None]
+        if target:
+            certain = np.mean([_certain(v, target) for v in predictions])
+            row[1:3] = float(hits.mean()), float(certain)
+        if overlays:
+            single = np.concatenate([_single(v) for v in predictions])
+            row[3:] = float(single.mean()), float((hits & single).mean()) if target else None
+        rows.append(row)
     columns = ("arithmetic", f"is {name}", "certainty", "is one image", "is both")
     keys = ("arithmetic", "is_expected", "certainty", "is_one_picture", "is_both")
     said = _said(classified[0][IN_Z], target), _said(classified[0][PIXELS], target)
+    table = Table("What the results are", columns, rows, "results", keys)
     return ArithmeticResult(
-        _verdict(findings, target, name, len(classified)),
-        findings,
-        Table("What the results are", columns, rows, "results", keys),
-        said,
+        _verdict(findings, target, name, len(classified)), findings, table, said
     )
 
 
@@ -234,16 +229,8 @@ def _beside(found: Finding, against: str, seeds: int) -> str:
         own, other = (round(TILES * part.value) for part in (found.value, control))
         return f"{own} of {TILES} results, {other} {against}"
     says = f"{percent(found.value.value)} of the results, {percent(control.value)} {against}"
-    return (
-        says + {-1: " (fewer)", 0: " (no clear difference)", 1: ""}[compare(found.value, control)]
-    )
-
-
-def _classify(
-    classifier: AttributeClassifier, overlays: AttributeClassifier | None, normalized: Tensor
-) -> AttributePredictions:
-    seen = classifier.classify(normalized)
-    return seen if overlays is None else seen | {_WHOLE: overlays.classify(normalized)["picture"]}
+    differs = {-1: " (fewer)", 0: " (no clear difference)", 1: ""}
+    return says + differs[compare(found.value, control)]
 
 
 def _hits(
@@ -286,51 +273,35 @@ def _shares(
 ) -> list[Finding]:
     """Shares of the results that are right, each against what it must beat."""
 
-    def share(way: int, right: Callable[[AttributePredictions], NDArray[np.bool_]]) -> Estimate:
+    def share(way: int, right: Test) -> Estimate:
         return _over_seeds(np.array([right(predicted[way]).mean() for predicted in classified]))
 
-    def often(way: int, right: Callable[[AttributePredictions], NDArray[np.bool_]]) -> Estimate:
+    def often(way: int, right: Test) -> Estimate:
         counts = [right(predicted[way]).sum() >= ENOUGH for predicted in classified]
         return statistics.share(sum(counts), len(classified), "seeds")
 
     findings: list[Finding] = []
 
-    def add(
-        key: str,
-        label: str,
-        right: Callable[[AttributePredictions], NDArray[np.bool_]],
-        against: int,
-    ) -> None:
+    def add(key: str, label: str, right: Test, against: int) -> None:
+        beside = partial(Finding, control_label=WAYS[against], unit=SHARE)
+        headline = key in ("share", "single", "clean")
         values = share(IN_Z, right), share(against, right)
-        findings.append(
-            Finding(
-                key, label, *values, WAYS[against], unit=SHARE,
-                better="up", headline=key in ("share", "single", "clean"),
-            )
-        )  # fmt: skip
+        findings.append(beside(key, label, *values, better="up", headline=headline))
         if len(classified) > 1 and key in ("share", "clean"):
             values = often(IN_Z, right), often(against, right)
             label = f"seeds where {ENOUGH} of {TILES} {label}"
-            findings.append(Finding(f"{key}_seeds", label, *values, WAYS[against], unit=SHARE))
+            findings.append(beside(f"{key}_seeds", label, *values))
 
+    label = f"results that are {name}"
     if target:
-        add("share", f"results that are {name}", lambda v: _hits(v, target), RANDOM)
-        add(
-            "share_second",
-            f"results that are {name}, by the classifier's other view",
-            lambda v: _hits(v, target, True),
-            RANDOM,
-        )
-        add("share_pixels", f"results that are {name}", lambda v: _hits(v, target), PIXELS)
+        other = f"{label}, by the classifier's other view"
+        add("share", label, lambda v: _hits(v, target), RANDOM)
+        add("share_second", other, lambda v: _hits(v, target, True), RANDOM)
+        add("share_pixels", label, lambda v: _hits(v, target), PIXELS)
     if overlays:
         add("single", "results that are one image, no overlay", _single, PIXELS)
     if target and overlays:
-        add(
-            "clean",
-            f"results that are {name} and one image",
-            lambda v: _hits(v, target) & _single(v),
-            PIXELS,
-        )
+        add("clean", f"{label} and one image", lambda v: _hits(v, target) & _single(v), PIXELS)
     return findings
 
 
@@ -344,14 +315,8 @@ def _moved(
 
     def drift(name: str, way: int) -> Estimate:
         spread = samples[name].evidence.std(0) + 1e-12
-        moves = [
-            float(
-                np.abs(
-                    (predicted[way][name].evidence - predicted[UNMOVED][name].evidence) / spread
-                ).mean()
-            )
-            for predicted in classified
-        ]
+        pairs = ((each[way][name].evidence, each[UNMOVED][name].evidence) for each in classified)
+        moves = [float(np.abs((moved - base) / spread).mean()) for moved, base in pairs]
         return statistics.mean_above(moves, "seeds")
 
     def changed(name: str, way: int) -> Estimate:
@@ -365,29 +330,17 @@ def _moved(
     for name, known in classifier.attributes.items():
         if name in target:
             continue
+        beside = partial(Finding, control_label=WAYS[RANDOM], about=name, better="down")
         values = drift(name, IN_Z), drift(name, RANDOM)
         label = f"{name} moved, though nothing was said of it"
-        findings.append(
-            Finding(
-                f"drift_{name}", label, *values, WAYS[RANDOM], unit=" sd", about=name,
-                better="down", headline=True,
-            )
-        )  # fmt: skip
+        findings.append(beside(f"drift_{name}", label, *values, unit=" sd", headline=True))
         if known.classes:
             values = changed(name, IN_Z), changed(name, RANDOM)
             label = f"{name}: results classified another word than the base"
-            findings.append(
-                Finding(
-                    f"changed_{name}", label, *values, WAYS[RANDOM], unit=SHARE, about=name,
-                    better="down",
-                )
-            )  # fmt: skip
+            findings.append(beside(f"changed_{name}", label, *values, unit=SHARE))
     return findings
 
 
 def _over_seeds(shares: FloatArray) -> Estimate:
-    """The mean of shares, one a seed: the results of one seed are neighbors of one point.
-
-    They are not independent, so that one seed says nothing of the next: no interval.
-    """
+    """The mean of shares, one a seed: the results of one seed are neighbors, not independent."""
     return statistics.mean_within(shares, unit="seeds")

@@ -1,17 +1,73 @@
 """The report of arithmetic and of a turn: drawn, and measured where there is a classifier."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from torch import Tensor
 
 from dcgan_cli.analysis.arithmetic import evaluation
 from dcgan_cli.analysis.arithmetic import turn as turning
 from dcgan_cli.analysis.arithmetic.calculation import Calculation, Term, arithmetic
-from dcgan_cli.analysis.arithmetic.classifier_setup import ClassifierSetup
+from dcgan_cli.analysis.arithmetic.directions import attribute_axes, orthonormal
 from dcgan_cli.analysis.arithmetic.turn import Turn
+from dcgan_cli.analysis.concepts.attribute_classifier import (
+    AttributeClassifier,
+    AttributePrediction,
+)
+from dcgan_cli.analysis.concepts.concept_search import agreements, score_samples
+from dcgan_cli.analysis.concepts.words import unknown_attribute
+from dcgan_cli.analysis.feature_extractors import FloatArray
 from dcgan_cli.analysis.sampling import Sampler
+from dcgan_cli.data.labels import Column
+from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.latents import Latents
 from dcgan_cli.progress import Stage
-from dcgan_cli.report import Report
+from dcgan_cli.report import Estimate, Finding, Report
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifierSetup:
+    """An attribute classifier, which sees with the features of the `discriminator`.
+
+    It trained on real images `normalized` [N, C, S, S] in [−1, 1] with the labels `columns`.
+    `samples` are its predictions on plain samples of the generator, empty before `with_samples`;
+    orthonormal rows `without` [R, z_dim] are directions of Z that shall play no part; `findings`
+    say how far it can be trusted.
+    """
+
+    classifier: AttributeClassifier
+    discriminator: Discriminator
+    normalized: Tensor
+    columns: Mapping[str, Column]
+    samples: Mapping[str, AttributePrediction]
+    without: FloatArray | None
+    findings: Sequence[Finding]
+
+    def with_samples(
+        self, stage: Stage, sampler: Sampler, count: int, seed: int, orthogonal_to: list[str]
+    ) -> Self:
+        """The setup after a look at plain samples, and the directions of `orthogonal_to`.
+
+        Raises UsageError where the attribute classifier knows no such attribute.
+        """
+        for name in orthogonal_to:
+            if name not in self.classifier.attributes:
+                raise unknown_attribute("--orthogonal-to", name, self.classifier.attributes)
+        with stage("classifying samples") as bar:
+            latents, samples = score_samples(sampler, self.classifier, count, seed, bar)
+        findings = [*self.classifier.findings(), *agreements(samples, self.classifier)]
+        axes: list[FloatArray] = []
+        for name in orthogonal_to:
+            rows, explained = attribute_axes(latents, samples[name].evidence)
+            axes.append(rows)
+            what = f"{name} explained by a direction of Z (R² on samples held out)"
+            findings.append(
+                Finding(f"linear_{name}", what, explained, Estimate(0.0), "the mean", about=name)
+            )
+        without = orthonormal(np.concatenate(axes)) if axes else None
+        return replace(self, samples=samples, without=without, findings=findings)
 
 
 def calculated(
@@ -40,13 +96,10 @@ def calculated(
         )
     report = arithmetic(sampler, terms, done[0], seed=seed, said=found.said)
     trust = [*setup.findings, *([] if overlays is None else overlays.findings())]
+    wanted = [{"name": name, "value": value} for name, value in target.items()]
     return replace(
         report,
-        facts={
-            **report.facts,
-            "seeds": len(done),
-            "expected": [{"name": name, "value": value} for name, value in target.items()],
-        },
+        facts={**report.facts, "seeds": len(done), "expected": wanted},
         findings=[*report.findings, *found.findings, *trust],
         tables=[found.table],
         verdict=found.verdict,
@@ -71,13 +124,7 @@ def turned(
     attribute = turning.turned_attribute(sampler, setup.classifier, way, setup.samples)
     with stage("classifying results") as bar:
         findings, table = turning.measure_turn(
-            sampler,
-            setup.classifier,
-            way,
-            attribute=attribute,
-            samples=setup.samples,
-            seed=seed,
-            progress=bar,
+            sampler, setup.classifier, way, attribute, setup.samples, seed, progress=bar
         )
     report = replace(
         report,

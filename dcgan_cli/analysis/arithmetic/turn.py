@@ -7,18 +7,19 @@ distance in a random direction.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.stats import rankdata
 
-from dcgan_cli.analysis.arithmetic.calculation import spoken
+from dcgan_cli.analysis.arithmetic.calculation import length_finding, spoken
 from dcgan_cli.analysis.arithmetic.defaults import COLUMNS, REACH, ROWS
 from dcgan_cli.analysis.arithmetic.directions import draw_exemplars, mean, project_out, random_like
 from dcgan_cli.analysis.concepts.attribute_classifier import (
     AttributeClassifier,
     AttributePrediction,
     AttributePredictions,
-    correlation,
+    joined,
 )
 from dcgan_cli.analysis.feature_extractors import FloatArray
 from dcgan_cli.analysis.sampling import Sampler
@@ -26,7 +27,7 @@ from dcgan_cli.analysis.statistics import mean as mean_of
 from dcgan_cli.analysis.statistics import mean_above, mean_within
 from dcgan_cli.analysis.verdicts import UNCLEAR, compare
 from dcgan_cli.errors import UsageError
-from dcgan_cli.model.latents import Latents, seeded_latents
+from dcgan_cli.model.latents import Latents
 from dcgan_cli.progress import ProgressCallback
 from dcgan_cli.report import (
     SHARE,
@@ -48,12 +49,9 @@ CLASSIFIED_SAMPLES = 64
 
 @dataclass(frozen=True, eq=False)
 class Turn:
-    """A vector and how far samples are moved along it.
+    """The vector [z_dim] from the mean of the exemplars `left` [K, z_dim] to that of `right`.
 
-    Attributes:
-        left, right: the exemplars that were averaged, [K, z_dim].
-        vector: from left to right, [z_dim].
-        coefficients: [columns], evenly from −reach to reach.
+    Samples are moved along it by `coefficients` [columns], evenly from −reach to reach.
     """
 
     left: Latents
@@ -97,7 +95,7 @@ def turn(
     sampler: Sampler, way: Turn, *, names: tuple[str, str], rows: int = ROWS, seed: int = 0
 ) -> Report:
     """The image grid of Fig. 8: `rows` samples of `seed`, moved along `way`."""
-    points = way.moved(_samples(sampler, rows, seed))
+    points = way.moved(sampler.seeded(seed, rows))
     columns = len(way.coefficients)
     grid = ImageGrid(
         "turn",
@@ -125,19 +123,9 @@ def turn(
         "ema": sampler.average,
         "coefficients": way.coefficients.tolist(),
     }
-    config = sampler.generator.config
-    lengths = np.linalg.norm(seeded_latents(seed, 1024, config.z_dim, config.z_dist), axis=1)
-    shortest, longest = np.quantile(lengths, [0.025, 0.975]).tolist()
-    length = Finding(
-        "length",
-        "length of the turn vector",
-        Estimate(float(np.linalg.norm(way.vector)), n=1),
-        Estimate(float(np.median(lengths)), shortest, longest, len(lengths)),
-        "samples of z (middle 95 %)",
-    )
-    verdict = (
-        f"from {names[0]} to {names[1]}: drawn, not measured (--classifier SOURCE says what turns)"
-    )
+    length = length_finding(sampler, "the turn vector", way.vector, seed, "samples of z")
+    hint = "--classifier SOURCE says what turns"
+    verdict = f"from {names[0]} to {names[1]}: drawn, not measured ({hint})"
     return Report("Turn vector", facts, [length], grids=(grid,), verdict=verdict)
 
 
@@ -145,10 +133,7 @@ def turned_attribute(
     sampler: Sampler, classifier: AttributeClassifier, way: Turn, samples: AttributePredictions
 ) -> str:
     """The attribute in which both sides differ most, in units of its spread among samples."""
-    left, right = (
-        classifier.classify(sampler.normalized(way.left)),
-        classifier.classify(sampler.normalized(way.right)),
-    )
+    left, right = (classifier.classify(sampler.normalized(one)) for one in (way.left, way.right))
 
     def gap(name: str) -> float:
         apart = right[name].evidence.mean(0) - left[name].evidence.mean(0)
@@ -166,7 +151,6 @@ def measure_turn(
     sampler: Sampler,
     classifier: AttributeClassifier,
     way: Turn,
-    *,
     attribute: str,
     samples: AttributePredictions,
     seed: int,
@@ -174,16 +158,10 @@ def measure_turn(
 ) -> tuple[list[Finding], Table]:
     """Whether `attribute` rises with the coefficient, and what else changes, over several samples.
 
-    Args:
-        sampler: the generator.
-        classifier: measures the attribute.
-        way: the turn.
-        attribute: of two classes or a number.
-        samples: predictions on plain samples, whose spread is the unit of movement.
-        seed: of the samples that are moved; the image grid shows the first of the same.
-        progress: told how many of the moved samples have been classified.
+    `attribute` has two classes or is a number. The spread of `samples`, predictions on plain
+    samples, is the unit of movement. The image grid shows the first of the samples of `seed`.
     """
-    start = _samples(sampler, CLASSIFIED_SAMPLES, seed)
+    start = sampler.seeded(seed, CLASSIFIED_SAMPLES)
     shape = (CLASSIFIED_SAMPLES, len(way.coefficients))
     classified: list[dict[str, AttributePrediction]] = []
     stream = numpy_stream(seed, "random directions")
@@ -194,12 +172,7 @@ def measure_turn(
         for at in range(0, len(points), 512):
             parts.append(classifier.classify(sampler.normalized(points[at : at + 512])))
             progress(len(classified) * len(points) + at, 2 * len(points))
-        classified.append(
-            {
-                name: AttributePrediction.join([part[name] for part in parts])
-                for name in classifier.attributes
-            }
-        )
+        classified.append(joined(parts))
 
     def values(predicted: AttributePredictions, name: str) -> FloatArray:
         spread = samples[name].evidence.std(0) + 1e-12
@@ -219,45 +192,21 @@ def measure_turn(
         words = predicted[name].probabilities.argmax(1).reshape(shape)
         return mean_within((words != words[:, [shape[1] // 2]]).mean(1), unit="samples")
 
-    findings = [
-        Finding(
-            "rank_correlation",
-            f"{attribute} against the coefficient, Spearman's ρ of each sample",
-            ranks(classified[0]),
-            ranks(classified[1]),
-            "random directions",
-            better="up",
-            headline=True,
-        )
-    ]
-    findings += [
-        Finding(
-            f"drift_{name}",
-            f"{name} moved",
-            drift(classified[0], name),
-            drift(classified[1], name),
-            "random directions",
-            unit=" sd",
-            about=name,
-            better="up" if name == attribute else "down",
-            headline=True,
-        )
-        for name in sorted(classifier.attributes, key=lambda name: name != attribute)
-    ]
-    findings += [
-        Finding(
-            f"changed_{name}",
-            f"{name}: share of images classified another word than their sample",
-            changed(classified[0], name),
-            changed(classified[1], name),
-            "random directions",
-            unit=SHARE,
-            about=name,
-            better="down",
-        )
-        for name, known in classifier.attributes.items()
-        if known.classes and name != attribute
-    ]
+    beside = partial(Finding, control_label="random directions")
+    label = f"{attribute} against the coefficient, Spearman's ρ of each sample"
+    own, other = classified
+    found = ranks(own), ranks(other)
+    findings = [beside("rank_correlation", label, *found, better="up", headline=True)]
+    for name in sorted(classifier.attributes, key=lambda name: name != attribute):
+        moved = partial(beside, unit=" sd", better="up" if name == attribute else "down")
+        found = drift(own, name), drift(other, name)
+        findings.append(moved(f"drift_{name}", f"{name} moved", *found, about=name, headline=True))
+    other_word = partial(beside, unit=SHARE, better="down")
+    for name, known in classifier.attributes.items():
+        if known.classes and name != attribute:
+            label = f"{name}: share of images classified another word than their sample"
+            found = changed(own, name), changed(other, name)
+            findings.append(other_word(f"changed_{name}", label, *found, about=name))
     moved, lost = (predicted[attribute].evidence.reshape(shape) for predicted in classified)
     rows: list[Sequence[str | float | int | None]] = []
     for column, coefficient in enumerate(way.coefficients.tolist()):
@@ -280,13 +229,8 @@ def turn_verdict(attribute: str, turns: Finding) -> str:
     )
 
 
-def _samples(sampler: Sampler, count: int, seed: int) -> Latents:
-    config = sampler.generator.config
-    return seeded_latents(seed, count, config.z_dim, config.z_dist)
-
-
 def _rank_correlation(coefficients: FloatArray, row: FloatArray) -> float:
-    """Spearman's ρ; 0 if the row is constant."""
-    if np.ptp(row) == 0:
-        return 0.0
-    return correlation(np.stack([rankdata(coefficients), rankdata(row)], 1))
+    """Spearman's ρ; 0 if one of them is constant."""
+    ranks = np.stack([rankdata(coefficients), rankdata(row)], 1)
+    spread = ranks.std(0)
+    return float(((ranks - ranks.mean(0)) / spread).prod(1).mean()) if spread.all() else 0.0

@@ -50,14 +50,10 @@ _TRAIN, _CHOOSE = 0.6, 0.8
 
 @dataclass(frozen=True, eq=False)
 class AttributePrediction:
-    """What the attribute classifier says of N images about one attribute.
+    """What both views say of N images about an attribute: one of `classes`, or a number where empty.
 
-    Attributes:
-        classes: the words it may be; empty for a number.
-        evidence: [N, D]: log-odds of the second class over the first (D 1), a score for each
-            class (D > 2 classes), or the number itself (D 1).
-        probabilities: [N, classes]; [N, 0] for a number.
-        second_evidence, second_probabilities: the same by the other view.
+    `evidence` [N, D] is the log-odds of the second class over the first (D 1), a score for each
+    class (D > 2 classes), or the number itself (D 1); `probabilities` are [N, classes], or [N, 0].
     """
 
     classes: tuple[str, ...]
@@ -65,18 +61,6 @@ class AttributePrediction:
     probabilities: FloatArray
     second_evidence: FloatArray
     second_probabilities: FloatArray
-
-    @classmethod
-    def join(cls, parts: Sequence["AttributePrediction"]) -> "AttributePrediction":
-        """Predictions on the same attribute, one after the other."""
-        columns = zip(
-            *(
-                (p.evidence, p.probabilities, p.second_evidence, p.second_probabilities)
-                for p in parts
-            ),
-            strict=True,
-        )
-        return cls(parts[0].classes, *map(np.concatenate, columns))
 
     def certainty(self, word: str) -> FloatArray:
         """The lower of the probabilities, by both extractors, that each image is `word`: [N]."""
@@ -92,15 +76,22 @@ class AttributePrediction:
 AttributePredictions = Mapping[str, AttributePrediction]
 
 
+def joined(parts: Sequence[AttributePredictions]) -> dict[str, AttributePrediction]:
+    """Predictions on the same attributes, one part of the images after the other."""
+
+    def join(name: str) -> AttributePrediction:
+        classes, *columns = zip(*(vars(part[name]).values() for part in parts), strict=True)
+        return AttributePrediction(classes[0], *map(np.concatenate, columns))
+
+    return {name: join(name) for name in parts[0]}
+
+
 @dataclass(frozen=True, eq=False)
 class Attribute:
-    """One attribute as the attribute classifier knows it.
+    """One attribute as the attribute classifier knows it, by the fitted `models` of both views.
 
-    Attributes:
-        trusted: 0 or 1: which view is trusted.
-        models: the fitted model of each view.
-        held_out: accuracy (words) or R² (numbers) on images that took no part.
-        chance: what the commonest class, or the mean, would reach there.
+    View `trusted`, 0 or 1, has the accuracy (words) or R² (numbers) `held_out` on images that took
+    no part, where the commonest class, or the mean, would reach `chance`.
     """
 
     name: str
@@ -112,9 +103,8 @@ class Attribute:
 
     def predict(self, seen: tuple[FloatArray, FloatArray]) -> AttributePrediction:
         """The prediction for images whose features are `seen`, [N, K] for each extractor."""
-        first, second = (
-            _answer(self.models[view], seen[view]) for view in (self.trusted, 1 - self.trusted)
-        )
+        views = self.trusted, 1 - self.trusted
+        first, second = (_answer(self.models[view], seen[view]) for view in views)
         return AttributePrediction(self.classes, *first, *second)
 
 
@@ -130,28 +120,25 @@ class AttributeClassifier:
 
     def classify(self, normalized: Tensor) -> dict[str, AttributePrediction]:
         """Classify images [N, C, S, S] in [−1, 1], N ≥ 1, by every attribute."""
-        first, second = (
-            reduce(view.raw(normalized))
-            for view, reduce in zip(self._extractors, self._components, strict=True)
-        )
+        both = zip(self._extractors, self._components, strict=True)
+        first, second = (reduce(view.raw(normalized)) for view, reduce in both)
         return {name: known.predict((first, second)) for name, known in self.attributes.items()}
 
     def findings(self) -> list[Finding]:
         """The accuracy of the attribute classifier on held-out images, against chance."""
-        return [
-            Finding(
-                f"classifier_{known.name}",
-                f"attribute classifier: {known.name}, {'accuracy' if known.classes else 'R²'} on real images "
-                f"({self._extractors[known.trusted].name})",
-                known.held_out,
-                Estimate(known.chance),
-                "commonest class" if known.classes else "the mean",
-                unit=SHARE if known.classes else "",
-                about=known.name,
-                better="up",
+        findings: list[Finding] = []
+        for name, known in self.attributes.items():
+            metric, unit, control = "R²", "", "the mean"
+            if known.classes:
+                metric, unit, control = "accuracy", SHARE, "commonest class"
+            view = self._extractors[known.trusted].name
+            label = f"attribute classifier: {name}, {metric} on real images ({view})"
+            values = known.held_out, Estimate(known.chance), control
+            found = Finding(
+                f"classifier_{name}", label, *values, unit=unit, about=name, better="up"
             )
-            for known in self.attributes.values()
-        ]
+            findings.append(found)
+        return findings
 
 
 def fit_attribute_classifier(
@@ -162,17 +149,11 @@ def fit_attribute_classifier(
     seed: int = 0,
     progress: ProgressCallback = lambda done, total: None,
 ) -> AttributeClassifier:
-    """Learn every column of labels that can be learned.
+    """Learn every column of labels of real images `normalized` [N, C, S, S] that can be learned.
 
-    Args:
-        normalized: real images [N, C, S, S] in [−1, 1].
-        columns: labels of each: words ('' unknown) or numbers (NaN unknown), [N].
-        discriminator: whose features are the first view.
-        seed: of the split into parts to learn from, to choose by and to evaluate on.
-        progress: told how many images have been seen.
-
-    Raises:
-        DcganError: no column can be learned better than chance.
+    The images lie in [−1, 1]. `columns` are words ('' unknown) or numbers (NaN unknown), [N]; the
+    features of the `discriminator` are the first view. Raises DcganError where no column can be
+    learned better than chance.
     """
     order = numpy_stream(seed, "judge").permutation(len(normalized))
     parts = np.empty(len(order), np.int8)
@@ -237,24 +218,21 @@ def _best(
     view: FloatArray, column: NDArray[Any], learn: NDArray[np.bool_], choose: NDArray[np.bool_]
 ) -> tuple[tuple[float, float], Any]:
     """The best of some strengths, by accuracy (R²), then by likelihood, on the choosing part."""
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.metrics import log_loss
+
+    words = column.dtype.kind == "U"
     trials: list[tuple[tuple[float, float], Any]] = []
     for c in C_VALUES:
-        model = _model(column.dtype.kind == "U", c).fit(view[learn], column[learn])
+        model: Any = LogisticRegression(C=c, max_iter=1000) if words else Ridge(1 / c)
+        model.fit(view[learn], column[learn])
         score = float(model.score(view[choose], column[choose]))
         likelihood = 0.0
-        if column.dtype.kind == "U":
-            from sklearn.metrics import log_loss
-
+        if words:
             probabilities = model.predict_proba(view[choose])
             likelihood = -float(log_loss(column[choose], probabilities, labels=model.classes_))
         trials.append(((score, likelihood), model))
     return max(trials, key=lambda trial: trial[0])
-
-
-def _model(words: bool, c: float) -> Any:
-    from sklearn.linear_model import LogisticRegression, Ridge
-
-    return LogisticRegression(C=c, max_iter=1000) if words else Ridge(1 / c)
 
 
 def _evaluate(model: Any, view: FloatArray, truth: NDArray[Any]) -> tuple[Estimate, float]:
@@ -273,14 +251,6 @@ def _answer(model: Any, view: FloatArray) -> tuple[FloatArray, FloatArray]:
         return model.predict(view).reshape(-1, 1), np.empty((len(view), 0))
     evidence = model.decision_function(view)
     return evidence.reshape(len(view), -1), model.predict_proba(view)
-
-
-def correlation(rows: FloatArray) -> float:
-    """Pearson's, of the two columns of `rows` [N, 2]; 0 where one does not vary."""
-    spread = rows.std(0)
-    if not spread.all():
-        return 0.0
-    return float(((rows - rows.mean(0)) / spread).prod(1).mean())
 
 
 def agreement(predictions: AttributePredictions, name: str) -> Estimate:

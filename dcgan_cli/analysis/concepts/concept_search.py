@@ -18,6 +18,7 @@ from dcgan_cli.analysis.concepts.attribute_classifier import (
     AttributePrediction,
     AttributePredictions,
     agreement,
+    joined,
 )
 from dcgan_cli.analysis.concepts.words import HIGH, parse_meaning, slug, words
 from dcgan_cli.analysis.feature_extractors import FloatArray
@@ -25,7 +26,7 @@ from dcgan_cli.analysis.sampling import Sampler
 from dcgan_cli.analysis.verdicts import percent
 from dcgan_cli.checkpoint.concepts import MIN_EXEMPLARS, Concept, is_name
 from dcgan_cli.errors import DcganError, UsageError
-from dcgan_cli.model.latents import Latents, seeded_latents
+from dcgan_cli.model.latents import Latents
 from dcgan_cli.progress import ProgressCallback
 from dcgan_cli.report import SHARE, Estimate, Finding, Report, Table
 from dcgan_cli.wording import counted, counted_are
@@ -33,7 +34,8 @@ from dcgan_cli.wording import counted, counted_are
 TAIL = 0.1
 """The lowest and highest share of samples that count as low and high."""
 
-SAMPLES_PER_BATCH = 512
+CLASSIFIED_TOGETHER = 512
+"""Samples in memory at a time."""
 
 FEW = 4
 """Concepts that a note names; the others it counts."""
@@ -79,17 +81,13 @@ def score_samples(
     progress: ProgressCallback = lambda done, total: None,
 ) -> tuple[Latents, dict[str, AttributePrediction]]:
     """Samples 0 … `count` − 1 of `seed`, [count, z_dim], and what the classifier says of them."""
-    config = sampler.generator.config
-    latents = seeded_latents(seed, count, config.z_dim, config.z_dist)
+    latents = sampler.seeded(seed, count)
     parts: list[dict[str, AttributePrediction]] = []
-    for start in range(0, count, SAMPLES_PER_BATCH):
-        parts.append(
-            classifier.classify(sampler.normalized(latents[start : start + SAMPLES_PER_BATCH]))
-        )
-        progress(min(start + SAMPLES_PER_BATCH, count), count)
-    return latents, {
-        name: AttributePrediction.join([part[name] for part in parts]) for name in parts[0]
-    }
+    for start in range(0, count, CLASSIFIED_TOGETHER):
+        some = latents[start : start + CLASSIFIED_TOGETHER]
+        parts.append(classifier.classify(sampler.normalized(some)))
+        progress(min(start + CLASSIFIED_TOGETHER, count), count)
+    return latents, joined(parts)
 
 
 def find_exemplars(
@@ -101,18 +99,11 @@ def find_exemplars(
     exemplars: int,
     made: str,
 ) -> tuple[list[Concept], Report]:
-    """Choose exemplars of every request among samples that were classified.
+    """Choose exemplars of every request among samples `latents` [N, z_dim].
 
-    Args:
-        latents: samples, [N, z_dim].
-        predictions: what the attribute classifier says of them.
-        requests: what is looked for.
-        classifier: the classifier that made them.
-        exemplars: how many each concept shall have; fewer where fewer samples are so, none below 3.
-        made: the beginning of what each concept says of how it was made.
-
-    Raises:
-        DcganError: no sample fits any request.
+    `predictions` is what `classifier` says of the samples, `made` the beginning of what each
+    concept says of how it was made. A concept has fewer `exemplars` where fewer samples are so,
+    none below 3. Raises DcganError where no sample fits any request.
     """
     concepts: list[Concept] = []
     rows: list[Sequence[str | float | int | None]] = []
@@ -142,15 +133,12 @@ def find_exemplars(
             f"none of the concepts is among {counted(len(latents), 'sample')}: {', '.join(missing)}; "
             "try more with --samples, or train further"
         )
-    table = Table(
-        "Concepts", ("name", "meaning", "share of samples", "exemplars", "least certainty"), rows
-    )
+    columns = ("name", "meaning", "share of samples", "exemplars", "least certainty")
+    tables = (Table("Concepts", columns, rows),)
     trust = [replace(finding, headline=True) for finding in classifier.findings()]
     findings = [*trust, *agreements(predictions, classifier)]
-    verdict = _verdict(len(concepts), classifier)
-    return concepts, Report(
-        "Concepts learned", {}, findings, (table,), notes=notes, verdict=verdict
-    )
+    said = _verdict(len(concepts), classifier)
+    return concepts, Report("Concepts learned", {}, findings, tables, notes=notes, verdict=said)
 
 
 def _verdict(count: int, classifier: AttributeClassifier) -> str:
@@ -167,31 +155,22 @@ def _verdict(count: int, classifier: AttributeClassifier) -> str:
 
 def agreements(predictions: AttributePredictions, classifier: AttributeClassifier) -> list[Finding]:
     """Agreement of the classifier's two feature extractors on generated images, against chance."""
-    return [
-        Finding(
-            f"agreement_{name}",
-            f"both views of the attribute classifier agree on samples: {name}"
-            + ("" if known.classes else " (correlation)"),
-            agreement(predictions, name),
-            Estimate(_chance(predictions[name])),
-            "by chance",
-            unit=SHARE if known.classes else "",
-            about=name,
-            better="up",
+    findings: list[Finding] = []
+    for name in classifier.attributes:
+        label = f"both views of the attribute classifier agree on samples: {name}"
+        found, chance, unit = predictions[name], 0.0, ""
+        if found.classes:  # by chance: the share of equal words if both were independent
+            unit, count = SHARE, len(found.classes)
+            views = found.probabilities, found.second_probabilities
+            first, second = (np.bincount(v.argmax(1), minlength=count) / len(v) for v in views)
+            chance = float((first * second).sum())
+        else:
+            label += " (correlation)"
+        values = agreement(predictions, name), Estimate(chance), "by chance"
+        findings.append(
+            Finding(f"agreement_{name}", label, *values, unit=unit, about=name, better="up")
         )
-        for name, known in classifier.attributes.items()
-    ]
-
-
-def _chance(prediction: AttributePrediction) -> float:
-    """The share of equal words if both feature extractors were independent."""
-    if not prediction.classes:
-        return 0.0
-    shares = [
-        np.bincount(said.argmax(1), minlength=len(prediction.classes)) / len(said)
-        for said in (prediction.probabilities, prediction.second_probabilities)
-    ]
-    return float((shares[0] * shares[1]).sum())
+    return findings
 
 
 def _pair(one: str, other: str, classes: tuple[str, ...]) -> str:
@@ -212,14 +191,10 @@ def _certainty(
         if prediction.classes:
             here, least = prediction.certainty(word), 0.5
         else:
-            here, least = _rank(prediction), 1 - TAIL
+            # its place among all, 0 the lowest and 1 the highest, by the mean of both views
+            both = prediction.evidence[:, 0] + prediction.second_evidence[:, 0]
+            here, least = both.argsort().argsort() / max(len(both) - 1, 1), 1 - TAIL
             here = here if word == HIGH else 1 - here
         certainty = certainty * here
         belongs &= here >= least
     return certainty, belongs
-
-
-def _rank(prediction: AttributePrediction) -> FloatArray:
-    """The place of each sample among all, 0 the lowest and 1 the highest, by the mean of views."""
-    both = prediction.evidence[:, 0] + prediction.second_evidence[:, 0]
-    return both.argsort().argsort() / max(len(both) - 1, 1)

@@ -18,7 +18,7 @@ from dcgan_cli.model.latents import Latents
 from dcgan_cli.progress import ProgressCallback
 from dcgan_cli.runtime import numpy_stream
 
-DRAWS = 8
+RANDOM_DRAWS = 8
 """Number of draws of random maps over which the control is averaged."""
 
 DOSES = (0.03, 0.06, 0.12, 0.25, 0.5, 0.75, 1.0)
@@ -32,13 +32,11 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class DropResult:
-    """What the samples of an experiment look like with some maps dropped.
+    """Which samples of an experiment show each object with some maps dropped, bool [N].
 
-    Attributes:
-        found: which samples show each object, bool [N].
-        scene: how like each is to itself before, outside the boxes: a correlation, [N].
-        change: how far the pixels moved inside and outside the boxes, as a share of black to white:
-            [M, 2], one row for each of the M samples that had a box.
+    `scene` [N] is how like each is to itself before, outside the boxes: a correlation. `change`
+    [M, 2] is how far the pixels of the M samples that had a box moved inside and outside of it, as
+    a share of black to white.
     """
 
     found: Mapping[str, NDArray[np.bool_]]
@@ -48,14 +46,10 @@ class DropResult:
 
 @dataclass(frozen=True, eq=False)
 class DropExperiment:
-    """Samples with all maps there, to which those with dropped maps are compared.
+    """Samples of `latents` [N, z_dim] with all maps there, `before` [N, C, S, S] in [−1, 1].
 
-    Attributes:
-        kind: the object that is to be forgotten, one of the object detector's.
-        latents: of the samples, [N, z_dim].
-        before: the samples, [N, C, S, S] in [−1, 1].
-        found: which of them show each object, bool [N].
-        boxes: where the object detector sees `kind` in them.
+    `kind`, one of the object detector's objects, is to be forgotten; `boxes` say where it is in
+    them, and `found`, bool [N], which of them show each object.
     """
 
     sampler: Sampler
@@ -80,7 +74,14 @@ class DropExperiment:
         """The same latent vectors, generated without the maps `gone` of `layer`."""
         after = without(self.sampler, layer, gone, self.latents)
         found = self.detector.found(self.detector.score(after))
-        return DropResult(found, self.likeness(after), self._change(after))
+        mask = inside(self.boxes, self.kind, self.before.shape[-1])
+        moved = ((after - self.before).abs().mean(1) / 2).double().numpy()
+        told = having(mask) & having(~mask)
+        rows = [
+            (image[box].mean(), image[~box].mean())
+            for image, box in zip(moved[told], mask[told], strict=True)
+        ]
+        return DropResult(found, self.likeness(after), np.array(rows, np.float64).reshape(-1, 2))
 
     def unrelated_similarity(self) -> FloatArray:
         """The similarity of each sample to the next one: `likeness` of unrelated scenes, [N]."""
@@ -97,16 +98,6 @@ class DropExperiment:
         mean = one.mean(0)
         first, second = (((soft - mean) * outside).flatten(1).double() for soft in (one, other))
         return F.cosine_similarity(first, second).numpy()
-
-    def _change(self, after: Tensor) -> FloatArray:
-        mask = inside(self.boxes, self.kind, self.before.shape[-1])
-        moved = ((after - self.before).abs().mean(1) / 2).double().numpy()
-        most_significant = having(mask) & having(~mask)
-        rows = [
-            (image[box].mean(), image[~box].mean())
-            for image, box in zip(moved[most_significant], mask[most_significant], strict=True)
-        ]
-        return np.array(rows, np.float64).reshape(-1, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,10 +147,9 @@ def measure_doses(
         progress(len(doses), len(counts))
         ranked = setup.outcome(plan.ranking.layer, plan.gone(count))
         if 0 < count < len(plan.ranking.weights):
-            random = [
-                setup.outcome(plan.ranking.layer, plan.gone(count, draw)) for draw in range(DRAWS)
-            ]
+            drawn = (plan.gone(count, draw) for draw in range(RANDOM_DRAWS))
+            random = [setup.outcome(plan.ranking.layer, gone) for gone in drawn]
         else:  # there is nothing to choose
-            random = [ranked] * DRAWS
+            random = [ranked] * RANDOM_DRAWS
         doses.append(Dose(count, ranked, random))
     return doses

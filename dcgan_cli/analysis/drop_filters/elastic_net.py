@@ -20,14 +20,11 @@ STEPS = 200
 def elastic_net(
     rows: FloatArray, truth: NDArray[np.bool_], counts: FloatArray, l1: float, ridge: float
 ) -> FloatArray:
-    """Weights [C] that tell `truth` [M] by `rows` [M, C].
+    """Weights [C] that tell `truth` [M] by features `rows` [M, C] of about unit spread.
 
-    Args:
-        rows: features, of about unit spread.
-        truth: what is to be told.
-        counts: how much each row counts, [M], 0 or more; both truths must count alike.
-        l1: the L1 penalty as a share of the smallest one that leaves no weight at all, in [0, 1].
-        ridge: the ridge penalty, against a log-loss of total count 1.
+    `counts` [M] is how much each row counts, 0 or more; both truths must count alike. `l1` is the
+    L1 penalty as a share of the smallest one that leaves no weight at all, in [0, 1], `ridge` the
+    ridge penalty against a log-loss of total count 1.
     """
     counts = counts / counts.sum()
     # subtracting the means moves the intercept alone and makes the problem better conditioned
@@ -56,18 +53,12 @@ def calibrated(
 
     The factor is fitted without a penalty, so that the log-odds that all weights together give are
     those of the data. What each weight is beside the others stays as the penalties left it. The
-    truth is blurred as Platt does (1999): features that tell everything get a finite factor.
-
-    Args:
-        rows: features [M, C].
-        truth: what is told.
-        counts: how much each row counts, [M].
-        weights: of `elastic_net`.
+    truth is blurred as Platt does (1999): features that tell everything get a finite factor. Each
+    of the `rows` [M, C] counts as much as `counts` [M] says.
     """
     said = rows @ weights
-    spread = float(
-        np.sqrt(np.average((said - np.average(said, weights=counts)) ** 2, weights=counts))
-    )
+    apart = said - np.average(said, weights=counts)
+    spread = float(np.sqrt(np.average(apart**2, weights=counts)))
     if spread == 0:
         return np.zeros_like(weights)
     true = int(truth.sum())

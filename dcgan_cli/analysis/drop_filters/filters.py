@@ -47,7 +47,8 @@ LAYER = 1
 The paper's "second-highest" can mean this layer or the next (16×16×256); its 200 maps with a weight
 above zero fit 512 maps better."""
 
-FOLDS = 5
+RANKING_FOLDS = 5
+"""Folds of the samples, by which the AUC of a ranking is measured."""
 
 MIN_EXAMPLES = 10
 """Minimum number of samples with a box."""
@@ -59,16 +60,12 @@ third as informative as the most informative map."""
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """The feature maps of a layer by how far they speak for an object.
+    """The feature maps of `layer` (as `layer_module` counts) by how far they speak for an object.
 
-    Attributes:
-        layer: which one, as `layer_module` counts.
-        weights: of each map, float64 [C], in log-odds per standard deviation of the map, as its
-            part of what all maps with a weight say together (see `elastic_net.calibrated`).
-        contrast: by how many standard deviations each is higher inside boxes than at the same
-            places outside them, float64 [C].
-        auc: how well the maps tell inside from outside at the same place, on samples that were not
-            trained on; chance is 0.5.
+    `weights`, float64 [C], are log-odds per standard deviation of a map, as its part of what all
+    maps with a weight say together (see `elastic_net.calibrated`); `contrast`, float64 [C], is by
+    how many standard deviations each is higher inside boxes than at the same places outside them;
+    `auc`, on held-out samples, how well they tell inside from outside at a place; chance is 0.5.
     """
 
     layer: int
@@ -101,10 +98,8 @@ def layer_module(generator: Generator, number: int) -> nn.Module:
     layers = [generator.project, *generator.hidden]
     if not 0 <= number < len(layers):
         config = generator.config
-        sizes = (
-            f"{i} ({width}×{config.base * 2**i}×{config.base * 2**i})"
-            for i, width in enumerate(config.generator_widths)
-        )
+        widths, sides = config.generator_widths, [config.base * 2**i for i in range(len(layers))]
+        sizes = (f"{i} ({width}×{sides[i]}×{sides[i]})" for i, width in enumerate(widths))
         raise UsageError(
             f"--layer {number}: no such layer; those with feature maps are {', '.join(sizes)}"
         )
@@ -131,8 +126,7 @@ def without(sampler: Sampler, layer: int, maps: Sequence[int], latents: Latents)
 def rank_feature_maps(maps: Tensor, boxes: Boxes, kind: str, layer: int, seed: int) -> Ranking:
     """Learn which of `maps` [N, C, s, s], the activations of `layer`, speak for `kind`.
 
-    Samples that were not looked at are left out; `seed` is of the folds that `auc` is measured by.
-    Raises DcganError where too few samples have a box, or the maps do not tell inside from outside.
+    Samples that were not looked at are left out. Raises DcganError where too few samples have a box, or the maps do not tell inside from outside.
     """
     looked = np.flatnonzero(boxes.seen)
     mask = inside(boxes.take(looked), kind, maps.shape[-1])
@@ -145,9 +139,9 @@ def rank_feature_maps(maps: Tensor, boxes: Boxes, kind: str, layer: int, seed: i
     seen = maps[torch.from_numpy(looked)].numpy().transpose(0, 2, 3, 1).astype(np.float64)
     spread = seen.std((0, 1, 2))
     seen /= np.where(spread > 0, spread, 1)
-    folds = split(len(looked), FOLDS, numpy_stream(seed, "feature maps", layer))
+    folds = split(len(looked), RANKING_FOLDS, numpy_stream(seed, "feature maps", layer))
     scores = np.empty(mask.shape)
-    for fold in range(FOLDS):
+    for fold in range(RANKING_FOLDS):
         held = folds == fold
         weights = elastic_net(*_matched(seen[~held], mask[~held]), L1, RIDGE)
         scores[held] = seen[held] @ weights
@@ -165,10 +159,7 @@ def rank_feature_maps(maps: Tensor, boxes: Boxes, kind: str, layer: int, seed: i
 
 
 def _matched(seen: FloatArray, mask: Mask) -> tuple[FloatArray, Mask, FloatArray]:
-    """Locations of the maps `seen` [N, s, s, C] as rows [M, C], which are inside, and how each counts.
-
-    Both sides of `mask` count alike at every place.
-    """
+    """Locations of the maps `seen` [N, s, s, C] as rows [M, C], which are inside, and how each counts."""
     share = mask.mean(0)
     counts = np.where(mask, 1.0, share / np.maximum(1 - share, 1e-9))
     # where it always or never is, there is nothing to compare
@@ -193,12 +184,8 @@ def forgotten(
         _silence(generator, layer, maps)
         return generator.state_dict()
 
-    return replace(
-        checkpoint,
-        generator=weights(False),
-        average=None if checkpoint.average is None else weights(True),
-        optimizers={},
-    )
+    average = None if checkpoint.average is None else weights(True)
+    return replace(checkpoint, generator=weights(False), average=average, optimizers={})
 
 
 @torch.no_grad()

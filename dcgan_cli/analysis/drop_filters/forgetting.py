@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dcgan_cli.analysis import statistics
 from dcgan_cli.analysis.drop_filters.drop_experiment import (
     Dose,
     DropExperiment,
@@ -18,14 +19,6 @@ from dcgan_cli.analysis.drop_filters.drop_experiment import (
     measure_doses,
 )
 from dcgan_cli.analysis.drop_filters.filters import without
-from dcgan_cli.analysis.statistics import (
-    another,
-    mean_within,
-    ratio_of_shares,
-    ratio_within,
-    scaled,
-    share,
-)
 from dcgan_cli.analysis.verdicts import UNCLEAR, compare, percent
 from dcgan_cli.data.pixels import to_uint8
 from dcgan_cli.progress import ProgressCallback
@@ -59,17 +52,10 @@ def forget(
     columns: int = COLUMNS,
     progress: ProgressCallback = lambda done, total: None,
 ) -> Report:
-    """Draw with and without the chosen maps, and measure both beside random maps.
+    """Draw fresh samples of `seed` with and without the chosen maps, and measure both beside random maps.
 
-    Args:
-        setup: fresh samples.
-        plan: which maps go.
-        seed: of the experiment's latents.
-        columns: samples on the image grid: those first in which the object is found.
-        progress: told how much of the dose curve is measured.
-
-    Returns:
-        A report with the image grid `forgotten` and the tables `Dose` and `Maps`.
+    The report has the tables `Dose` and `Maps`, and the image grid `forgotten` of `columns` samples,
+    those first in which the object is found.
     """
     doses = measure_doses(setup, plan, progress)
     dose = next(dose for dose in doses if dose.count == plan.chosen)
@@ -89,10 +75,8 @@ def forget(
         "bn": setup.sampler.bn,
         "ema": setup.sampler.average,
     }
-    weights = [
-        [number, float(ranking.weights[number]), float(ranking.contrast[number])]
-        for number in ranking.order
-    ]
+    columns_of_maps = ranking.order, ranking.weights[ranking.order], ranking.contrast[ranking.order]
+    weights = [*zip(*(np.asarray(one).tolist() for one in columns_of_maps), strict=True)]
     findings = _findings(setup, plan, dose)
     verdict = forgetting_verdict(setup.kind, plan, {each.key: each for each in findings})
     return Report(
@@ -113,98 +97,67 @@ def _findings(setup: DropExperiment, plan: DropPlan, dose: Dose) -> list[Finding
         key: str,
         label: str,
         value: Estimate,
-        figure: Callable[[DropResult], float],
+        metric: Callable[[DropResult], float],
         low: float = 0.0,
-        unit: str = SHARE,
+        **how: Any,
     ) -> Finding:
-        found = [figure(outcome) for outcome in dose.random]
-        control = another(found, low, 1.0, "draws of maps")
-        return Finding(key, label, value, control, "random maps", unit=unit)
+        control = statistics.another(
+            [metric(each) for each in dose.random], low, 1.0, "draws of maps"
+        )
+        how = {"unit": SHARE, **how}
+        return Finding(key, label, value, control, "random maps", **how)
 
     def fall(outcome: DropResult) -> Estimate:
-        after = ratio_of_shares(setup.found[kind], outcome.found[kind], "samples")
-        return scaled(after, -1, 1)
+        after = statistics.ratio_of_shares(setup.found[kind], outcome.found[kind], "samples")
+        return statistics.scaled(after, -1, 1)
 
-    def share_after(key: str, label: str, name: str) -> Finding:
+    def share_after(key: str, label: str, name: str, better: str = "") -> Finding:
         there = own.found[name]
-        value = share(int(there.sum()), len(there), "samples")
-        found = beside(key, label, value, lambda outcome: float(outcome.found[name].mean()))
-        return replace(found, about=name)
+        value = statistics.share(int(there.sum()), len(there), "samples")
+        how: dict[str, Any] = {"about": name, "better": better, "headline": True}
+        return beside(key, label, value, lambda each: float(each.found[name].mean()), **how)
 
-    before = share(int(setup.found[kind].sum()), len(setup.latents), "samples")
+    before = statistics.share(int(setup.found[kind].sum()), len(setup.latents), "samples")
     learned = setup.detector.objects[kind].share
-    less: Literal["", "down"] = "" if plan.keep_only else "down"
-    after = share_after("found_after", f"samples with a {kind}, afterwards", kind)
+    all_there, control = f"samples with a {kind}, all maps there", "images trained on"
+    less = "" if plan.keep_only else "down"
+    decrease = f"decrease of the share of samples with a {kind}"
     rows = [
-        Finding(
-            "found_before", f"samples with a {kind}, all maps there", before, learned,
-            "images trained on", unit=SHARE, headline=True,
-        ),
-        replace(after, better=less, headline=True),
-        beside(
-            "fall",
-            f"decrease of the share of samples with a {kind}",
-            fall(own),
-            lambda outcome: fall(outcome).value,
-            -math.inf,
-        ),
-    ]  # fmt: skip
+        Finding("found_before", all_there, before, learned, control, unit=SHARE, headline=True),
+        share_after("found_after", f"samples with a {kind}, afterwards", kind, less),
+        beside("fall", decrease, fall(own), lambda each: fall(each).value, -math.inf),
+    ]
+    good: dict[str, Any] = {"better": "up", "headline": True}
     if len(own.change):
-        rows += [
-            beside(
-                "change_inside",
-                f"change of pixels inside the {kind} (of black to white)",
-                mean_within(own.change[:, 0], unit="samples"),
-                lambda outcome: float(outcome.change[:, 0].mean()),
-            ),
-            beside(
-                "change_outside",
-                "change of pixels outside (of black to white)",
-                mean_within(own.change[:, 1], unit="samples"),
-                lambda outcome: float(outcome.change[:, 1].mean()),
-            ),
-            replace(
-                beside(
-                    "focus",
-                    f"part of the change that is inside the {kind} (50 %: everywhere alike)",
-                    _focus(own.change),
-                    lambda outcome: _focus(outcome.change).value,
-                ),
-                better="up",
-                headline=True,
-            ),
-        ]
-    scene = mean_within(own.scene, -1, 1, "samples")
+        for side, where in enumerate((f"inside the {kind}", "outside")):
+            key, label = ("change_inside", "change_outside")[side], f"change of pixels {where}"
+            change = statistics.mean_within(own.change[:, side], unit="samples")
+            of_side = partial(_mean_change, side)
+            rows.append(beside(key, f"{label} (of black to white)", change, of_side))
+        label = f"part of the change that is inside the {kind} (50 %: everywhere alike)"
+        focus = _focus(own)
+        rows.append(beside("focus", label, focus, lambda each: _focus(each).value, **good))
+    scene = statistics.mean_within(own.scene, -1, 1, "samples")
     likeness = f"likeness of the scene to that before, without the {kind} (correlation)"
+    unrelated = _unrelated(setup.unrelated_similarity()), "two different samples"
+    label = f"how well the maps tell a {kind} from what else is at its place (AUC)"
+    chance = Estimate(0.5), "chance"
     rows += [
-        replace(
-            beside(
-                "scene", likeness, scene, lambda outcome: float(outcome.scene.mean()), -1.0, ""
-            ),
-            better="up",
-            headline=True,
+        beside(
+            "scene", likeness, scene, lambda each: float(each.scene.mean()), -1, unit="", **good
         ),
-        Finding(
-            "scene_unrelated", likeness, scene, _unrelated(setup.unrelated_similarity()),
-            "two different samples", better="up",
-        ),
-        Finding(
-            "maps_auc", f"how well the maps tell a {kind} from what else is at its place (AUC)",
-            plan.ranking.auc, Estimate(0.5), "chance", better="up", headline=True,
-        ),
-    ]  # fmt: skip
+        Finding("scene_unrelated", likeness, scene, *unrelated, better="up"),
+        Finding("maps_auc", label, plan.ranking.auc, *chance, **good),
+    ]
     for name, found in setup.found.items():
         if name != kind:
             label = f"samples with a {name}, afterwards (before: {percent(float(found.mean()))})"
-            rows.append(replace(share_after(f"kept_{name}", label, name), headline=True))
+            rows.append(share_after(f"kept_{name}", label, name))
     return [*rows, *setup.detector.findings()]
 
 
 def forgetting_verdict(kind: str, plan: DropPlan, found: Mapping[str, Finding]) -> str:
-    """How often the object is found before and after, and whether random maps do as much.
-
-    `found` are the report's findings by key.
-    """
+    """How often the object is found before and after, and whether random maps do as much."""
     before, after, fall = found["found_before"].value, found["found_after"], found["fall"].value
     random = after.control
     assert random is not None
@@ -226,18 +179,18 @@ def forgetting_verdict(kind: str, plan: DropPlan, found: Mapping[str, Finding]) 
     return says if compare(fall, Estimate(0.0)) else f"{says}; no clear change"
 
 
-def _focus(change: FloatArray) -> Estimate:
-    """The mean of column 0 as a share of the means of both columns."""
-    return ratio_within(change[:, 0], change.sum(1), unit="samples")
+def _mean_change(side: int, outcome: DropResult) -> float:
+    return float(outcome.change[:, side].mean())
+
+
+def _focus(outcome: DropResult) -> Estimate:
+    """The mean change inside as a share of that inside and outside."""
+    return statistics.ratio_within(outcome.change[:, 0], outcome.change.sum(1), unit="samples")
 
 
 def _unrelated(likeness: FloatArray) -> Estimate:
-    """The mean likeness of each sample to the next: neighbors in a row share a sample.
-
-    That doubles the variance of a mean at most (see `statistics.chain_mean`); it counts as half as
-    many.
-    """
-    found = mean_within(likeness, -1, 1, "chained samples, which count as half as many")
+    """The mean likeness of each sample to the next, with the wider interval of `chain_mean`."""
+    found = statistics.mean_within(likeness, -1, 1, "chained samples, which count as half as many")
     if found.low is None or found.high is None:
         return found
     wider = 2**0.5
@@ -254,11 +207,8 @@ def _curve(setup: DropExperiment, doses: list[Dose]) -> Table:
             random = [float(figure(outcome)) for outcome in dose.random]
             row += [float(figure(dose.ranked)), float(np.mean(random)), min(random), max(random)]
         rows.append(row)
-    columns = [
-        f"{name}{part}"
-        for name in ("found", "scene")
-        for part in ("", "_random", "_random_low", "_random_high")
-    ]
+    parts = ("", "_random", "_random_low", "_random_high")
+    columns = [f"{name}{part}" for name in ("found", "scene") for part in parts]
     return Table("Dose", ("maps", *columns), rows)
 
 
@@ -292,18 +242,9 @@ def _grid(
 
 
 def _figure(setup: DropExperiment, plan: DropPlan, dose: Dose, shown: NDArray[np.int64]) -> Part:
-    """Fig. 6: a row before, one without the object's maps, one without random ones, and shares.
-
-    `shown` are the samples of the grid's columns.
-    """
+    """Fig. 6: a row before, one without the object's maps, one without random ones, and shares."""
     kind, columns = setup.kind, min(SHOWN, len(shown))
-    boxes = {
-        column: [
-            (x0, y0, x1, y1)
-            for x0, y0, x1, y1 in setup.boxes.corners[setup.boxes.image == shown[column]].tolist()
-        ]
-        for column in range(columns)
-    }
+    corners = [setup.boxes.corners[setup.boxes.image == one].tolist() for one in shown[:columns]]
     doing = "kept alone" if plan.keep_only else "dropped"
     random = float(np.mean([outcome.found[kind].mean() for outcome in dose.random]))
     rows = (
@@ -314,7 +255,7 @@ def _figure(setup: DropExperiment, plan: DropPlan, dose: Dose, shown: NDArray[np
     lines: list[Part] = []
     for row, (label, found) in enumerate(rows):
         first = row * len(shown)
-        marked = {first + column: places for column, places in boxes.items()}
+        marked = {first + n: [(*one,) for one in places] for n, places in enumerate(corners)}
         words = [Words(label, "heading"), Words(f"{kind} found in {100 * found:.0f} %")]
         tiles = Tiles([list(range(first, first + columns))], boxes=marked)
         lines.append(Beside([tiles, Stack(words, align="start")]))

@@ -18,7 +18,8 @@ GRID = 16
 AROUND = 6
 """Side of the square of colors that is seen around a location, which is 2 × 2 of them itself."""
 
-IMAGES_PER_BATCH = 64
+SEEN_TOGETHER = 64
+"""Images whose maps of all layers are in memory at a time."""
 
 Grids = NDArray[np.float32]
 """Scores of locations: [N, side, side], or [N, K, side, side] for K objects."""
@@ -31,11 +32,9 @@ def grid_side(discriminator: Discriminator) -> int:
 
 @dataclass(frozen=True, eq=False)
 class LocationFeatures:
-    """What is seen in n images: all layers of the discriminator (paper §5.1), and colors.
+    """What is seen in n images: `maps` [n, C, s, s] of each layer of D (paper §5.1), and colors.
 
-    Attributes:
-        maps: of each convolution layer after its activation, [n, C, s, s].
-        colors: with a margin that repeats the edge, [n, channels, 2·side + 4, 2·side + 4].
+    The `colors` [n, channels, 2·side + 4, 2·side + 4] have a margin that repeats the edge.
     """
 
     maps: Sequence[Tensor]
@@ -70,12 +69,12 @@ class LocationFeatures:
 def extract_location_features(
     discriminator: Discriminator, normalized: Tensor
 ) -> Iterator[LocationFeatures]:
-    """Features of images [N, C, S, S] in [−1, 1], in batches of IMAGES_PER_BATCH, on the CPU."""
+    """Features of images [N, C, S, S] in [−1, 1], in batches of SEEN_TOGETHER, on the CPU."""
     device = next(discriminator.parameters()).device
     side = grid_side(discriminator)
     margin = ((AROUND - 2) // 2,) * 4
     with evaluating(discriminator), captured(list(discriminator.layers)) as maps:
-        for chunk in normalized.split(IMAGES_PER_BATCH):
+        for chunk in normalized.split(SEEN_TOGETHER):
             maps.clear()
             discriminator(chunk.to(device))
             colors = F.pad(F.adaptive_avg_pool2d(chunk, 2 * side), margin, mode="replicate")

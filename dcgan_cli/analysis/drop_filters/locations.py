@@ -63,12 +63,9 @@ def outlined(mask: Mask, kind: str, fewest: int = 1) -> Boxes:
             if (parts[rows, columns] == part).sum() >= fewest:
                 images.append(number)
                 corners.append((columns.start, rows.start, columns.stop, rows.stop))
-    return Boxes(
-        np.array(images, np.int64),
-        np.full(len(images), kind),
-        np.array(corners, np.float64).reshape(-1, 4) / side,
-        np.ones(len(mask), np.bool_),
-    )
+    numbers, kinds = np.array(images, np.int64), np.full(len(images), kind)
+    edges = np.array(corners, np.float64).reshape(-1, 4) / side
+    return Boxes(numbers, kinds, edges, np.ones(len(mask), np.bool_))
 
 
 def auc(scores: NDArray[np.floating], truth: Mask) -> float:
@@ -89,8 +86,8 @@ def aucs_within(scores: Scores, mask: Mask) -> NDArray[np.float64]:
     Images with nothing inside or nothing outside say nothing and are left out. The images, not
     the locations, are independent: intervals are of these values.
     """
-    most_significant = np.flatnonzero(having(mask) & having(~mask))
-    return np.array([auc(scores[i].ravel(), mask[i].ravel()) for i in most_significant], np.float64)
+    told = np.flatnonzero(having(mask) & having(~mask))
+    return np.array([auc(scores[i].ravel(), mask[i].ravel()) for i in told], np.float64)
 
 
 def mean_auc(scores: Scores, mask: Mask) -> Estimate:

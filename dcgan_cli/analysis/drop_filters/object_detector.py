@@ -7,6 +7,7 @@ image if the mean of its highest scores is above a threshold. Training is in `tr
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +30,12 @@ TOP = 32
 
 @dataclass(frozen=True)
 class DetectableObject:
-    """One object as the object detector knows it.
+    """An object: an image has it where the mean of its highest scores is above `present`.
 
-    Attributes:
-        present: an image has the object where the mean of its highest scores is above this.
-        edge: a location is inside where its score is above this.
-        where: how well scores tell inside from outside a box, AUC within images.
-        where_usual: the same of a classifier that knows the place alone.
-        whether: how often it is rightly said that an image has the object, with and without
-            counting alike; None where too few images are without it.
-        share: of the real images, how many have it.
+    A location is inside where its score is above `edge`. `where` says how well scores tell inside
+    from outside a box (AUC within images), `where_usual` the same of knowing the place alone;
+    `whether`, how often it is rightly said that an image has the object, with and without counting
+    alike (None where too few are without it); `share`, how many of the real images have it.
     """
 
     present: float
@@ -86,30 +83,14 @@ class ObjectDetector:
         """The accuracy of the detector on held-out images, against chance."""
         rows: list[Finding] = []
         for name, known in self.objects.items():
-            rows.append(
-                Finding(
-                    f"detector_{name}_where",
-                    f"object detector: where the {name} is (AUC within images)",
-                    known.where,
-                    known.where_usual,
-                    "where it usually is",
-                    about=name,
-                    better="up",
-                )
-            )
+            finding = partial(Finding, about=name, better="up")
+            label = f"object detector: where the {name} is (AUC within images)"
+            values = known.where, known.where_usual, "where it usually is"
+            rows.append(finding(f"detector_{name}_where", label, *values))
             if known.whether is not None:
-                rows.append(
-                    Finding(
-                        f"detector_{name}_whether",
-                        f"object detector: whether there is a {name} (balanced accuracy)",
-                        known.whether,
-                        Estimate(0.5),
-                        "chance",
-                        unit=SHARE,
-                        about=name,
-                        better="up",
-                    )
-                )
+                label = f"object detector: whether there is a {name} (balanced accuracy)"
+                values = known.whether, Estimate(0.5), "chance"
+                rows.append(finding(f"detector_{name}_whether", label, *values, unit=SHARE))
         return rows
 
 

@@ -15,23 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dcgan_cli.analysis.drop_filters.location_features import (
-    Grids,
-    Linear,
-    LocationFeatures,
-    extract_location_features,
-    grid_side,
-    places,
-)
-from dcgan_cli.analysis.drop_filters.locations import (
-    Flags,
-    Mask,
-    having,
-    inside,
-    mean_auc,
-    split,
-    usual_place,
-)
+from dcgan_cli.analysis.drop_filters import location_features, locations
 from dcgan_cli.analysis.drop_filters.object_detector import (
     DetectableObject,
     ObjectDetector,
@@ -43,11 +27,10 @@ from dcgan_cli.data.labels import Boxes
 from dcgan_cli.errors import DcganError
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.progress import ProgressCallback
-from dcgan_cli.report import Estimate
 from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.wording import counted
 
-FOLDS = 3
+DETECTOR_FOLDS = 3
 
 MIN_EXAMPLES = 10
 """Minimum number of images with an object, and of images without it."""
@@ -57,7 +40,7 @@ ENOUGH = 30
 with fewer, even a good detector's interval would include chance, so that only the values are
 reported."""
 
-ROWS = 32
+LOCATIONS_PER_IMAGE = 32
 """Locations of each image that are used for training: half of them anywhere, half inside boxes."""
 
 C_VALUE = 0.01
@@ -75,46 +58,40 @@ def fit_object_detector(
     seed: int = 0,
     progress: ProgressCallback = lambda done, total: None,
 ) -> ObjectDetector:
-    """Learn to find the objects of `boxes`.
+    """Learn to find the objects of `boxes` in images `normalized` [N, C, S, S] in [−1, 1].
 
-    Args:
-        normalized: images [N, C, S, S] in [−1, 1], S the discriminator's size.
-        boxes: what is in them, N images; those that were not looked at are left out.
-        discriminator: with whose features it sees.
-        seed: of the folds and of the locations that are trained on.
-        progress: told how many images have been seen, of both passes over them.
-
-    Raises:
-        DcganError: none of the objects can be found better than chance.
+    S is the discriminator's size; images that were not looked at are left out. `progress` is told
+    how many images have been seen, of both passes over them. Raises DcganError where none of the
+    objects can be found better than chance.
     """
     looked = np.flatnonzero(boxes.seen)
     blurred = normalized[torch.from_numpy(looked)].clone()
     blurred[::2] = blur(blurred[::2])
-    truth, refused = _masks(boxes.take(looked), grid_side(discriminator))
+    truth, refused = _masks(boxes.take(looked), location_features.grid_side(discriminator))
     if not truth:
         raise _nothing(refused)
     stream = numpy_stream(seed, "finder")
-    folds = split(len(looked), FOLDS, stream)
+    folds = locations.split(len(looked), DETECTOR_FOLDS, stream)
     rows = _rows(list(truth.values()), stream)
 
-    def pieces(first: int) -> Iterator[tuple[slice, LocationFeatures]]:
+    def pieces(first: int) -> Iterator[tuple[slice, location_features.LocationFeatures]]:
         done = 0
-        for location_features in extract_location_features(discriminator, blurred):
-            yield slice(done, done + len(location_features)), location_features
-            done += len(location_features)
+        for seen in location_features.extract_location_features(discriminator, blurred):
+            yield slice(done, done + len(seen)), seen
+            done += len(seen)
             progress(first + done, 2 * len(looked))
 
     taken: list[Tensor] = []
-    for piece, location_features in pieces(0):
-        features = location_features.features().flatten(2)
+    for piece, seen in pieces(0):
+        features = seen.features().flatten(2)
         picked = torch.from_numpy(rows[piece])[:, None].expand(-1, features.shape[1], -1)
         taken.append(features.gather(2, picked))
     fitted = _fit(torch.cat(taken).transpose(1, 2), rows, truth, folds)
     held_out = np.empty((len(looked), len(truth), *fitted[0].place.shape[1:]), np.float32)
-    for piece, location_features in pieces(len(looked)):
+    for piece, seen in pieces(len(looked)):
         for fold, linear in enumerate(fitted):
             own = folds[piece] == fold
-            held_out[piece][own] = linear(location_features)[own]
+            held_out[piece][own] = linear(seen)[own]
 
     objects: dict[str, DetectableObject] = {}
     for place, (kind, mask) in enumerate(truth.items()):
@@ -126,23 +103,21 @@ def fit_object_detector(
     if not objects:
         raise _nothing(refused)
     kept = torch.tensor([place for place, kind in enumerate(truth) if kind in objects])
-    mean = Linear(
-        torch.stack([linear.weights for linear in fitted]).mean(0)[kept],
-        torch.stack([linear.place for linear in fitted]).mean(0)[kept],
-    )
+    stacks = ([one.weights for one in fitted], [one.place for one in fitted])
+    mean = location_features.Linear(*(torch.stack(stack).mean(0)[kept] for stack in stacks))
     return ObjectDetector(objects, refused, len(looked), discriminator, mean)
 
 
-def _masks(boxes: Boxes, side: int) -> tuple[dict[str, Mask], dict[str, str]]:
+def _masks(boxes: Boxes, side: int) -> tuple[dict[str, locations.Mask], dict[str, str]]:
     """The locations inside each kind of box, and why some kinds cannot be learned."""
-    masks: dict[str, Mask] = {}
+    masks: dict[str, locations.Mask] = {}
     refused: dict[str, str] = {}
     for kind in np.unique(boxes.kind).tolist():
-        mask = inside(boxes, kind, side)
-        there = int(having(mask).sum())
+        mask = locations.inside(boxes, kind, side)
+        there = int(locations.having(mask).sum())
         if there < MIN_EXAMPLES:
             refused[kind] = f"{counted(there, 'image')} with it, at least {MIN_EXAMPLES} are needed"
-        elif (having(mask) & having(~mask)).sum() < MIN_EXAMPLES:
+        elif (locations.having(mask) & locations.having(~mask)).sum() < MIN_EXAMPLES:
             refused[kind] = "it fills whole images"
         else:
             masks[kind] = mask
@@ -154,34 +129,34 @@ def _nothing(refused: Mapping[str, str]) -> DcganError:
     return DcganError(f"nothing can be found by these boxes: {why}")
 
 
-def _rows(masks: Sequence[Mask], stream: np.random.Generator) -> NDArray[np.int64]:
-    """ROWS locations of each image to learn from, [N, ROWS]: half anywhere, half inside objects."""
+def _rows(masks: Sequence[locations.Mask], stream: np.random.Generator) -> NDArray[np.int64]:
+    """The locations of each image to learn from, [N, LOCATIONS_PER_IMAGE]."""
     flat = np.stack([mask.reshape(len(mask), -1) for mask in masks]).astype(np.float64)
     sizes = flat.sum(2, keepdims=True)
     within = (flat / np.maximum(sizes, 1)).sum(0) / np.maximum((sizes > 0).sum(0), 1)
     weights = 0.5 / flat.shape[2] + 0.5 * within
     # the largest of log-weight plus Gumbel noise are a weighted draw without replacement
     keys = np.log(weights) + stream.gumbel(size=weights.shape)
-    return np.argsort(-keys, 1)[:, :ROWS]
+    return np.argsort(-keys, 1)[:, :LOCATIONS_PER_IMAGE]
 
 
 def _fit(
     taken: Tensor,
     rows: NDArray[np.int64],
-    truth: Mapping[str, Mask],
+    truth: Mapping[str, locations.Mask],
     folds: NDArray[np.int64],
-) -> list[Linear]:
-    """One classifier a fold, trained on the other folds, of what was seen, [N, ROWS, F]."""
+) -> list[location_features.Linear]:
+    """One classifier a fold, trained on the other folds, of what was seen, [N, LOCATIONS_PER_IMAGE, F]."""
     from sklearn.linear_model import LogisticRegression
 
     mean = taken.mean((0, 1))
     spread = taken.std((0, 1))
     spread = torch.where(spread > 0, spread, 1.0)
-    place = places(next(iter(truth.values())).shape[1])
+    place = location_features.places(next(iter(truth.values())).shape[1])
     table = torch.cat([(taken - mean) / spread, place.flatten(0, 1)[torch.from_numpy(rows)]], 2)
-    all_location_features = taken.shape[2]
-    fitted: list[Linear] = []
-    for fold in range(FOLDS):
+    count = taken.shape[2]
+    fitted: list[location_features.Linear] = []
+    for fold in range(DETECTOR_FOLDS):
         others = folds != fold
         x = table[torch.from_numpy(others)].flatten(0, 1).numpy()
         linear: list[tuple[Tensor, Tensor]] = []
@@ -191,44 +166,43 @@ def _fit(
             model.fit(x, flat)
             intercept = np.asarray(model.intercept_)
             weights = torch.from_numpy(model.coef_[0].astype(np.float32))
-            own = weights[:all_location_features] / spread
+            own = weights[:count] / spread
             rest = float(intercept[0]) - float(own @ mean)
-            linear.append((own, place @ weights[all_location_features:] + rest))
-        fitted.append(Linear(*map(torch.stack, zip(*linear, strict=True))))
+            linear.append((own, place @ weights[count:] + rest))
+        fitted.append(location_features.Linear(*map(torch.stack, zip(*linear, strict=True))))
     return fitted
 
 
-def _evaluate(scores: Grids, mask: Mask, folds: NDArray[np.int64]) -> DetectableObject | str:
+def _evaluate(
+    scores: location_features.Grids, mask: locations.Mask, folds: NDArray[np.int64]
+) -> DetectableObject | str:
     """What is known of an object by its held-out scores [N, side, side]; or why it is refused."""
-    where = mean_auc(scores, mask)
-    usual = mean_auc(usual_place(mask, folds), mask)
+    where = locations.mean_auc(scores, mask)
+    usual = locations.mean_auc(locations.usual_place(mask, folds), mask)
     if where.low is None or where.low <= usual.value:
         return (
             f"AUC {where.value:.2f} on {counted(where.n or 0, 'image')} held out, no better than by its usual "
             f"place ({usual.value:.2f})"
         )
-    there = having(mask)
+    there = locations.having(mask)
     found = presence(scores)
     whether = None
     if (~there).sum() >= MIN_EXAMPLES:
         said = np.empty_like(there)
-        for fold in range(FOLDS):
+        for fold in range(DETECTOR_FOLDS):
             own = folds == fold
             said[own] = found[own] > _threshold(found[~own], there[~own])
-        whether = _balanced(said, there)
+        right = said == there
+        with_it, without = ((int(right[part].sum()), int(part.sum())) for part in (there, ~there))
+        whether = balanced(with_it, without)
         if (~there).sum() >= ENOUGH and (whether.low is None or whether.low <= 0.5):
             return f"whether it is there is said no better than by chance ({whether.value:.2f})"
-    return DetectableObject(
-        _threshold(found, there),
-        _edge(scores[there], mask[there]),
-        where,
-        usual,
-        whether,
-        share(int(there.sum()), len(there)),
-    )
+    present, edge = _threshold(found, there), _edge(scores[there], mask[there])
+    known = share(int(there.sum()), len(there))
+    return DetectableObject(present, edge, where, usual, whether, known)
 
 
-def _threshold(found: NDArray[np.float64], there: Flags) -> float:
+def _threshold(found: NDArray[np.float64], there: locations.Flags) -> float:
     """The threshold of presence: the most accurate one, or the one that PASS of the images reach."""
     if (~there).sum() < MIN_EXAMPLES or not there.any():
         return float(np.quantile(found, 1 - PASS))
@@ -239,14 +213,7 @@ def _threshold(found: NDArray[np.float64], there: Flags) -> float:
     return float((found[order[best]] + found[order[best + 1]]) / 2)
 
 
-def _balanced(said: Flags, there: Flags) -> Estimate:
-    """Accuracy of what was `said` of images, those with and those without the object alike."""
-    right = said == there
-    with_it, without = ((int(right[part].sum()), int(part.sum())) for part in (there, ~there))
-    return balanced(with_it, without)
-
-
-def _edge(scores: Grids, mask: Mask) -> float:
+def _edge(scores: location_features.Grids, mask: locations.Mask) -> float:
     """The threshold by which locations above it overlap the boxes best (F1)."""
     candidates = np.quantile(scores, np.linspace(0.5, 0.995, 60))
 

@@ -8,39 +8,18 @@ one are replaced by random ones.
 """
 
 import math
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import combinations
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 
+from dcgan_cli.analysis.guided_backprop import maxima as search
+from dcgan_cli.analysis.guided_backprop import saliency
 from dcgan_cli.analysis.guided_backprop.defaults import DRAWS, FEATURES, MEASURED, TOP
-from dcgan_cli.analysis.guided_backprop.maxima import (
-    BRIGHT,
-    Maxima,
-    MaximaSearch,
-    chunks,
-    draw_maxima,
-    find_maxima,
-    list_maxima,
-)
-from dcgan_cli.analysis.guided_backprop.saliency import (
-    ANY,
-    UNTOUCHED,
-    Measured,
-    boxes_by_kind,
-    cascade,
-    finite_mean,
-    lift_over_maps,
-    mean_over_maps,
-    measure_saliency,
-    prediction_interval,
-    same_places,
-)
 from dcgan_cli.analysis.verdicts import UNCLEAR, compare, percent
 from dcgan_cli.data.image_set import DecodedImages
 from dcgan_cli.data.labels import Boxes
@@ -77,31 +56,23 @@ SAID: Mapping[Rule, str] = {
 
 Statistic = Callable[..., Estimate]
 
+FILLED, OVERLAP = "share of the receptive field filled", "energy on objects / chance"
+ON_OBJECTS = (f"inside {saliency.ANY}", f"area {saliency.ANY}")
+
 METRICS: Mapping[str, tuple[str, Statistic, Sequence[str], tuple[float, float], str]] = {
-    "concentration": (
-        "share of the receptive field filled",
-        mean_over_maps,
-        ("filled",),
-        (0.0, 1.0),
-        SHARE,
-    ),
+    "concentration": (FILLED, saliency.mean_over_maps, ("filled",), (0.0, 1.0), SHARE),
     **{
         f"agreement_{a}_{b}": (
-            f"rank correlation, {a} and {b}",
-            partial(mean_over_maps, low=-1.0),
+            label,
+            partial(saliency.mean_over_maps, low=-1.0),
             (f"{a} {b}",),
-            (-1.0, 1.0),
+            (-1, 1),
             "",
         )
         for a, b in combinations(RULES, 2)
+        for label in (f"rank correlation, {a} and {b}",)
     },
-    "overlap": (
-        "energy on objects / chance",
-        lift_over_maps,
-        (f"inside {ANY}", f"area {ANY}"),
-        (0.0, math.inf),
-        TIMES,
-    ),
+    "overlap": (OVERLAP, saliency.lift_over_maps, ON_OBJECTS, (0.0, math.inf), TIMES),
 }
 """By key: label, statistic, the measures it is of, its bounds, and its unit."""
 
@@ -110,14 +81,9 @@ METRICS: Mapping[str, tuple[str, Statistic, Sequence[str], tuple[float, float], 
 class Choice:
     """What is looked at, and how; `of` checks it.
 
-    Attributes:
-        layer: which convolution, from 1.
-        rule: how gradients pass LeakyReLU, see `hooks.guided`.
-        features: maps that are drawn, the first of the layer.
-        top: images of each map.
-        measured: maps that the values are taken over, the first of the layer.
-        draws: random discriminators that are measured; the first is drawn.
-        seed: of the random filters.
+    Of convolution `layer`, from 1, the first `features` maps are drawn with `top` images each, and
+    the first `measured` give the values; gradients pass LeakyReLU by `rule` (see `hooks.guided`).
+    `draws` random discriminators are measured; the first is drawn.
     """
 
     layer: int
@@ -176,19 +142,10 @@ def guided_backprop(
 ) -> Report:
     """Draw what the first `features` maps of a layer look at, and measure it beside random filters.
 
-    Args:
-        discriminator: the trained one, on the CPU; it is not changed.
-        images: among which the maximal responses are looked for, of the discriminator's size.
-        choice: layer, rule and numbers.
-        checkpoint: the hash of the model, for the record inside the image grid.
-        boxes: known objects in the source of `images`, as the source has them.
-        name: what image i of the source is called.
-        device: where to calculate.
-        progress: told how many chunks of images are done.
-
-    Returns:
-        A report whose image grid `guided-backprop` has two rows a map, visualizations above their
-        images: left those of the random filters, right those of the trained discriminator.
+    The trained `discriminator` is on the CPU and is not changed. Its maximal responses are looked
+    for among `images` of its size, whose source has `boxes` around known objects and calls image i
+    `name(i)`. The image grid `guided-backprop` has two rows a map, visualizations above their
+    images: left those of the random filters, right those of the trained discriminator.
 
     Raises:
         SourceError: fewer than `top` images.
@@ -199,72 +156,63 @@ def guided_backprop(
         raise SourceError(f"{counted_are(len(images), 'image')} fewer than --top {top}; add images")
     config = discriminator.config
     networks, looks = 1 + choice.draws + choice.layer, 2 + choice.draws
-    total = networks + chunks(len(images)) + looks * chunks(choice.measured * top)
+    total = networks + search.chunks(len(images)) + looks * search.chunks(choice.measured * top)
     steps = iter(range(1, total + 1))
-    scene = MaximaSearch(
-        images,
-        config,
-        choice.layer,
-        rule,
-        device or torch.device("cpu"),
-        step=lambda: progress(next(steps), total),
-    )
-    filters = [_random(config, choice.seed, draw) for draw in range(choice.draws)]
+    step, where = lambda: progress(next(steps), total), device or torch.device("cpu")
+    scene = search.MaximaSearch(images, config, choice.layer, rule, where, step)
+    filters = [Discriminator(config) for _ in range(choice.draws)]
+    for draw, network in enumerate(filters):
+        initialize(network, torch_stream(choice.seed, "random filters", draw))
     trained, random = scene.network(discriminator), [scene.network(one) for one in filters]
-    own, *others = find_maxima(scene, (trained, *random), choice.measured, top)
-    kinds = boxes_by_kind(boxes, images)
-    found = measure_saliency(scene, own, trained, random, kinds)
+    own, *others = search.find_maxima(scene, (trained, *random), choice.measured, top)
+    kinds = saliency.boxes_by_kind(boxes, images)
+    found = saliency.measure_saliency(scene, own, trained, random, kinds)
     control = [
-        measure_saliency(scene, maxima, network, (trained,), kinds)
+        saliency.measure_saliency(scene, maxima, network, (trained,), kinds)
         for maxima, network in zip(others, random, strict=True)
     ]
     likenesses = {
-        name: mean_over_maps(values, low=-1.0)
-        for name, values in cascade(scene, own, discriminator, trained, filters[0]).items()
+        name: saliency.mean_over_maps(values, low=-1.0)
+        for name, values in saliency.cascade(scene, own, discriminator, trained, filters[0]).items()
     }
     sides = (("random", random[0], others[0]), ("trained", trained, own))
-    caption = (
-        f"left random filters, right the trained discriminator: the {counted(top, 'image')} to which each of "
-        f"the first {counted(features, 'map')} of convolution layer {choice.layer} responds most, pale outside the "
-        "receptive field, and above each what its largest response owes to every pixel, by "
-        f"{SAID[rule]}; gray is 0, and the {100 * BRIGHT:g}th percentile of a tile's magnitudes "
-        "full contrast"
+    shown = f"the {counted(top, 'image')} to which"
+    first = f"the first {counted(features, 'map')} of convolution layer {choice.layer}"
+    facts = {
+        "checkpoint": checkpoint,
+        **asdict(choice),
+        "images": len(images),
+        "caption": (
+            f"left random filters, right the trained discriminator: {shown} each of {first} responds "
+            "most, pale outside the receptive field, and above each what its largest response owes "
+            f"to every pixel, by {SAID[rule]}; gray is 0, and the {100 * search.BRIGHT:g}th percentile of "
+            "a tile's magnitudes full contrast"
+        ),
+        "maxima": search.list_maxima(scene, sides, features, name),
+    }
+    tiles, captions = search.draw_maxima(scene, sides, features)
+    command = f"--layer {choice.layer} --rule {rule} --features {features} --top {top}"
+    nowhere = np.full((len(tiles), config.z_dim), np.nan, np.float32)
+    grid = ImageGrid(
+        "guided-backprop",
+        tiles,
+        columns=2 * top + 1,
+        captions=captions,
+        row_labels=[text for i in range(features) for text in (f"map {i} {rule}", "")],
+        provenance=Provenance(checkpoint, f"guided-backprop {command}", choice.seed, nowhere),
+        figure=_figure(features, top),
+        caption=(
+            f"{SAID[rule]}: {first}, a row each, at {shown} it responds most, among "
+            f"{counted(len(images), 'image')}"
+        ),
     )
-    command = ["--layer", choice.layer, "--rule", rule, "--features", features, "--top", top]
-    tiles, captions = draw_maxima(scene, sides, features)
     findings = _findings(found, control, likenesses, bool(kinds))
     return Report(
         "Guided backpropagation",
-        {
-            "checkpoint": checkpoint,
-            **asdict(choice),
-            "images": len(images),
-            "caption": caption,
-            "maxima": list_maxima(scene, sides, features, name),
-        },
-        findings=findings,
-        tables=_tables(found, control, likenesses, list(kinds)),
-        grids=(
-            ImageGrid(
-                "guided-backprop",
-                tiles,
-                columns=2 * top + 1,
-                captions=captions,
-                row_labels=[text for i in range(features) for text in (f"map {i} {rule}", "")],
-                provenance=Provenance(
-                    checkpoint,
-                    shlex.join(["guided-backprop", *map(str, command)]),
-                    choice.seed,
-                    np.full((len(tiles), config.z_dim), np.nan, np.float32),
-                ),
-                figure=_figure(features, top),
-                caption=(
-                    f"{SAID[rule]}: the first {counted(features, 'map')} of convolution layer "
-                    f"{choice.layer}, a row each, at the {counted(top, 'image')} to which it "
-                    f"responds most, among {counted(len(images), 'image')}"
-                ),
-            ),
-        ),
+        facts,
+        findings,
+        _tables(found, control, likenesses, list(kinds)),
+        grids=(grid,),
         notes=_notes(own, bool(kinds)),
         verdict=guided_verdict({each.key: each for each in findings}),
     )
@@ -282,60 +230,43 @@ def _figure(features: int, top: int) -> Part:
     return Beside([panel("random filters", 0), panel("trained filters", top + 1)])
 
 
-def _random(config: ModelConfig, seed: int, draw: int) -> Discriminator:
-    """Random discriminator number `draw` of `seed`."""
-    filters = Discriminator(config)
-    initialize(filters, torch_stream(seed, "random filters", draw))
-    return filters
-
-
 def _findings(
-    found: Measured, control: Sequence[Measured], likenesses: Mapping[str, Estimate], boxes: bool
+    found: saliency.Measured,
+    control: Sequence[saliency.Measured],
+    likenesses: Mapping[str, Estimate],
+    boxes: bool,
 ) -> list[Finding]:
     """Every value of the trained discriminator beside its control."""
-    metrics = [
-        Finding(
-            key,
-            label,
-            statistic(*(found[0][row] for row in rows)),
-            prediction_interval(
-                [statistic(*(one[0][row] for row in rows)).value for one in control], *bounds
-            ),
-            "random networks",
-            unit=unit,
-            better="up" if key == "overlap" else "",
-            headline=not key.startswith("agreement"),
-        )
-        for key, (label, statistic, rows, bounds, unit) in METRICS.items()
-        if boxes or key != "overlap"
-    ]
-    if boxes:
-        gain = prediction_interval([a - b for a, b in same_places(found, control, ANY)])
-        label = "energy on objects, trained − random, same places"
-        metrics.append(
-            Finding(
-                "overlap_same_places", label, gain, Estimate(0.0), "no difference", unit=TIMES,
-                better="up", headline=True,
+    findings: list[Finding] = []
+    for key, (label, statistic, rows, bounds, unit) in METRICS.items():
+        if boxes or key != "overlap":
+            own, *random = (statistic(*(one[0][row] for row in rows)) for one in (found, *control))
+            beside = (
+                saliency.prediction_interval([one.value for one in random], *bounds),
+                "random networks",
             )
-        )  # fmt: skip
-    stages = [name for name in likenesses if name != UNTOUCHED]
+            better, headline = "up" if key == "overlap" else "", not key.startswith("agreement")
+            how: dict[str, Any] = {"unit": unit, "better": better, "headline": headline}
+            findings.append(Finding(key, label, own, *beside, **how))
+    if boxes:
+        gain = saliency.prediction_interval(
+            [a - b for a, b in saliency.same_places(found, control, saliency.ANY)]
+        )
+        label = "energy on objects, trained − random, same places"
+        more = partial(Finding, unit=TIMES, better="up", headline=True)
+        values = gain, Estimate(0.0), "no difference"
+        findings.append(more("overlap_same_places", label, *values))
+    stages = [name for name in likenesses if name != saliency.UNTOUCHED]
+    less = partial(Finding, better="down", headline=True)
     for key, name in (("cascade_top", stages[0]), ("cascade_all", stages[-1])):
         label = f"rank correlation with itself once the layers {name} are random"
-        same = likenesses[UNTOUCHED]
-        metrics.append(
-            Finding(
-                key, label, likenesses[name], same, "the next map instead",
-                better="down", headline=True,
-            )
-        )  # fmt: skip
-    return metrics
+        same = likenesses[saliency.UNTOUCHED], "the next map instead"
+        findings.append(less(key, label, likenesses[name], *same))
+    return findings
 
 
 def guided_verdict(found: Mapping[str, Finding]) -> str:
-    """Whether trained filters look at known objects, or fill their field, as random ones do not.
-
-    `found` are the report's findings by key.
-    """
+    """Whether trained filters look at known objects, or fill their field, as random ones do not."""
     if "overlap" in found:
         own, random = found["overlap"].value, found["overlap"].control
         gain = found["overlap_same_places"]
@@ -361,17 +292,17 @@ def guided_verdict(found: Mapping[str, Finding]) -> str:
 
 
 def _tables(
-    found: Measured,
-    control: Sequence[Measured],
+    found: saliency.Measured,
+    control: Sequence[saliency.Measured],
     likenesses: Mapping[str, Estimate],
-    kinds: Sequence[str],
+    kinds: list[str],
 ) -> list[Table]:
     """Every kind of object, and every stage of the cascade."""
     objects: list[tuple[str | float | None, ...]] = []
     for kind in kinds:
-        pairs = same_places(found, control, kind)
-        gain = prediction_interval([a - b for a, b in pairs])
-        means = (finite_mean(found[0][f"area {kind}"]), *np.mean(pairs, 0).tolist())
+        pairs = saliency.same_places(found, control, kind)
+        gain = saliency.prediction_interval([a - b for a, b in pairs])
+        means = (saliency.finite_mean(found[0][f"area {kind}"]), *np.mean(pairs, 0).tolist())
         objects.append((kind, *means, gain.value, gain.low, gain.high))
     stages = [(name, like.value, like.low, like.high) for name, like in likenesses.items()]
     columns = ("random layers", "rank correlation", "low", "high")
@@ -383,7 +314,7 @@ def _tables(
     return tables
 
 
-def _notes(maxima: Maxima, boxes: bool) -> list[str]:
+def _notes(maxima: search.Maxima, boxes: bool) -> list[str]:
     """What the values leave out."""
     notes: list[str] = []
     if silent := int((maxima.response[:, 0] <= 0).sum()):

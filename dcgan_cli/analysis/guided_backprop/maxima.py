@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dcgan_cli.analysis.features import IMAGES_PER_BATCH
 from dcgan_cli.data.image_set import DecodedImages
 from dcgan_cli.data.pixels import normalize, to_uint8
 from dcgan_cli.errors import CheckpointError
@@ -28,9 +29,6 @@ from dcgan_cli.model.hooks import Rule, evaluating, guided
 from dcgan_cli.report import Images
 
 Integers = NDArray[np.int64]
-
-IMAGES_PER_BATCH = 128
-"""Images in one forward pass."""
 
 PALE = 0.3
 """How much of an image's contrast is left outside the receptive field on the image grid."""
@@ -62,9 +60,8 @@ class Maxima:
 def trunk(discriminator: Discriminator, layer: int) -> nn.Sequential:
     """The discriminator up to the normalized responses of convolution `layer`, counted from 1.
 
-    It ends before that layer's own LeakyReLU, which keeps the order: the maxima are the same on
-    both sides of it. Where a response is positive its gradient is the same too; where it is
-    negative, it still has one by every rule. The modules are the discriminator's own.
+    It ends before that layer's own LeakyReLU, which keeps the order, so that a negative response
+    has a gradient by every rule. The modules are the discriminator's own.
     """
     *below, last = cast("list[nn.Sequential]", list(discriminator.layers)[:layer])
     return nn.Sequential(*below, last[:-1])
@@ -72,14 +69,10 @@ def trunk(discriminator: Discriminator, layer: int) -> nn.Sequential:
 
 @dataclass(frozen=True, eq=False)
 class MaximaSearch:
-    """What networks of one architecture look at, and how they are asked about it.
+    """What convolution `layer`, from 1, of networks of one architecture responds to in `images`.
 
-    Attributes:
-        images: of the size and channels of `config`.
-        layer: which convolution, from 1.
-        rule: how gradients pass LeakyReLU.
-        device: where to calculate.
-        step: called for every network that was made ready, and every chunk that was looked at.
+    `rule` says how gradients pass LeakyReLU; `step` is called for every network that was made
+    ready, and every chunk that was looked at.
     """
 
     images: DecodedImages
@@ -126,14 +119,9 @@ class MaximaSearch:
 
 @dataclass(frozen=True, eq=False)
 class MaximaBatch:
-    """Images, each with a response that is to be carried back to it.
+    """Images [N, C, S, S] in [−1, 1] and their `numbers` [N] in the image set, each with a response.
 
-    Attributes:
-        normalized: [N, C, S, S] in [−1, 1].
-        numbers: [N], in the image set.
-        maps: [N], whose response it is.
-        places: [N, 2], its row and column.
-        fields: bool [N, S, S], its receptive field.
+    Whose it is, `maps` [N], its row and column, `places` [N, 2], and its field, bool [N, S, S].
     """
 
     normalized: Tensor
@@ -154,11 +142,11 @@ def find_maxima(
 
     Raises CheckpointError where a response is not a finite number.
     """
-    best = [_Best.none(maps, scene.device) for _ in networks]
+    none = torch.empty(maps, 0, dtype=torch.int64, device=scene.device)
+    best = [_Best(none.float(), none, none, 1) for _ in networks]
     for start in range(0, len(scene.images), IMAGES_PER_BATCH):
-        normalized = scene.normalized(
-            np.arange(start, min(start + IMAGES_PER_BATCH, len(scene.images)))
-        )
+        numbers = np.arange(start, min(start + IMAGES_PER_BATCH, len(scene.images)))
+        normalized = scene.normalized(numbers)
         for i, network in enumerate(networks):
             with evaluating(network):
                 best[i] = best[i].merged(network(normalized)[:, :maps].float(), start, top)
@@ -175,11 +163,6 @@ class _Best:
     place: Tensor
     width: int
 
-    @classmethod
-    def none(cls, maps: int, device: torch.device) -> "_Best":
-        whole = torch.empty(maps, 0, dtype=torch.int64, device=device)
-        return cls(torch.empty(maps, 0, device=device), whole, whole, 1)
-
     def merged(self, maps: Tensor, first: int, top: int) -> "_Best":
         """After a look at `maps` [B, F, H, W] of the images from number `first` on."""
         response, place = maps.flatten(2).max(2)
@@ -190,13 +173,11 @@ class _Best:
             )
         numbers = torch.arange(first, first + len(maps), device=maps.device)
         responses = torch.cat((self.response, response.T), 1)
+        images = torch.cat((self.image, numbers.expand_as(response.T)), 1)
+        all_three = responses, images, torch.cat((self.place, place.T), 1)
         order = responses.argsort(stable=True, dim=1, descending=True)[:, :top]
-        return _Best(
-            responses.gather(1, order),
-            torch.cat((self.image, numbers.expand_as(response.T)), 1).gather(1, order),
-            torch.cat((self.place, place.T), 1).gather(1, order),
-            maps.shape[3],
-        )
+        response, image, place = (each.gather(1, order) for each in all_three)
+        return _Best(response, image, place, maps.shape[3])
 
     def maxima(self) -> Maxima:
         places = np.stack(np.divmod(self.place.cpu().numpy(), self.width), -1)
@@ -261,22 +242,15 @@ def _drawn(
     numbers = maxima.image[number]
     view = scene.view(numbers, np.full(len(numbers), number), maxima.place[number])
     fields, normalized = torch.from_numpy(view.fields)[:, None], view.normalized.cpu()
-    seen = _contrasted(visualize(network, view, scene.rule).cpu(), fields)
+    seen = visualize(network, view, scene.rule).cpu()
+    for tile, field in zip(seen, fields, strict=True):
+        scale = tile[field.expand_as(tile)].abs().quantile(BRIGHT)
+        tile.copy_(tile / scale if scale > 0 else torch.zeros_like(tile))
     pale = torch.where(fields, normalized, 1 - PALE * (1 - normalized))
     return (
         (to_uint8(seen), [f"{name} {response:.1f}" for response in maxima.response[number]]),
         (to_uint8(pale), [f"#{origin}" for origin in scene.images.origin[numbers]]),
     )
-
-
-def _contrasted(seen: Tensor, fields: Tensor) -> Tensor:
-    """Each of [N, C, S, S] scaled by itself: the BRIGHT quantile in its field becomes 1."""
-    shown = torch.zeros_like(seen)
-    for tile, image, field in zip(shown, seen, fields, strict=True):
-        scale = image[field.expand_as(image)].abs().quantile(BRIGHT)
-        if scale > 0:
-            tile.copy_(image / scale)
-    return shown
 
 
 def list_maxima(

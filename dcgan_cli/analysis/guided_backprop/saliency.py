@@ -6,6 +6,7 @@ measures are restricted to the receptive field, because a response cannot depend
 
 import copy
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -29,6 +30,8 @@ Fields = NDArray[np.bool_]
 ValuesByName = Mapping[str, FloatArray]
 """Measures by name, each [F, top]: a number for every maximum of every map."""
 
+Parts = dict[str, list[FloatArray]]
+
 Measured = tuple[ValuesByName, Sequence[ValuesByName]]
 """What `measure` found of a network, and of random networks."""
 
@@ -51,27 +54,23 @@ def measure_saliency(
     KIND`. Of each random network: `inside KIND`. NaN if there is no energy, or the image was not
     annotated.
     """
-    own: dict[str, list[FloatArray]] = {}
-    visitors: list[dict[str, list[FloatArray]]] = [{} for _ in random_networks]
+    own: Parts = defaultdict(list)
+    visitors: list[Parts] = [defaultdict(list) for _ in random_networks]
     for view in scene.views(maxima):
         by_rule = {rule: energy(home, view, rule) for rule in RULES}
-        _add(own, "filled", filled(by_rule[scene.rule], view.fields))
+        own["filled"].append(filled(by_rule[scene.rule], view.fields))
         for some, others in combinations(RULES, 2):
             alike = likeness(by_rule[some], by_rule[others], view.fields)
-            _add(own, f"{some} {others}", alike)
+            own[f"{some} {others}"].append(alike)
         inside = {k: inside_boxes(of, view.numbers, scene.config.size) for k, of in boxes.items()}
         for kind, mask in inside.items():
-            _add(own, f"area {kind}", share_inside(view.fields.astype(np.float64), mask))
-            _add(own, f"inside {kind}", share_inside(by_rule[scene.rule], mask))
+            own[f"area {kind}"].append(share_inside(view.fields.astype(np.float64), mask))
+            own[f"inside {kind}"].append(share_inside(by_rule[scene.rule], mask))
         for row, random_network in zip(visitors, random_networks, strict=True) if boxes else ():
             seen = energy(random_network, view, scene.rule)
             for kind, mask in inside.items():
-                _add(row, f"inside {kind}", share_inside(seen, mask))
+                row[f"inside {kind}"].append(share_inside(seen, mask))
     return _shaped(own, maxima), [_shaped(row, maxima) for row in visitors]
-
-
-def _add(rows: dict[str, list[FloatArray]], name: str, values: FloatArray) -> None:
-    rows.setdefault(name, []).append(values)
 
 
 def cascade(
@@ -93,18 +92,18 @@ def cascade(
     for number in range(scene.layer, 0, -1):
         changing.layers[number - 1] = filters.layers[number - 1]
         networks[", ".join(map(str, range(scene.layer, number - 1, -1)))] = scene.network(changing)
-    rows: dict[str, list[FloatArray]] = {}
+    rows: Parts = defaultdict(list)
     for view in scene.views(maxima):
         own = energy(trained, view, scene.rule)
         neighbor = replace(view, maps=(view.maps + 1) % scene.width)
         others = {UNTOUCHED: energy(trained, neighbor, scene.rule)}
         others |= {name: energy(network, view, scene.rule) for name, network in networks.items()}
         for name, other in others.items():
-            _add(rows, name, likeness(own, other, view.fields))
+            rows[name].append(likeness(own, other, view.fields))
     return _shaped(rows, maxima)
 
 
-def _shaped(rows: Mapping[str, list[FloatArray]], maxima: Maxima) -> dict[str, FloatArray]:
+def _shaped(rows: Parts, maxima: Maxima) -> dict[str, FloatArray]:
     return {k: np.concatenate(parts).reshape(maxima.image.shape) for k, parts in rows.items()}
 
 
@@ -209,10 +208,9 @@ def finite_mean(values: FloatArray) -> float:
 
 
 def lift(inside: FloatArray, area: FloatArray) -> float:
-    """How much more energy lies inside than its area would get by chance, which is 1.
+    """The mean share of the energy inside over that of the area; 1 is chance, NaN without objects.
 
-    The mean share of the energy over the mean share of the area: of means, because the ratio of one
-    image has no bound where an object only just reaches into the field. NaN where no object does.
+    A ratio of means: that of one image has no bound where an object only just reaches into the field.
     """
     there = np.isfinite(inside) & np.isfinite(area)
     total = area[there].sum()
@@ -222,10 +220,9 @@ def lift(inside: FloatArray, area: FloatArray) -> float:
 def same_places(
     trained: Measured, control: Sequence[Measured], kind: str
 ) -> list[tuple[float, float]]:
-    """For each random network the lifts of the trained and of the random one, at the same places.
+    """For each random network the lifts of the trained and of the random one, at the maxima of both.
 
-    These are the maxima of both, so that neither is at home more than the other. `trained` was
-    measured with all random networks as random networks, each of `control` with the trained one.
+    `trained` was measured with all random networks, each of `control` with the trained one.
     """
     inside, area = f"inside {kind}", f"area {kind}"
     own, random_networks = trained
@@ -241,9 +238,5 @@ def same_places(
 def prediction_interval(
     values: ArrayLike, low: float = -math.inf, high: float = math.inf
 ) -> Estimate:
-    """The mean of K networks, and where one more falls with 95 % probability.
-
-    Networks are what is drawn at random here: the maps of one share its lower layers, so that an
-    interval over the maps of one random network says nothing of the next.
-    """
+    """`another` of K random networks: the maps of one share its lower layers."""
     return another(values, low, high, "random networks")

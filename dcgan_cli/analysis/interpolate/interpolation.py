@@ -5,19 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from dcgan_cli.analysis.interpolate import transitions
 from dcgan_cli.analysis.interpolate.paths import LatentPath
-from dcgan_cli.analysis.interpolate.transitions import (
-    SHARP,
-    Film,
-    Measures,
-    classify_transition,
-    discriminator_features,
-    fade_film,
-    measure_transitions,
-    pixel_features,
-)
 from dcgan_cli.analysis.sampling import Sampler
 from dcgan_cli.analysis.statistics import chain_mean, chain_share
 from dcgan_cli.analysis.verdicts import UNCLEAR, compare
@@ -33,7 +23,6 @@ from dcgan_cli.report import (
     Finding,
     ImageGrid,
     Images,
-    Provenance,
     Report,
     Table,
     Tiles,
@@ -54,50 +43,50 @@ def interpolate(
     training: Images | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
-    """Draw `path` as `draw_walk` does, and measure it beside its controls.
+    """The report of `draw_walk`, with values beside their controls and a verdict.
 
-    Args:
-        sampler: the generator.
-        discriminator: of the same checkpoint and on the same device: its features are the second
-            feature extractor.
-        path: the way through Z.
-        steps: images a row, 2 or more; the first and the last are the points themselves.
-        seed: of all that measuring draws at random.
-        drawn_from_seed: whether `seed` also gave the points of `path`.
-        training: uint8 [segments + 1, S, S, C], images of the training set for one more control.
-        progress: told how many of the films are measured.
-
-    Returns:
-        The report of `draw_walk`, with values and a verdict.
+    The features of the `discriminator`, of the same checkpoint and on the same device, are the
+    second feature extractor. `steps` is the number of images a row, 2 or more; the first and the
+    last are the points themselves. `drawn_from_seed` says whether `seed` also gave the points of
+    `path`. `training`, uint8 [segments + 1, S, S, C], are training images for one more control.
     """
     segments = path.segments
     ends = sampler.normalized(path.at(np.arange(segments + 1.0)))
     films = {
         "generator": walk_film(sampler, path),
         "untrained": walk_film(untrained(sampler, seed), path),
-        "cross-fade": fade_film(ends),
+        "cross-fade": transitions.fade_film(ends),
     }
     if training is not None:
-        fade = fade_film(normalize(torch.from_numpy(training)))
+        fade = transitions.fade_film(normalize(torch.from_numpy(training)))
         films["training cross-fade"] = fade
-    extractors = (pixel_features, discriminator_features(discriminator))
-    measured: dict[str, Measures] = {}
+    extractors = (transitions.pixel_features, transitions.discriminator_features(discriminator))
+    measured: dict[str, transitions.Measures] = {}
     for name, film in films.items():
         progress(len(measured), len(films))
-        measured[name] = measure_transitions(film, extractors, segments, steps, seed)
+        measured[name] = transitions.measure_transitions(film, extractors, segments, steps, seed)
     drawn = draw_walk(sampler, path, steps=steps, seed=seed, drawn_from_seed=drawn_from_seed)
     found = measured["generator"]
     facts = {
-        "transition": classify_transition(found),
+        "transition": transitions.classify_transition(found),
         "sharp_rows": np.flatnonzero(found.sharp).tolist(),
-        "sharp_from": SHARP,
+        "sharp_from": transitions.SHARP,
     }
+    # the table has every value of every film, so that each control can be read against each value
+    estimates = {name: _estimates(measures) for name, measures in measured.items()}
+    rows = [
+        [key, *(each[key].value for each in estimates.values())] for key in estimates["generator"]
+    ]
+    keys = ("metric", *("" for _ in measured))
+    still, notes = int((~found.moving).sum()), ()
+    if 0 < still < segments:
+        notes = (f"{still} of {segments} segments stand still and are left out of the ratios",)
     return replace(
         drawn,
         facts={**drawn.facts, **facts},
-        findings=_findings(measured),
-        tables=(_table(measured),),
-        notes=_notes(found),
+        findings=_findings(estimates),
+        tables=(Table("Walks", ("metric", *measured), rows, keys=keys),),
+        notes=notes,
         verdict=_verdict(measured),
     )
 
@@ -114,40 +103,32 @@ def draw_walk(
     latents = np.concatenate([path.at(k + np.linspace(0, 1, steps)) for k in range(segments)])
     command = ["interpolate", "--path", path.kind, "--steps", str(steps)]
     command += ["--loop"] if path.loop else []
-    provenance = sampler.provenance(command, seed if drawn_from_seed else None, latents)
-    config = sampler.generator.config
-    return Report(
-        "Interpolation",
-        {
-            "checkpoint": sampler.checkpoint,
-            "seed": seed,
-            "points": len(path.points),
-            "segments": segments,
-            "steps": steps,
-            "path": path.kind,
-            "loop": path.loop,
-            "size": config.size,
-            "channels": config.channels,
-            "bn": sampler.bn,
-            "ema": sampler.average,
-        },
-        grids=(_grid(sampler.images(latents), steps, provenance),),
-        verdict=f"{counted(len(path.points), 'point')} visited: drawn, not measured (--measure says "
-        "how evenly the images change)",
-    )
-
-
-def _grid(images: Images, steps: int, provenance: Provenance) -> ImageGrid:
-    """The walk in rows of `steps`, whose ends, the points themselves, are framed."""
-    rows = in_rows(range(len(images)), steps)
-    return ImageGrid(
+    rows = in_rows(range(len(latents)), steps)
+    grid = ImageGrid(
         "walk",
-        images,
+        sampler.images(latents),
         steps,
-        provenance=provenance,
+        provenance=sampler.provenance(command, seed if drawn_from_seed else None, latents),
         figure=Tiles(rows, framed=[row[end] for row in rows for end in (0, -1)]),
         caption="a walk through Z from point to point, one row each; the points are framed",
     )
+    config = sampler.generator.config
+    facts = {
+        "checkpoint": sampler.checkpoint,
+        "seed": seed,
+        "points": len(path.points),
+        "segments": segments,
+        "steps": steps,
+        "path": path.kind,
+        "loop": path.loop,
+        "size": config.size,
+        "channels": config.channels,
+        "bn": sampler.bn,
+        "ema": sampler.average,
+    }
+    visited = f"{counted(len(path.points), 'point')} visited"
+    verdict = f"{visited}: drawn, not measured (--measure says how evenly the images change)"
+    return Report("Interpolation", facts, grids=(grid,), verdict=verdict)
 
 
 def frames(grid: ImageGrid, loop: bool) -> Images:
@@ -160,7 +141,7 @@ def frames(grid: ImageGrid, loop: bool) -> Images:
     return film[:-1] if loop else film
 
 
-def walk_film(sampler: Sampler, path: LatentPath) -> Film:
+def walk_film(sampler: Sampler, path: LatentPath) -> transitions.Film:
     """What the generator draws along `path`."""
     return lambda times: sampler.normalized(path.at(times))
 
@@ -178,40 +159,38 @@ def untrained(sampler: Sampler, seed: int) -> Sampler:
     return Sampler("", generator, "batch", False)
 
 
-def _findings(measured: Mapping[str, Measures]) -> tuple[Finding, ...]:
+def _findings(estimates: Mapping[str, Mapping[str, Estimate]]) -> tuple[Finding, ...]:
     """Every value beside the control that it is best read against; the table has the others."""
-    rows = {name: _estimates(measures) for name, measures in measured.items()}
-    own, untrained_g = rows["generator"], rows["untrained"]
-    fade = rows["cross-fade"]
+    own, other, fade = (estimates[name] for name in ("generator", "untrained", "cross-fade"))
     labels = {
         "step_pixels": ("distance of neighboring images, pixels", SHARE),
         "step_features": ("distance of neighboring images, D's features", ""),
         "path_length": ("path length (d² / ε²), D's features", ""),
         "sharpest_pixels": ("fastest change / median change, pixels", TIMES),
         "sharpest_features": ("fastest change / median change, D's features", TIMES),
-        "sharp_segments": (f"segments that jump (fastest change ≥ {SHARP:g}×)", SHARE),
+        "sharp_segments": (f"segments that jump (fastest change ≥ {transitions.SHARP:g}×)", SHARE),
     }
 
     def finding(key: str, label: str, unit: str) -> Finding:
         if key.startswith("sharp"):
-            beside = untrained_g[key], "untrained G"
+            beside = other[key], "untrained G"
             return Finding(key, label, own[key], *beside, unit=unit, better="down", headline=True)
         return Finding(key, label, own[key], fade[key], "cross-fade", unit=unit)
 
     return tuple(finding(key, *labeled) for key, labeled in labels.items())
 
 
-def _verdict(measured: Mapping[str, Measures]) -> str:
+def _verdict(measured: Mapping[str, transitions.Measures]) -> str:
     """Whether the changes are even or jump, beside an untrained generator and a cross-fade."""
     found = measured["generator"]
-    kind = classify_transition(found)
+    kind = transitions.classify_transition(found)
     if kind == "still":
         return (
             "no change: the image is the same all along; the generator has collapsed, or the points "
             "are one"
         )
-    ways = {name: _estimates(measures)["sharpest_features"] for name, measures in measured.items()}
-    own, other, fade = ways["generator"], ways["untrained"], ways["cross-fade"]
+    names = ("generator", "untrained", "cross-fade")
+    own, other, fade = (_estimates(measured[name])["sharpest_features"] for name in names)
     beside = f"{other.value:.3g} in an untrained generator, {fade.value:.3g} in a cross-fade"
     moving = counted(int(found.moving.sum()), "segment")
     if kind == "smooth":
@@ -228,40 +207,19 @@ def _verdict(measured: Mapping[str, Measures]) -> str:
     )
 
 
-def _estimates(measures: Measures) -> dict[str, Estimate]:
+def _estimates(measures: transitions.Measures) -> dict[str, Estimate]:
     """Means over segments, and a share; segments that follow each other share a point."""
-    moving = measures.moving
-    sharp = int(measures.sharp.sum())
-    return {
+    found = {
         "step_pixels": chain_mean(measures.step[:, 0]),
         "step_features": chain_mean(measures.step[:, 1]),
         "path_length": chain_mean(measures.path_length),
-        "sharpest_pixels": _mean(measures.sharpest[moving, 0]),
-        "sharpest_features": _mean(measures.sharpest[moving, 1]),
-        "sharp_segments": (
-            chain_share(sharp, int(moving.sum())) if moving.any() else Estimate(np.nan, n=0)
-        ),
     }
-
-
-def _mean(values: NDArray[np.float64]) -> Estimate:
-    return chain_mean(values) if len(values) else Estimate(np.nan, n=0)
-
-
-def _table(measured: Mapping[str, Measures]) -> Table:
-    """Every value for every film, so that each control can be read against each value."""
-    films = [_estimates(measures) for measures in measured.values()]
-    return Table(
-        "Walks",
-        ("metric", *measured),
-        [[key, *(film[key].value for film in films)] for key in films[0]],
-        keys=("metric", *("" for _ in measured)),
-    )
-
-
-def _notes(found: Measures) -> tuple[str, ...]:
-    """What the values leave out."""
-    still, count = int((~found.moving).sum()), len(found.moving)
-    if not 0 < still < count:
-        return ()
-    return (f"{still} of {count} segments stand still and are left out of the ratios",)
+    moving = measures.moving
+    if not moving.any():
+        keys = ("sharpest_pixels", "sharpest_features", "sharp_segments")
+        return found | dict.fromkeys(keys, Estimate(np.nan, n=0))
+    return found | {
+        "sharpest_pixels": chain_mean(measures.sharpest[moving, 0]),
+        "sharpest_features": chain_mean(measures.sharpest[moving, 1]),
+        "sharp_segments": chain_share(int(measures.sharp.sum()), int(moving.sum())),
+    }

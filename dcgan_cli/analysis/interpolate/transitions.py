@@ -81,12 +81,10 @@ def fade_film(ends: Tensor) -> Film:
 class Measures:
     """What was measured on a film, one row a segment; [segments] or [segments, feature extractors].
 
-    Attributes:
-        step: mean distance between neighboring images as shown.
-        sharpest: the fastest change as a multiple of the median one; NaN where nothing moves.
-        path_length: perceptual path length (Karras et al. 2019, arXiv 1812.04948, §4.1): the mean
-            of d² / ε², d the distance in the last feature extractor of two images that lie ε apart
-            in t.
+    `step` is the mean distance between neighboring images as shown; `sharpest` the fastest change
+    as a multiple of the median one, NaN where nothing moves; `path_length` the mean of d² / ε², d
+    the distance in the last extractor of two images ε apart in t (Karras et al. 2019, arXiv
+    1812.04948, §4.1).
     """
 
     step: NDArray[np.float64]

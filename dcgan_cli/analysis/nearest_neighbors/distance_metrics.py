@@ -5,7 +5,6 @@ query image, several versions are compared, of which the nearest counts: a mirro
 """
 
 import itertools
-from collections.abc import Iterator
 from typing import Protocol
 
 import torch
@@ -85,12 +84,9 @@ class Outlines:
     def versions(self, images: Images) -> Tensor:
         """Windows moved by up to the margin, and the same of the mirrored image."""
         normalized = normalize(torch.from_numpy(images))
-        return torch.stack([self._outline(*window) for window in self._windows(normalized)], 1)
-
-    def _windows(self, normalized: Tensor) -> Iterator[tuple[Tensor, int, int]]:
-        for one in (normalized, normalized.flip(3)):
-            for top, left in itertools.product(self._moves, self._moves):
-                yield one, top, left
+        both = (normalized, normalized.flip(3))
+        windows = itertools.product(both, self._moves, self._moves)
+        return torch.stack([self._outline(*window) for window in windows], 1)
 
     def _outline(self, normalized: Tensor, top: int, left: int) -> Tensor:
         side = normalized.shape[-1] - 2 * self._margin

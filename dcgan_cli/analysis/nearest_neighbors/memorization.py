@@ -2,7 +2,7 @@
 
 The distance to the nearest training image says little by itself: soft images are near to
 everything, and in some data all images are similar. So the **closeness** of an image is its
-distance to the nearest training image as a share of the mean distance to the nearest NEIGHBORS of
+distance to the nearest training image as a share of the mean distance to the nearest SCALE_NEIGHBORS of
 them (after Carlini et al. 2023, arXiv 2301.13188, §4): about 1 for an image that is similar to
 several others, 0 for a copy of one, independent of the scale.
 
@@ -37,7 +37,7 @@ from dcgan_cli.runtime import numpy_stream
 
 FloatArray = NDArray[np.float64]
 
-NEIGHBORS = 10
+SCALE_NEIGHBORS = 10
 """Training images whose mean distance sets the scale; an image may have several near-duplicates
 among them before a copy of it is missed."""
 
@@ -51,7 +51,7 @@ LEVEL = 0.01
 SIDE = 0.0125
 """Left out at each end of that interval: half of 0.025, because the fullest of several tails is chosen."""
 
-DRAWS = 4000
+INTERVAL_DRAWS = 4000
 """Number of random draws for the interval of the share of copies."""
 
 
@@ -63,13 +63,10 @@ def closeness(distances: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class Tail:
-    """The samples below the `rank`-th smallest closeness of `held_out` held-out images.
+    """The samples below the `rank`-th smallest closeness, `limit`, of `held_out` held-out images.
 
-    Attributes:
-        rank, held_out: j and m.
-        limit: that closeness.
-        below, samples: how many of how many samples are closer.
-        p_value: the probability of at least as many, if the samples were held-out images.
+    `below` of `samples` are closer; `p_value` is the probability of at least as many, if the samples
+    were held-out images.
     """
 
     rank: int
@@ -92,8 +89,8 @@ class Tail:
         takes in that both shares are estimated.
         """
         stream = numpy_stream(self.below, "copies", self.rank, self.held_out, self.samples)
-        held_out = stream.beta(self.rank, self.held_out + 1 - self.rank, DRAWS)
-        found = stream.beta(self.below + 0.5, self.samples - self.below + 0.5, DRAWS)
+        held_out = stream.beta(self.rank, self.held_out + 1 - self.rank, INTERVAL_DRAWS)
+        found = stream.beta(self.below + 0.5, self.samples - self.below + 0.5, INTERVAL_DRAWS)
         low, high = np.quantile(_excess(found, held_out), (SIDE, 1 - SIDE))
         value = float(_excess(np.float64(self.below / self.samples), np.float64(self.expected)))
         return value, min(value, float(low)), max(value, float(high))
@@ -112,11 +109,9 @@ def tail_at(rank: int, samples: FloatArray, held_out: FloatArray) -> Tail:
 
 
 def _at_least(n: int, rank: int, m: int) -> FloatArray:
-    """The probability of 0, 1, … n or more of n samples below the `rank`-th of m held-out images, [n + 1].
-
-    Summed from the far end, so that the small ones are exact too.
-    """
+    """The probability of 0, 1, … n or more of n samples below the `rank`-th of m held-out images, [n + 1]."""
     exactly = betabinom.pmf(np.arange(n + 1), n, rank, m + 1 - rank)
+    # summed from the far end, so that the small ones are exact too
     return np.minimum(exactly[::-1].cumsum()[::-1], 1)
 
 
@@ -140,9 +135,8 @@ class MemorizationTest:
     @cached_property
     def tails(self) -> tuple[Tail, ...]:
         """The tails, from the smallest; those that would hold the same images are one."""
-        return tuple(
-            tail_at(rank, self.samples, self.held_out) for rank in ranks(len(self.held_out))
-        )
+        ends = ranks(len(self.held_out))
+        return tuple(tail_at(rank, self.samples, self.held_out) for rank in ends)
 
     @property
     def most_significant(self) -> Tail:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ REPEATED = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class Queries:
     """Query images uint8 [n, S, S, C], and their names.
 
     `record` says what drew them; its latents are [n, z_dim], NaN for images that were given.
@@ -63,13 +64,13 @@ the image, those in D's features."""
 
 
 def grid(
-    asked: Asked, training: Training, blocks: Sequence[Block], k: int, verdict: str
+    queries: Queries, training: Training, blocks: Sequence[Block], k: int, verdict: str
 ) -> ImageGrid:
     """Rows of image, neighbors by one metric, a gap, and neighbors in D's features.
 
     The figure has `verdict` as its title.
     """
-    gap = np.full_like(asked.images[:1], 255)
+    gap = np.full_like(queries.images[:1], 255)
     images: list[Images] = []
     captions: list[str] = []
     labels: list[str] = []
@@ -77,32 +78,28 @@ def grid(
     for numbers, by_metric, metric, by_features in blocks:
         for row, number in enumerate(map(int, numbers)):
             left, right = by_metric.indices[row, :k], by_features.indices[number, :k]
-            images += [asked.images[number][None], training.images.take(left), gap]
-            images += [training.images.take(right)]
+            found = [training.images.take(near) for near in (left, right)]
+            images += [queries.images[number][None], found[0], gap, found[1]]
             captions += ["", *_distances(metric, by_metric.distances[row, :k])]
             captions += ["", *_distances("D", by_features.distances[number, :k])]
-            labels.append(asked.names[number])
+            labels.append(queries.names[number])
             made_by += [number, *[-1] * (2 * k + 1)]
-    nothing = np.full_like(asked.record.latents[:1], np.nan)
-    latents = np.concatenate([asked.record.latents, nothing])[made_by]  # −1: no image
-    record = replace(asked.record, latents=latents)
+    nothing = np.full_like(queries.record.latents[:1], np.nan)
+    latents = np.concatenate([queries.record.latents, nothing])[made_by]  # −1: no image
     return ImageGrid(
         "nearest",
         np.concatenate(images),
         2 * k + 2,
         captions,
         labels,
-        record,
+        replace(queries.record, latents=latents),
         figure=_figure([(len(numbers), metric) for numbers, _, metric, _ in blocks], k, verdict),
         caption=f"{verdict}. Images, framed, beside the training images nearest to them",
     )
 
 
 def _figure(blocks: Sequence[tuple[int, str]], k: int, verdict: str) -> Part:
-    """Headed columns: the image, its neighbors by one metric, and those in D's features.
-
-    `blocks` are numbers of rows and their metrics.
-    """
+    """Headed columns of each block: its number of rows, and the metric of its first neighbors."""
     parts: list[Part] = [Words(verdict, "title")]
     first = 0
     for count, metric in blocks:
@@ -114,16 +111,10 @@ def _figure(blocks: Sequence[tuple[int, str]], k: int, verdict: str) -> Part:
             framed = [] if at else [row[0] for row in rows]
             return Stack([Words(heading, "heading"), Tiles(rows, framed=framed)])
 
-        sample = "sample" if metric == "px" else "closest"
+        sample = panel("sample" if metric == "px" else "closest", 0, 1)
+        near = panel(f"nearest by {HEADINGS[metric]}", 1, k)
         parts.append(
-            Beside(
-                [
-                    panel(sample, 0, 1),
-                    panel(f"nearest by {HEADINGS[metric]}", 1, k),
-                    panel("nearest in D's features", k + 2, k),
-                ],
-                align="end",
-            )
+            Beside([sample, near, panel("nearest in D's features", k + 2, k)], align="end")
         )
     return Stack(parts, apart=True)
 
@@ -142,38 +133,20 @@ def findings(
     """Share of copies, effect size and distance of each metric, each beside held-out images."""
     called = "set aside, trained on" if trained_on else "held out"
     one = "image set aside" if trained_on else "held-out image"
+    found_less = partial(Finding, control_label=called, unit=SHARE, better="down", headline=True)
     rows: list[Finding] = []
     for metric, test in tests.items():
         of_asked, of_held_out, *_ = np.split(found[metric].distances[:, 0], [n, n + m, n + 2 * m])
-        where = f"by {METRICS[metric]}"
+        by = f"by {METRICS[metric]}"
+        copies, closer = (
+            f"samples that are copies, {by}",
+            f"samples closer than a random {one}, {by}",
+        )
+        distances = f"distance to the nearest, {by}", median(of_asked), median(of_held_out)
         rows += [
-            Finding(
-                f"copies_{metric}",
-                f"samples that are copies, {where}",
-                test.copies,
-                Estimate(0.0),
-                called,
-                unit=SHARE,
-                better="down",
-                headline=True,
-            ),
-            Finding(
-                f"closer_{metric}",
-                f"samples closer than a random {one}, {where}",
-                test.closer,
-                Estimate(0.5),
-                called,
-                unit=SHARE,
-                better="down",
-                headline=True,
-            ),
-            Finding(
-                f"distance_{metric}",
-                f"distance to the nearest, {where}",
-                median(of_asked),
-                median(of_held_out),
-                called,
-            ),
+            found_less(f"copies_{metric}", copies, test.copies, Estimate(0.0)),
+            found_less(f"closer_{metric}", closer, test.closer, Estimate(0.5)),
+            Finding(f"distance_{metric}", *distances, called),
         ]
     return tuple(rows)
 
@@ -193,40 +166,29 @@ def tails_table(tests: Mapping[str, MemorizationTest]) -> Table:
 
 
 def closest_table(
-    asked: Asked,
+    queries: Queries,
     training: Training,
     tests: Mapping[str, MemorizationTest],
     found: Mapping[str, NeighborTable],
     closest: NDArray[np.int64],
 ) -> Table:
     """The images that are most likely copies, of what, and by which metric."""
-    rows: list[tuple[str, str, str, float, float, float]] = []
+    rows: list[Sequence[str | float]] = []
     for number in map(int, closest):
         metric = min(tests, key=lambda metric: tests[metric].rarity[number])
         test, neighbors = tests[metric], found[metric]
-        rows.append(
-            (
-                asked.names[number],
-                training.name(int(neighbors.indices[number, 0])),
-                metric,
-                float(neighbors.distances[number, 0]),
-                float(test.samples[number]),
-                float(test.rarity[number]),
-            )
-        )
+        name = training.name(int(neighbors.indices[number, 0]))
+        values = neighbors.distances[number, 0], test.samples[number], test.rarity[number]
+        rows.append((queries.names[number], name, metric, *map(float, values)))
     columns = "image", "training image", "by", "distance", "closeness", "real as close"
     return Table("Closest", columns, rows)
 
 
 def short_verdict(tests: Mapping[str, MemorizationTest], n: int, held_out: int) -> str:
     """The verdict in a few words, for the title of the figure."""
-    if memorized(tests):
-        said = "memorized"
-    elif np.isnan(detectable(n, held_out, len(tests))):
-        said = "no verdict: too few held-out images"
-    else:
-        said = "no memorization found"
-    return f"{said} (p = {combined(tests):.2g})"
+    few = np.isnan(detectable(n, held_out, len(tests)))
+    said = "no verdict: too few held-out images" if few else "no memorization found"
+    return f"{'memorized' if memorized(tests) else said} (p = {combined(tests):.2g})"
 
 
 def verdict(
@@ -258,9 +220,7 @@ def notes(tests: Mapping[str, MemorizationTest], trained_on: bool) -> tuple[str,
     """What makes the verdict weaker."""
     says: list[str] = []
     if trained_on:
-        says.append(
-            "the network was trained on the images set aside too; --held-out SOURCE: others"
-        )
+        says += ["the network was trained on the images set aside too; --held-out SOURCE: others"]
     repeated = float(np.mean(tests[OUTLINES].held_out < REPEATED))
     if repeated > 0.01:
         real = "images set aside" if trained_on else "held-out images"

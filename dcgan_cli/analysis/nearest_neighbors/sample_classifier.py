@@ -6,7 +6,7 @@ conditional. So each sample gets the class of the nearest training image, and th
 real images, to separate the error of such labels from that of the samples.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -28,23 +28,8 @@ Classes = NDArray[np.str_]
 PUBLISHED = "2.98 % (of 50,000 conditional samples; real: 3.1 %), unconfirmed"
 
 
-@dataclass(frozen=True, eq=False)
-class SampleClassifierResult:
-    """Errors of nearest-neighbor classifiers, and how samples spread over the classes."""
-
-    findings: tuple[Finding, ...]
-    table: Table
-
-    def added_to(self, report: Report) -> Report:
-        """`report` with these findings after its own."""
-        return replace(
-            report,
-            findings=(*report.findings, *self.findings),
-            tables=(*report.tables, self.table),
-        )
-
-
 def evaluate(
+    report: Report,
     samples: Images,
     training: Training,
     classes: Classes,
@@ -55,22 +40,13 @@ def evaluate(
     device: torch.device,
     seed: int,
     progress: ProgressCallback = lambda done, total: None,
-) -> SampleClassifierResult:
-    """Evaluate what a classifier learns from `samples` on `test`, beside real images.
+) -> Report:
+    """Add to `report` the errors of a classifier that learns from `samples`, beside real images.
 
-    Args:
-        samples: uint8 [n, S, S, C].
-        training: the training images.
-        classes: [N], of all of `training.images`.
-        test: uint8 [m, S, S, C], real images that are not among `training`.
-        test_classes: [m].
-        mnist: whether the published value is about these images.
-        device: where distances are computed.
-        seed: of the choice of real images.
-        progress: told how many training images have been compared.
-
-    Raises:
-        DcganError: nothing is labeled, or nothing of the test.
+    `samples` are uint8 [n, S, S, C]; `test`, [m, S, S, C], real images that are not among
+    `training`; `classes` [N] those of all of `training.images`, and `test_classes` [m]. `mnist` says
+    whether the published value is about these images. Raises DcganError where nothing is labeled,
+    or nothing of the test.
     """
     known = test_classes != ""
     test, truth = test[known], test_classes[known]
@@ -82,71 +58,38 @@ def evaluate(
     chosen = np.sort(numpy_stream(seed, "real pictures").permutation(numbers)[:n])
     real = training.images.take(chosen)
     metric = Pixels(*test.shape[2:])
-    by_samples, by_real, by_test = (
-        classes[found.indices[:, 0]]
-        for found in find(
-            (Question(metric, samples), Question(metric, real, chosen), Question(metric, test)),
-            labeled,
-            1,
-            device,
-            progress,
-        )
-    )
+    questions = (Question(metric, samples), Question(metric, real, chosen), Question(metric, test))
+    answers = find(questions, labeled, 1, device, progress)
+    by_samples, by_real, by_test = (classes[found.indices[:, 0]] for found in answers)
+
+    def wrong(said: Classes) -> Estimate:
+        return share(int(np.count_nonzero(said != truth)), len(truth), "test images")
 
     def error(images: Images, labels: Classes) -> Estimate:
         blocks = (metric.rows(images[i : i + BLOCK]) for i in range(0, len(images), BLOCK))
         found = nearest(metric.rows(test), blocks, 1, device)
-        return _share_wrong(labels[found.indices[:, 0]], truth)
+        return wrong(labels[found.indices[:, 0]])
 
     from_real = error(real, classes[chosen])
-    same = f"{n:,} real"
+
+    def finding(key: str, of: str, wrong: Estimate, published: str = "") -> Finding:
+        label, headline = f"1-NN error, from {of}", key != "nn_error_all"
+        control = from_real, f"{n:,} real"
+        return Finding(
+            key, label, wrong, *control, published, SHARE, better="down", headline=headline
+        )
+
+    of_samples, of_real = error(samples[:n], by_samples[:n]), error(real, by_real)
+    published = PUBLISHED if mnist else ""
     findings = (
-        Finding(
-            "nn_error_samples",
-            f"1-NN error, from {counted(n, 'sample')}",
-            error(samples[:n], by_samples[:n]),
-            from_real,
-            same,
-            PUBLISHED if mnist else "",
-            SHARE,
-            better="down",
-            headline=True,
-        ),
-        Finding(
-            "nn_error_relabelled",
-            f"1-NN error, from {n:,} real ones labeled like samples",
-            error(real, by_real),
-            from_real,
-            same,
-            unit=SHARE,
-            better="down",
-            headline=True,
-        ),
-        Finding(
-            "nn_error_all",
-            f"1-NN error, from all {len(numbers):,} real",
-            _share_wrong(by_test, truth),
-            from_real,
-            same,
-            unit=SHARE,
-            better="down",
-        ),
+        finding("nn_error_samples", counted(n, "sample"), of_samples, published),
+        finding("nn_error_relabelled", f"{n:,} real ones labeled like samples", of_real),
+        finding("nn_error_all", f"all {len(numbers):,} real", wrong(by_test)),
     )
-    words = np.unique(classes[numbers])
-    table = Table(
-        "Classes",
-        ("class", "share of samples", "share of training images"),
-        [
-            (
-                str(word),
-                float(np.mean(by_samples == word)),
-                float(np.mean(classes[numbers] == word)),
-            )
-            for word in words
-        ],
-    )
-    return SampleClassifierResult(findings, table)
-
-
-def _share_wrong(said: Classes, truth: Classes) -> Estimate:
-    return share(int(np.count_nonzero(said != truth)), len(truth), "test images")
+    groups = by_samples, classes[numbers]
+    rows = [
+        (str(word), *(float(np.mean(of == word)) for of in groups)) for word in np.unique(groups[1])
+    ]
+    columns = ("class", "share of samples", "share of training images")
+    tables = (*report.tables, Table("Classes", columns, rows))
+    return replace(report, findings=(*report.findings, *findings), tables=tables)

@@ -1,6 +1,6 @@
 """Searching the training images: which are held out, and one pass over the others."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from dcgan_cli.analysis.nearest_neighbors.distance_metrics import DistanceMetric
-from dcgan_cli.analysis.nearest_neighbors.memorization import NEIGHBORS
+from dcgan_cli.analysis.nearest_neighbors.memorization import SCALE_NEIGHBORS
 from dcgan_cli.analysis.neighbors import PART, NeighborTable, Search
 from dcgan_cli.data.batches import ImageDataset
 from dcgan_cli.errors import DcganError
@@ -46,21 +46,15 @@ def hold_out(
 
     What is held out is set aside from the comparison for samples too: both are compared with the
     same images, none of which is one of them. The model was trained on it all the same: copies of
-    it go unseen, and what is said of it must not call it held out from training.
-
-    Args:
-        count: of images.
-        share: of them to hold out; None holds back SHARE_HELD_OUT, at most MAX_HELD_OUT.
-        seed: of the choice.
-
-    Raises:
-        DcganError: fewer than MIN_HELD_OUT would be held out or too few be left.
+    it go unseen, and what is said of it must not call it held out from training. A `share` of None
+    is SHARE_HELD_OUT, at most MAX_HELD_OUT images. Raises DcganError where fewer than MIN_HELD_OUT
+    would be held out or too few be left.
     """
     held = min(MAX_HELD_OUT, int(count * SHARE_HELD_OUT)) if share is None else round(count * share)
-    if held < MIN_HELD_OUT or count - held <= NEIGHBORS:
+    if held < MIN_HELD_OUT or count - held <= SCALE_NEIGHBORS:
         raise DcganError(
             f"{count} training images, of which {held} held out: too few to tell copies from "
-            f"chance; hold out at least {MIN_HELD_OUT} and leave more than {NEIGHBORS}, or give "
+            f"chance; hold out at least {MIN_HELD_OUT} and leave more than {SCALE_NEIGHBORS}, or give "
             "--held-out other images of the same kind"
         )
     order = numpy_stream(seed, "held out").permutation(count)
@@ -90,10 +84,11 @@ def find(
 
     Indices are numbers of `training.images`; distances are in the metric's unit.
     """
-    searches = [
-        Search(_versions(question), k, left_out=_places(question, training), device=device)
-        for question in questions
-    ]
+    searches: list[Search] = []
+    for each in questions:
+        starts = range(0, len(each.images), PART)
+        versions = (each.metric.versions(each.images[at : at + PART]) for at in starts)
+        searches.append(Search(versions, k, left_out=_places(each, training), device=device))
     total = len(training.numbers)
     for first in range(0, total, BLOCK):
         block = training.images.take(training.numbers[first : first + BLOCK])
@@ -104,12 +99,6 @@ def find(
         NeighborTable(training.numbers[found.indices], found.distances * question.metric.unit)
         for found, question in zip((s.result() for s in searches), questions, strict=True)
     ]
-
-
-def _versions(question: Question) -> Iterator[torch.Tensor]:
-    """The versions of the query images, block by block."""
-    for first in range(0, len(question.images), PART):
-        yield question.metric.versions(question.images[first : first + PART])
 
 
 def _places(question: Question, training: Training) -> NDArray[np.int64] | None:

@@ -10,8 +10,7 @@ from torch import Tensor
 from dcgan_cli.analysis.features import GRID, feature_table, reestimate_on
 from dcgan_cli.analysis.probe_svm.kmeans import KMeans, standardize
 from dcgan_cli.analysis.probe_svm.learners import NearestNeighborLearner, SvmLearner, Tables
-from dcgan_cli.analysis.probe_svm.probe_split import Codes, Learner, ProbeSplit
-from dcgan_cli.analysis.probe_svm.row_sampling import RowIndices
+from dcgan_cli.analysis.probe_svm.probe_split import Codes, Learner, ProbeSplit, RowIndices
 from dcgan_cli.analysis.probe_svm.supervised import EPOCHS, TRIALS, SupervisedLearner
 from dcgan_cli.choices import CONTROLS as CONTROLS
 from dcgan_cli.data.batches import ImageDataset
@@ -32,9 +31,6 @@ LABELS = {
     "supervised": "supervised CNN",
 }
 
-QUICK = ("random", "pixels", "knn")
-"""The default controls, which take little time."""
-
 PIXEL_ROWS = 4096
 
 CENTROIDS = 400
@@ -52,12 +48,9 @@ class Labeled:
 
 @dataclass(frozen=True)
 class Settings:
-    """How features are read, and how much the controls may cost.
+    """How features are read (`grid` and `layers`, as in `features`), and what the controls may cost.
 
-    Attributes:
-        grid, layers: as in `features`.
-        centroids: of the K-means features.
-        trials, epochs: settings that the supervised CNN is tried with, and how long at most.
+    `trials` are the settings that the supervised CNN is tried with, for at most `epochs`.
     """
 
     grid: int = GRID
@@ -81,39 +74,36 @@ class ProbeSetup:
 
     def learner(self, name: str, stage: Stage) -> Learner:
         """The baseline called `name`, one of LABELS, ready to be evaluated."""
+        classes = len(self.probe_split.classes)
         if name == "supervised":
+            settings = self.settings
             return SupervisedLearner(
-                config=self.discriminator.config,
-                classes=len(self.probe_split.classes),
-                train=self.train.images,
-                order=self._order,
-                pool=self.probe_split.pool,
-                test=self.test.images,
-                asked=self.test.rows,
-                trials=self.settings.trials,
-                epochs=self.settings.epochs,
-                seed=self.settings.seed,
-                device=self.settings.device,
+                self.discriminator.config,
+                classes,
+                self.train.images,
+                self._order,
+                self.probe_split.pool,
+                self.test.images,
+                self.test.rows,
+                settings.trials,
+                settings.epochs,
+                settings.seed,
+                settings.device,
             )
         if name == "knn":
-            return NearestNeighborLearner(
-                self._pixels(), len(self.probe_split.classes), self.settings.device
-            )
-        tables = {
-            DCGAN: self._dcgan,
-            "random": self._random,
-            "pixels": lambda _: self._pixels(),
-            "kmeans": self._kmeans,
-        }[name](stage)
-        return SvmLearner(tables, len(self.probe_split.classes), self.settings.device)
+            return NearestNeighborLearner(self._pixels(), classes, self.settings.device)
+        if name == DCGAN:
+            tables = self._seen_by(self.discriminator, stage)
+        elif name == "random":
+            tables = self._random(stage)
+        else:
+            tables = self._pixels() if name == "pixels" else self._kmeans(stage)
+        return SvmLearner(tables, classes, self.settings.device)
 
     @property
     def _order(self) -> RowIndices:
         """The training images in the order of the split, as rows of their set."""
         return self.train.rows[self.probe_split.order]
-
-    def _dcgan(self, stage: Stage) -> Tables:
-        return self._seen_by(self.discriminator, stage)
 
     def _random(self, stage: Stage) -> Tables:
         """Features of an untrained D, which has no statistics but those of the images."""
@@ -149,12 +139,9 @@ class ProbeSetup:
         """One-layer K-means features, standardized as their authors do."""
         stream = numpy_stream(self.settings.seed, "k-means")
         with stage("K-means") as progress:
+            count, images = self.settings.centroids, self.train.images
             found = KMeans.fit(
-                self.train.images,
-                self._order,
-                centroids=self.settings.centroids,
-                stream=stream,
-                progress=progress,
+                images, self._order, centroids=count, stream=stream, progress=progress
             )
 
         def table(images: ImageDataset, rows: RowIndices) -> Tensor:
@@ -166,8 +153,5 @@ class ProbeSetup:
         return tables
 
     def _tables(self, table: Callable[[ImageDataset, RowIndices], Tensor]) -> Tables:
-        return Tables(
-            table(self.train.images, self._order),
-            self.probe_split.pool,
-            table(self.test.images, self.test.rows),
-        )
+        train = table(self.train.images, self._order)
+        return Tables(train, self.probe_split.pool, table(self.test.images, self.test.rows))

@@ -26,6 +26,8 @@ from dcgan_cli.analysis.probe_svm.squared_hinge import (
 )
 from dcgan_cli.matmul import matmul_nt
 
+Scores = Callable[[Tensor], Tensor]
+
 _ROWS, _COLUMNS = 512, 8192
 """Rows, and features, that are multiplied at a time."""
 
@@ -63,15 +65,9 @@ def minimize_few(
 ) -> Tensor:
     """The combinations a [values of C, K, N] that are the minimum for every C and row of signs.
 
-    Args:
-        rows: N of them.
-        gram: G, [N, N], which need be right only nearly.
-        signs: −1 or +1, [K, N] of the same dtype.
-        c_values: C, one or more.
-        tolerance: how little a step gains, or could gain, that is the last; relative to f.
-
-    Raises:
-        torch.linalg.LinAlgError: C·‖x‖² is so large that rounding makes a system indefinite.
+    `gram` is G, [N, N], which need be right only nearly; `signs` are −1 or +1, [K, N] of the same
+    dtype; `tolerance` is how little the last step gains, or could gain, relative to f. Raises
+    torch.linalg.LinAlgError where C·‖x‖² is so large that rounding makes a system indefinite.
     """
     found = signs.new_empty(len(c_values), *signs.shape)
     # In ascending order of C, each starting at the minimum of the previous, whose set is similar.
@@ -93,22 +89,15 @@ def _begin(gram: Tensor, signs: Tensor, c: float) -> Tensor:
         gram, signs = gram[part, part].contiguous(), signs[:, part]
         start[:, part] = _minimize(
             _Systems(gram, c), signs, _begin(gram, signs, c), _ROUGH,
-            lambda a: matmul_nt(a, gram),
+            lambda a: matmul_nt(a, gram)
         )  # fmt: skip
     return start
 
 
 def _minimize(
-    systems: "_Systems",
-    signs: Tensor,
-    start: Tensor,
-    tolerance: float,
-    score: Callable[[Tensor], Tensor],
+    systems: "_Systems", signs: Tensor, start: Tensor, tolerance: float, score: Scores
 ) -> Tensor:
-    """Combinations [K, N] of problems that share a C; signs and `start` [K, N].
-
-    `score` says what scores [J, N] combinations [J, N] give the rows.
-    """
+    """Combinations [K, N] of problems that share a C; `score` gives the scores of some, [J, N]."""
     combinations, c = start.clone(), systems.c
     least = torch.full((len(signs),), torch.inf, dtype=torch.float64, device=signs.device)
     left = torch.arange(len(signs), device=signs.device)
@@ -128,7 +117,7 @@ def _minimize(
         steps = line_search(
             wanted.double(), seen.double(), reach.double(),
             torch.full_like(least[left], c),
-            row_sums(combined * reach), row_sums(direction * reach),
+            row_sums(combined * reach), row_sums(direction * reach)
         ).to(signs)[:, None]  # fmt: skip
         combinations[left] = combined + steps * direction
 
@@ -142,11 +131,7 @@ def primal(scores: Tensor, signs: Tensor, c_values: Tensor | float, squares: Ten
 def dual(combinations: Tensor, signs: Tensor, c_values: Tensor | float, squares: Tensor) -> Tensor:
     """What f is nowhere less than, float64 [K]: the dual's value Σᵢ yᵢ·aᵢ − ½‖w‖² − Σᵢ aᵢ²/4C.
 
-    Args:
-        combinations: a, [K, N], where no yᵢ·aᵢ is below 0.
-        signs: [K, N].
-        c_values: C, [K] or one for all.
-        squares: ‖w‖² of w = Σᵢ aᵢ·xᵢ, [K].
+    No yᵢ·aᵢ of the combinations a [K, N] is below 0; `squares` are ‖w‖² of w = Σᵢ aᵢ·xᵢ, [K].
     """
     shares = row_sums(combinations.square()) / (4 * c_values)
     return row_sums(combinations * signs) - squares / 2 - shares

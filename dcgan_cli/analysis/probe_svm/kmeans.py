@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from dcgan_cli.analysis.probe_svm.row_sampling import RowIndices
+from dcgan_cli.analysis.probe_svm.probe_split import RowIndices
 from dcgan_cli.data.batches import ImageDataset
 from dcgan_cli.data.pixels import normalize
 from dcgan_cli.progress import ProgressCallback
@@ -39,13 +39,9 @@ AT_ONCE = 1 << 21
 
 @dataclass(frozen=True, eq=False)
 class KMeans:
-    """Centroids and whitening of patches; calling it describes images.
+    """Centroids [K, D] of whitened patches of `side` pixels, D = channels · side².
 
-    Attributes:
-        side: of a patch.
-        mean: of the patches before whitening, [D] with D = channels · side².
-        whiten: symmetric [D, D].
-        centroids: in whitened patches, [K, D].
+    `mean` [D] is that of the patches before whitening by the symmetric `whiten` [D, D].
     """
 
     side: int
@@ -74,11 +70,6 @@ class KMeans:
         picks = stream.choice(len(patches), min(centroids, len(patches)), replace=False)
         return cls(side, mean, whiten, _lloyd(patches, patches[torch.from_numpy(picks)], progress))
 
-    @property
-    def numbers(self) -> int:
-        """How many features an image has."""
-        return 4 * len(self.centroids)
-
     def describe(self, normalized: Tensor) -> Tensor:
         """Features [N, 4K] of images [N, C, S, S] in [−1, 1]."""
         patches = F.unfold(normalized * GRAY, self.side)  # [N, D, places]
@@ -101,7 +92,7 @@ class KMeans:
         progress: ProgressCallback = lambda done, total: None,
     ) -> Tensor:
         """Features of the images `rows`, block by block: float32 [len(rows), 4K]."""
-        table = torch.empty(len(rows), self.numbers)
+        table = torch.empty(len(rows), 4 * len(self.centroids))
         places = images.take(rows[:1]).shape[1] - self.side + 1
         chunk = max(1, AT_ONCE // (places**2 * len(self.centroids)))
         for start in range(0, len(rows), chunk):

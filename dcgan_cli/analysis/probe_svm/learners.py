@@ -22,7 +22,7 @@ ROUGH = 1e-2
 """Relative tolerance of an SVM's objective while C is chosen: an upper bound, about a hundred times
 the actual error."""
 
-NEIGHBORS = (1, 3, 5, 9, 17, 33)
+NEIGHBOR_COUNTS = (1, 3, 5, 9, 17, 33)
 """Numbers of neighbors that are tried."""
 
 ROWS_AT_ONCE = 4096
@@ -30,12 +30,9 @@ ROWS_AT_ONCE = 4096
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """Features of the training images (the pool first) and of the test images.
+    """Features of the training images, float32 [N, F], and of the test images, float32 [T, F].
 
-    Attributes:
-        train: float32 [N, F].
-        pool: how many rows of `train` are the pool; the rest are the validation images.
-        test: float32 [T, F].
+    The first `pool` rows of `train` are the pool; the rest are the validation images.
     """
 
     train: Tensor
@@ -86,13 +83,9 @@ class SvmLearner:
     def _fit(
         self, subset: TrainingSubset, c_values: Sequence[float], tolerance: float = TOLERANCE
     ) -> list[LinearSvm]:
+        rows, codes = self.tables.rows(subset), torch.from_numpy(subset.codes)
         return fit_path(
-            self.tables.rows(subset),
-            torch.from_numpy(subset.codes),
-            c_values,
-            classes=self.classes,
-            tolerance=tolerance,
-            device=self.device,
+            rows, codes, c_values, classes=self.classes, tolerance=tolerance, device=self.device
         )
 
 
@@ -138,7 +131,7 @@ class NearestNeighborLearner:
     ) -> Chosen:
         """The k of the least mean error on the validation images."""
         unseen = self.tables.train[self.tables.pool :]
-        counts = [k for k in NEIGHBORS if all(k <= len(subset.codes) for subset in subsets)]
+        counts = [k for k in NEIGHBOR_COUNTS if all(k <= len(subset.codes) for subset in subsets)]
         wrong = np.zeros(len(counts))
         for number, subset in enumerate(subsets):
             near = self._nearest(subset, unseen, counts[-1])

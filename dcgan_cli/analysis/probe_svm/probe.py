@@ -5,8 +5,9 @@ was trained without labels. The controls are evaluated on the same training subs
 difference shows what the training contributed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ from dcgan_cli.analysis.probe_svm.baselines import CONTROLS, DCGAN, LABELS, Prob
 from dcgan_cli.analysis.probe_svm.learners import SvmLearner
 from dcgan_cli.analysis.probe_svm.probe_split import Budget, Learner, ProbeSplit, Result, evaluate
 from dcgan_cli.analysis.probe_svm.published import beside
-from dcgan_cli.analysis.probe_svm.supervised import DRAWS, SupervisedLearner
-from dcgan_cli.analysis.statistics import scaled, two_way, two_way_difference
+from dcgan_cli.analysis.probe_svm.supervised import MAX_SUBSETS, SupervisedLearner
+from dcgan_cli.analysis.statistics import over_splits, scaled, two_way, two_way_difference
 from dcgan_cli.analysis.verdicts import UNCLEAR, compare
 from dcgan_cli.progress import Stage
 from dcgan_cli.report import Estimate, Finding, Report, Table
@@ -52,15 +53,11 @@ def probe(
     kinds: Sequence[str] = (),
     stage: Stage,
 ) -> Report:
-    """Evaluate D's features and `controls`, each after the other, and report.
+    """Evaluate D's features and `controls` (out of CONTROLS), each after the other, and report.
 
-    Args:
-        setup: makes the learners, for one split.
-        budget: what that split was prepared with.
-        controls: names out of CONTROLS.
-        ablate: also each layer of D alone, and all layers but one.
-        kinds: what the images were recognized as, for the published values.
-        stage: where progress is told.
+    `budget` is what the split of `setup` was prepared with. `ablate` also evaluates each layer of D
+    alone, and the first ones together. `kinds` is what the images were recognized as, for the
+    published values.
     """
     entries: dict[str, Entry] = {}
     for name in (DCGAN, *controls):
@@ -76,7 +73,7 @@ def probe(
 
 
 def _evaluated(label: str, learner: Learner, probe_split: ProbeSplit, stage: Stage) -> Entry:
-    most_draws = DRAWS if isinstance(learner, SupervisedLearner) else None
+    most_draws = MAX_SUBSETS if isinstance(learner, SupervisedLearner) else None
     with stage(label) as progress:
         result = evaluate(learner, probe_split, progress, most_draws)
     features = learner.tables.train.shape[1] if isinstance(learner, SvmLearner) else None
@@ -100,70 +97,47 @@ def _report(
     entries: Mapping[str, Entry], setup: ProbeSetup, budget: Budget, kinds: Sequence[str]
 ) -> Report:
     own, probe_split, config = entries[DCGAN].result, setup.probe_split, setup.discriminator.config
-    over_draws = spread(own.right)
-    found = _percent(two_way(own.right))
-    published = beside(
-        kinds,
-        len(probe_split.truth),
-        budget,
-        found.value,
-        None if over_draws is None else 100 * over_draws,
-        max(config.discriminator_widths),
-    )
-    control = next((entry for name, entry in entries.items() if name in CONTROLS), None)
-    beaten = None if control is None else _percent(two_way(control.result.right))
-    who = "" if control is None else control.label
+    over_draws, tested = spread(own.right), len(probe_split.truth)
+    found = scaled(two_way(own.right), 100)
+    widest, over = max(config.discriminator_widths), over_draws and 100 * over_draws
+    published = beside(kinds, tested, budget, found.value, over, widest)
+    controls = {name: entry for name, entry in entries.items() if name in CONTROLS}
+    control, wrong, who = None, None, ""
+    for entry in list(controls.values())[:1]:
+        control, who = scaled(two_way(entry.result.right), 100), entry.label
+        wrong = scaled(control, -1, 100)
+    of_error, finding = bool(published.error), partial(Finding, unit=" %", better="up")
+    accuracy = found, control, who, published.accuracy
+    error = scaled(found, -1, 100), wrong, who, published.error
     findings = [
-        Finding(
-            "accuracy", "accuracy", found, beaten, who, published.accuracy, " %",
-            better="up", headline=not published.error,
-        ),
-        Finding(
-            "error", "error", _error(found), beaten and _error(beaten), who, published.error, " %",
-            better="down", headline=bool(published.error),
-        ),
-    ]  # fmt: skip
-    gains = {
-        name: _percent(_gain(own.right, entry.result.right))
-        for name, entry in entries.items()
-        if name in CONTROLS
-    }
-    for name, gain in gains.items():
+        finding("accuracy", "accuracy", *accuracy, headline=not of_error),
+        finding("error", "error", *error, better="down", headline=of_error),
+    ]
+    gains: dict[str, Estimate] = {}
+    for name, entry in controls.items():
+        both = min(len(own.right), len(entry.result.right))  # draws that both had
+        gain = two_way_difference(own.right[:both], entry.result.right[:both])
+        gains[name] = scaled(gain, 100)
+        beside_none = gains[name], Estimate(0.0), "no difference"
         label = f"better than {LABELS[name]} by"
-        findings.append(
-            Finding(
-                f"over_{name}", label, gain, Estimate(0.0), "no difference", unit=" %",
-                better="up", headline=True,
-            )
-        )  # fmt: skip
+        findings.append(finding(f"over_{name}", label, *beside_none, headline=True))
     tables = [_table(entries), *_confusion(own, probe_split), *published.tables]
-    return Report(
-        "Probe",
-        _facts(entries, setup, budget),
-        findings,
-        tables,
-        notes=_notes(gains, probe_split),
-        verdict=probe_verdict(findings),
-    )
+    facts, notes = _facts(entries, setup, budget), _notes(gains, probe_split)
+    verdict = probe_verdict(findings)
+    return Report("Probe", facts, findings, tables, notes=notes, verdict=verdict)
 
 
 def probe_verdict(findings: Sequence[Finding]) -> str:
     """The accuracy, and which controls the features are better than, by their paired differences."""
     gains = {each.key.removeprefix("over_"): each.value for each in findings if "over_" in each.key}
     says = {1: "better than", 0: UNCLEAR, -1: "worse than"}
-    found = {clear: _listed(gains, clear) for clear in says}
+    found: dict[int, list[str]] = {clear: [] for clear in says}
+    for name, gain in gains.items():
+        label = LABELS[name].removesuffix(" + L2-SVM")
+        found[compare(gain, Estimate(0.0))].append(f"{label} ({gain.value:+.1f} points)")
     accuracy = next(each.value.value for each in findings if each.key == "accuracy")
-    parts = [f"{says[clear]} {names}" for clear, names in found.items() if names]
+    parts = [f"{says[clear]} {', '.join(names)}" for clear, names in found.items() if names]
     return f"accuracy {accuracy:.1f} %" + (f": {'; '.join(parts)}" if parts else "")
-
-
-def _listed(gains: Mapping[str, Estimate], clear: int) -> str:
-    """The controls from which the difference is `clear`, with the differences in points."""
-    return ", ".join(
-        f"{LABELS[name].removesuffix(' + L2-SVM')} ({gain.value:+.1f} points)"
-        for name, gain in gains.items()
-        if compare(gain, Estimate(0.0)) == clear
-    )
 
 
 def _facts(entries: Mapping[str, Entry], setup: ProbeSetup, budget: Budget) -> dict[str, Any]:
@@ -182,42 +156,29 @@ def _facts(entries: Mapping[str, Entry], setup: ProbeSetup, budget: Budget) -> d
         "grid": settings.grid,
         "layers": [i + 1 for i in settings.layers or range(setup.discriminator.config.levels)],
         "features": entries[DCGAN].features,
-        "choices": {
-            name: {
-                "chosen": entry.result.setting,
-                "validation_error": [
-                    {"setting": setting, "value": error}
-                    for setting, error in entry.result.tried.items()
-                ],
-            }
-            for name, entry in entries.items()
-        },
+        "choices": {name: _choice(entry.result) for name, entry in entries.items()},
         "confusion": _counts(entries[DCGAN].result, probe_split),
     }
+
+
+def _choice(result: Result) -> dict[str, Any]:
+    tried = [{"setting": setting, "value": error} for setting, error in result.tried.items()]
+    return {"chosen": result.setting, "validation_error": tried}
 
 
 def _table(entries: Mapping[str, Entry]) -> Table:
     rows: list[Sequence[str | float | int | None]] = []
     for name, entry in entries.items():
-        share, over = _percent(two_way(entry.result.right)), spread(entry.result.right)
-        rows.append(
-            (
-                name,
-                entry.label,
-                entry.features,
-                entry.result.setting,
-                len(entry.result.right),
-                round(share.value, 2),
-                None if over is None else round(100 * over, 2),
-                None if share.low is None else round(share.low, 2),
-                None if share.high is None else round(share.high, 2),
-                round(100 - share.value, 2),
-            )
-        )
+        right, over = entry.result.right, spread(entry.result.right)
+        found = scaled(two_way(right), 100)
+        values = found.value, over and 100 * over, found.low, found.high, 100 - found.value
+        rounded = (None if value is None else round(value, 2) for value in values)
+        chosen = entry.result.setting
+        rows.append((name, entry.label, entry.features, chosen, len(right), *rounded))
     columns = ("key", "what", "features", "chosen", "draws", "accuracy %", "± draws", "low", "high")
     keys = (
         "key", "what", "features", "chosen", "draws", "accuracy_percent",
-        "standard_deviation_of_draws_percent", "low_percent", "high_percent", "error_percent",
+        "standard_deviation_of_draws_percent", "low_percent", "high_percent", "error_percent"
     )  # fmt: skip
     return Table("Baselines", (*columns, "error %"), rows, keys=keys)
 
@@ -252,18 +213,15 @@ def _notes(gains: Mapping[str, Estimate], probe_split: ProbeSplit) -> tuple[str,
             f"the draws overlap ({labels:,} of {counted(probe_split.pool, 'image')} each), so they differ "
             "less than draws of new images would"
         )
-    for name, gain in gains.items():
-        if compare(gain, Estimate(0.0)) < 1:
-            notes.append(f"not clearly better than {LABELS[name]}: {_why(name)}")
-    return tuple(notes)
-
-
-def _why(name: str) -> str:
-    """What to try if a control is not beaten."""
-    return {
+    advice = {
         "random": "train longer, or with more feature maps (--ndf)",
         "supervised": "the labels alone teach as much; try fewer labels",
-    }.get(name, "train longer, at a larger --size, or try other --layers")
+    }
+    other = "train longer, at a larger --size, or try other --layers"
+    # the verdict says that they are not beaten
+    unbeaten = (name for name, gain in gains.items() if compare(gain, Estimate(0.0)) < 1)
+    notes += (f"against {LABELS[name]}: {advice.get(name, other)}" for name in unbeaten)
+    return tuple(notes)
 
 
 def spread(right: Right) -> float | None:
@@ -273,15 +231,54 @@ def spread(right: Right) -> float | None:
     return 1.96 * float(right.mean(1).std(ddof=1))
 
 
-def _gain(right: Right, other: Right) -> Estimate:
-    """Accuracy of the first less that of the other, over the draws that both had."""
-    both = min(len(right), len(other))
-    return two_way_difference(right[:both], other[:both])
+def over(reports: Iterable[Report]) -> Report:
+    """One report of the `reports` of a probe, one a split, two or more.
+
+    Every value is the mean over splits, with an interval that says what another set of as many
+    images would give (`over_splits`); controls in the same way. The tables are those of
+    the first split, after one of all splits; `facts` are the first split's.
+    """
+    each = list(reports)
+    first, count = each[0], len(each)
+    train, test = first.facts["training_images"], first.facts["test_images"]
+    findings = [
+        _joined([report.findings[place] for report in each], train, test)
+        for place in range(len(first.findings))
+    ]
+    values = np.array([report.findings[0].value.value for report in each])
+    spread = float(values.std(ddof=1))
+    told = [
+        f"over {count} random splits of {train:,} + {test:,} images: accuracy {values.min():.1f} to "
+        f"{values.max():.1f} %, standard deviation {spread:.1f}"
+    ]
+    facts = {
+        **first.facts,
+        "splits": count,
+        "split_accuracies_percent": values.tolist(),
+        "split_sd_percent": spread,
+    }
+    keys = [f"{finding.key}_percent" for finding in findings]
+    rows = [[n, *(one.value.value for one in report.findings)] for n, report in enumerate(each)]
+    tables, verdict = (
+        [Table("Splits", ("split", *keys), rows), *first.tables],
+        probe_verdict(findings),
+    )
+    return replace(
+        first, facts=facts, findings=findings, tables=tables, notes=told, verdict=verdict
+    )
 
 
-def _percent(estimate: Estimate) -> Estimate:
-    return scaled(estimate, 100)
+def _joined(findings: Sequence[Finding], train: int, test: int) -> Finding:
+    """One finding of all splits; a null value that is the same in all stays one."""
+    first = findings[0]
+    # accuracies and errors lie between 0 and 100 %, differences reach below
+    low = -100.0 if first.key.startswith("over_") else 0.0
 
+    def joined(values: Sequence[Estimate]) -> Estimate:
+        return over_splits([each.value for each in values], train, test, low, 100.0)
 
-def _error(found: Estimate) -> Estimate:
-    return scaled(found, -1, 100)
+    controls = [each.control for each in findings if each.control is not None]
+    control = first.control
+    if control is not None and control.n is not None:
+        control = joined(controls)
+    return replace(first, value=joined([each.value for each in findings]), control=control)

@@ -3,6 +3,9 @@
 Training images are divided into the pool, whose labels are used for training, and the validation
 images, on which every setting is chosen. The labels of the test images are used once, to score the
 predictions: no learner has access to them.
+
+Files are often sorted by class, and a few labels drawn regardless of class may miss a class: so
+every split keeps the proportions of the classes, and every draw has the requested number of each.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,11 +15,12 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgan_cli.analysis.probe_svm.row_sampling import RowIndices, draw_rows, even, split_rows
 from dcgan_cli.errors import UsageError
 from dcgan_cli.progress import ProgressCallback
 from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.wording import counted
+
+RowIndices = NDArray[np.int64]
 
 Codes = NDArray[np.int64]
 """Classes by number, from 0."""
@@ -30,12 +34,9 @@ CHOOSING_DRAWS = 10
 
 @dataclass(frozen=True)
 class Budget:
-    """How many labels are trained on, and how often they are drawn; all of them where both are None.
+    """How many labels are trained on, in how many random `draws`; all of them where both are None.
 
-    Attributes:
-        per_class: so many of each class (paper §5.1: 400).
-        total: so many, as even over the classes as can be (paper §5.2: 1000).
-        draws: how many random draws are evaluated.
+    Either `per_class` (paper §5.1: 400), or a `total` as even over the classes as can be (§5.2: 1000).
     """
 
     per_class: int | None = None
@@ -94,18 +95,9 @@ class ProbeSplit:
 
         With all labels, choices are made by one fit on the pool, and the split's one training
         subset is the pool and the validation images together. Few labels are drawn from the pool
-        alone.
-
-        Args:
-            classes: their words.
-            codes: classes of the training images, [N], each class at least once.
-            truth: classes of the test images, [T].
-            budget: how many labels are trained on.
-            validation: how many images choices are made by; default VALIDATION of them.
-            seed: of all that is drawn.
-
-        Raises:
-            UsageError: more images wanted than there are.
+        alone. `codes` are the classes of the training images, [N], each class at least once;
+        `truth` those of the test images, [T]. Choices are made by `validation` images, by default
+        VALIDATION of them. Raises UsageError where more images are wanted than there are.
         """
         if validation is None:
             validation = min(MAX_VALIDATION, round(VALIDATION * len(codes)))
@@ -116,10 +108,8 @@ class ProbeSplit:
         pool, kept = split_rows(codes, max(1, validation), numpy_stream(seed, "validation"))
         order = np.concatenate([pool, kept])
         codes = codes[order]
-        if not budget.few:
-            choosing = (TrainingSubset(slice(len(pool)), codes[: len(pool)]),)
-            subsets = (TrainingSubset(slice(len(order)), codes),)
-            return cls(tuple(classes), order, len(pool), codes, truth, choosing, subsets)
+        choosing = (TrainingSubset(slice(len(pool)), codes[: len(pool)]),)
+        subsets = (TrainingSubset(slice(len(order)), codes),)
 
         def draws(purpose: str, count: int) -> tuple[TrainingSubset, ...]:
             streams = (numpy_stream(seed, purpose, number) for number in range(count))
@@ -127,8 +117,9 @@ class ProbeSplit:
             rows = [draw_rows(here, _wanted(budget, classes, here, s), s) for s in streams]
             return tuple(TrainingSubset(row, here[row]) for row in rows)
 
-        choosing = draws("choosing draw", CHOOSING_DRAWS)
-        subsets = draws("draw", budget.draws)
+        if budget.few:
+            choosing = draws("choosing draw", CHOOSING_DRAWS)
+            subsets = draws("draw", budget.draws)
         return cls(tuple(classes), order, len(pool), codes, truth, choosing, subsets)
 
     @property
@@ -141,17 +132,14 @@ def _wanted(
     budget: Budget, classes: Sequence[str], pool: Codes, stream: np.random.Generator
 ) -> RowIndices:
     """How many labels of each class to draw. Raises UsageError where there are not so many."""
-    if budget.per_class is not None:
-        wanted = np.full(len(classes), budget.per_class, np.int64)
-        option = f"--per-class {budget.per_class}"
-    else:
-        assert budget.total is not None
-        if budget.total < len(classes):
-            raise UsageError(
-                f"--labels-total {budget.total}: fewer than one for each of {counted(len(classes), 'class')}"
-            )
-        wanted = even(budget.total, len(classes), stream)
+    wanted = np.full(len(classes), budget.per_class or 0, np.int64)
+    option = f"--per-class {budget.per_class}"
+    if budget.total is not None:
         option = f"--labels-total {budget.total}"
+        if budget.total < len(classes):
+            each = counted(len(classes), "class")
+            raise UsageError(f"{option}: fewer than one for each of {each}")
+        wanted = even(budget.total, len(classes), stream)
     counts = np.bincount(pool, minlength=len(classes))
     least = int((counts - wanted).argmin())
     if counts[least] < wanted[least]:
@@ -164,13 +152,10 @@ def _wanted(
 
 @dataclass(frozen=True)
 class Chosen:
-    """A learner after its choice.
+    """A learner after its choice of a `setting`, in words: "C 0.001".
 
-    Attributes:
-        setting: what was chosen, in words: "C 0.001".
-        tried: the mean error on the validation images of every setting, in [0, 1].
-        answer: learns a training subset with that setting and gives the classes of the test images,
-            [T].
+    `tried` is the mean error on the validation images of every setting, in [0, 1]. `answer` learns a
+    training subset with the chosen one and gives the classes of the test images, [T].
     """
 
     setting: str
@@ -190,12 +175,9 @@ class Learner(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """The predictions of a learner and their correctness.
+    """Predicted classes of the test images after each training subset, [draws, T], and which are right.
 
-    Attributes:
-        answers: predicted classes of the test images after each training subset, [draws, T].
-        right: which of them are correct, bool [draws, T].
-        setting, tried: as in Chosen.
+    `setting` and `tried` are as in Chosen.
     """
 
     answers: Codes
@@ -218,3 +200,54 @@ def evaluate(
         answers[number] = chosen.answer(subset)
         progress(number + 1, len(subsets))
     return Result(answers, answers == probe_split.truth, chosen.setting, chosen.tried)
+
+
+def split_rows(
+    codes: RowIndices, count: int, stream: np.random.Generator
+) -> tuple[RowIndices, RowIndices]:
+    """All rows of `codes` (int64 [N], classes from 0) in two parts, `count` of them in the second.
+
+    Both are shuffled, and both hold the classes in the shares of the whole, to the nearest image.
+    """
+    order = stream.permutation(len(codes))
+    ranks = _ranks(codes[order])
+    taken = ranks < proportional(np.bincount(codes), count)[codes[order]]
+    return order[~taken], order[taken]
+
+
+def draw_rows(codes: RowIndices, wanted: RowIndices, stream: np.random.Generator) -> RowIndices:
+    """`wanted[k]` random rows of each class k of `codes` (int64 [N]), shuffled together.
+
+    Raises ValueError where a class has fewer.
+    """
+    if (np.bincount(codes, minlength=len(wanted)) < wanted).any():
+        raise ValueError("a class has fewer images than are drawn of it")
+    order = stream.permutation(len(codes))
+    return order[_ranks(codes[order]) < wanted[codes[order]]]
+
+
+def even(total: int, classes: int, stream: np.random.Generator) -> RowIndices:
+    """`total` in `classes` parts that differ by one at most; which parts are larger is random."""
+    wanted = np.full(classes, total // classes, np.int64)
+    wanted[stream.permutation(classes)[: total % classes]] += 1
+    return wanted
+
+
+def proportional(counts: RowIndices, total: int) -> RowIndices:
+    """`total` (at most the sum) in the shares of `counts`, by largest remainders.
+
+    No part is larger than its count; equal remainders go to the earlier class.
+    """
+    parts, remainders = np.divmod(counts * total, counts.sum())
+    left = total - int(parts.sum())
+    parts[np.argsort(-remainders, kind="stable")[:left]] += 1
+    return parts
+
+
+def _ranks(codes: RowIndices) -> RowIndices:
+    """For each entry, how many before it are of the same class."""
+    by_class = np.argsort(codes, kind="stable")
+    counts = np.bincount(codes)
+    ranks = np.empty(len(codes), np.int64)
+    ranks[by_class] = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return ranks

@@ -5,7 +5,7 @@ number of labels are marked as such.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dcgan_cli.analysis.probe_svm.probe_split import Budget
 from dcgan_cli.report import Table
@@ -40,8 +40,7 @@ SVHN_ROWS = (
 """Table 2: test error in % with 1000 labels."""
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(NamedTuple):
     """Published values that may stand beside a run: for its accuracy, its error, and whole tables."""
 
     accuracy: str
@@ -57,17 +56,13 @@ def beside(
     spread: float | None,
     units: int,
 ) -> Published:
-    """The published values for a run.
+    """The published values for a run whose images were recognized as `kinds` (`Source.kind`).
 
-    Args:
-        kinds: what the training and the test images were recognized as (`Source.kind`).
-        test_images: how many were evaluated on.
-        budget: how many labels were trained on.
-        accuracy: our own, in %.
-        spread: our own ± over draws, in %.
-        units: the most feature maps of a layer of our D.
+    `accuracy` is our own, in %, `spread` its ± over draws, in %, and `units` the most feature maps
+    of a layer of our D.
     """
-    data = data_set(kinds)
+    names = {kind.split(",")[0] for kind in kinds}
+    data = next((name for name in (CIFAR, SVHN) if names == {name}), None)
     if data is None:
         return Published("", "", ())
     own = f"{accuracy:.1f}" + (f" ± {spread:.1f}" if spread is not None else "")
@@ -81,18 +76,9 @@ def beside(
     figure = "73.8 ± 0.4 %" if budget.few else "82.8 %"
     name = f"this run: DCGAN + L2-SVM{mark}"
     full, few = (None, own) if budget.few else (accuracy, "")
-    table = Table(
-        "Table 1 of the paper: CIFAR-10",
-        ("method", "accuracy %", "400 per class", "max units"),
-        [*CIFAR_ROWS, (name, full, few, units)],
-    )
-    return Published(figure + mark, "", (table,))
-
-
-def data_set(kinds: Sequence[str]) -> str | None:
-    """CIFAR-10 or SVHN where all images are of its own files, by what they were recognized as."""
-    names = {kind.split(",")[0] for kind in kinds}
-    return next((name for name in (CIFAR, SVHN) if names == {name}), None)
+    columns = ("method", "accuracy %", "400 per class", "max units")
+    rows = [*CIFAR_ROWS, (name, full, few, units)]
+    return Published(figure + mark, "", (Table("Table 1 of the paper: CIFAR-10", columns, rows),))
 
 
 def _mark(published: str, test_images: int, same_labels: bool) -> str:

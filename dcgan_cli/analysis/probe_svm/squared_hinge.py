@@ -134,7 +134,7 @@ class _Problems:
         """Where f is least along directions [J, F + 1], which add `reach` to the scores; one pass."""
         steps = line_search(
             self.signs, self.scores, reach, self.c_values,
-            row_sums(self.weights * direction), row_sums(direction.square()),
+            row_sums(self.weights * direction), row_sums(direction.square())
         )  # fmt: skip
         return self.at(rows, self.signs, self.c_values, self.weights + steps[:, None] * direction)
 
@@ -151,19 +151,11 @@ class _Problems:
 def minimize(
     rows: DesignMatrix, signs: Tensor, c_values: Tensor, start: Tensor, tolerance: float
 ) -> tuple[Tensor, Tensor]:
-    """The minimizing weights [J, F + 1], and f there, [J].
+    """The minimizing weights [J, F + 1], and f there, [J], to a relative `tolerance` of f.
 
-    All tensors are of float64 and on the device of `rows`.
-
-    Args:
-        rows: N rows of F features.
-        signs: −1 or +1, [J, N].
-        c_values: C of every problem, [J].
-        start: where to begin, [J, F + 1].
-        tolerance: of f, relative.
-
-    Raises:
-        DcganError: the rows hold a number that is not finite, or overflow.
+    `signs` are −1 or +1, [J, N], `c_values` [J], and `start` [J, F + 1]; all tensors are of float64
+    and on the device of `rows`. Raises DcganError where the rows hold a number that is not finite,
+    or overflow.
     """
     problems = _Problems.at(rows, signs, c_values, start.clone())
     refuse_infinite(problems.gradient)
@@ -202,8 +194,7 @@ def _newton_direction(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Conjugate gradients on H·d = −∇f until the residual has shrunk to `target` [J] of the first.
 
-    Returns d [J, F + 1] and what it adds to the scores, [J, N], both float64, and whether the
-    target was reached, bool [J].
+    Returns d [J, F + 1], what it adds to the scores, [J, N], and whether `target` was reached.
     """
     dtype = precondition.c_values.dtype
     inside = problems.signs * problems.scores < 1
@@ -283,15 +274,8 @@ def line_search(
     """Where f is least along directions d from weights w: steps, [J].
 
     The slope of f along a line rises piecewise linearly, so that Newton's method finds its root in
-    a few exact steps; where it would leave the bracket, the bracket is halved.
-
-    Args (float64):
-        signs: [J, N].
-        scores: X·w, [J, N].
-        reach: X·d, [J, N].
-        c_values: C, [J].
-        linear: w·d, [J].
-        square: d·d, [J].
+    a few exact steps; where it would leave the bracket, the bracket is halved. In float64: `scores`
+    X·w and `reach` X·d, [J, N] like the signs; `linear` w·d and `square` d·d, [J] like C.
     """
     margins, change = 1 - signs * scores, signs * reach
     steps = torch.ones_like(linear)

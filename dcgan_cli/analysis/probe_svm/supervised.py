@@ -8,15 +8,13 @@ best setting, with the same number of epochs, is then trained on every training 
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from dcgan_cli.analysis.probe_svm.probe_split import Chosen, Codes, TrainingSubset
-from dcgan_cli.analysis.probe_svm.row_sampling import RowIndices
+from dcgan_cli.analysis.probe_svm.probe_split import Chosen, Codes, RowIndices, TrainingSubset
 from dcgan_cli.data.batches import ImageDataset
 from dcgan_cli.data.pixels import normalize
 from dcgan_cli.model.config import ModelConfig
@@ -30,7 +28,7 @@ from dcgan_cli.wording import counted
 TRIALS = 8
 """Settings that are tried where nothing else is said (paper: 64)."""
 
-DRAWS = 10
+MAX_SUBSETS = 10
 """Maximum number of training subsets: each needs a training of its own."""
 
 EPOCHS, PATIENCE = 60, 8
@@ -39,7 +37,7 @@ EPOCHS, PATIENCE = 60, 8
 MIN_STEPS = 10
 """Minimum number of updates an epoch: few labels are repeated."""
 
-IMAGES_PER_BATCH = 256
+ANSWERED_TOGETHER = 256
 
 
 @dataclass(frozen=True)
@@ -84,10 +82,9 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor, chance: torch.Generator | None = None) -> Tensor:
         """Logits; with `chance`, units are dropped at random."""
-        maps = images
         for layer in self.layers:
-            maps = layer(maps)
-        units = maps.flatten(1)
+            images = layer(images)
+        units = images.flatten(1)
         if chance is not None and self.dropout:
             kept = torch.rand(units.shape, generator=chance) >= self.dropout
             units = units * kept.to(units.device) / (1 - self.dropout)
@@ -98,14 +95,8 @@ class Classifier(nn.Module):
 class SupervisedLearner:
     """Learns pixels to classes from nothing but the labeled images of a training subset.
 
-    Attributes:
-        config: D's.
-        classes: how many.
-        train, order: the training images, and which of them they are in the order of the split.
-        pool: how many of `order` are the pool.
-        test, asked: the test images, and which of them are asked about.
-        trials: settings that are tried.
-        epochs: of a trial at most.
+    `order` are the training images `train` in the order of the split, the `pool` first; `asked` are
+    those of the test images that are asked about.
     """
 
     config: ModelConfig
@@ -132,7 +123,10 @@ class SupervisedLearner:
         best, best_epochs, least = None, 0, math.inf
         for trial in range(self.trials):
             setting = Setting.draw(numpy_stream(self.seed, "supervised setting", trial))
-            told = partial(self._of_trial, progress, trial)
+
+            def told(done: int, total: int, before: int = trial) -> None:
+                progress(before * total + done, self.trials * total)
+
             epochs, error = self._try(setting, subsets[0], validation, told)
             tried[str(setting)] = error
             if best is None or error < least:
@@ -145,9 +139,6 @@ class SupervisedLearner:
             return self._answers(network, self.test, self.asked)
 
         return Chosen(f"{chosen}, {counted(best_epochs, 'epoch')}", tried, answer)
-
-    def _of_trial(self, progress: ProgressCallback, trial: int, done: int, total: int) -> None:
-        progress(trial * total + done, self.trials * total)
 
     def _try(
         self,
@@ -175,12 +166,8 @@ class SupervisedLearner:
         initialize(network, torch_stream(self.seed, "supervised network"))
         nn.init.zeros_(network.head.bias)
         network.to(self.device)
-        adam = torch.optim.Adam(
-            network.parameters(),
-            setting.lr,
-            betas=(setting.beta1, 0.999),
-            weight_decay=setting.weight_decay,
-        )
+        betas, decay = (setting.beta1, 0.999), setting.weight_decay
+        adam = torch.optim.Adam(network.parameters(), setting.lr, betas, weight_decay=decay)
         rows, codes = self.order[subset.rows], torch.from_numpy(subset.codes)
         size = min(setting.batch_size, len(rows))
         passes = math.ceil(MIN_STEPS / (len(rows) // size))
@@ -204,10 +191,8 @@ class SupervisedLearner:
     def _answers(self, network: Classifier, images: ImageDataset, rows: RowIndices) -> Codes:
         """The likeliest class of each of the images `rows`, int64 [len(rows)]."""
         with evaluating(network):
-            blocks = (
-                rows[start : start + IMAGES_PER_BATCH]
-                for start in range(0, len(rows), IMAGES_PER_BATCH)
-            )
+            starts = range(0, len(rows), ANSWERED_TOGETHER)
+            blocks = (rows[start : start + ANSWERED_TOGETHER] for start in starts)
             said = [network(self._images(images, block)).argmax(1).cpu() for block in blocks]
         return torch.cat(said).numpy()
 

@@ -16,13 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dcgan_cli.analysis.probe_svm.gram_solver import (
-    dual,
-    feasible,
-    minimize_few,
-    primal,
-    products,
-)
+from dcgan_cli.analysis.probe_svm.gram_solver import dual, feasible, minimize_few, primal, products
 from dcgan_cli.analysis.probe_svm.squared_hinge import DesignMatrix, minimize
 from dcgan_cli.errors import DcganError
 
@@ -47,10 +41,7 @@ pass."""
 class LinearSvm:
     """K linear functions of F features, one for each class 0 … K − 1, on the CPU.
 
-    Attributes:
-        weights: float32 [K, F].
-        bias: float32 [K].
-        objective: the least value of the objective of each, float64 [K].
+    `weights` are float32 [K, F], `bias` [K], and the least value of each `objective` float64 [K].
     """
 
     weights: Tensor
@@ -67,31 +58,12 @@ class LinearSvm:
         return self.scores(features).argmax(1)
 
 
-def fit_svm(
-    features: Tensor,
-    labels: Tensor,
-    c: float,
-    *,
-    classes: int | None = None,
-    start: LinearSvm | None = None,
-    tolerance: float = TOLERANCE,
-    device: torch.device | None = None,
-) -> LinearSvm:
-    """The L2-SVM of one C; arguments and errors as `fit_path`."""
-    (fitted,) = fit_path(
-        features, labels, [c],
-        classes=classes, start=start, tolerance=tolerance, device=device,
-    )  # fmt: skip
-    return fitted
-
-
 def fit_path(
     features: Tensor,
     labels: Tensor,
     c_values: Sequence[float],
     *,
     classes: int | None = None,
-    start: LinearSvm | None = None,
     tolerance: float = TOLERANCE,
     device: torch.device | None = None,
 ) -> list[LinearSvm]:
@@ -102,15 +74,14 @@ def fit_path(
         labels: int64 [N] in 0 … K − 1.
         c_values: LIBLINEAR's C: weight of the losses against the regularizer.
         classes: K, where not every class need occur; default: the largest label + 1.
-        start: a solution of nearly the same problem, which saves passes over the features.
         tolerance: how far an objective may be above its minimum, relative.
         device: where to compute (default: the CPU, as where it has no float64).
 
     Raises:
-        DcganError: fewer than two classes, features that are not finite or do not match the labels
-            or `start`, labels out of range, or a C that is not above 0.
+        DcganError: fewer than two classes, features that are not finite or do not match the
+            labels, labels out of range, or a C that is not above 0.
     """
-    count = _check(features, labels, c_values, classes, start)
+    count = _check(features, labels, c_values, classes)
     rows = _rows(features, device or torch.device("cpu"))
     # Two classes are one problem and its mirror image.
     asked = torch.arange(1 if count == 2 else 0, count, device=rows.device)
@@ -120,10 +91,7 @@ def fit_path(
     if _few(features, len(asked), c_values):
         solution = _by_products(rows, signs, c_values, tolerance)
     if solution is None:
-        begin = signs.new_zeros(len(asked), features.shape[1] + 1)
-        if start is not None:
-            begin = torch.cat([start.weights, start.bias[:, None]], 1).to(signs)[asked]
-        begin = begin.repeat(len(c_values), 1)
+        begin = signs.new_zeros(len(asked) * len(c_values), features.shape[1] + 1)
         solution = minimize(rows, *_repeated(signs, c_values), begin, tolerance)
     weights, objective = solution
     return [
@@ -150,9 +118,8 @@ def _by_products(
     gap = objective - dual(allowed.double(), signs, each, below.square().sum(1))
     rest = gap > tolerance * objective
     if rest.any():
-        weights[rest], objective[rest] = minimize(
-            rows, signs[rest], each[rest], weights[rest], tolerance
-        )
+        found = minimize(rows, signs[rest], each[rest], weights[rest], tolerance)
+        weights[rest], objective[rest] = found
     return weights, objective
 
 
@@ -167,8 +134,7 @@ def _rows(features: Tensor, device: torch.device) -> DesignMatrix:
 
 def _repeated(signs: Tensor, c_values: Sequence[float]) -> tuple[Tensor, Tensor]:
     """Signs [J, N] and C [J] of every problem of a path: J is values of C · problems."""
-    of_all = signs.new_tensor(c_values).repeat_interleave(len(signs))
-    return signs.repeat(len(c_values), 1), of_all
+    return signs.repeat(len(c_values), 1), signs.new_tensor(c_values).repeat_interleave(len(signs))
 
 
 def _dtype_of_products(features: Tensor, c_values: Sequence[float]) -> torch.dtype:
@@ -183,11 +149,10 @@ def _square_length(features: Tensor) -> float:
 
 
 def _few(features: Tensor, problems: int, c_values: Sequence[float]) -> bool:
-    """Whether the Gram matrix takes less work than passes over the features.
+    """Whether the Gram matrix takes less work than passes over the features, in multiplications.
 
-    In multiplications of a pass. The constants are measured on features of DCGANs: the number of
-    passes grows with the root of the condition number, C·‖x‖²; the share of rows inside the margin
-    falls with C·N·‖x‖².
+    The constants are measured on features of DCGANs: the passes grow with the root of the condition
+    number, C·‖x‖²; the share of rows inside the margin falls with C·N·‖x‖².
     """
     count, width = features.shape
     if count > _MAX_GRAM_ROWS:
@@ -200,13 +165,7 @@ def _few(features: Tensor, problems: int, c_values: Sequence[float]) -> bool:
     return by_products < by_passes
 
 
-def _check(
-    features: Tensor,
-    labels: Tensor,
-    c_values: Sequence[float],
-    classes: int | None,
-    start: LinearSvm | None,
-) -> int:
+def _check(features: Tensor, labels: Tensor, c_values: Sequence[float], classes: int | None) -> int:
     """The number of classes."""
     if features.dim() != 2 or labels.shape != features.shape[:1]:
         raise DcganError(
@@ -223,10 +182,6 @@ def _check(
     for c in c_values:
         if not 0 < c < math.inf:
             raise DcganError(f"C = {c}: expected a number above 0")
-    if start is not None and start.weights.shape != (count, features.shape[1]):
-        raise DcganError(
-            f"start has weights {list(start.weights.shape)}, expected {[count, features.shape[1]]}"
-        )
     return count
 
 

@@ -25,6 +25,7 @@ values.
     over_splits      repeated random splits of one set of images
 """
 
+# pyright: reportUnusedImport=false
 from dcgan_cli.analysis.statistics.paired import (
     correlation,
     explained,
@@ -33,7 +34,6 @@ from dcgan_cli.analysis.statistics.paired import (
     ratio_of_shares,
     ratio_within,
 )
-from dcgan_cli.analysis.statistics.parts import scaled
 from dcgan_cli.analysis.statistics.repeated import over_splits, two_way, two_way_difference
 from dcgan_cli.analysis.statistics.single import (
     another,
@@ -45,28 +45,6 @@ from dcgan_cli.analysis.statistics.single import (
     mean_within,
     median,
     more_often,
+    scaled,
     share,
 )
-
-__all__ = [
-    "another",
-    "balanced",
-    "chain_mean",
-    "chain_share",
-    "correlation",
-    "explained",
-    "from_influence",
-    "mean",
-    "mean_above",
-    "mean_within",
-    "median",
-    "more_often",
-    "over_splits",
-    "ratio",
-    "ratio_of_shares",
-    "ratio_within",
-    "scaled",
-    "share",
-    "two_way",
-    "two_way_difference",
-]

@@ -6,16 +6,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dcgan_cli.analysis.statistics.parts import (
+from dcgan_cli.analysis.statistics.single import (
     Numbers,
     Z,
     checked,
     no_interval,
     scaled,
     scored,
+    share,
     t,
 )
-from dcgan_cli.analysis.statistics.single import share
 from dcgan_cli.report import Estimate
 
 
@@ -82,14 +82,9 @@ def over_splits(
     The splits share images, so that their spread alone is too small: the variance is that of
     Nadeau and Bengio's corrected resampled t-test (2003, Machine Learning 52), (1/K + test/train)
     times the variance over splits; interval as in `mean_within`. A share is never surer than as
-    many answers as there are images.
-
-    Args:
-        values: [K], each in [low, high]; no interval where K < 2.
-        train: images that are learned from in one split.
-        test: images of the test in one split.
-        low: the lower bound of the value: 0 of a share, −1 of a difference of shares.
-        high: its upper bound.
+    many answers as there are images. `values` [K] lie in [low, high], `low` 0 of a share and −1 of
+    a difference of shares; `train` and `test` images are learned from and tested in one split. No
+    interval where K < 2.
     """
     rows = (checked(values) - low) / (high - low)
     count, value = len(rows), float(rows.mean())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Asked
+    from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Queries
     from dcgan_cli.cli.nearest_neighbors.comparison import Compared
     from dcgan_cli.report import Report
 
@@ -76,8 +76,7 @@ def nearest_neighbors(
     limit: Annotated[
         int | None,
         typer.Option(
-            help="Compare with so many training images at most; copies of others go unseen.",
-            min=1,
+            help="Compare with so many training images at most; copies of others go unseen.", min=1
         ),
     ] = None,
     classify: Annotated[
@@ -148,7 +147,7 @@ def nearest_neighbors(
     discriminator = model.build_discriminator().to(machine)
     source, request = training_images(console, model, "--data", location=data, labels=labels)
     with ExitStack() as stack:
-        asked = given(console, of, model, path, sampler) if of else None
+        queries = given(console, of, model, path, sampler) if of else None
         compared = compare_with(
             console,
             stack,
@@ -161,24 +160,24 @@ def nearest_neighbors(
             column=classify,
             seed=seed,
         )
-        asked = asked or samples(console, sampler, count or COUNT, seed)
+        queries = queries or samples(console, sampler, count or COUNT, seed)
         with console.progress("comparing") as bar:
             report = experiment.nearest_neighbors(
-                asked,
+                queries,
                 compared.training,
                 compared.held_out_images,
                 discriminator,
                 k=k,
-                rows=rows or (len(asked) if of else ROWS),
+                rows=rows or (len(queries) if of else ROWS),
                 seed=seed,
                 trained_on=compared.trained_on,
                 progress=bar,
             )
         if classify is not None:
-            report = _classified(console, report, asked, compared, machine, seed)
+            report = _classified(console, report, queries, compared, machine, seed)
         points = None
         if map_file is not None:
-            points = experiment.map_rows(asked, compared.training, discriminator, seed)
+            points = experiment.map_rows(queries, compared.training, discriminator, seed)
     grid = report.grids[0].shaped(model.aspect)
     drawing.write(console, grid)
     facts = {
@@ -220,7 +219,7 @@ def _refuse(
 def _classified(
     console: Console,
     report: "Report",
-    asked: "Asked",
+    queries: "Queries",
     compared: "Compared",
     machine: "torch.device",
     seed: int,
@@ -230,8 +229,9 @@ def _classified(
 
     location = compared.request.location.lower()
     with console.progress("classifying") as bar:
-        found = evaluate(
-            asked.images,
+        return evaluate(
+            report,
+            queries.images,
             compared.training,
             compared.classes,
             compared.held_out_images,
@@ -241,7 +241,6 @@ def _classified(
             seed=seed,
             progress=bar,
         )
-    return found.added_to(report)
 
 
 def _map(rows: "torch.Tensor", groups: "NDArray[np.int64]", seed: int, lines: Lines) -> bytes:

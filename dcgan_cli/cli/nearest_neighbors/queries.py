@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from dcgan_cli.cli.console import Console
 
 if TYPE_CHECKING:
-    from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Asked
+    from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Queries
     from dcgan_cli.analysis.sampling import Sampler
     from dcgan_cli.checkpoint.format import Checkpoint
-    from dcgan_cli.data.reference import Shown
+    from dcgan_cli.data.reference import NetworkView
     from dcgan_cli.model.latents import Latents
     from dcgan_cli.report import Images, Provenance
 
@@ -18,31 +18,29 @@ PART = 256
 """Samples drawn between two reports of progress."""
 
 
-def samples(console: Console, sampler: "Sampler", count: int, seed: int) -> "Asked":
+def samples(console: Console, sampler: "Sampler", count: int, seed: int) -> "Queries":
     """Samples 0 … `count` − 1 of `seed`."""
     import numpy as np
 
-    from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Asked
-    from dcgan_cli.model.latents import seeded_latents
+    from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Queries
 
-    config = sampler.generator.config
-    latents = seeded_latents(seed, count, config.z_dim, config.z_dist)
+    latents = sampler.seeded(seed, count)
     parts: list[Images] = []
     with console.progress("drawing") as bar:
         for first in range(0, count, PART):
             parts.append(sampler.images(latents[first : first + PART]))
             bar(min(first + PART, count), count)
     names = [f"sample {number}" for number in range(count)]
-    return Asked(np.concatenate(parts), names, _record(sampler, seed, latents))
+    return Queries(np.concatenate(parts), names, _record(sampler, seed, latents))
 
 
 def given(
     console: Console, arguments: list[str], model: "Checkpoint", path: Path, sampler: "Sampler"
-) -> "Asked":
+) -> "Queries":
     """The images and points that `--of` names, in that order."""
     import numpy as np
 
-    from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Asked
+    from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Queries
     from dcgan_cli.cli.tiles import read_points
 
     config = model.model
@@ -61,10 +59,10 @@ def given(
         latents.append(points)
         names += [argument if len(points) == 1 else f"{argument} {i}" for i in range(len(points))]
     record = _record(sampler, None, np.concatenate(latents))
-    return Asked(np.concatenate(images), names, record)
+    return Queries(np.concatenate(images), names, record)
 
 
-def _image(argument: str, shown: "Shown") -> "Images | None":
+def _image(argument: str, shown: "NetworkView") -> "Images | None":
     """The image in the file `argument`, as training images were shown; None for anything else.
 
     An image grid of this toolkit is not an image but latent vectors. Raises UsageError for a

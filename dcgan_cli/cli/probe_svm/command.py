@@ -136,8 +136,7 @@ def probe_svm(
         ),
     ] = STATISTICS[0],
     ablate: Annotated[
-        bool,
-        typer.Option("--ablate", help="Also each layer by itself.", rich_help_panel=FEATURES),
+        bool, typer.Option("--ablate", help="Also each layer by itself.", rich_help_panel=FEATURES)
     ] = False,
     controls: Annotated[
         str,
@@ -232,9 +231,8 @@ def probe_svm(
 
     from dcgan_cli.analysis.features import layer_spans, reestimate_on
     from dcgan_cli.analysis.probe_svm.baselines import ProbeSetup, Settings
-    from dcgan_cli.analysis.probe_svm.probe import probe
+    from dcgan_cli.analysis.probe_svm.probe import over, probe
     from dcgan_cli.analysis.probe_svm.probe_split import Budget, ProbeSplit
-    from dcgan_cli.analysis.probe_svm.splits import over
     from dcgan_cli.cli.probe_svm.feature_export import draw_map, write_features
 
     console, machine = common.begin()
@@ -256,7 +254,7 @@ def probe_svm(
         """What is evaluated on split `number`, D's statistics fitted to its training images."""
         probe_split = ProbeSplit.prepare(
             task.classes, task.train.codes, task.test.codes, budget,
-            validation=validation, seed=seed + number,
+            validation=validation, seed=seed + number
         )  # fmt: skip
         discriminator = model.build_discriminator().to(machine)
         if bn == "reestimated":

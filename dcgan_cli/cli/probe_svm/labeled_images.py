@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dcgan_cli.analysis.probe_svm.baselines import Labeled
-    from dcgan_cli.analysis.probe_svm.row_sampling import RowIndices
+    from dcgan_cli.analysis.probe_svm.probe_split import RowIndices
     from dcgan_cli.checkpoint.format import Checkpoint
     from dcgan_cli.data.cache import DecodedImages
     from dcgan_cli.data.sources import Source
@@ -60,7 +60,7 @@ class Task:
         import numpy as np
 
         from dcgan_cli.analysis.probe_svm.baselines import Labeled
-        from dcgan_cli.analysis.probe_svm.row_sampling import split_rows
+        from dcgan_cli.analysis.probe_svm.probe_split import split_rows
         from dcgan_cli.runtime import numpy_stream
 
         rows = np.concatenate([self.train.rows, self.test.rows])
@@ -102,7 +102,7 @@ def read_task(
     """
     import numpy as np
 
-    from dcgan_cli.analysis.probe_svm.row_sampling import split_rows
+    from dcgan_cli.analysis.probe_svm.probe_split import split_rows
     from dcgan_cli.errors import UsageError
     from dcgan_cli.runtime import numpy_stream
 
@@ -181,12 +181,7 @@ def _read(
 
 
 def _test_side(
-    console: Console,
-    model: "Checkpoint",
-    train: Request,
-    test: Request,
-    column: str,
-    first: _Side,
+    console: Console, model: "Checkpoint", train: Request, test: Request, column: str, first: _Side
 ) -> _Side:
     """The test source; of data sets that have parts, the test part is meant."""
     from dcgan_cli.data.sources import open_source
