@@ -4,8 +4,8 @@
     python tests/docs_figures.py walk turn          some
     python tests/docs_figures.py demo-faces training-stages --faces RUN --clothing RUN
 
-The last two show grids of training runs: of `dcgan train demo:faces --minutes 5`, and of 8,000 steps
-on photographs of clothing. Every image is made no wider than WIDEST and stored in a palette.
+The last two show grids of training runs: of `dcgan train demo:faces --minutes 5`, and of `dcgan
+train` on 819 photographs of clothing. Every image is made no wider than WIDEST and stored in a palette.
 """
 
 import argparse
@@ -185,9 +185,9 @@ def main() -> None:
         "training-stages": lambda: stages(
             arguments.clothing,
             (
-                (2, "step 136: too early"),
-                (15, "step 1,020: on the way"),
-                (117, "step 7,956: done"),
+                (5, "step 60: gray"),
+                (130, "step 1,560: shapes"),
+                (415, "step 4,980: clothes"),
             ),
         ),
     }
