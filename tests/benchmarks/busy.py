@@ -1,7 +1,7 @@
 """Images per second of a training step beside 0, 1 and 2 busy programs, as shares of the idle speed.
 
     python tests/benchmarks/busy.py [--preset small] [--batch 64] [--size 64] [--precision fp32]
-                                    [--rounds 5] [--seconds 4]
+                                    [--rounds 5] [--seconds 4] [--others 0 1 2]
 
 Every figure is of a process of its own, begun as `dcgan train` begins: what OpenMP's threads do
 while they wait is decided before PyTorch is imported. "plain" is a process that leaves OpenMP and
@@ -58,6 +58,7 @@ def busy(count: int) -> Iterator[None]:
         for program in programs:
             program.kill()
             program.wait()
+        time.sleep(0.5)  # the next process looks at how busy the cores are
 
 
 def main() -> None:
@@ -68,12 +69,13 @@ def main() -> None:
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", default="4")
+    parser.add_argument("--others", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
     what = [arguments.preset, arguments.batch, arguments.size, arguments.precision]
     speeds: dict[tuple[str, int], list[float]] = {}
     threads: dict[tuple[str, int], str] = {}
     for _ in range(arguments.rounds):
-        for others in (0, 1, 2):
+        for others in arguments.others:
             for begun in ("dcgan", "plain"):
                 with busy(others):
                     line = subprocess.run(
