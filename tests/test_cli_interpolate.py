@@ -66,7 +66,7 @@ def test_json_has_stable_keys_and_nothing_else_is_on_stdout(run: Run) -> None:
     answer = json.loads(out)
     assert set(answer) == {
         "schema_version", "report", "checkpoint", "seed", "points", "segments", "steps", "path", "loop", "size",
-        "channels", "bn", "ema", "verdict", "transition", "sharp_rows", "sharp_from", "findings", "tables",
+        "channels", "bn", "ema", "verdict", "diversity", "transition", "sharp_rows", "sharp_from", "findings", "tables",
         "file",
     }  # fmt: skip
     assert set(answer["findings"]) == {
@@ -123,7 +123,7 @@ def test_a_film_is_drawn_and_measured_only_when_asked(
     assert (
         {"findings", "tables", "transition"} <= set(answer)
         if measured
-        else (not {"findings", "tables", "transition", "sharp_rows"} & set(answer))
+        else (not {"findings", "tables", "diversity", "transition", "sharp_rows"} & set(answer))
     )
     assert ("not measured" in answer["verdict"]) is not measured
     code, out, err = run(*line)

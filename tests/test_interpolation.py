@@ -449,7 +449,8 @@ def test_report_has_every_figure_with_its_control(sampler: Sampler, checkpoint: 
     assert report.facts == {
         "checkpoint": checkpoint.hash, "seed": 4, "points": 4, "segments": 4, "steps": 6,
         "path": "linear", "loop": True, "size": 16, "channels": 3, "bn": "running",
-        "ema": False, "transition": "smooth", "sharp_rows": [], "sharp_from": 16.0,
+        "ema": False, "diversity": pytest.approx(0.618, abs=0.01), "transition": "smooth",
+        "sharp_rows": [], "sharp_from": 16.0,
     }  # fmt: skip
     keys = ["step_pixels", "step_features", "path_length"]
     keys += ["sharpest_pixels", "sharpest_features", "sharp_segments"]
@@ -532,3 +533,22 @@ def test_progress_is_told(sampler: Sampler, checkpoint: Checkpoint) -> None:
         progress=lambda done, total: told.append((done, total)),
     )  # fmt: skip
     assert told == [(0, 3), (1, 3), (2, 3)]
+
+
+@pytest.mark.parametrize("gain", [0.02, 20.0])
+def test_a_walk_through_gray_is_not_praised(gain: float) -> None:
+    """Of a generator whose images hardly differ the verdict says so first."""
+    checkpoint = make_checkpoint(gain=gain)
+    drawer = Sampler.of(checkpoint, "batch", torch.device("cpu"))
+    stream = np.random.default_rng(0)
+    path = LatentPath(stream.standard_normal((5, CONFIG.z_dim)).astype(np.float32))
+    shape = (5, CONFIG.size, CONFIG.size, CONFIG.channels)
+    levels = np.array([0, 255, 0, 255, 128])[:, None, None, None]
+    training = np.broadcast_to(levels, shape).astype(np.uint8)
+    report = interpolate(
+        drawer, checkpoint.build_discriminator(), path, steps=6, seed=4, training=training
+    )
+    alike = gain < 1
+    assert report.verdict.startswith("the points look alike (they differ 0.") == alike
+    assert ("says little; train longer" in report.verdict) == alike
+    assert (report.facts["diversity"] < 0.25) == alike

@@ -92,3 +92,13 @@ def blurred(images: Images, sigma: float) -> Images:
     maps = F.conv2d(F.pad(maps, (reach, reach, 0, 0), "reflect"), kernel.transpose(2, 3))
     maps = maps.view(number, channels, height, width).permute(0, 2, 3, 1)
     return maps.round().to(torch.uint8).numpy()
+
+
+ALIKE = 0.25
+"""Samples that differ from each other less than this share of what training images do look alike."""
+
+
+def difference(images: Images) -> float:
+    """The root mean square difference of pairs of `images` [N, H, W, C], N ≥ 2, in gray levels."""
+    flat = images.reshape(len(images), -1).astype(np.float32)
+    return float(np.sqrt(2 * flat.var(0, ddof=1).mean()))

@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from dcgan_cli.analysis.image_quality import blurred, kid, random_features, standardized
+from dcgan_cli.analysis.image_quality import (
+    ALIKE,
+    blurred,
+    difference,
+    kid,
+    random_features,
+    standardized,
+)
 from dcgan_cli.model.recipe import USUAL_STEPS
 from dcgan_cli.report import Images
 from dcgan_cli.wording import counted
-
-ALIKE = 0.25
-"""Samples that differ from each other less than this share of what photographs do look alike."""
 
 BLUR = 1 / 16
 """Standard deviation of the blur that noise is told by, as a share of the images' side."""
@@ -50,12 +52,12 @@ def assess_samples(samples: Images, photographs: Images, steps: int) -> SampleVe
     known, others = photographs[::2], photographs[1::2]
     if len(others) < 2:  # KID takes at least two
         known = others = photographs
-    varied = _difference(photographs)
+    varied = difference(photographs)
     side = min(photographs.shape[1:3])
     rows = [random_features(each) for each in (known, samples, blurred(others, BLUR * side))]
     reference, *compared = standardized(*rows)
     found, control = (kid(reference, each) for each in compared)
-    ratio = _difference(samples) / varied if varied > 0 else 0.0
+    ratio = difference(samples) / varied if varied > 0 else 0.0
     name, what = _name(ratio, found, control, varied)
     said = what.format(
         samples=counted(len(samples), "sample"), ratio=ratio, found=found, control=control,
@@ -97,9 +99,3 @@ def _remedy(name: str, steps: int) -> str:
 
 def _made(steps: int) -> str:
     return f"--resume; {counted(steps, 'step')} made, usual: {USUAL_STEPS:,}"
-
-
-def _difference(images: Images) -> float:
-    """The root mean square difference of pairs of `images`, in gray levels: √2 times their spread."""
-    flat = images.reshape(len(images), -1).astype(np.float32)
-    return float(np.sqrt(2 * flat.var(0, ddof=1).mean()))

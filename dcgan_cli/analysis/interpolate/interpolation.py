@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from dcgan_cli.analysis.image_quality import ALIKE, difference
 from dcgan_cli.analysis.interpolate import transitions
 from dcgan_cli.analysis.interpolate.paths import LatentPath
 from dcgan_cli.analysis.sampling import Sampler
 from dcgan_cli.analysis.statistics import chain_mean, chain_share
 from dcgan_cli.analysis.verdicts import UNCLEAR, compare
-from dcgan_cli.data.pixels import normalize
+from dcgan_cli.data.pixels import normalize, to_uint8
 from dcgan_cli.model.batch_norm_statistics import fix_statistics
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
@@ -67,7 +68,11 @@ def interpolate(
         measured[name] = transitions.measure_transitions(film, extractors, segments, steps, seed)
     drawn = draw_walk(sampler, path, steps=steps, seed=seed, drawn_from_seed=drawn_from_seed)
     found = measured["generator"]
+    diversity = None
+    if training is not None and (varied := difference(training)) > 0:
+        diversity = difference(to_uint8(ends)) / varied
     facts = {
+        "diversity": diversity,
         "transition": transitions.classify_transition(found),
         "sharp_rows": np.flatnonzero(found.sharp).tolist(),
         "sharp_from": transitions.SHARP,
@@ -87,7 +92,7 @@ def interpolate(
         findings=_findings(estimates),
         tables=(Table("Walks", ("metric", *measured), rows, keys=keys),),
         notes=notes,
-        verdict=_verdict(measured),
+        verdict=_verdict(measured, diversity),
     )
 
 
@@ -180,7 +185,7 @@ def _findings(estimates: Mapping[str, Mapping[str, Estimate]]) -> tuple[Finding,
     return tuple(finding(key, *labeled) for key, labeled in labels.items())
 
 
-def _verdict(measured: Mapping[str, transitions.Measures]) -> str:
+def _verdict(measured: Mapping[str, transitions.Measures], diversity: float | None) -> str:
     """Whether the changes are even or jump, beside an untrained generator and a cross-fade."""
     found = measured["generator"]
     kind = transitions.classify_transition(found)
@@ -189,6 +194,7 @@ def _verdict(measured: Mapping[str, transitions.Measures]) -> str:
             "no change: the image is the same all along; the generator has collapsed, or the points "
             "are one"
         )
+    doubt = _doubt(diversity)
     names = ("generator", "untrained", "cross-fade")
     own, other, fade = (_estimates(measured[name])["sharpest_features"] for name in names)
     beside = f"{other.value:.3g} in an untrained generator, {fade.value:.3g} in a cross-fade"
@@ -196,14 +202,24 @@ def _verdict(measured: Mapping[str, transitions.Measures]) -> str:
     if kind == "smooth":
         than = {-1: "steadier than", 0: UNCLEAR, 1: "less steady than"}[compare(own, other)]
         return (
-            f"no jump in {moving}: the fastest change is {own.value:.3g} times the median, "
+            f"{doubt}no jump in {moving}: the fastest change is {own.value:.3g} times the median, "
             f"{beside} ({than} the untrained one)"
         )
     rows = np.flatnonzero(found.sharp)
     untrained_rows = int(measured["untrained"].sharp.sum())
     return (
-        f"jumps in {len(rows)} of {moving} (rows {', '.join(map(str, rows))}, counted from 0), in "
+        f"{doubt}jumps in {len(rows)} of {moving} (rows {', '.join(map(str, rows))}, counted from 0), in "
         f"{untrained_rows} of an untrained generator; look at them: jumps on most rows mean memorization"
+    )
+
+
+def _doubt(diversity: float | None) -> str:
+    """What stands before the verdict where there is little to walk between."""
+    if diversity is None or diversity >= ALIKE:
+        return ""
+    return (
+        f"the points look alike (they differ {diversity:.2g} times as much as training images), so this walk "
+        "says little; train longer: "
     )
 
 
