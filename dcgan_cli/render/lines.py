@@ -1,4 +1,4 @@
-"""Drawings of lines and points by matplotlib, as PNG, PDF or SVG: the same every time (of an SVG but the ids)."""
+"""Drawings of lines and points by matplotlib, as PNG, PDF or SVG: the same every time."""
 
 import io
 from pathlib import Path
@@ -41,9 +41,21 @@ def encode_lines(figure: Figure, ending: str = ".png", dpi: int = SLIDE_DPI) -> 
         ".pdf": {"Creator": "dcgan", "CreationDate": None},
         ".svg": {"Creator": "dcgan", "Date": None},
     }[ending]
+    _settle(figure)
     with mpl.rc_context({"svg.hashsalt": "dcgan", "pdf.fonttype": 42}):
         figure.savefig(buffer, format=ending[1:], dpi=dpi, metadata=metadata)
     return buffer.getvalue()
+
+
+def _settle(figure: Figure) -> None:
+    """Lay `figure` out once and round the result: the last bits of the solver differ from time to time."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(part.bbox_relative.get_points().round(6))
+    for axes in figure.axes:
+        x, y, width, height = (round(edge, 6) for edge in axes.get_position().bounds)
+        axes.set_position((x, y, width, height))
 
 
 def ending_of(path: Path) -> str:
