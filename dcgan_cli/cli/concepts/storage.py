@@ -16,8 +16,8 @@ def write(
     """Write the concepts of a model, and say where older ones went. Raises StorageError."""
     from dcgan_cli.checkpoint.concepts import concepts_path, write_concepts, written_path
 
-    on_capture_stream = write_concepts(path, model, concepts)
+    set_aside = write_concepts(path, model, concepts)
     if (place := written_path(path, model)) != concepts_path(path):
         console.note(f"{path} is read-only; its new concepts are in {place}")
-    if on_capture_stream is not None:
-        console.note(f"the concepts of its earlier weights are set aside in {on_capture_stream}")
+    if set_aside is not None:
+        console.note(f"the concepts of its earlier weights are set aside in {set_aside}")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,10 @@ from dcgan_cli.training.events import (
     EpochDone,
     Event,
     Finished,
+    GridAnnounced,
     Length,
     ProgressEvent,
     RecordingFailed,
-    Sampler,
 )
 from dcgan_cli.training.mark import BOARD_SUFFIX
 from dcgan_cli.training.plan import RECOGNIZABLE_STEPS, TrainingPlan
@@ -38,38 +39,38 @@ if TYPE_CHECKING:
     import torch
     from torch.utils.tensorboard.writer import SummaryWriter
 
+ESTIMATE_SECONDS = 2.0
+"""Seconds of training by which its speed is known well enough to say how long it takes."""
+
 LINE_SECONDS = 5.0
 """A plain line this often where stderr is no terminal."""
 
 
+@dataclass(eq=False)
 class Display:
-    """Shows one run and draws its images into its folder."""
+    """Shows one run and draws its images, `drawn` in that way, into its folder."""
 
-    def __init__(
-        self,
-        console: Console,
-        folder: RunFolder,
-        preset: str,
-        tensorboard: bool,
-        drawn: DrawSettings,
-        aspect: float = 1.0,
-        verbose: bool = False,
-    ) -> None:
-        self.console = console
-        self.folder = folder
-        self.title = f"{folder.path.name} ({preset})"
-        self.aspect = aspect
-        self.verbose = verbose
-        self.board = _open_board(folder) if tensorboard else None
-        self.drawn = drawn
+    console: Console
+    folder: RunFolder
+    preset: str
+    tensorboard: bool
+    drawn: DrawSettings
+    aspect: float = 1.0
+    verbose: bool = False
+
+    def __post_init__(self) -> None:
+        self.title = f"{self.folder.path.name} ({self.preset})"
+        self.board = _open_board(self.folder) if self.tensorboard else None
         self._live: Live | None = None
-        self._told = 0.0
+        self._line_shown_at = 0.0
+        self._began = time.monotonic()
+        self._images_per_step = 0
         self._diagnostics = "good"
-        self._images = _where(folder)
+        self._images = _where(self.folder)
         self._slowdown = Slowdown()
 
     def plan(self, plan: TrainingPlan, trainer: Trainer, length: Length) -> None:
-        """Say what is about to be trained, how fast it will go, and what would make it faster."""
+        """Say what is about to be trained, how long, and what would make it faster."""
         if self.console.quiet:
             return
         self.console.show(plain_table(plan.network))
@@ -83,14 +84,14 @@ class Display:
             f"{counted(len(trainer.batches.images), 'image')} in batches of {recipe.batch_size}: "
             f"{counted(trainer.steps_per_epoch, 'step')} an epoch"
         )
-        self.console.note(f"{_expected(plan, trainer, length)}; Ctrl-C saves and leaves")
-        if plan.fault is not None:
-            self.console.note(recording_failed_message(plan.fault))
+        self.console.note(f"{_length(trainer, length)}; Ctrl-C saves and leaves")
         for hint in plan.hints:
             self.console.note(f"faster with: {hint}")
+        self._images_per_step = settings.d_steps * recipe.batch_size
 
     def follow(self, events: Iterator[Event]) -> Finished:
         """Show `events` as they come; returns the last one."""
+        self._began = time.monotonic()
         if self.console.lively:
             with Live(console=self.console.rich, refresh_per_second=4) as self._live:
                 return self._follow(events)
@@ -106,7 +107,7 @@ class Display:
                 case DiagnosisEvent():
                     self._diagnostics = f"{event.diagnosis.name}: {event.diagnosis.sign}"
                     self.console.note(f"step {event.step:,}: {self._diagnostics}; {event.action}")
-                case Sampler():
+                case GridAnnounced():
                     self.console.note(
                         f"step {event.step:,}: saved; drawing the image grid, about "
                         f"{_duration(event.seconds)}"
@@ -122,11 +123,14 @@ class Display:
             for name, value in event.metrics.items():
                 self.board.add_scalar(name, value, event.step)
             self.board.add_scalar("images_per_second", event.images_per_second, event.step)
+        if self._images_per_step and time.monotonic() - self._began >= ESTIMATE_SECONDS:
+            self.console.note(_estimate(event, self._images_per_step))
+            self._images_per_step = 0  # said once
         if self._live is not None:
             rows = _rows(event, self._images, self._diagnostics, self.verbose)
             self._live.update(_live_table(self.title, rows))
-        elif time.monotonic() - self._told >= LINE_SECONDS:
-            self._told = time.monotonic()
+        elif time.monotonic() - self._line_shown_at >= LINE_SECONDS:
+            self._line_shown_at = time.monotonic()
             self.console.note(_line(event, self._images, self.verbose))
         if note := self._slowdown.note(event):
             self.console.note(note)
@@ -150,7 +154,7 @@ class Display:
             self.board.close()
         seen = f"see {self.folder.path / LAST_GRID}"
         try:
-            with trainer.spare():
+            with trainer.interruptible():
                 if event.images is None:
                     raise Interrupted(event.signal or 0)
                 self._write_samples(LAST_GRID, event.images, event)
@@ -205,17 +209,24 @@ class Display:
         return frames
 
 
-def _expected(plan: TrainingPlan, trainer: Trainer, length: Length) -> str:
-    """How long a run will take here, and from when on its samples are worth a look."""
-    last = trainer.last_step(length)
-    of = ""
-    if last is not None:
+def _length(trainer: Trainer, length: Length) -> str:
+    """How long a run will be, in steps and epochs or by the clock."""
+    parts: list[str] = []
+    if (last := trainer.last_step(length)) is not None:
         epochs = last / trainer.steps_per_epoch
-        of = f"{last:,} steps, {counted(round(epochs), 'epoch') if epochs >= 1 else 'part of an epoch'}, "
-    seconds = trainer.seconds_left(plan.seconds_per_step, last, length.minutes)
-    text = f"{of}at {plan.images_per_second:,.0f} images/s: {_duration(seconds)} to go"
-    first = (RECOGNIZABLE_STEPS - trainer.step) * plan.seconds_per_step
-    if first > 60 and (seconds is None or first < seconds):
+        whole = counted(round(epochs), "epoch") if epochs >= 1 else "part of an epoch"
+        parts = [counted(last, "step"), whole]
+    if length.minutes is not None:
+        parts.append(f"{'at most ' if parts else ''}{_duration(60 * length.minutes)}")
+    return ", ".join(parts)
+
+
+def _estimate(event: ProgressEvent, images_per_step: int) -> str:
+    """How fast the first steps were, and from when on samples are worth a look."""
+    left = event.seconds_left
+    text = f"{event.images_per_second:,.0f} images/s: {_duration(left)} to go"
+    first = (RECOGNIZABLE_STEPS - event.step) * images_per_step / event.images_per_second
+    if first > 60 and (left is None or first < left):
         text += f", first recognizable images after about {_duration(first)}"
     return text
 

@@ -172,21 +172,17 @@ class Session:
                 folder,
                 name,
                 self.run.tensorboard,
-                trainer.way,
+                trainer.draw_settings,
                 aspect,
                 self.streams.verbose,
             )
         if before is not None:
             trainer.restore(before)
             self.console.note(f"resuming at step {trainer.step:,}, epoch {trainer.epoch:.2f}")
-        if not self.run.profile:
+        if display is not None:
             lower = settings.precision is asked.precision
             plan = make_plan(model, recipe, settings, recommend_bf16=lower)
-            if plan.fault is not None:
-                trainer.updater.recorded = None
-            trainer.grid_seconds = plan.seconds_per_grid
-            if display is not None:
-                display.plan(plan, trainer, self._length(trainer))
+            display.plan(plan, trainer, self._length(trainer))
         folder.write_config({"model": model.to_dict(), "recipe": recipe.to_dict(), **about})
         return trainer, display
 
@@ -418,7 +414,7 @@ def _assess(end: Finished, trainer: Trainer) -> "SampleVerdict | None":
     from dcgan_cli.analysis.sample_verdict import PHOTOGRAPHS, assess_samples
 
     try:
-        with trainer.spare():
+        with trainer.interruptible():
             if end.images is None:
                 return None
             return assess_samples(end.images, trainer.real_images(PHOTOGRAPHS), end.step)
