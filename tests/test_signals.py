@@ -123,9 +123,9 @@ def test_drawing_counts_in_what_is_to_go(
 ) -> None:
     with tiny.trainer(tmp_path) as trainer:
         trainer.grid_seconds = grid
-        assert trainer.seconds_left(each, last, None) == pytest.approx(seconds)
-        assert trainer.seconds_left(each, None, None) is None
-        assert trainer.seconds_left(each, None, 5.0) == pytest.approx(300 + grid)
+        assert trainer._seconds_left(each, last, None) == pytest.approx(seconds)
+        assert trainer._seconds_left(each, None, None) is None
+        assert trainer._seconds_left(each, None, 5.0) == pytest.approx(300 + grid)
 
 
 @pytest.mark.parametrize("last", [1, 4, 39, 40, 41, 100, 229])

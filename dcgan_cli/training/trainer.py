@@ -290,28 +290,32 @@ class Trainer:
         return steps
 
     def _seconds_left(
-        self, each: float, last_step: int | None, minutes: float | None, elapsed: float
+        self, each: float, last_step: int | None, minutes: float | None, elapsed: float = 0.0
     ) -> float | None:
         """Seconds until the end if a step takes `each`, image grids included; None if unknown."""
         left = math.inf
         if last_step is not None:
-            grids = max(0, self._epochs_finished(last_step) - self._epochs_finished(self.step))
-            grids += not self._is_finished(last_step)
+            grids = self._grids_until(last_step)
             left = each * max(0, last_step - self.step) + self.grid_seconds * grids
         if minutes is not None:
             left = min(left, 60 * minutes - elapsed + self.grid_seconds)
         return None if math.isinf(left) else left
 
+    def _grids_until(self, last_step: int) -> int:
+        """How many image grids remain until `last_step`, including the final one."""
+
+        def finished(step: int) -> int:
+            number, together = step // self.steps_per_epoch, self._epochs_together
+            later = max(number // together - FIRST_EPOCHS // together, 0)
+            return min(number, FIRST_EPOCHS) + later
+
+        between = finished(last_step) - finished(self.step)
+        return max(between, 0) + (not self._is_finished(last_step))
+
     @property
     def _epochs_together(self) -> int:
         """How many epochs are finished together after FIRST_EPOCHS."""
         return math.ceil(SHORT_EPOCH_STEPS / self.steps_per_epoch)
-
-    def _epochs_finished(self, step: int) -> int:
-        """How often samples and checkpoints of an epoch are written until `step`."""
-        number, together = step // self.steps_per_epoch, self._epochs_together
-        later = max(number // together - FIRST_EPOCHS // together, 0)
-        return min(number, FIRST_EPOCHS) + later
 
     def _is_over(self, last_step: int | None, minutes: float | None, clock: Clock) -> bool:
         return (
