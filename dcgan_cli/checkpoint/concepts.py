@@ -35,6 +35,7 @@ from dcgan_cli.checkpoint.find import (
     known_checkpoints,
 )
 from dcgan_cli.checkpoint.format import Checkpoint, load
+from dcgan_cli.checkpoint.names import check_name, is_name
 from dcgan_cli.checkpoint.untrusted import reason
 from dcgan_cli.errors import CheckpointError, DcganError, UsageError
 from dcgan_cli.files import data_folder, make_folder, write_text
@@ -49,8 +50,6 @@ MIN_EXEMPLARS = 3
 
 MAX_CONCEPTS_BYTES = 64 << 20
 """A larger file is not read: a thousand concepts of 32 exemplars take 40 MB."""
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,21 +81,6 @@ class Concept:
 
 
 Concepts = Mapping[str, Concept]
-
-
-def is_name(text: str) -> bool:
-    """Whether `text` is a valid name of a concept."""
-    return _NAME.fullmatch(text) is not None
-
-
-def check_name(name: str) -> None:
-    """Raise UsageError if `name` is not a valid name of a concept."""
-    if not is_name(name):
-        near = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:64]
-        mend = f"; try {near}" if is_name(near) else ""
-        raise UsageError(
-            f"{name!r} is no name for a concept; expected small letters, digits and _{mend}"
-        )
 
 
 def find_checkpoint_with_concepts(argument: str | None, names: Iterable[str]) -> Path:

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import PngImagePlugin
 
-from dcgan_cli.checkpoint.concepts import Concept, is_name, read_concepts, unknown
+from dcgan_cli.checkpoint.concepts import Concept, read_concepts, unknown
 from dcgan_cli.checkpoint.format import Checkpoint
+from dcgan_cli.checkpoint.names import NO_POINTS, is_name
 from dcgan_cli.checkpoint.npy import open_npy
 from dcgan_cli.errors import CheckpointError, DcganError, UsageError
 from dcgan_cli.model.latents import Latents
@@ -91,9 +92,7 @@ def _named(
 ) -> NamedLatents:
     """The latent vectors `indices` of the concept or file called `text`."""
     file = Path(text)
-    missing = (
-        "no such file; expected an image grid (samples.png#3,17), z.npy#0,4 or a concept's name"
-    )
+    missing = NO_POINTS
     if path is not None and is_name(text):
         concepts = read_concepts(path, checkpoint)
         if (concept := concepts.get(text)) is not None:

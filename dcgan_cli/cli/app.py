@@ -5,9 +5,11 @@ usage answer at once.
 """
 
 import sys
+from itertools import pairwise
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from dcgan_cli import __version__
 from dcgan_cli.cli.arithmetic.command import arithmetic
@@ -23,6 +25,7 @@ from dcgan_cli.cli.sample import sample
 from dcgan_cli.cli.streams import secure_streams
 from dcgan_cli.cli.train.command import train
 from dcgan_cli.cores import configure_openmp
+from dcgan_cli.errors import UsageError
 
 COMMANDS = (
     ("train", train),
@@ -36,8 +39,21 @@ COMMANDS = (
     ("guided-backprop", guided_backprop),
 )
 
+
+class _Dcgan(TyperGroup):
+    """The command; none of its options takes an empty text, which a path would make a `.`."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        for option, value in pairwise([*args, "…"]):
+            name, equals, rest = option.partition("=")
+            if name.startswith("-") and (not value or (equals and not rest)):
+                raise UsageError(f"{name} '': empty; expected a value")
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
     name="dcgan",
+    cls=_Dcgan,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

@@ -8,9 +8,8 @@ import typer
 from dcgan_cli.analysis.guided_backprop.defaults import DRAWS, FEATURES, MEASURED, TOP
 from dcgan_cli.choices import RULES, one_of
 from dcgan_cli.cli import options
-from dcgan_cli.cli.models import open_model
 from dcgan_cli.cli.outputs import PNG, Output, check_outputs
-from dcgan_cli.cli.results import conclude, refuse_two_results
+from dcgan_cli.cli.request import check_source
 
 OUT = Path("guided-backprop.png")
 """What is written where no -o is typed."""
@@ -92,14 +91,17 @@ def guided_backprop(
 
       dcgan guided-backprop rooms --json --quiet
     """
-    refuse_two_results(out, common.json)
     one_of("--rule", rule, RULES)
     drawing = figure.into(out)
     outputs = (Output("-o", out, PNG, unnamed=out == OUT), drawing.captioned)
-    check_outputs(outputs, (data, labels))
+    check_outputs(outputs, (data, labels), common.json)
+
+    check_source(data)
 
     from dcgan_cli.analysis.guided_backprop import guided
     from dcgan_cli.cli.image_source import inspect_source, prepare_shown, training_images
+    from dcgan_cli.cli.models import open_model
+    from dcgan_cli.cli.results import conclude
 
     console, machine = common.begin()
     doing = "looking with the discriminator of"

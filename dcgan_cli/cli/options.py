@@ -13,6 +13,7 @@ import typer
 from dcgan_cli.choices import LAYOUTS, MODES, PRECISIONS, check_device, one_of
 from dcgan_cli.cli.boundary import set_debug
 from dcgan_cli.cli.console import Console
+from dcgan_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +80,9 @@ Caption = Annotated[
     bool,
     typer.Option("--caption", help="Write the figure's caption into a .txt file beside it."),
 ]
+CLASSIFIER_LIMIT = 4000
+"""Labeled images that a classifier learns from and is evaluated on, where nothing else is said."""
+
 Show = Annotated[bool, typer.Option("--show", help="Show the images in the terminal.")]
 SaveLatents = Annotated[
     Path | None, typer.Option(help="Write the points drawn as float32 [N, z_dim] .npy.")
@@ -158,8 +162,6 @@ class Sampling:
 
 def refuse_given(given: "Mapping[str, bool]", why: str) -> None:
     """Raise UsageError with `why` for the first option in `given` that was typed."""
-    from dcgan_cli.errors import UsageError
-
     for option, typed in given.items():
         if typed:
             raise UsageError(f"{option}: {why}")

@@ -1,22 +1,15 @@
 """`dcgan probe-svm`: what the discriminator learned, as the accuracy of a linear classifier."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from dcgan_cli.choices import CONTROLS as KNOWN
+from dcgan_cli.choices import HELD_OUT
 from dcgan_cli.cli import options
-from dcgan_cli.cli.image_source import Request, training_images
-from dcgan_cli.cli.models import open_model
 from dcgan_cli.cli.outputs import CSV, LINES, NPY, Output, check_outputs, rows_file
-from dcgan_cli.cli.probe_svm.labeled_images import HELD_OUT, SPLIT, Task, read_task
-from dcgan_cli.cli.results import conclude
-from dcgan_cli.files import is_stdout
-
-if TYPE_CHECKING:
-    from dcgan_cli.checkpoint.format import Checkpoint
-    from dcgan_cli.report import Report
+from dcgan_cli.cli.request import check_source
 
 DRAWS = 10
 
@@ -203,7 +196,6 @@ def probe_svm(
         {
             "--per-class and --labels-total": per_class is not None and labels_total is not None,
             "--test and --held-out": test is not None and held_out is not None,
-            "--map - and --json": is_stdout(map_) and common.json,
         },
         "give one of the two",
     )
@@ -227,13 +219,22 @@ def probe_svm(
         Output("--save-features", rows, CSV),
         Output("--map", map_, LINES),
     )
-    check_outputs(outputs, (train, test, labels, test_labels))
+    check_outputs(outputs, (train, test, labels, test_labels), common.json)
+
+    check_source(train)
+    check_source(test)
 
     from dcgan_cli.analysis.features import layer_spans, reestimate_on
     from dcgan_cli.analysis.probe_svm.baselines import ProbeSetup, Settings
     from dcgan_cli.analysis.probe_svm.probe import over, probe
     from dcgan_cli.analysis.probe_svm.probe_split import Budget, ProbeSplit
+    from dcgan_cli.cli.image_source import training_images
+    from dcgan_cli.cli.models import open_model
     from dcgan_cli.cli.probe_svm.feature_export import draw_map, write_features
+    from dcgan_cli.cli.probe_svm.labeled_images import SPLIT, Task, read_task
+    from dcgan_cli.cli.request import Request
+    from dcgan_cli.cli.results import conclude
+    from dcgan_cli.report import Report
 
     console, machine = common.begin()
     doing = "looking with the discriminator of"
@@ -273,7 +274,7 @@ def probe_svm(
         console.write_result(map_, draw_map(console, discriminator, task, settings, map_))
     kinds = [source.kind for source in task.sources]
 
-    def evaluated(number: int) -> "Report":
+    def evaluated(number: int) -> Report:
         here = setup
         if number:
             share = held_out or HELD_OUT
@@ -290,13 +291,21 @@ def probe_svm(
             f"the {len(task.test.rows):,} test images are one random split; --splits 10 says how far other "
             "splits differ"
         )
-    seen = _has_seen(model, task)
+    seen = model.reference.is_of(task.sources[1])
     if seen:
         console.note(
             "the network was trained on these test images too, without labels; train it on the "
             "training part alone for a stricter value"
         )
-    facts = _facts(model, task, bn, save_features, seen)
+    facts: dict[str, Any] = {
+        "checkpoint": model.hash,
+        "train": task.sources[0].location,
+        "test": None if task.held_out else task.sources[1].location,
+        "label_column": task.column,
+        "bn": bn,
+        "test_seen_unlabelled": seen,
+        "features_file": None if save_features is None else str(save_features),
+    }
     conclude(console, report, common, out=map_, **facts)
 
 
@@ -320,24 +329,3 @@ def _layers(typed: str | None) -> tuple[int, ...] | None:
     if not all(part.isdecimal() for part in numbers):
         options.refuse_given({f"--layers {typed}": True}, "expected numbers such as 1,3")
     return tuple(sorted({int(part) - 1 for part in numbers}))
-
-
-def _has_seen(model: "Checkpoint", task: Task) -> bool:
-    """Whether the network was trained, without labels, on the images that it is evaluated on."""
-    source = task.sources[1]
-    return model.reference.is_location(source.location) or model.reference.is_same(source) is True
-
-
-def _facts(
-    model: "Checkpoint", task: Task, bn: str, saved: Path | None, seen: bool
-) -> dict[str, Any]:
-    """What the report does not know: where everything came from."""
-    return {
-        "checkpoint": model.hash,
-        "train": task.sources[0].location,
-        "test": None if task.held_out else task.sources[1].location,
-        "label_column": task.column,
-        "bn": bn,
-        "test_seen_unlabelled": seen,
-        "features_file": None if saved is None else str(saved),
-    }

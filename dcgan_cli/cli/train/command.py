@@ -58,9 +58,8 @@ def train(
 
     request = images.request(source or "")
     overrides = hyperparameters(images, networks, learning)
-    check_line(
-        request, run_path(run.out, run.run, request.location), run, networks, learning, overrides
-    )
+    path = run_path(run.out, run.run, request.location)
+    opened = check_line(request, path, run, networks, learning, overrides)
 
     from dcgan_cli.cli.train.session import Session
     from dcgan_cli.training.distributed import join
@@ -77,9 +76,10 @@ def train(
         streams=streams,
         overrides=overrides,
         typed=_typed(context),
+        source=opened,
     )
     if run.profile:
-        session.time_steps()
+        session.profile()
     else:
         raise typer.Exit(session.train())
 

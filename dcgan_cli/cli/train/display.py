@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import torch
 from PIL import Image
 from rich.live import Live
 from rich.table import Table as RichTable
@@ -35,10 +35,6 @@ from dcgan_cli.training.run_folder import CURVES, FILM, LAST_GRID, RunFolder
 from dcgan_cli.training.trainer import Trainer
 from dcgan_cli.wording import counted
 
-if TYPE_CHECKING:
-    import torch
-    from torch.utils.tensorboard.writer import SummaryWriter
-
 ESTIMATE_SECONDS = 2.0
 """Seconds of training by which its speed is known well enough to say how long it takes."""
 
@@ -60,7 +56,11 @@ class Display:
 
     def __post_init__(self) -> None:
         self.title = f"{self.folder.path.name} ({self.preset})"
-        self.board = _open_board(self.folder) if self.tensorboard else None
+        self.board = None
+        if self.tensorboard:
+            from torch.utils.tensorboard.writer import SummaryWriter  # an extra
+
+            self.board = SummaryWriter(str(self.folder.board()), filename_suffix=BOARD_SUFFIX)
         self._live: Live | None = None
         self._line_shown_at = 0.0
         self._began = time.monotonic()
@@ -141,8 +141,7 @@ class Display:
         self._write_samples(self.folder.grid(event.epoch), event.images, event)
         self._images = _where(self.folder)
         if self.board is not None:
-            grid = _grid(event.images, self.aspect)
-            self.board.add_image("samples", grid, event.epoch)
+            self.board.add_image("samples", _grid(event.images, self.aspect), event.epoch)
 
     def finish(self, event: Finished, trainer: Trainer) -> str:
         """Draw what a finished run leaves: its last samples, their animation, its curves.
@@ -169,30 +168,26 @@ class Display:
         )
 
     def _write_film(self) -> None:
-        images = [*self._frames(), Image.open(self.folder.path / LAST_GRID)]
-        self.folder.write(FILM, encode_gif(images))
+        """Animate the image grids of the epochs, evenly thinned, and the last one."""
+        grids = self._read(thinned(self.folder.grids(), MAX_FRAMES - 1))
+        last = Image.open(self.folder.path / LAST_GRID)
+        self.folder.write(FILM, encode_gif([*(image for _, image in grids), last]))
 
     def _write_curves(self) -> None:
-        if metrics := self.folder.read_metrics():
-            self.folder.write(CURVES, encode_curves(metrics, self.title, self._moments()))
-
-    def _moments(self) -> list[tuple[str, Image.Image]]:
-        """The samples of the first epoch, of one in the middle, and of the last."""
+        """Draw the metrics, and samples of the first epoch, of one in the middle, and of the last."""
         grids = self.folder.grids()
         chosen = [grids[0], grids[len(grids) // 2], grids[-1]] if len(grids) > 2 else grids
-        return [
-            (f"epoch {int(path.stem.rpartition('-')[2])}", image)
-            for path, image in self._read(chosen)
-        ]
+        if metrics := self.folder.read_metrics():
+            moments = [
+                (f"epoch {int(path.stem.rpartition('-')[2])}", image)
+                for path, image in self._read(chosen)
+            ]
+            self.folder.write(CURVES, encode_curves(metrics, self.title, moments))
 
     def _write_samples(self, name: str, images: Images, event: EpochDone | Finished) -> None:
         provenance = Provenance(event.checkpoint, "train", None, event.latents, self.drawn)
         grid = ImageGrid("samples", images, 8, provenance=provenance, aspect=self.aspect)
         self.folder.write(name, encode_grid(grid))
-
-    def _frames(self) -> list[Image.Image]:
-        """The image grids of the epochs, evenly thinned."""
-        return [image for _, image in self._read(thinned(self.folder.grids(), MAX_FRAMES - 1))]
 
     def _read(self, grids: Sequence[Path]) -> list[tuple[Path, Image.Image]]:
         """Image grids of the run; one that cannot be read is left out, and said."""
@@ -231,24 +226,16 @@ def _estimate(event: ProgressEvent, images_per_step: int) -> str:
     return text
 
 
-def _grid(images: Images, aspect: float = 1.0) -> "torch.Tensor":
+def _grid(images: Images, aspect: float = 1.0) -> torch.Tensor:
     """Images uint8 [N, H, W, C] as one grid for TensorBoard, uint8 [3, rows, columns]: 8 to a row."""
-    import torch
     from torchvision.transforms.v2.functional import resize  # a second to import
     from torchvision.utils import make_grid
 
     tiles = torch.from_numpy(images).permute(0, 3, 1, 2)
     if aspect != 1:
-        height, width = images.shape[1:3]
-        columns, rows = shown_size(width, height, aspect)
+        columns, rows = shown_size(*images.shape[2:0:-1], aspect)
         tiles = resize(tiles, [rows, columns])
     return make_grid(tiles, nrow=8, pad_value=255)
-
-
-def _open_board(folder: RunFolder) -> "SummaryWriter":
-    from torch.utils.tensorboard.writer import SummaryWriter
-
-    return SummaryWriter(str(folder.board()), filename_suffix=BOARD_SUFFIX)
 
 
 def _where(folder: RunFolder) -> str:

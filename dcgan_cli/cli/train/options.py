@@ -8,7 +8,7 @@ import typer
 
 from dcgan_cli.choices import LOSS_NAMES, POLICIES
 from dcgan_cli.cli import options
-from dcgan_cli.cli.image_source import Request
+from dcgan_cli.cli.request import Request
 from dcgan_cli.model.config import ModelConfig, Norm, ZDistribution
 from dcgan_cli.model.presets import HYPERPARAMETERS, PRESETS
 from dcgan_cli.model.recipe import USUAL_STEPS, Optimizer, Recipe
