@@ -55,8 +55,7 @@ def number_between(least: float, most: float = math.inf) -> ValueRule:
 
     until = "" if most == math.inf else f" to {most:g}"
     return ValueRule(
-        f"a number from {least:g}{until}" if least > -math.inf else "a finite number",
-        fits,
+        f"a number from {least:g}{until}" if least > -math.inf else "a finite number", fits
     )
 
 
@@ -186,10 +185,7 @@ GROUP: Schema = {
 """The known settings of an optimizer; variants that need other moments, no run has."""
 
 SETTING = maybe(
-    ValueRule(
-        "a number, true or false",
-        lambda value: isinstance(value, bool) or _is_number(value),
-    )
+    ValueRule("a number, true or false", lambda value: isinstance(value, bool) or _is_number(value))
 )
 
 Parts = Mapping[str, Mapping[str, Any]]

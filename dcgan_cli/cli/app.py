@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Annotated
 
 import typer
+from typer import Option
 from typer.core import TyperGroup
 
 from dcgan_cli import __version__
@@ -75,10 +76,7 @@ def _print_version(value: bool) -> None:
 @app.callback()
 def _dcgan(
     version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
-        ),
+        bool, Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """The DCGAN paper as a toolkit: train on your images, draw, calculate in Z, look inside.

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from dcgan_cli.checkpoint.names import check_points
 from dcgan_cli.choices import PATHS, one_of
@@ -25,19 +25,18 @@ HOLD = 1.0
 def interpolate(
     checkpoint: options.Checkpoint = None,
     points: Annotated[
-        int | None,
-        typer.Option(help=f"How many random points to visit. Default: {POINTS}.", min=2),
+        int | None, Option(help=f"How many random points to visit. Default: {POINTS}.", min=2)
     ] = None,
     between: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             help="Visit these points instead; repeat it: samples.png#3, z.npy#0,4, or a concept, "
-            "which is visited at its mean. Several points of one argument follow each other.",
+            "which is visited at its mean. Several points of one argument follow each other."
         ),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="Images from one point to the next, both included. "
             f"Default: {GRID_STEPS} on an image grid, {FILM_STEPS} in an animation.",
             min=2,
@@ -45,17 +44,17 @@ def interpolate(
     ] = None,
     path: Annotated[
         str,
-        typer.Option(
+        Option(
             help="linear (the paper's straight line) or slerp (turns at a constant angular speed, "
             "keeps the length of z)."
         ),
     ] = "linear",
     loop: Annotated[
-        bool, typer.Option("--loop", help="Return from the last point to the first.")
+        bool, Option("--loop", help="Return from the last point to the first.")
     ] = False,
     data: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Training images for the control. Default: those that the checkpoint was trained "
             "on.",
             metavar="SOURCE",
@@ -64,19 +63,17 @@ def interpolate(
     seed: options.Seed = 0,
     out: Annotated[
         Path,
-        typer.Option(
+        Option(
             "-o",
             "--out",
             help="What to write, by its ending: .png (an image grid, one row from point to point), .gif, "
             ".webp or .mp4; - writes the image grid to stdout.",
         ),
     ] = OUT,
-    fps: Annotated[
-        float, typer.Option(help="Images a second of an animation.", min=1, max=50)
-    ] = 20,
+    fps: Annotated[float, Option(help="Images a second of an animation.", min=1, max=50)] = 20,
     measure: Annotated[
         bool | None,
-        typer.Option(
+        Option(
             "--measure/--no-measure",
             help="Measure how evenly the images change. Default: on an image grid, not in an animation.",
             show_default=False,

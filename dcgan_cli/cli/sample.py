@@ -3,18 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Option
 
 from dcgan_cli.checkpoint.names import check_points
 from dcgan_cli.cli import options
-from dcgan_cli.cli.outputs import (
-    NPY,
-    PNG,
-    WHY_PNG,
-    Output,
-    check_folder,
-    check_outputs,
-)
+from dcgan_cli.cli.outputs import NPY, PNG, WHY_PNG, Output, check_folder, check_outputs
 from dcgan_cli.errors import UsageError
 from dcgan_cli.files import make_folder
 
@@ -26,26 +19,22 @@ def sample(
     checkpoint: options.Checkpoint = None,
     count: Annotated[
         int | None,
-        typer.Option(
-            "-n", "--count", help=f"How many. Default: {COUNT}, or all of --latents.", min=1
-        ),
+        Option("-n", "--count", help=f"How many. Default: {COUNT}, or all of --latents.", min=1),
     ] = None,
     seed: options.Seed = 0,
     out: Annotated[
-        Path, typer.Option("-o", "--out", help="The PNG to write; - writes it to stdout.")
+        Path, Option("-o", "--out", help="The PNG to write; - writes it to stdout.")
     ] = OUT,
     columns: Annotated[
-        int | None, typer.Option(help="Tiles a row. Default: as square as can be.", min=1)
+        int | None, Option(help="Tiles a row. Default: as square as can be.", min=1)
     ] = None,
-    numbers: Annotated[
-        bool, typer.Option("--numbers", help="Write its number onto each tile.")
-    ] = False,
+    numbers: Annotated[bool, Option("--numbers", help="Write its number onto each tile.")] = False,
     split: Annotated[
-        Path | None, typer.Option(help="Write one PNG an image into this folder instead.")
+        Path | None, Option(help="Write one PNG an image into this folder instead.")
     ] = None,
     latents: Annotated[
         str | None,
-        typer.Option(help="Draw these points: z.npy, z.npy#0,4, samples.png#3,17 or a concept."),
+        Option(help="Draw these points: z.npy, z.npy#0,4, samples.png#3,17 or a concept."),
     ] = None,
     save_latents: options.SaveLatents = None,
     *,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Option
 
 from dcgan_cli.analysis.arithmetic.defaults import COLUMNS, EXEMPLARS, REACH, ROWS
 from dcgan_cli.analysis.arithmetic.expression import Role, parse_expression
@@ -21,20 +21,16 @@ def arithmetic(
     checkpoint: options.Checkpoint = None,
     pos: Annotated[
         list[str] | None,
-        typer.Option(help="Add this to the displacement: a concept, samples.png#3,17,40 or z.npy."),
+        Option(help="Add this to the displacement: a concept, samples.png#3,17,40 or z.npy."),
     ] = None,
-    neg: Annotated[
-        list[str] | None, typer.Option(help="Subtract this from the displacement.")
-    ] = None,
-    add: Annotated[
-        list[str] | None, typer.Option(help="What the displacement is added to.")
-    ] = None,
+    neg: Annotated[list[str] | None, Option(help="Subtract this from the displacement.")] = None,
+    add: Annotated[list[str] | None, Option(help="What the displacement is added to.")] = None,
     expr: Annotated[
-        str | None, typer.Option(help='The same in one: "A - B + C", spaces around the signs.')
+        str | None, Option(help='The same in one: "A - B + C", spaces around the signs.')
     ] = None,
     turn: Annotated[
         tuple[str, str] | None,
-        typer.Option(
+        Option(
             metavar="LEFT RIGHT",
             help="The turn vector instead: from LEFT to RIGHT, added to random samples (Fig. 8).",
             show_default=False,
@@ -42,24 +38,24 @@ def arithmetic(
     ] = None,
     exemplars: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="How many exemplars of each term are averaged (paper: 3, and 4 for --turn). "
             f"Default: {EXEMPLARS}, where a concept has so many.",
             min=1,
         ),
     ] = None,
     noise: Annotated[
-        float, typer.Option(help="Half the width of the neighbors' uniform noise.", min=0)
+        float, Option(help="Half the width of the neighbors' uniform noise.", min=0)
     ] = 0.25,
     rows: Annotated[
-        int | None, typer.Option(help=f"Samples that --turn moves. Default: {ROWS}.", min=1)
+        int | None, Option(help=f"Samples that --turn moves. Default: {ROWS}.", min=1)
     ] = None,
     columns: Annotated[
-        int | None, typer.Option(help=f"Steps along the turn vector. Default: {COLUMNS}.", min=2)
+        int | None, Option(help=f"Steps along the turn vector. Default: {COLUMNS}.", min=2)
     ] = None,
     reach: Annotated[
         float | None,
-        typer.Option(
+        Option(
             help=f"How many times the turn vector is added at most. Default: {REACH}, from the middle "
             "to LEFT and RIGHT; more extrapolates.",
             min=0.01,
@@ -67,7 +63,7 @@ def arithmetic(
     ] = None,
     classifier: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--classifier",
             "--judge",
             help="Labeled real images to train an attribute classifier on: demo:faces, faces.zip.",
@@ -75,13 +71,13 @@ def arithmetic(
     ] = None,
     classifier_labels: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--classifier-labels", "--judge-labels", help="A CSV file of labels that joins them."
         ),
     ] = None,
     classifier_limit: Annotated[
         int,
-        typer.Option(
+        Option(
             "--classifier-limit",
             "--judge-limit",
             help="Train the classifier on this many images at most.",
@@ -90,27 +86,23 @@ def arithmetic(
     ] = options.CLASSIFIER_LIMIT,
     attribute: Annotated[
         list[str] | None,
-        typer.Option(help="Classify by this column of the labels alone; repeatable. Default: all."),
+        Option(help="Classify by this column of the labels alone; repeatable. Default: all."),
     ] = None,
     expect: Annotated[
         str | None,
-        typer.Option(
-            help='What the result should be: "smiling & man". Default: what the terms say.'
-        ),
+        Option(help='What the result should be: "smiling & man". Default: what the terms say.'),
     ] = None,
     orthogonal_to: Annotated[
         list[str] | None,
-        typer.Option(help="Take this attribute's direction out of the displacement; repeatable."),
+        Option(help="Take this attribute's direction out of the displacement; repeatable."),
     ] = None,
     seeds: Annotated[
-        int, typer.Option(help="Number of draws of exemplars and noise that are classified.", min=1)
+        int, Option(help="Number of draws of exemplars and noise that are classified.", min=1)
     ] = 1,
     seed: options.Seed = 0,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "-o", "--out", help="The PNG. Default: arithmetic.png or turn.png; - is stdout."
-        ),
+        Option("-o", "--out", help="The PNG. Default: arithmetic.png or turn.png; - is stdout."),
     ] = None,
     save_latents: options.SaveLatents = None,
     *,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from dcgan_cli.checkpoint.names import check_name, check_points
 from dcgan_cli.cli import options
@@ -34,17 +35,15 @@ name is a latent argument of every command, and a term of dcgan arithmetic.
 """,
 )
 
-Name = Annotated[str, typer.Argument(help="The concept: small letters, digits and _.")]
+Name = Annotated[str, Argument(help="The concept: small letters, digits and _.")]
 ByOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--checkpoint", "-c", help="A .pt file or a run, as in other commands. Default: the newest."
     ),
 ]
 """Where any number of points stands in the place of the argument."""
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace concepts that have the same name.")
-]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace concepts that have the same name.")]
 
 
 concepts.command()(command(learn))
@@ -54,9 +53,7 @@ concepts.command()(command(learn))
 @command
 def add(
     name: Name,
-    points: Annotated[
-        list[str], typer.Argument(help="Its exemplars: samples.png#3,17,40 or z.npy#0,4.")
-    ],
+    points: Annotated[list[str], Argument(help="Its exemplars: samples.png#3,17,40 or z.npy#0,4.")],
     by_option: ByOption = None,
     overwrite: Overwrite = False,
     *,
@@ -131,7 +128,7 @@ def show(
     checkpoint: options.Checkpoint = None,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="The PNG. Default: NAME.png; - writes it to stdout."),
+        Option("-o", "--out", help="The PNG. Default: NAME.png; - writes it to stdout."),
     ] = None,
     *,
     figure: options.FigureOptions,
@@ -194,7 +191,7 @@ def remove(name: Name, checkpoint: options.Checkpoint = None, *, streams: option
 @concepts.command()
 @command
 def export(
-    file: Annotated[Path, typer.Argument(help="The JSON to write; - writes it to stdout.")],
+    file: Annotated[Path, Argument(help="The JSON to write; - writes it to stdout.")],
     checkpoint: options.Checkpoint = None,
     *,
     streams: options.Streams,
@@ -224,7 +221,7 @@ def export(
 @concepts.command(name="import")
 @command
 def import_(
-    file: Annotated[Path, typer.Argument(help="A file that concepts export wrote; - reads stdin.")],
+    file: Annotated[Path, Argument(help="A file that concepts export wrote; - reads stdin.")],
     checkpoint: options.Checkpoint = None,
     overwrite: Overwrite = False,
     *,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Option
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.request import check_source
@@ -16,33 +16,33 @@ def learn(
     checkpoint: options.Checkpoint = None,
     data: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Labeled real images, as in dcgan train: demo:faces, faces.zip.",
             show_default=False,
         ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="A CSV file of labels that joins the images.")
+        Path | None, Option(help="A CSV file of labels that joins the images.")
     ] = None,
     limit: Annotated[
-        int, typer.Option(help="Learn to classify from so many images at most.", min=100)
+        int, Option(help="Learn to classify from so many images at most.", min=100)
     ] = options.CLASSIFIER_LIMIT,
     attribute: Annotated[
         list[str] | None,
-        typer.Option(help="Learn this column of the labels alone; repeatable. Default: all."),
+        Option(help="Learn this column of the labels alone; repeatable. Default: all."),
     ] = None,
     concept: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             help='Make this concept: "smiling_woman=smiling & woman"; repeatable. Default: every '
             "class, and every pair of classes of two attributes."
         ),
     ] = None,
     exemplars: Annotated[
-        int, typer.Option(help="Exemplars of each concept; the paper has 3.", min=3)
+        int, Option(help="Exemplars of each concept; the paper has 3.", min=3)
     ] = EXEMPLARS,
     samples: Annotated[
-        int, typer.Option(help="How many samples are classified to find them.", min=100)
+        int, Option(help="How many samples are classified to find them.", min=100)
     ] = SAMPLES,
     seed: options.Seed = 0,
     *,

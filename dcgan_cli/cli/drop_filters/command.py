@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.outputs import (
@@ -33,7 +33,7 @@ def drop_filters(
     checkpoint: options.Checkpoint = None,
     find: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="KIND",
             help="The object to forget: window. With --boxes it may be left out where they are of "
             "one kind.",
@@ -42,7 +42,7 @@ def drop_filters(
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--from",
             metavar="SOURCE",
             help="Real images with boxes, to learn finding the object from: demo:rooms, or "
@@ -51,37 +51,35 @@ def drop_filters(
         ),
     ] = None,
     labels: Annotated[
-        Path | None,
-        typer.Option(help="A CSV file of boxes for --from: file, kind, x0, y0, x1, y1."),
+        Path | None, Option(help="A CSV file of boxes for --from: file, kind, x0, y0, x1, y1.")
     ] = None,
     limit: Annotated[
-        int | None,
-        typer.Option(help="Use so many images of --from, evenly spread.", min=1),
+        int | None, Option(help="Use so many images of --from, evenly spread.", min=1)
     ] = None,
     boxes: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="Boxes on the samples, drawn by hand: what the page of --annotate saves, COCO, "
             "LabelMe, Pascal VOC or CSV."
         ),
     ] = None,
     annotate: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="PAGE.html",
             help="Write a page on which to draw the boxes, and stop. It shows those of --boxes, or "
             "those found with --find and --from, to begin with.",
         ),
     ] = None,
     count: Annotated[
-        int, typer.Option("-n", "--count", help="Samples that are looked at.", min=20)
+        int, Option("-n", "--count", help="Samples that are looked at.", min=20)
     ] = 150,
     fresh: Annotated[
-        int, typer.Option(help="Samples of the next seed on which the outcome is measured.", min=20)
+        int, Option(help="Samples of the next seed on which the outcome is measured.", min=20)
     ] = 200,
     layer: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="The layer whose maps are dropped: 0 is the projection, 1 the first convolution "
             "after it, and so on. Default: 1 (8×8).",
             show_default=False,
@@ -89,34 +87,32 @@ def drop_filters(
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(
+        Option(
             help="Drop the maps of a weight above this, in log-odds per standard deviation of the "
             "map. Default: 0.",
             show_default=False,
         ),
     ] = None,
     maps: Annotated[
-        int | None,
-        typer.Option(help="Drop so many maps instead, those of the highest weights.", min=1),
+        int | None, Option(help="Drop so many maps instead, those of the highest weights.", min=1)
     ] = None,
     keep_only: Annotated[
-        bool, typer.Option("--keep-only", help="Keep these maps and drop all others.")
+        bool, Option("--keep-only", help="Keep these maps and drop all others.")
     ] = False,
     save: Annotated[
         Path | None,
-        typer.Option(metavar="CHECKPOINT", help="Write a model that has forgotten the object."),
+        Option(metavar="CHECKPOINT", help="Write a model that has forgotten the object."),
     ] = None,
     save_boxes: Annotated[
-        Path | None,
-        typer.Option(metavar="JSON", help="Write the boxes that were trained on."),
+        Path | None, Option(metavar="JSON", help="Write the boxes that were trained on.")
     ] = None,
     seed: options.Seed = 0,
     out: Annotated[
-        Path, typer.Option("-o", "--out", help="The PNG of the image grid; - writes it to stdout.")
+        Path, Option("-o", "--out", help="The PNG of the image grid; - writes it to stdout.")
     ] = OUT,
     curve: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="The dose curve: .png, .pdf or .svg. Default: beside the image grid, forgotten-dose.png; none "
             "with -o -.",
             show_default=False,

@@ -102,12 +102,7 @@ class Samples:
 
 
 def write_page(
-    console: Console,
-    path: Path,
-    samples: Samples,
-    kind: str,
-    drawn: SampleBoxes | None,
-    json: bool,
+    console: Console, path: Path, samples: Samples, kind: str, drawn: SampleBoxes | None, json: bool
 ) -> None:
     """Write the page on which to draw boxes, with those there are already. Raises StorageError."""
     sampler = samples.sampler

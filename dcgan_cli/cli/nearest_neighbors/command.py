@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from dcgan_cli.checkpoint.names import check_points
 from dcgan_cli.cli import options
@@ -29,14 +30,14 @@ def nearest_neighbors(
     checkpoint: options.Checkpoint = None,
     data: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="The training images. Default: those that the checkpoint was trained on.",
             metavar="SOURCE",
         ),
     ] = None,
     held_out: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Real images that samples are classified by: a SOURCE of the same kind that was not "
             "trained on, or the share of the training images to set aside from the comparison: the "
             "network was trained on these too, and copies of them go unseen. Default: a quarter, "
@@ -45,52 +46,51 @@ def nearest_neighbors(
         ),
     ] = None,
     count: Annotated[
-        int | None,
-        typer.Option("-n", "--count", help=f"How many samples. Default: {COUNT}.", min=1),
+        int | None, Option("-n", "--count", help=f"How many samples. Default: {COUNT}.", min=1)
     ] = None,
     of: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             help="Ask about these instead; repeat it: samples.png#3, z.npy, a concept, photo.jpg."
         ),
     ] = None,
-    k: Annotated[int, typer.Option("-k", help="Neighbors shown of each.", min=1)] = 5,
+    k: Annotated[int, Option("-k", help="Neighbors shown of each.", min=1)] = 5,
     rows: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help=f"Images shown, and closest ones below. Default: {ROWS}, or all of --of.", min=1
         ),
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="Compare with so many training images at most; copies of others go unseen.", min=1
         ),
     ] = None,
     classify: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Also test a nearest-neighbor classifier of this column of the labels that learns "
             "from samples alone (the paper's appendix).",
             metavar="COLUMN",
         ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="A CSV file of labels that joins the training images.")
+        Path | None, Option(help="A CSV file of labels that joins the training images.")
     ] = None,
     held_out_labels: Annotated[
-        Path | None, typer.Option(help="The same for the images of --held-out SOURCE.")
+        Path | None, Option(help="The same for the images of --held-out SOURCE.")
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 1 where memorization is found.")
+        bool, Option("--strict", help="Exit with 1 where memorization is found.")
     ] = False,
     seed: options.Seed = 0,
     out: Annotated[
-        Path, typer.Option("-o", "--out", help="The PNG to write; - writes it to stdout.")
+        Path, Option("-o", "--out", help="The PNG to write; - writes it to stdout.")
     ] = OUT,
     map_file: Annotated[
         Path | None,
-        typer.Option("--map", help="A UMAP of samples among training images: .png, .pdf or .svg."),
+        Option("--map", help="A UMAP of samples among training images: .png, .pdf or .svg."),
     ] = None,
     *,
     figure: options.FigureOptions,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Option
 
 from dcgan_cli.choices import CONTROLS as KNOWN
 from dcgan_cli.choices import HELD_OUT
@@ -22,7 +22,7 @@ def probe_svm(
     checkpoint: options.Checkpoint = None,
     train: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Labeled images to learn from, as in dcgan train. Default: those the model "
             "was trained on.",
             rich_help_panel=IMAGES,
@@ -31,7 +31,7 @@ def probe_svm(
     ] = None,
     test: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Labeled images to be evaluated on; of MNIST, CIFAR and SVHN the test part. "
             "Default: what a column called split says, or a part of --train.",
             rich_help_panel=IMAGES,
@@ -40,7 +40,7 @@ def probe_svm(
     ] = None,
     held_out: Annotated[
         float | None,
-        typer.Option(
+        Option(
             help="Keep this share of --train, stratified, for the test, whatever a column split "
             f"says. Default: {HELD_OUT:g}, without --test and such a column.",
             min=0.01,
@@ -49,26 +49,25 @@ def probe_svm(
         ),
     ] = None,
     labels: Annotated[
-        Path | None,
-        typer.Option(help="CSV: file, then labels, for --train.", rich_help_panel=IMAGES),
+        Path | None, Option(help="CSV: file, then labels, for --train.", rich_help_panel=IMAGES)
     ] = None,
     test_labels: Annotated[
-        Path | None, typer.Option(help="The same for --test.", rich_help_panel=IMAGES)
+        Path | None, Option(help="The same for --test.", rich_help_panel=IMAGES)
     ] = None,
     label_column: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Which labels to tell apart. Default: label, or the only column there is.",
             rich_help_panel=IMAGES,
         ),
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(help="Use so many of --train, evenly spread.", min=1, rich_help_panel=IMAGES),
+        Option(help="Use so many of --train, evenly spread.", min=1, rich_help_panel=IMAGES),
     ] = None,
     per_class: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="Learn from so many labels of each class (paper: 400). Default: all.",
             min=1,
             rich_help_panel=PROTOCOL,
@@ -76,7 +75,7 @@ def probe_svm(
     ] = None,
     labels_total: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="Learn from so many labels in all, even over the classes (paper: 1000).",
             min=2,
             rich_help_panel=PROTOCOL,
@@ -84,7 +83,7 @@ def probe_svm(
     ] = None,
     draws: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help=f"Draws of few labels (paper: 100). Default: {DRAWS}.",
             min=1,
             rich_help_panel=PROTOCOL,
@@ -92,7 +91,7 @@ def probe_svm(
     ] = None,
     splits: Annotated[
         int,
-        typer.Option(
+        Option(
             help="Repeat on so many random stratified splits into training and test images, and "
             "say how far the accuracy hangs on the split.",
             min=1,
@@ -101,7 +100,7 @@ def probe_svm(
     ] = 1,
     validation: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="Training images that choices are made by. Default: a fifth, at most 10,000.",
             min=1,
             rich_help_panel=PROTOCOL,
@@ -109,19 +108,15 @@ def probe_svm(
     ] = None,
     grid: Annotated[
         int,
-        typer.Option(
-            help="Feature maps are max-pooled to this side.", min=1, rich_help_panel=FEATURES
-        ),
+        Option(help="Feature maps are max-pooled to this side.", min=1, rich_help_panel=FEATURES),
     ] = 4,
     layers: Annotated[
         str | None,
-        typer.Option(
-            help="Layers of D that are looked at: 1,3. Default: all.", rich_help_panel=FEATURES
-        ),
+        Option(help="Layers of D that are looked at: 1,3. Default: all.", rich_help_panel=FEATURES),
     ] = None,
     bn: Annotated[
         str,
-        typer.Option(
+        Option(
             "--bn",
             help="D's batch-norm statistics: reestimated (averaged over the training images, as "
             "the authors do) or running (moving averages of training).",
@@ -129,23 +124,22 @@ def probe_svm(
         ),
     ] = STATISTICS[0],
     ablate: Annotated[
-        bool, typer.Option("--ablate", help="Also each layer by itself.", rich_help_panel=FEATURES)
+        bool, Option("--ablate", help="Also each layer by itself.", rich_help_panel=FEATURES)
     ] = False,
     controls: Annotated[
         str,
-        typer.Option(
+        Option(
             help="Out of random, pixels, knn, kmeans, supervised; or all, or none. The last two "
             "take longer.",
             rich_help_panel=CONTROLS,
         ),
     ] = "random,pixels,knn",
     centroids: Annotated[
-        int,
-        typer.Option(help="Of the K-means features (of each, 4).", min=2, rich_help_panel=CONTROLS),
+        int, Option(help="Of the K-means features (of each, 4).", min=2, rich_help_panel=CONTROLS)
     ] = 400,
     trials: Annotated[
         int,
-        typer.Option(
+        Option(
             help="Settings that the supervised CNN is tried with (paper: 64).",
             min=1,
             rich_help_panel=CONTROLS,
@@ -153,20 +147,20 @@ def probe_svm(
     ] = 8,
     epochs: Annotated[
         int,
-        typer.Option(
+        Option(
             help="Epochs that each of them is trained at most.", min=1, rich_help_panel=CONTROLS
         ),
     ] = 60,
     map_: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--map",
             help="Draw the features in the plane (UMAP): .png, .pdf or .svg; - is a PNG on stdout.",
         ),
     ] = None,
     save_features: Annotated[
         Path | None,
-        typer.Option(help="Write them as float32 [N, F] .npy, and a .csv saying whose they are."),
+        Option(help="Write them as float32 [N, F] .npy, and a .csv saying whose they are."),
     ] = None,
     seed: options.Seed = 0,
     *,

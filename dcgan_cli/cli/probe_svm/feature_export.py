@@ -25,11 +25,7 @@ MAP_IMAGES = 5000
 
 
 def write_features(
-    console: Console,
-    path: Path,
-    discriminator: Discriminator,
-    task: Task,
-    settings: Settings,
+    console: Console, path: Path, discriminator: Discriminator, task: Task, settings: Settings
 ) -> None:
     """Write the features of all training, then all test images as float32 [N, F].
 
@@ -51,11 +47,7 @@ def write_features(
             for origin, code in zip(origins.tolist(), side.codes.tolist(), strict=True):
                 lines.writerow((source.name(origin), task.classes[code], part))
             for block in feature_blocks(
-                discriminator,
-                side.images,
-                side.rows,
-                grid=settings.grid,
-                layers=settings.layers,
+                discriminator, side.images, side.rows, grid=settings.grid, layers=settings.layers
             ):
                 file.write(block.numpy().astype("<f4", copy=False).tobytes())
                 done += len(block)
@@ -64,11 +56,7 @@ def write_features(
 
 
 def draw_map(
-    console: Console,
-    discriminator: Discriminator,
-    task: Task,
-    settings: Settings,
-    out: Path,
+    console: Console, discriminator: Discriminator, task: Task, settings: Settings, out: Path
 ) -> bytes:
     """A drawing for `out` of the features in the plane, at most MAP_IMAGES of them, colored by class."""
     count = len(task.train.rows) + len(task.test.rows)

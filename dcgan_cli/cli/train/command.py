@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 import typer
+from typer import Argument
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
@@ -20,7 +21,7 @@ def train(
     context: typer.Context,
     source: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             help="A folder, .zip, .tar, LSUN database, MNIST, CIFAR, SVHN or CelebA files, "
             "digits, demo:faces or demo:rooms. With --resume: what the run was trained on.",
             show_default=False,
