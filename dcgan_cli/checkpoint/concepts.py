@@ -199,7 +199,8 @@ def write_concepts(path: Path, checkpoint: Checkpoint, concepts: Concepts) -> Pa
     if own != concepts_path(path):
         make_folder(own.parent)
         beside = _beside(path, checkpoint)
-        new = {name: one for name, one in concepts.items() if not _is_equal(one, beside.get(name))}
+        there = {name: _entry(one) for name, one in beside.items()}
+        new = {name: one for name, one in concepts.items() if _entry(one) != there.get(name)}
         write_text(own, to_text(checkpoint, new, beside.keys() - concepts.keys()))
         return None
     if own.is_file() and (found := _hash_of(own)) != checkpoint.hash:
@@ -219,17 +220,12 @@ def to_text(checkpoint: Checkpoint, concepts: Concepts, hidden: Iterable[str] = 
 
     `hidden` are names beside the checkpoint that the user has removed.
     """
-    hidden_entry = {"hidden": sorted(hidden)} if hidden else {}
     entries = ",\n".join(_entry(concept) for _, concept in sorted(concepts.items()))
-    head = json.dumps(
-        {
-            "format": FORMAT,
-            "version": VERSION,
-            "checkpoint": checkpoint.hash,
-            "z_dim": checkpoint.model.z_dim,
-            **hidden_entry,
-        }
-    )
+    content: dict[str, Any] = {"format": FORMAT, "version": VERSION, "checkpoint": checkpoint.hash}
+    content["z_dim"] = checkpoint.model.z_dim
+    if hidden:
+        content["hidden"] = sorted(hidden)
+    head = json.dumps(content)
     return f'{head[:-1]},\n "concepts": {{\n{entries}\n}}}}\n'
 
 
@@ -329,10 +325,6 @@ def _hidden(content: Mapping[str, Any]) -> set[str]:
     """The names that a user's file lists as removed."""
     hidden = content.get("hidden", [])
     return {str(name) for name in hidden} if isinstance(hidden, list) else set()
-
-
-def _is_equal(concept: Concept, other: Concept | None) -> bool:
-    return other is not None and _entry(concept) == _entry(other)
 
 
 def _names_of(path: Path) -> set[str]:

@@ -122,9 +122,7 @@ def _from_npy(path: Path, argument: str, indices: str, z_dim: int) -> NamedLaten
         values = file.rows(_indices(argument, indices, file.shape[0]))
     except (ValueError, OSError) as error:
         raise UsageError(f"{path}: not an array of numbers (.npy): {error}") from error
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # overflow becomes infinite, which is refused
+    with np.errstate(over="ignore", invalid="ignore"):  # an overflow is infinite, which is refused
         return NamedLatents(str(path), values.astype(np.float32), None)
 
 

@@ -6,7 +6,7 @@ usage answer at once.
 
 import sys
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import Option
@@ -44,7 +44,7 @@ COMMANDS = (
 class _Dcgan(TyperGroup):
     """The command; none of its options takes an empty text, which a path would make a `.`."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         for option, value in pairwise([*args, "…"]):
             name, equals, rest = option.partition("=")
             if name.startswith("-") and (not value or (equals and not rest)):

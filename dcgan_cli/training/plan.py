@@ -102,7 +102,10 @@ def _hints(model: ModelConfig, settings: StepSettings, recommend_bf16: bool) -> 
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
         if load > 0.5 * torch.get_num_threads() + 1:
             hints.append(f"fewer other programs on this machine (load {load:.1f})")
-        if low and _cpu_multiplies_bf16():
+        flags = ""
+        if low and platform.system() == "Linux":  # elsewhere they are not known
+            flags = Path("/proc/cpuinfo").read_text(errors="replace")
+        if "avx512_bf16" in flags or "amx_bf16" in flags:
             hints.append("--precision bf16: this CPU multiplies bfloat16 in hardware")
         if model.ngf * model.ndf > 32 * 32:
             hints.append("--preset small: a quarter of tutorial's arithmetic, a 20th of paper's")
@@ -112,11 +115,3 @@ def _hints(model: ModelConfig, settings: StepSettings, recommend_bf16: bool) -> 
     if model.size > 32:
         hints.append(f"--size {model.size // 2}: a quarter of the arithmetic")
     return hints
-
-
-def _cpu_multiplies_bf16() -> bool:
-    """Whether the CPU lists bfloat16 instructions (known on Linux with x86 only)."""
-    if platform.system() != "Linux":
-        return False
-    flags = Path("/proc/cpuinfo").read_text(errors="replace")
-    return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -233,7 +233,8 @@ def _grid(images: Images, aspect: float = 1.0) -> torch.Tensor:
 
     tiles = torch.from_numpy(images).permute(0, 3, 1, 2)
     if aspect != 1:
-        columns, rows = shown_size(*images.shape[2:0:-1], aspect)
+        height, width = images.shape[1:3]
+        columns, rows = shown_size(width, height, aspect)
         tiles = resize(tiles, [rows, columns])
     return make_grid(tiles, nrow=8, pad_value=255)
 
