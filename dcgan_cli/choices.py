@@ -33,6 +33,9 @@ DEFAULT_LOSS = LOSS_NAMES[0]
 CONTROLS = ("random", "pixels", "knn", "kmeans", "supervised")
 """What a probe is compared with: analysis/probe_svm/baselines.py."""
 
+HELD_OUT = 0.2
+"""The share of the images that a probe keeps for the test where nothing else says which are."""
+
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16")
 

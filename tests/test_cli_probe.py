@@ -234,7 +234,7 @@ def test_a_map(run: Run, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         shapes.append(tuple(features.shape))
         return features[:, :2].numpy()
 
-    monkeypatch.setattr("dcgan_cli.analysis.embedding.embed", plane)
+    monkeypatch.setattr("dcgan_cli.cli.probe_svm.feature_export.embed", plane)
     write_bands(work / "bands")
     line = (
         "model.pt", "--train", "bands", "--labels", "labels.csv", "--label-column", "band",

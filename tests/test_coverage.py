@@ -22,15 +22,15 @@ from dcgan_cli.analysis.drop_filters.locations import auc_in_place
 from dcgan_cli.analysis.guided_backprop.guided import Choice
 from dcgan_cli.analysis.nearest_neighbors.memorization import MemorizationTest
 from dcgan_cli.analysis.nearest_neighbors.training_search import MAX_HELD_OUT
+from dcgan_cli.choices import HELD_OUT
 from dcgan_cli.cli.arithmetic.command import SCORED
-from dcgan_cli.cli.classifier_setup import LIMIT
 from dcgan_cli.cli.concepts.learn import SAMPLES
 from dcgan_cli.cli.drop_filters.command import drop_filters
 from dcgan_cli.cli.drop_filters.detector import LEARN
 from dcgan_cli.cli.interpolate import POINTS
 from dcgan_cli.cli.nearest_neighbors.command import COUNT
+from dcgan_cli.cli.options import CLASSIFIER_LIMIT
 from dcgan_cli.cli.probe_svm.command import DRAWS
-from dcgan_cli.cli.probe_svm.labeled_images import HELD_OUT
 from dcgan_cli.report import Estimate
 
 LEAST = 0.93
@@ -44,7 +44,7 @@ MAPS, TOP, NETWORKS = (_CHOICE[name].default for name in ("measured", "top", "dr
 SEGMENTS = POINTS - 1
 SEEDS = 20
 """Of arithmetic, as README uses them; the default of one has no interval."""
-EXAMINED = LIMIT // 5
+EXAMINED = CLASSIFIER_LIMIT // 5
 """The share of the attribute classifier's images that it is evaluated on."""
 TESTED = round(HELD_OUT * 1797)
 """Test images of scikit-learn's digits."""

@@ -226,7 +226,7 @@ QUICK = {"drop-filters": ("--boxes", "boxes.json")}
     [
         ("x.jpg", "cannot write .jpg"), ("x.jpeg", ".jpeg"), ("x.svg", ".svg"), ("x.pdf", ".pdf"),
         ("x.npy", ".npy"), ("x.xyz", ".xyz"), ("x", "without an ending"), ("folder", "a folder"),
-        ("folder/", "a folder"), ("missing/x.png", "no folder"), ("model.pt", ".pt"), ("", "folder"),
+        ("folder/", "a folder"), ("missing/x.png", "no folder"), ("model.pt", ".pt"), ("", "-o '': empty"),
         ("n" * 300 + ".png", "304 bytes"),
     ],
 )  # fmt: skip

@@ -205,7 +205,7 @@ def test_a_run_says_once_that_its_steps_are_not_recorded(
     with tiny.trainer(tmp_path) as trainer:
         recorder = Refuses(trainer.updater)
         record(trainer.updater, recorder)
-        display = Display(Console(), trainer.folder, "small", False, trainer.way)
+        display = Display(Console(), trainer.folder, "small", False, trainer.draw_settings)
         events = list(trainer.run(Length(steps=3 * (WARM_UP + 1))))
         trainer.updater.discard_recording()
         events = [*events[:-1], *trainer.run(Length(steps=6 * (WARM_UP + 1)))]

@@ -21,7 +21,7 @@ from dcgan_cli.cli.train import signals as listening_module
 from dcgan_cli.cli.train.display import Display
 from dcgan_cli.cli.train.signals import listening
 from dcgan_cli.errors import Interrupted
-from dcgan_cli.training.events import EpochDone, Finished, Length, Sampler
+from dcgan_cli.training.events import EpochDone, Finished, GridAnnounced, Length
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals of POSIX")
 
@@ -71,7 +71,7 @@ def test_a_signal_before_the_film_and_while_it_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with tiny.trainer(tmp_path) as trainer, listening(trainer):
-        display = Display(Console(), trainer.folder, "small", False, trainer.way)
+        display = Display(Console(), trainer.folder, "small", False, trainer.draw_settings)
         end = display.follow(trainer.run(Length(steps=4)))
         monkeypatch.setattr(training_display, "encode_gif", slow(signal.SIGTERM))
         began = time.monotonic()
@@ -87,7 +87,9 @@ def test_a_quick_run_is_drawn_all_the_same(tmp_path: Path, monkeypatch: pytest.M
     """Ctrl-C is how many people end a run: its last samples and curves are there."""
     monkeypatch.setattr(listening_module, "GRACE", 30.0)
     with tiny.trainer(tmp_path) as trainer, listening(trainer):
-        display = Display(Console(quiet=True), trainer.folder, "small", False, trainer.way)
+        display = Display(
+            Console(quiet=True), trainer.folder, "small", False, trainer.draw_settings
+        )
         events = trainer.run(Length(steps=100))
         trainer.request_stop(signal.SIGINT)
         display.finish(display.follow(events), trainer)
@@ -108,7 +110,7 @@ def test_the_grid_of_a_step_is_drawn_once_and_announced(tmp_path: Path) -> None:
         trainer.grid_seconds = 100.0
         told = tiny.train(trainer, 4)
         assert drawn == [4]
-        (announced,) = (event for event in told if isinstance(event, Sampler))
+        (announced,) = (event for event in told if isinstance(event, GridAnnounced))
         assert (announced.step, announced.seconds) == (4, 100.0)
 
 
@@ -121,9 +123,9 @@ def test_drawing_counts_in_what_is_to_go(
 ) -> None:
     with tiny.trainer(tmp_path) as trainer:
         trainer.grid_seconds = grid
-        assert trainer.seconds_left(each, last, None) == pytest.approx(seconds)
-        assert trainer.seconds_left(each, None, None) is None
-        assert trainer.seconds_left(each, None, 5.0) == pytest.approx(300 + grid)
+        assert trainer._seconds_left(each, last, None) == pytest.approx(seconds)
+        assert trainer._seconds_left(each, None, None) is None
+        assert trainer._seconds_left(each, None, 5.0) == pytest.approx(300 + grid)
 
 
 @pytest.mark.parametrize("last", [1, 4, 39, 40, 41, 100, 229])

@@ -7,12 +7,15 @@ import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dcgan_cli.cli.app import app
+from dcgan_cli.cli.boundary import run_guarded
 from dcgan_cli.cli.train import display
 from dcgan_cli.model.presets import PRESETS
 from dcgan_cli.model.recipe import USUAL_STEPS
-from dcgan_cli.report import Table
-from dcgan_cli.training.events import Length
-from dcgan_cli.training.plan import RECOGNIZABLE_STEPS, TrainingPlan, usual_length
+from dcgan_cli.training import events
+from dcgan_cli.training.events import Length, ProgressEvent
+from dcgan_cli.training.plan import RECOGNIZABLE_STEPS, usual_length
+from dcgan_cli.training.step import Updater
 
 
 @given(st.integers(1, 10**6), st.sampled_from(sorted(PRESETS)))
@@ -24,30 +27,55 @@ def test_a_small_set_gets_as_many_epochs_as_it_takes(steps_per_epoch: int, prese
     assert epochs == recipe.epochs or (epochs - 1) * steps_per_epoch < USUAL_STEPS
 
 
-def said(tmp_path: Path, length: Length, seconds_per_step: float = 0.25) -> str:
-    plan = TrainingPlan(Table("", (), []), 0, seconds_per_step, 0.0, 16.0, 0, (), None)
-    with tiny.trainer(tmp_path) as trainer:  # of four steps an epoch
-        return display._expected(plan, trainer, length)
-
-
 @pytest.mark.parametrize(
     ("length", "expected"),
     [
-        (Length(epochs=1250), "5,000 steps, 1,250 epochs, at 16 images/s: 20:50 min to go, first"),
-        (Length(steps=2), "2 steps, part of an epoch, at 16 images/s: 0 s to go"),
-        (Length(minutes=5), "at 16 images/s: 5:00 min to go"),
-        (Length(minutes=60), "at 16 images/s: 1:00 h to go, first recognizable images after about"),
-        (
-            Length(steps=RECOGNIZABLE_STEPS),
-            "1,500 steps, 375 epochs, at 16 images/s: 6:15 min to go",
-        ),
+        (Length(epochs=1250), "5,000 steps, 1,250 epochs"),
+        (Length(steps=2), "2 steps, part of an epoch"),
+        (Length(steps=1), "1 step, part of an epoch"),
+        (Length(minutes=5), "5:00 min"),
+        (Length(steps=8, minutes=60), "8 steps, 2 epochs, at most 1:00 h"),
     ],
 )
-def test_the_plan_says_how_long_it_takes(tmp_path: Path, length: Length, expected: str) -> None:
-    text = said(tmp_path, length)
-    assert text.startswith(expected)
-    assert ("recognizable" in text) == expected.endswith(("first", "about"))
+def test_the_plan_says_how_long_a_run_is(tmp_path: Path, length: Length, expected: str) -> None:
+    with tiny.trainer(tmp_path) as trainer:  # of four steps an epoch
+        assert display._length(trainer, length) == expected
 
 
-def test_a_quick_run_needs_no_second_time(tmp_path: Path) -> None:
-    assert "recognizable" not in said(tmp_path, Length(epochs=1250), 0.01)
+@pytest.mark.parametrize(
+    ("step", "left", "expected"),
+    [
+        (8, 1248.0, "16 images/s: 20:48 min to go, first recognizable images after about 6:13 min"),
+        (8, 373.0, "16 images/s: 6:13 min to go"),
+        (8, None, "16 images/s: open end to go, first recognizable images after about 6:13 min"),
+        (RECOGNIZABLE_STEPS - 8, 900.0, "16 images/s: 15:00 min to go"),
+        (RECOGNIZABLE_STEPS + 8, 900.0, "16 images/s: 15:00 min to go"),
+    ],
+)
+def test_the_first_steps_say_when_there_is_something_to_see(
+    step: int, left: float | None, expected: str
+) -> None:
+    event = ProgressEvent(step, 5000, step / 4, 16.0, 2.0, left, {})
+    assert display._estimate(event, images_per_step=4) == expected
+
+
+def train(capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    """What `dcgan train` says of three tiny steps."""
+    line = ["train", "digits", "--size", "8", "--ngf", "4", "--ndf", "4", "--limit", "64"]
+    line += ["--batch-size", "16", "--steps", "3", *options]
+    assert run_guarded(lambda: app(line, standalone_mode=False)) == 0
+    return capsys.readouterr().err
+
+
+def test_the_speed_of_a_run_is_said_once_of_its_own_steps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(display, "ESTIMATE_SECONDS", 0.0)
+    monkeypatch.setattr(events, "REPORT_SECONDS", 0.0)
+    made: list[Updater] = []
+    begin = Updater.__init__
+    monkeypatch.setattr(Updater, "__init__", lambda self, *a: made.append(self) or begin(self, *a))
+    said = train(capsys, "--out", str(tmp_path))
+    assert said.count(" images/s: ") == 1
+    assert "3 steps, part of an epoch; Ctrl-C saves and leaves\n" in said
+    assert len(made) == 1, "no other networks are trained to know the speed"

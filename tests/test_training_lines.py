@@ -29,7 +29,9 @@ def lines(
 
     def said(told: ProgressEvent, verbose: bool = False, steps: int = 0) -> str:
         with tiny.trainer(tmp_path) as trainer:
-            display = Display(Console(), trainer.folder, "small", False, trainer.way, 1.0, verbose)
+            display = Display(
+                Console(), trainer.folder, "small", False, trainer.draw_settings, 1.0, verbose
+            )
             if steps:
                 display.follow(trainer.run(Length(steps=steps)))
             capsys.readouterr()

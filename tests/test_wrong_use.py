@@ -23,6 +23,8 @@ WRONG = {
     "train": "missing SOURCE",
     "train nowhere": "no such file or folder",
     "train demo:horses": "no such synthetic data set",
+    "train empty": "the folder is empty",
+    "train notes.txt": "neither images nor an archive",
     "train photos --loss nice": "--loss nice",
     "train photos --preset huge": "--preset huge",
     "train photos --size 65": "--size 65",
@@ -61,6 +63,9 @@ WRONG = {
     "train photos --steps -1": "--steps",
     "train photos more": "more",
     "sample nothing": "nothing: neither",
+    "sample --latents nothing.png#3": "nothing.png: no such file",
+    "sample -o ": "-o '': empty",
+    "sample --out=": "--out '': empty",
     "sample --bn none": "--bn none",
     "sample --device gpu": "--device gpu",
     "sample demo-faces --checkpoint demo-rooms": "two checkpoints",
@@ -70,23 +75,37 @@ WRONG = {
     "sample demo-faces --caption -o -": "no place beside -",
     "sample demo-faces --split folder --layout paper": "--split writes the images themselves",
     "interpolate demo-faces --layout paper -o walk.gif": "is a film",
+    "interpolate --between nothing.npy": "nothing.npy: no such file",
+    "interpolate --data nothing": "nothing: no such file or folder",
     "interpolate --path zigzag": "--path zigzag",
     "interpolate --fps nan": "--fps",
     "interpolate -o walk.txt": "walk.txt",
     "interpolate --points 3 --between a": "--points",
     "arithmetic": "expected one of",
+    "arithmetic --pos nothing.png": "nothing.png: no such file",
+    "arithmetic --pos a --classifier nothing": "nothing: no such file or folder",
     "arithmetic --expr +": "--expr",
     "arithmetic --pos a --noise nan": "--noise",
     "arithmetic --pos a --seeds 2": "needs --classifier",
     "guided-backprop --rule golden": "--rule golden",
+    "guided-backprop --data nothing": "nothing: no such file or folder",
     "guided-backprop nothing": "nothing: neither",
     "probe-svm --controls all,none": "--controls",
+    "probe-svm --train nothing": "nothing: no such file or folder",
+    "probe-svm --test nothing": "nothing: no such file or folder",
     "probe-svm --layers last": "--layers last",
     "probe-svm --bn batch": "--bn batch",
     "nearest-neighbors -n 3 --of a.png": "-n draws",
+    "nearest-neighbors --of nothing.png": "nothing.png: no such file",
+    "nearest-neighbors --data nothing": "nothing: no such file or folder",
+    "drop-filters --find window --from nothing": "nothing: no such file or folder",
+    "drop-filters --boxes nothing.json": "nothing.json: no such file",
     "drop-filters": "what shall be forgotten",
     "drop-filters --find window --threshold nan": "--threshold nan",
     "concepts learn": "--data",
+    "concepts learn --data nothing": "nothing: no such file or folder",
+    "concepts add x nothing.png": "nothing.png: no such file",
+    "concepts add X demo.png": "no name for a concept",
     "concepts list nothing": "nothing: neither",
     "concepts show smile --checkpoint nothing": "nothing: neither",
 }
@@ -95,6 +114,9 @@ WRONG = {
 def test_wrong_use_is_told_without_torch(tmp_path: Path) -> None:
     """All lines in one process: it is started once, and torch would stay imported."""
     (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.png").touch()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("hello")
     (tmp_path / "checkpoints" / "old").mkdir(parents=True)
     (tmp_path / "checkpoints" / "old" / "last.pt").touch()
     lines = tmp_path / "lines"

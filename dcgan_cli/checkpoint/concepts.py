@@ -35,6 +35,7 @@ from dcgan_cli.checkpoint.find import (
     known_checkpoints,
 )
 from dcgan_cli.checkpoint.format import Checkpoint, load
+from dcgan_cli.checkpoint.names import check_name, is_name
 from dcgan_cli.checkpoint.untrusted import reason
 from dcgan_cli.errors import CheckpointError, DcganError, UsageError
 from dcgan_cli.files import data_folder, make_folder, write_text
@@ -49,8 +50,6 @@ MIN_EXEMPLARS = 3
 
 MAX_CONCEPTS_BYTES = 64 << 20
 """A larger file is not read: a thousand concepts of 32 exemplars take 40 MB."""
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,21 +81,6 @@ class Concept:
 
 
 Concepts = Mapping[str, Concept]
-
-
-def is_name(text: str) -> bool:
-    """Whether `text` is a valid name of a concept."""
-    return _NAME.fullmatch(text) is not None
-
-
-def check_name(name: str) -> None:
-    """Raise UsageError if `name` is not a valid name of a concept."""
-    if not is_name(name):
-        near = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:64]
-        mend = f"; try {near}" if is_name(near) else ""
-        raise UsageError(
-            f"{name!r} is no name for a concept; expected small letters, digits and _{mend}"
-        )
 
 
 def find_checkpoint_with_concepts(argument: str | None, names: Iterable[str]) -> Path:
@@ -215,7 +199,8 @@ def write_concepts(path: Path, checkpoint: Checkpoint, concepts: Concepts) -> Pa
     if own != concepts_path(path):
         make_folder(own.parent)
         beside = _beside(path, checkpoint)
-        new = {name: one for name, one in concepts.items() if not _is_equal(one, beside.get(name))}
+        there = {name: _entry(one) for name, one in beside.items()}
+        new = {name: one for name, one in concepts.items() if _entry(one) != there.get(name)}
         write_text(own, to_text(checkpoint, new, beside.keys() - concepts.keys()))
         return None
     if own.is_file() and (found := _hash_of(own)) != checkpoint.hash:
@@ -235,17 +220,12 @@ def to_text(checkpoint: Checkpoint, concepts: Concepts, hidden: Iterable[str] = 
 
     `hidden` are names beside the checkpoint that the user has removed.
     """
-    hidden_entry = {"hidden": sorted(hidden)} if hidden else {}
     entries = ",\n".join(_entry(concept) for _, concept in sorted(concepts.items()))
-    head = json.dumps(
-        {
-            "format": FORMAT,
-            "version": VERSION,
-            "checkpoint": checkpoint.hash,
-            "z_dim": checkpoint.model.z_dim,
-            **hidden_entry,
-        }
-    )
+    content: dict[str, Any] = {"format": FORMAT, "version": VERSION, "checkpoint": checkpoint.hash}
+    content["z_dim"] = checkpoint.model.z_dim
+    if hidden:
+        content["hidden"] = sorted(hidden)
+    head = json.dumps(content)
     return f'{head[:-1]},\n "concepts": {{\n{entries}\n}}}}\n'
 
 
@@ -345,10 +325,6 @@ def _hidden(content: Mapping[str, Any]) -> set[str]:
     """The names that a user's file lists as removed."""
     hidden = content.get("hidden", [])
     return {str(name) for name in hidden} if isinstance(hidden, list) else set()
-
-
-def _is_equal(concept: Concept, other: Concept | None) -> bool:
-    return other is not None and _entry(concept) == _entry(other)
 
 
 def _names_of(path: Path) -> set[str]:

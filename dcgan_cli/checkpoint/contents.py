@@ -55,8 +55,7 @@ def number_between(least: float, most: float = math.inf) -> ValueRule:
 
     until = "" if most == math.inf else f" to {most:g}"
     return ValueRule(
-        f"a number from {least:g}{until}" if least > -math.inf else "a finite number",
-        fits,
+        f"a number from {least:g}{until}" if least > -math.inf else "a finite number", fits
     )
 
 
@@ -186,10 +185,7 @@ GROUP: Schema = {
 """The known settings of an optimizer; variants that need other moments, no run has."""
 
 SETTING = maybe(
-    ValueRule(
-        "a number, true or false",
-        lambda value: isinstance(value, bool) or _is_number(value),
-    )
+    ValueRule("a number, true or false", lambda value: isinstance(value, bool) or _is_number(value))
 )
 
 Parts = Mapping[str, Mapping[str, Any]]
@@ -203,7 +199,11 @@ def check_parts(where: str, parts: Parts) -> None:
             rule = table.get(key)
             if rule is not None and not rule.fits(value):
                 raise _invalid_value(where, f"{name}.{key}", value, rule)
-    _check_recipe(where, parts["recipe"])
+    known = {field.name for field in fields(Recipe)}
+    try:  # what the dataclass itself refuses, such as a learning rate of 0
+        Recipe(**{key: value for key, value in parts["recipe"].items() if key in known})
+    except UsageError as error:
+        raise CheckpointError(f"{where}: recipe: {error}") from error
 
 
 def check_resumable(
@@ -266,15 +266,6 @@ def _part(parts: Parts, name: str) -> Mapping[str, Any]:
     return parts[first].get(second, {}) if second else parts[first]
 
 
-def _check_recipe(where: str, recipe: Mapping[str, Any]) -> None:
-    """Checks that the dataclass Recipe makes, such as a learning rate above 0."""
-    known = {field.name for field in fields(Recipe)}
-    try:
-        Recipe(**{key: value for key, value in recipe.items() if key in known})
-    except UsageError as error:
-        raise CheckpointError(f"{where}: recipe: {error}") from error
-
-
 def _check_optimizer(where: str, state: object, network: nn.Module, kind: str) -> None:
     parameters = list(network.parameters())
     match state:
@@ -304,25 +295,24 @@ def _check_moments(
         )
     for place, values in moments.items():
         if not isinstance(values, dict) or set(values) != names:
-            found = (
-                ", ".join(map(str, values))[:60] if isinstance(values, dict) else "something else"
-            )
+            keys = values if isinstance(values, dict) else ["something else"]
+            found = ", ".join(map(str, keys))[:60]
             raise CheckpointError(
                 f"{where}.state.{place} holds {found}; expected {', '.join(sorted(names))}"
             )
         for name, value in values.items():
             shape = [] if name == "step" else list(parameters[place].shape)
-            _check_moment(f"{where}.state.{place}.{name}", value, shape, name)
-
-
-def _check_moment(where: str, value: object, shape: list[int], name: str) -> None:
-    if not isinstance(value, Tensor) or list(value.shape) != shape or value.dtype == torch.int64:
-        found = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        raise CheckpointError(f"{where} is {found}, expected numbers {shape}")
-    if not bool(value.isfinite().all()):
-        raise CheckpointError(f"{where} holds NaN or infinite values; go back to an earlier state")
-    if name in ("step", "exp_avg_sq", "square_avg") and bool((value < 0).any()):
-        raise CheckpointError(f"{where} holds negative values, expected 0 or more")
+            what = f"{where}.state.{place}.{name}"
+            is_moment = isinstance(value, Tensor) and value.dtype != torch.int64
+            if not is_moment or list(value.shape) != shape:
+                found = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+                raise CheckpointError(f"{what} is {found}, expected numbers {shape}")
+            if not bool(value.isfinite().all()):
+                raise CheckpointError(
+                    f"{what} holds NaN or infinite values; go back to an earlier state"
+                )
+            if name in ("step", "exp_avg_sq", "square_avg") and bool((value < 0).any()):
+                raise CheckpointError(f"{what} holds negative values, expected 0 or more")
 
 
 def _invalid_value(where: str, key: str, value: object, rule: ValueRule) -> CheckpointError:

@@ -34,6 +34,9 @@ from dcgan_cli.model.generator import Generator
 
 VERSION = 2
 
+PARTS = ("recipe", "training", "data", "progress")
+"""The plain values of a checkpoint."""
+
 RENAMED_PARAMETERS = {"paint.": "to_rgb.", "decide.": "head."}
 """Prefixes of the names of weights in version 1, and in version 2."""
 
@@ -70,13 +73,12 @@ class Checkpoint:
     def hash(self) -> str:
         """Twelve hex digits that identify this model: they change when any of its weights changes.
 
-        Computed at first use.
+        Computed at first use, from the names of version 1, so that it lasts.
         """
-        networks = [
-            self.model.to_dict(),
-            *map(_version_1, (self.generator, self.discriminator, self.average)),
-        ]
-        return _digest(networks)[:12]
+        names = {new: old for old, new in RENAMED_PARAMETERS.items()}
+        networks = (self.generator, self.discriminator, self.average)
+        weights = [_with_prefixes(network, names) for network in networks]
+        return _digest([self.model.to_dict(), *weights])[:12]
 
     @property
     def aspect(self) -> float:
@@ -119,8 +121,7 @@ class Checkpoint:
     @property
     def parts(self) -> dict[str, Mapping[str, Any]]:
         """All plain values, by name."""
-        parts = (self.recipe, self.training, self.data, self.progress)
-        return dict(zip(("recipe", "training", "data", "progress"), parts, strict=True))
+        return {name: dict(getattr(self, name)) for name in PARTS}
 
     @property
     def _lacks_statistics(self) -> bool:
@@ -135,15 +136,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     content: dict[str, Any] = {
         "format": "dcgan",
         "version": VERSION,
-        "about": json.dumps(
-            {
-                "model": checkpoint.model.to_dict(),
-                "recipe": dict(checkpoint.recipe),
-                "training": dict(checkpoint.training),
-                "data": dict(checkpoint.data),
-                "progress": dict(checkpoint.progress),
-            }
-        ),
+        "about": json.dumps({"model": checkpoint.model.to_dict(), **checkpoint.parts}),
         "generator": dict(checkpoint.generator),
         "discriminator": dict(checkpoint.discriminator),
     }
@@ -212,18 +205,20 @@ def _interpret(path: Path, content: dict[str, Any]) -> Checkpoint:
         discriminator=content["discriminator"],
         average=content.get("average"),
         optimizers=content.get("optimisers", {}),
-        **{part: dict(about[part]) for part in ("recipe", "training", "data", "progress")},
+        **{part: dict(about[part]) for part in PARTS},
     )
     check_parts(str(path), checkpoint.parts)
-    generator = _shapes(Generator, model)
-    _check_weights(generator, checkpoint.generator, f"{path}: the generator's weights")
+    generator, discriminator = _shapes(Generator, model), _shapes(Discriminator, model)
+    networks: list[tuple[str, nn.Module, Weights]] = [
+        ("generator", generator, checkpoint.generator)
+    ]
     if checkpoint.average is not None:
-        _check_weights(generator, checkpoint.average, f"{path}: the average's weights")
-    discriminator = _shapes(Discriminator, model)
-    _check_weights(discriminator, checkpoint.discriminator, f"{path}: the discriminator's weights")
-    check_weights_finite(f"{path}: the generator's weights", checkpoint.generator)
-    check_weights_finite(f"{path}: the average's weights", checkpoint.average or {})
-    check_weights_finite(f"{path}: the discriminator's weights", checkpoint.discriminator)
+        networks.append(("average", generator, checkpoint.average))
+    networks.append(("discriminator", discriminator, checkpoint.discriminator))
+    for name, network, weights in networks:
+        _check_weights(network, weights, f"{path}: the {name}'s weights")
+    for name, _, weights in networks:
+        check_weights_finite(f"{path}: the {name}'s weights", weights)
     return checkpoint
 
 
@@ -284,11 +279,6 @@ def _with_prefixes(weights: Any, prefixes: Mapping[str, str]) -> Any:
         old = next((p for p in prefixes if str(name).startswith(p)), "")
         renamed[prefixes[old] + name[len(old) :] if old else name] = value
     return renamed
-
-
-def _version_1(weights: Weights | None) -> Weights | None:
-    """`weights` under the names of version 1, from which hashes are computed so that they last."""
-    return _with_prefixes(weights, {new: old for old, new in RENAMED_PARAMETERS.items()})
 
 
 def _to_cpu(value: Any) -> Any:

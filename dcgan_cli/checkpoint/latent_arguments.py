@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import PngImagePlugin
 
-from dcgan_cli.checkpoint.concepts import Concept, is_name, read_concepts, unknown
+from dcgan_cli.checkpoint.concepts import Concept, read_concepts, unknown
 from dcgan_cli.checkpoint.format import Checkpoint
+from dcgan_cli.checkpoint.names import NO_POINTS, is_name
 from dcgan_cli.checkpoint.npy import open_npy
 from dcgan_cli.errors import CheckpointError, DcganError, UsageError
 from dcgan_cli.model.latents import Latents
@@ -91,9 +92,7 @@ def _named(
 ) -> NamedLatents:
     """The latent vectors `indices` of the concept or file called `text`."""
     file = Path(text)
-    missing = (
-        "no such file; expected an image grid (samples.png#3,17), z.npy#0,4 or a concept's name"
-    )
+    missing = NO_POINTS
     if path is not None and is_name(text):
         concepts = read_concepts(path, checkpoint)
         if (concept := concepts.get(text)) is not None:
@@ -123,9 +122,7 @@ def _from_npy(path: Path, argument: str, indices: str, z_dim: int) -> NamedLaten
         values = file.rows(_indices(argument, indices, file.shape[0]))
     except (ValueError, OSError) as error:
         raise UsageError(f"{path}: not an array of numbers (.npy): {error}") from error
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # overflow becomes infinite, which is refused
+    with np.errstate(over="ignore", invalid="ignore"):  # an overflow is infinite, which is refused
         return NamedLatents(str(path), values.astype(np.float32), None)
 
 

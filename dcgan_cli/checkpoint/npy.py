@@ -25,10 +25,8 @@ _MAX_HEADER_BYTES = 1 << 16
 _HEADERS = {
     (1, 0): numpy_format.read_array_header_1_0,
     (2, 0): numpy_format.read_array_header_2_0,
-    (
-        3,
-        0,
-    ): numpy_format.read_array_header_2_0,  # the same, in UTF-8: for names, which none here has
+    # the same, in UTF-8: for names, which none here has
+    (3, 0): numpy_format.read_array_header_2_0,
 }
 
 

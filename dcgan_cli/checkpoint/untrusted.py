@@ -101,7 +101,8 @@ class _Reader:
         # torch.save stores without compression: a file that unpacks to more than itself is hostile
         if unpacked > size:
             raise CheckpointError(f"{path}: refused: compressed to unpack to {unpacked:,} bytes")
-        self._check_crcs()
+        if altered := archive.testzip():  # also in files that no tensor uses
+            raise CheckpointError(f"{path}: damaged: {altered[:60]!r} does not match its checksum")
         found = [name for name in self._entries if name.endswith("/data.pkl")]
         if len(found) != 1:
             raise CheckpointError(f"{path}: not a checkpoint: no data.pkl in it")
@@ -121,13 +122,6 @@ class _Reader:
         stand_ins["torch._utils", "_rebuild_tensor_v2"] = self._tensor
         stand_ins["collections", "OrderedDict"] = _empty_dictionary
         return read_pickle(data, stand_ins, self._storage)
-
-    def _check_crcs(self) -> None:
-        """Refuse altered bytes anywhere in the archive, also in files that no tensor uses."""
-        if altered := self._archive.testzip():
-            raise CheckpointError(
-                f"{self._path}: damaged: {altered[:60]!r} does not match its checksum"
-            )
 
     def _bytes(self, entry: zipfile.ZipInfo, most: int) -> bytes:
         if entry.file_size > most:
@@ -167,15 +161,10 @@ class _Reader:
         """The content of a storage, read once: [N]."""
         if storage.name not in self._read:
             data = bytearray(self._archive.read(self._entries[storage.name]))
-            self._read[storage.name] = (
-                torch.frombuffer(data, dtype=torch.uint8) if data else _empty_bytes()
-            )
+            empty = torch.empty(0, dtype=torch.uint8)
+            self._read[storage.name] = torch.frombuffer(data, dtype=torch.uint8) if data else empty
         raw = self._read[storage.name]
         return raw[: len(raw) - len(raw) % storage.dtype.itemsize].view(storage.dtype)
-
-
-def _empty_bytes() -> Tensor:
-    return torch.empty(0, dtype=torch.uint8)
 
 
 def _is_contiguous(shape: tuple[Any, ...], strides: tuple[object, ...]) -> bool:
@@ -209,14 +198,12 @@ def _check_plain(path: Path, content: object, size: int) -> None:
         value = waiting.pop()
         size -= 1
         if isinstance(value, Tensor):
-            known = True
             size -= value.nbytes
         elif isinstance(value, str | list | dict):
-            known = True
             size -= len(value)
-        else:
-            known = value is None or isinstance(value, int | float)
-        if not known or size < 0:
+        elif value is not None and not isinstance(value, int | float):
+            size = -1
+        if size < 0:
             raise CheckpointError(f"{path}: refused: it holds what dcgan does not write")
         if isinstance(value, list):
             waiting += value

@@ -5,9 +5,12 @@ usage answer at once.
 """
 
 import sys
-from typing import Annotated
+from itertools import pairwise
+from typing import Annotated, Any
 
 import typer
+from typer import Option
+from typer.core import TyperGroup
 
 from dcgan_cli import __version__
 from dcgan_cli.cli.arithmetic.command import arithmetic
@@ -23,6 +26,7 @@ from dcgan_cli.cli.sample import sample
 from dcgan_cli.cli.streams import secure_streams
 from dcgan_cli.cli.train.command import train
 from dcgan_cli.cores import configure_openmp
+from dcgan_cli.errors import UsageError
 
 COMMANDS = (
     ("train", train),
@@ -36,8 +40,21 @@ COMMANDS = (
     ("guided-backprop", guided_backprop),
 )
 
+
+class _Dcgan(TyperGroup):
+    """The command; none of its options takes an empty text, which a path would make a `.`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        for option, value in pairwise([*args, "…"]):
+            name, equals, rest = option.partition("=")
+            if name.startswith("-") and (not value or (equals and not rest)):
+                raise UsageError(f"{name} '': empty; expected a value")
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
     name="dcgan",
+    cls=_Dcgan,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -59,10 +76,7 @@ def _print_version(value: bool) -> None:
 @app.callback()
 def _dcgan(
     version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
-        ),
+        bool, Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """The DCGAN paper as a toolkit: train on your images, draw, calculate in Z, look inside.

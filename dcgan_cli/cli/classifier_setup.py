@@ -1,36 +1,30 @@
 """From labeled images to a classifier, with every step said; shared by `concepts learn` and `arithmetic`."""
 
-from typing import TYPE_CHECKING, Annotated
+import numpy as np
+import torch
 
-import typer
-
+from dcgan_cli.analysis.arithmetic.reports import ClassifierSetup
+from dcgan_cli.analysis.concepts.attribute_classifier import fit_attribute_classifier
+from dcgan_cli.analysis.concepts.words import unknown_attribute
+from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.image_source import Request, inspect_source, prepare_shown
+from dcgan_cli.cli.image_source import inspect_source, prepare_shown
+from dcgan_cli.cli.request import Request
+from dcgan_cli.data.labels import Column
+from dcgan_cli.data.pixels import normalize
+from dcgan_cli.errors import UsageError
 from dcgan_cli.wording import counted
-
-if TYPE_CHECKING:
-    import torch
-
-    from dcgan_cli.analysis.arithmetic.reports import ClassifierSetup
-    from dcgan_cli.checkpoint.format import Checkpoint
-    from dcgan_cli.data.labels import Column
-
-LIMIT = 4000
-"""Labeled images that a classifier learns from and is evaluated on, where nothing else is said."""
-
-Limit = Annotated[int, typer.Option(help="Learn to classify from so many images at most.", min=100)]
-"""The option that says otherwise."""
 
 
 def train_classifier(
     console: Console,
     request: Request,
-    model: "Checkpoint",
-    device: "torch.device",
+    model: Checkpoint,
+    device: torch.device,
     option: str,
     attributes: list[str] | None = None,
     seed: int = 0,
-) -> "ClassifierSetup":
+) -> ClassifierSetup:
     """Read the labeled images of `request` and learn from them.
 
     `option` names the source in errors; `attributes` keeps these columns alone.
@@ -39,13 +33,6 @@ def train_classifier(
         UsageError: no labels, or no such column.
         DcganError: nothing that can be classified better than chance.
     """
-    import numpy as np
-    import torch
-
-    from dcgan_cli.analysis.arithmetic.reports import ClassifierSetup
-    from dcgan_cli.analysis.concepts.attribute_classifier import fit_attribute_classifier
-    from dcgan_cli.data.pixels import normalize
-
     source, _ = inspect_source(console, request)
     columns = dict(source.labels.columns) if source.labels is not None else {}
     columns = _chosen(columns, attributes, option, request)
@@ -73,12 +60,9 @@ def train_classifier(
 
 
 def _chosen(
-    columns: "dict[str, Column]", attributes: list[str] | None, option: str, request: Request
-) -> "dict[str, Column]":
+    columns: dict[str, Column], attributes: list[str] | None, option: str, request: Request
+) -> dict[str, Column]:
     """The columns to learn. Raises UsageError."""
-    from dcgan_cli.analysis.concepts.words import unknown_attribute
-    from dcgan_cli.errors import UsageError
-
     if not columns:
         raise UsageError(
             f"{option} {request.location}: has no labels to learn from; give a CSV file of them "

@@ -8,13 +8,12 @@ from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, get_args
 
-import typer
+from typer import Option
 
 from dcgan_cli.errors import UsageError
 
 ByOption = Annotated[
-    str | None,
-    typer.Option("--checkpoint", "-c", help="The same as CHECKPOINT.", show_default=False),
+    str | None, Option("--checkpoint", "-c", help="The same as CHECKPOINT.", show_default=False)
 ]
 _BY_OPTION = "checkpoint_by_option"
 

@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from dcgan_cli.analysis.guided_backprop.defaults import DRAWS, FEATURES, MEASURED, TOP
 from dcgan_cli.choices import RULES, one_of
 from dcgan_cli.cli import options
-from dcgan_cli.cli.models import open_model
 from dcgan_cli.cli.outputs import PNG, Output, check_outputs
-from dcgan_cli.cli.results import conclude, refuse_two_results
+from dcgan_cli.cli.request import check_source
 
 OUT = Path("guided-backprop.png")
 """What is written where no -o is typed."""
@@ -23,50 +22,49 @@ def guided_backprop(
     checkpoint: options.Checkpoint = None,
     data: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Look at these images, as in dcgan train. Default: those it was trained on.",
             show_default=False,
         ),
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="A CSV file of boxes (file,kind,x0,y0,x1,y1, in fractions) around known objects."
         ),
     ] = None,
     limit: Annotated[
-        int, typer.Option(help="Look at so many images at most, evenly spread.", min=1)
+        int, Option(help="Look at so many images at most, evenly spread.", min=1)
     ] = LIMIT,
     layer: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="Which convolution of D, from 1. Default: the last.", min=1, show_default=False
         ),
     ] = None,
     features: Annotated[
-        int, typer.Option(help="Maps to draw, the first of the layer (paper: 6).", min=1)
+        int, Option(help="Maps to draw, the first of the layer (paper: 6).", min=1)
     ] = FEATURES,
-    top: Annotated[int, typer.Option(help="Images of each map (paper: 5).", min=1)] = TOP,
+    top: Annotated[int, Option(help="Images of each map (paper: 5).", min=1)] = TOP,
     measured: Annotated[
         int,
-        typer.Option(
-            help="Maps to measure, the first of the layer; at least --features, at most all.",
-            min=1,
+        Option(
+            help="Maps to measure, the first of the layer; at least --features, at most all.", min=1
         ),
     ] = MEASURED,
     draws: Annotated[
-        int, typer.Option(help="Random discriminators to measure beside it.", min=2)
+        int, Option(help="Random discriminators to measure beside it.", min=2)
     ] = DRAWS,
     rule: Annotated[
         str,
-        typer.Option(
+        Option(
             help="How gradients pass LeakyReLU: guided (where its input was positive, and positive "
             "ones only: read as ReLU), leaky (positive ones only, with its slope below zero), "
             "gradient (as they are)."
         ),
     ] = RULES[0],
     seed: options.Seed = 0,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The PNG to write; - is stdout.")] = OUT,
+    out: Annotated[Path, Option("-o", "--out", help="The PNG to write; - is stdout.")] = OUT,
     *,
     figure: options.FigureOptions,
     common: options.Common,
@@ -92,14 +90,17 @@ def guided_backprop(
 
       dcgan guided-backprop rooms --json --quiet
     """
-    refuse_two_results(out, common.json)
     one_of("--rule", rule, RULES)
     drawing = figure.into(out)
     outputs = (Output("-o", out, PNG, unnamed=out == OUT), drawing.captioned)
-    check_outputs(outputs, (data, labels))
+    check_outputs(outputs, (data, labels), common.json)
+
+    check_source(data)
 
     from dcgan_cli.analysis.guided_backprop import guided
     from dcgan_cli.cli.image_source import inspect_source, prepare_shown, training_images
+    from dcgan_cli.cli.models import open_model
+    from dcgan_cli.cli.results import conclude
 
     console, machine = common.begin()
     doing = "looking with the discriminator of"

@@ -1,76 +1,32 @@
 """From what a person types as SOURCE to images ready for the networks, with every step said."""
 
-from dataclasses import dataclass, replace
+import contextlib
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+
+from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.request import Request
+from dcgan_cli.data.cache import DecodedImages, prepare
+from dcgan_cli.data.decode import Unreadable
+from dcgan_cli.data.resize_crop import MAX_ASPECT, ImageSpec
+from dcgan_cli.data.sources import Source, open_source, with_labels
+from dcgan_cli.data.survey import Survey, survey
+from dcgan_cli.errors import DcganError
+from dcgan_cli.report import Images
+from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.wording import counted
-
-if TYPE_CHECKING:
-    from dcgan_cli.checkpoint.format import Checkpoint
-    from dcgan_cli.data.cache import DecodedImages
-    from dcgan_cli.data.resize_crop import ImageSpec
-    from dcgan_cli.data.sources import Source
-    from dcgan_cli.data.survey import Survey
-
-
-@dataclass(frozen=True)
-class Request:
-    """Where images come from and how they are read; the options of the "Images" panel."""
-
-    location: str
-    labels: Path | None = None
-    limit: int | None = None
-    background: str = "white"
-    fit: str = "crop"
-    levels: str | None = None
-    aspect: float = 1.0
-    workers: int | None = None
-    use_cache: bool = True
-    cache_gib: float = 20.0
-    max_unreadable: float = 0.05
-
-    def color(self) -> tuple[int, int, int]:
-        """The background as RGB. Raises UsageError where it names no color."""
-        from dcgan_cli.data.reference import color
-
-        return color(self.background)
-
-    def open(self) -> "Source":
-        """The images at the location. Raises SourceError as open_source does."""
-        from dcgan_cli.data.sources import open_source
-
-        return open_source(self.location, labels=self.labels, limit=self.limit)
-
-    def image_spec(self, side: int, channels: int) -> "ImageSpec":
-        """How an image becomes a square of `side` pixels. Raises UsageError for a wrong option."""
-        from dcgan_cli.data.resize_crop import FITS, ImageSpec
-        from dcgan_cli.errors import UsageError
-
-        if self.fit not in FITS:
-            raise UsageError(f"--fit {self.fit}: expected one of {', '.join(FITS)}")
-        color, aspect = self.color(), self.aspect if self.fit == "stretch" else 1.0
-        try:
-            black, white = (float(level) for level in (self.levels or "0,1").split(","))
-            levels = None if self.levels is None else (black, white)
-            return ImageSpec(side, channels, color, self.fit, levels, aspect)
-        except ValueError as error:
-            raise UsageError(
-                f"--levels {self.levels}: expected the values of black and white, such as 0,4095"
-            ) from error
-
 
 CONSIDERABLE = 0.2
 """A crop that leaves out a larger share of the width or height is worth a sentence."""
 
 
 def inspect_source(
-    console: Console, request: Request, source: "Source | None" = None
-) -> "tuple[Source, Survey]":
+    console: Console, request: Request, source: Source | None = None
+) -> tuple[Source, Survey]:
     """Recognize the source, or take `source`, and look at some of its images; said on stderr."""
-    from dcgan_cli.data.survey import survey
-
     source = source or request.open()
     found = survey(source)
     colors = "gray" if found.channels == 1 else "color"
@@ -89,10 +45,8 @@ def inspect_source(
     return source, found
 
 
-def measured(console: Console, request: Request, survey: "Survey") -> Request:
+def measured(console: Console, request: Request, survey: Survey) -> Request:
     """`request`, with the levels and the aspect of the images themselves; what it does is said."""
-    from dcgan_cli.data.resize_crop import MAX_ASPECT
-
     request = replace(request, aspect=min(max(survey.aspect, 1 / MAX_ASPECT), MAX_ASPECT))
     if request.levels is None and survey.levels is not None:
         black, white = survey.levels
@@ -109,11 +63,9 @@ def measured(console: Console, request: Request, survey: "Survey") -> Request:
 
 
 def prepare_images(
-    console: Console, source: "Source", request: Request, image_spec: "ImageSpec"
-) -> "DecodedImages":
+    console: Console, source: Source, request: Request, image_spec: ImageSpec
+) -> DecodedImages:
     """Decode the images of `source`, or find them decoded; skipped ones are said."""
-    from dcgan_cli.data.cache import prepare
-
     with console.progress("decoding") as bar:
         images = prepare(
             source,
@@ -134,8 +86,8 @@ def prepare_images(
 
 
 def prepare_shown(
-    console: Console, source: "Source", request: Request, model: "Checkpoint"
-) -> "DecodedImages":
+    console: Console, source: Source, request: Request, model: Checkpoint
+) -> DecodedImages:
     """The images of `source` as the discriminator of `model` was shown those of its training."""
     shown = model.reference.shown
     return shown.of(prepare_images(console, source, request, shown.image_spec))
@@ -143,13 +95,13 @@ def prepare_shown(
 
 def training_images(
     console: Console,
-    model: "Checkpoint",
+    model: Checkpoint,
     option: str,
     *,
     location: str | None = None,
     labels: Path | None = None,
     limit: int | None = None,
-) -> "tuple[Source, Request]":
+) -> tuple[Source, Request]:
     """The images that `model` was trained on, or others at `location`, which is said.
 
     `location` is where they are now, or where others are that are meant instead; None where they
@@ -159,10 +111,6 @@ def training_images(
     Raises:
         SourceError: they cannot be found, or others are where they were.
     """
-    from dataclasses import replace
-
-    from dcgan_cli.data.sources import open_source, with_labels
-
     reference = model.reference
     if location is None:
         source = reference.open(f"{option} SOURCE")
@@ -186,3 +134,33 @@ def training_images(
     if request.limit != reference.limit:
         return request.open(), request
     return (with_labels(source, request.labels) if request.labels else source), request
+
+
+def training_sample(
+    console: Console, model: Checkpoint, data: str | None, count: int, seed: int
+) -> Images | None:
+    """`count` random images of the set the model was trained on; None, and why, without them.
+
+    Raises DcganError where images were named, by `data`, that cannot be read.
+    """
+    left_out = "no cross-fade of training images as a control:"
+    try:
+        source, request = training_images(console, model, "--data", location=data)
+        shown = model.reference.shown
+    except DcganError as error:
+        if data is not None:
+            raise
+        console.note(f"{left_out} {error}")
+        return None
+    found: list[Images] = []
+    # a few more than needed, for some may be unreadable
+    candidates = numpy_stream(seed, "training pictures").permutation(len(source))[: 2 * count + 8]
+    for number in candidates.tolist():
+        with contextlib.suppress(Unreadable):
+            found.append(shown.read(source, number)[0])
+        if len(found) == count:
+            return np.stack(found)
+    console.note(
+        f"{left_out} only {len(found)} of {request.location} could be read, {count} are needed"
+    )
+    return None

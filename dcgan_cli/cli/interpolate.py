@@ -1,24 +1,17 @@
 """`dcgan interpolate`: walk through Z from point to point."""
 
-import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import typer
+from typer import Option
 
+from dcgan_cli.checkpoint.names import check_points
 from dcgan_cli.choices import PATHS, one_of
 from dcgan_cli.cli import options
-from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.models import open_model
 from dcgan_cli.cli.outputs import Output, check_outputs, refuse_inputs
-from dcgan_cli.cli.results import conclude, refuse_two_results
+from dcgan_cli.cli.request import check_source
+from dcgan_cli.errors import UsageError
 from dcgan_cli.files import is_special
-
-if TYPE_CHECKING:
-    from dcgan_cli.analysis.sampling import Sampler
-    from dcgan_cli.checkpoint.format import Checkpoint
-    from dcgan_cli.model.latents import Latents
-    from dcgan_cli.report import Images
 
 OUT = Path("walk.png")
 """What is written where no -o is typed."""
@@ -32,19 +25,18 @@ HOLD = 1.0
 def interpolate(
     checkpoint: options.Checkpoint = None,
     points: Annotated[
-        int | None,
-        typer.Option(help=f"How many random points to visit. Default: {POINTS}.", min=2),
+        int | None, Option(help=f"How many random points to visit. Default: {POINTS}.", min=2)
     ] = None,
     between: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             help="Visit these points instead; repeat it: samples.png#3, z.npy#0,4, or a concept, "
-            "which is visited at its mean. Several points of one argument follow each other.",
+            "which is visited at its mean. Several points of one argument follow each other."
         ),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="Images from one point to the next, both included. "
             f"Default: {GRID_STEPS} on an image grid, {FILM_STEPS} in an animation.",
             min=2,
@@ -52,17 +44,17 @@ def interpolate(
     ] = None,
     path: Annotated[
         str,
-        typer.Option(
+        Option(
             help="linear (the paper's straight line) or slerp (turns at a constant angular speed, "
             "keeps the length of z)."
         ),
     ] = "linear",
     loop: Annotated[
-        bool, typer.Option("--loop", help="Return from the last point to the first.")
+        bool, Option("--loop", help="Return from the last point to the first.")
     ] = False,
     data: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Training images for the control. Default: those that the checkpoint was trained "
             "on.",
             metavar="SOURCE",
@@ -71,19 +63,17 @@ def interpolate(
     seed: options.Seed = 0,
     out: Annotated[
         Path,
-        typer.Option(
+        Option(
             "-o",
             "--out",
             help="What to write, by its ending: .png (an image grid, one row from point to point), .gif, "
             ".webp or .mp4; - writes the image grid to stdout.",
         ),
     ] = OUT,
-    fps: Annotated[
-        float, typer.Option(help="Images a second of an animation.", min=1, max=50)
-    ] = 20,
+    fps: Annotated[float, Option(help="Images a second of an animation.", min=1, max=50)] = 20,
     measure: Annotated[
         bool | None,
-        typer.Option(
+        Option(
             "--measure/--no-measure",
             help="Measure how evenly the images change. Default: on an image grid, not in an animation.",
             show_default=False,
@@ -112,11 +102,9 @@ def interpolate(
 
       dcgan interpolate faces --path slerp --points 17 --json
     """
-    from dcgan_cli.errors import UsageError
     from dcgan_cli.render.animation import FORMATS as FILMS
     from dcgan_cli.render.animation import require_video
 
-    refuse_two_results(out, common.json)
     if between and points is not None:
         raise UsageError("--points draws random points, --between names them; give one of the two")
     one_of("--path", path, PATHS)
@@ -125,35 +113,43 @@ def interpolate(
         raise UsageError(f"--layout {figure.layout}: composes an image grid; -o {out} is a film")
     drawing = figure.into(out)
     outputs = (Output("-o", out, (".png", *FILMS), unnamed=out == OUT), drawing.captioned)
-    check_outputs(outputs)
+    check_outputs(outputs, (), common.json)
+    check_points(*(between or ()))
+    check_source(data)
     if ending == ".mp4":
         require_video()
     measure = ending not in FILMS if measure is None else measure
     if data is not None and not measure:
         raise UsageError(f"--data {data}: a control of what is measured; add --measure")
 
+    import numpy as np
+
     from dcgan_cli.analysis.interpolate import interpolation
     from dcgan_cli.analysis.interpolate.paths import LatentPath
-    from dcgan_cli.model.latents import seeded_latents
+    from dcgan_cli.cli.image_source import training_sample
+    from dcgan_cli.cli.models import open_model, read_points
+    from dcgan_cli.cli.results import conclude
     from dcgan_cli.render.animation import film_frames, film_scale
 
     console, machine = common.begin()
     file, model = open_model(console, checkpoint, "walking with", outputs, knowing=between or ())
     sampler = sampling.sampler(model, machine)
+    visited = sampler.seeded(seed, points or POINTS)
     if between:
-        visited = _named_points(console, between, model, file, sampler)
-    else:
-        visited = seeded_latents(seed, points or POINTS, model.model.z_dim, model.model.z_dist)
+        named = [read_points(console, name, model, file, sampler) for name in between]
+        visited = np.concatenate(
+            [one.mean if one.concept and "#" not in one.name else one.latents for one in named]
+        )
     refuse_inputs(outputs, *(between or ()))
-    way = LatentPath.of(visited, path, loop)
+    walk = LatentPath.of(visited, path, loop)
     steps = steps or (FILM_STEPS if ending in FILMS else GRID_STEPS)
     if measure:
-        training = _training_images(console, model, data, way.segments + 1, seed)
+        training = training_sample(console, model, data, walk.segments + 1, seed)
         with console.progress("measuring") as bar:
             report = interpolation.interpolate(
                 sampler,
                 model.build_discriminator().to(machine),
-                way,
+                walk,
                 steps=steps,
                 seed=seed,
                 drawn_from_seed=not between,
@@ -162,7 +158,7 @@ def interpolate(
             )
     else:
         report = interpolation.draw_walk(
-            sampler, way, steps=steps, seed=seed, drawn_from_seed=not between
+            sampler, walk, steps=steps, seed=seed, drawn_from_seed=not between
         )
     grid = report.grids[0].shaped(model.aspect)
     if ending in FILMS:
@@ -174,56 +170,3 @@ def interpolate(
     else:
         drawing.write(console, grid)
     conclude(console, report, common, out=out)
-
-
-def _named_points(
-    console: Console, arguments: list[str], model: "Checkpoint", file: Path, sampler: "Sampler"
-) -> "Latents":
-    """The points of all `arguments`, one after the other, [P, z_dim]."""
-    import numpy as np
-
-    from dcgan_cli.cli.tiles import read_points
-
-    rows: list[Latents] = []
-    for argument in arguments:
-        named = read_points(console, argument, model, file, sampler)
-        whole = named.concept is not None and "#" not in argument
-        rows.append(named.mean if whole else named.latents)
-    return np.concatenate(rows)
-
-
-def _training_images(
-    console: Console, model: "Checkpoint", data: str | None, count: int, seed: int
-) -> "Images | None":
-    """`count` random images of the set the model was trained on; None, and why, without them.
-
-    Raises DcganError where images were named, by `data`, that cannot be read.
-    """
-    import numpy as np
-
-    from dcgan_cli.cli.image_source import training_images
-    from dcgan_cli.data.decode import Unreadable
-    from dcgan_cli.errors import DcganError
-    from dcgan_cli.runtime import numpy_stream
-
-    left_out = "no cross-fade of training images as a control:"
-    try:
-        source, request = training_images(console, model, "--data", location=data)
-        shown = model.reference.shown
-    except DcganError as error:
-        if data is not None:
-            raise
-        console.note(f"{left_out} {error}")
-        return None
-    found: list[Images] = []
-    # a few more than needed, for some may be unreadable
-    candidates = numpy_stream(seed, "training pictures").permutation(len(source))[: 2 * count + 8]
-    for number in candidates.tolist():
-        with contextlib.suppress(Unreadable):
-            found.append(shown.read(source, number)[0])
-        if len(found) == count:
-            return np.stack(found)
-    console.note(
-        f"{left_out} only {len(found)} of {request.location} could be read, {count} are needed"
-    )
-    return None

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from dcgan_cli.choices import LAYOUTS, MODES, PRECISIONS, check_device, one_of
 from dcgan_cli.cli.boundary import set_debug
 from dcgan_cli.cli.console import Console
+from dcgan_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,27 +26,27 @@ if TYPE_CHECKING:
 
 Checkpoint = Annotated[
     str | None,
-    typer.Argument(
+    Argument(
         help="A .pt file, the name of a run in checkpoints/, or nothing: the newest run (or the "
         "newest model that knows the concepts which are named).",
         show_default=False,
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Where all randomness comes from.", min=0)]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", callback=check_device)]
+Seed = Annotated[int, Option(help="Where all randomness comes from.", min=0)]
+Device = Annotated[str, Option(help="auto, cpu, cuda, cuda:1 or mps.", callback=check_device)]
 Precision = Annotated[
     str,
-    typer.Option(
+    Option(
         help="auto, fp32 or bf16 (bf16 arithmetic, fp32 weights).",
         callback=lambda value: one_of("--precision", value, PRECISIONS),
     ),
 ]
 Threads = Annotated[
-    int | None, typer.Option(help="CPU threads. Default: all that are free to use.", min=1)
+    int | None, Option(help="CPU threads. Default: all that are free to use.", min=1)
 ]
 BatchNorm = Annotated[
     str,
-    typer.Option(
+    Option(
         "--bn",
         help="Batch-norm statistics to draw with: reestimated (averaged over reference batches), "
         "batch (of one reference batch), running (moving averages of training).",
@@ -56,11 +57,11 @@ BATCH_NORM = "reestimated"
 """The default of --bn: the images nearest to the real ones (README, "Draw")."""
 
 NoEma = Annotated[
-    bool, typer.Option("--no-ema", help="Draw with the last weights, not with their average.")
+    bool, Option("--no-ema", help="Draw with the last weights, not with their average.")
 ]
 Layout = Annotated[
     str,
-    typer.Option(
+    Option(
         help="How the figure is composed: slide, paper (300 dots an inch) or audit (every tile with "
         "its caption).",
         callback=lambda value: one_of("--layout", value, LAYOUTS),
@@ -68,7 +69,7 @@ Layout = Annotated[
 ]
 Scale = Annotated[
     int | None,
-    typer.Option(
+    Option(
         help="Enlarge tiles so many times. Default: until they are 128 pixels wide, on paper 192.",
         min=1,
         max=16,
@@ -76,24 +77,23 @@ Scale = Annotated[
     ),
 ]
 Caption = Annotated[
-    bool,
-    typer.Option("--caption", help="Write the figure's caption into a .txt file beside it."),
+    bool, Option("--caption", help="Write the figure's caption into a .txt file beside it.")
 ]
-Show = Annotated[bool, typer.Option("--show", help="Show the images in the terminal.")]
+CLASSIFIER_LIMIT = 4000
+"""Labeled images that a classifier learns from and is evaluated on, where nothing else is said."""
+
+Show = Annotated[bool, Option("--show", help="Show the images in the terminal.")]
 SaveLatents = Annotated[
-    Path | None, typer.Option(help="Write the points drawn as float32 [N, z_dim] .npy.")
+    Path | None, Option(help="Write the points drawn as float32 [N, z_dim] .npy.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Json = Annotated[bool, Option("--json", help="Print one JSON document on stdout.")]
 Verbose = Annotated[
-    bool,
-    typer.Option("--verbose", "-v", help="All values and tables, not the main values alone."),
+    bool, Option("--verbose", "-v", help="All values and tables, not the main values alone.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress on stderr.")]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="No notes and no progress on stderr.")]
 Debug = Annotated[
     bool,
-    typer.Option(
-        "--debug", help="Show the traceback of an error.", callback=set_debug, is_eager=True
-    ),
+    Option("--debug", help="Show the traceback of an error.", callback=set_debug, is_eager=True),
 ]
 
 
@@ -158,8 +158,6 @@ class Sampling:
 
 def refuse_given(given: "Mapping[str, bool]", why: str) -> None:
     """Raise UsageError with `why` for the first option in `given` that was typed."""
-    from dcgan_cli.errors import UsageError
-
     for option, typed in given.items():
         if typed:
             raise UsageError(f"{option}: {why}")

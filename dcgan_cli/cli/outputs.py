@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dcgan_cli.checkpoint.find import is_bundled
 from dcgan_cli.errors import StorageError, UsageError
-from dcgan_cli.files import MAX_NAME_BYTES, STDOUT, is_special
+from dcgan_cli.files import MAX_NAME_BYTES, STDOUT, is_special, is_stdout
 
 PNG, NPY, CSV, PT, JSON, TXT = (".png",), (".npy",), (".csv",), (".pt",), (".json",), (".txt",)
 LINES = (".png", ".pdf", ".svg")
@@ -44,12 +45,20 @@ class Output:
     unnamed: bool = False
 
 
-def check_outputs(outputs: Sequence[Output], inputs: Iterable[str | Path | None] = ()) -> None:
+def check_outputs(
+    outputs: Sequence[Output], inputs: Iterable[str | Path | None] = (), json: bool = False
+) -> None:
     """Raise UsageError for the first of `outputs` that cannot be meant. Writes nothing.
 
-    `inputs` are what the command reads, as `refuse_inputs` takes them.
+    `inputs` are what the command reads, as `refuse_inputs` takes them; with `json` a document takes
+    stdout.
     """
     for output in outputs:
+        if json and is_stdout(output.path):
+            raise UsageError(
+                f"{output.option} - and --json would both be written to stdout; name a file with "
+                f"{output.option}"
+            )
         if output.path is not None and not is_special(output.path):
             _check(output, output.path)
     _refuse_same(outputs)
@@ -146,16 +155,10 @@ def _check(output: Output, path: Path) -> None:
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
         raise UsageError(f"{said}: there is no folder {folder}; make it: mkdir -p {folder}")
-    if path.exists() and path.suffix in (*PT, *JSON) and _is_bundled(path):
+    if path.exists() and path.suffix in (*PT, *JSON) and is_bundled(path):
         raise UsageError(f"{said}: a file that came with dcgan, which is read-only; name another")
     if not os.access(path if path.exists() else folder, os.W_OK):
         raise StorageError(f"{said}: may not be written; choose another place, or change its mode")
-
-
-def _is_bundled(path: Path) -> bool:
-    from dcgan_cli.checkpoint.find import is_bundled  # imports torch: only where it may be so
-
-    return is_bundled(path)
 
 
 def _refuse_same(outputs: Sequence[Output]) -> None:

@@ -1,31 +1,21 @@
 """How a command that reports ends: the same for all, so that scripts and people know where to look."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import RenderableType
 
 from dcgan_cli.cli.console import Console
+from dcgan_cli.cli.options import Streams
 from dcgan_cli.files import is_stdout
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from rich.console import RenderableType
-
-    from dcgan_cli.cli.options import Streams
-    from dcgan_cli.report import Finding, Report
+from dcgan_cli.render.json_report import to_json
+from dcgan_cli.render.terminal import HalfBlocks, findings_table, main_values, plain_table
+from dcgan_cli.report import Finding, ImageGrid, Report
 
 
-def refuse_two_results(out: Path | None, json: bool) -> None:
-    """Raise UsageError where an image and a document would both be written to stdout."""
-    from dcgan_cli.errors import UsageError
-
-    if json and is_stdout(out):
-        raise UsageError("-o - and --json would both be written to stdout; name a file with -o")
-
-
-def say_kinds(console: Console, findings: "Sequence[Finding]") -> None:
+def say_kinds(console: Console, findings: Sequence[Finding]) -> None:
     """Say of what kind the intervals of `findings` are, each kind once; `--json` has it for each."""
     estimates = [part for each in findings for part in (each.value, each.control) if part]
     kinds = dict.fromkeys(
@@ -37,19 +27,22 @@ def say_kinds(console: Console, findings: "Sequence[Finding]") -> None:
 
 def conclude(
     console: Console,
-    report: "Report",
-    streams: "Streams",
+    report: Report,
+    streams: Streams,
     *,
     out: Path | None = None,
+    shown: ImageGrid | None = None,
     **facts: Any,
 ) -> None:
-    """Say what `report` found: its notes on stderr; its verdict, then one table of its main values.
+    """Say what `report` found: `shown` in the terminal, its notes on stderr; its verdict, then one table of its main values.
 
     With --verbose all values and tables follow the verdict. `out` is the file that was written,
     whose name is the last line; where it is `-`, the image has stdout to itself and the rest goes to
     stderr. Where nothing was measured, the name is alone on stdout: `$(dcgan train photos/)` is a
     checkpoint. With --json one document stands for all of this; `facts` are more of its keys.
     """
+    if shown is not None:
+        console.result_table(HalfBlocks(shown))
     for note in report.notes:
         console.note(note)
     if streams.json:
@@ -69,11 +62,9 @@ def conclude(
 
 
 def _show_values(
-    console: Console, report: "Report", verbose: bool, show: "Callable[[RenderableType], None]"
+    console: Console, report: Report, verbose: bool, show: Callable[[RenderableType], None]
 ) -> None:
     """Print the main values of `report`, or all of them."""
-    from dcgan_cli.render.terminal import findings_table, main_values, plain_table
-
     findings, tables = (report.findings, report.tables) if verbose else main_values(report)
     if findings:
         show(findings_table(replace(report, findings=findings)))
@@ -84,10 +75,8 @@ def _show_values(
         console.note("more values: --verbose; all of them: --json")
 
 
-def show_document(console: Console, report: "Report", **facts: Any) -> None:
+def show_document(console: Console, report: Report, **facts: Any) -> None:
     """Print `report` as JSON; `facts` are more of its keys."""
-    from dcgan_cli.render.json_report import to_json
-
     console.result(to_json(replace(report, facts={**report.facts, **facts})))
 
 
@@ -96,6 +85,5 @@ def say_done(console: Console, title: str, text: str, json: bool, **facts: Any) 
     if not json:
         console.result(text)
         return
-    from dcgan_cli.report import Report
 
     show_document(console, Report(title), **facts)

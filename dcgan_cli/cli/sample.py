@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Option
 
+from dcgan_cli.checkpoint.names import check_points
 from dcgan_cli.cli import options
-from dcgan_cli.cli.models import open_model
 from dcgan_cli.cli.outputs import NPY, PNG, WHY_PNG, Output, check_folder, check_outputs
-from dcgan_cli.cli.results import conclude, refuse_two_results
 from dcgan_cli.errors import UsageError
+from dcgan_cli.files import make_folder
 
 COUNT = 64
 OUT = Path("samples.png")
@@ -19,26 +19,22 @@ def sample(
     checkpoint: options.Checkpoint = None,
     count: Annotated[
         int | None,
-        typer.Option(
-            "-n", "--count", help=f"How many. Default: {COUNT}, or all of --latents.", min=1
-        ),
+        Option("-n", "--count", help=f"How many. Default: {COUNT}, or all of --latents.", min=1),
     ] = None,
     seed: options.Seed = 0,
     out: Annotated[
-        Path, typer.Option("-o", "--out", help="The PNG to write; - writes it to stdout.")
+        Path, Option("-o", "--out", help="The PNG to write; - writes it to stdout.")
     ] = OUT,
     columns: Annotated[
-        int | None, typer.Option(help="Tiles a row. Default: as square as can be.", min=1)
+        int | None, Option(help="Tiles a row. Default: as square as can be.", min=1)
     ] = None,
-    numbers: Annotated[
-        bool, typer.Option("--numbers", help="Write its number onto each tile.")
-    ] = False,
+    numbers: Annotated[bool, Option("--numbers", help="Write its number onto each tile.")] = False,
     split: Annotated[
-        Path | None, typer.Option(help="Write one PNG an image into this folder instead.")
+        Path | None, Option(help="Write one PNG an image into this folder instead.")
     ] = None,
     latents: Annotated[
         str | None,
-        typer.Option(help="Draw these points: z.npy, z.npy#0,4, samples.png#3,17 or a concept."),
+        Option(help="Draw these points: z.npy, z.npy#0,4, samples.png#3,17 or a concept."),
     ] = None,
     save_latents: options.SaveLatents = None,
     *,
@@ -62,11 +58,9 @@ def sample(
 
       dcgan sample faces -o - | imgcat
     """
-    if split is None:
-        refuse_two_results(out, common.json)
-    elif out != OUT:
+    if split is not None and out != OUT:
         raise UsageError(f"-o {out} is for an image grid; --split {split} writes images; give one")
-    elif figure != options.FigureOptions():
+    if split is not None and figure != options.FigureOptions():
         raise UsageError(
             "--layout, --scale and --caption are for the figure; --split writes the images themselves"
         )
@@ -77,12 +71,16 @@ def sample(
         drawing.captioned,
         Output("--save-latents", save_latents, NPY),
     )
-    check_outputs(outputs, (latents,))
+    check_outputs(outputs, (latents,), common.json)
     check_folder("--split", split)
+    if latents is not None:
+        check_points(latents)
 
     from dcgan_cli.analysis.sampling import draw_latents, draw_samples
     from dcgan_cli.checkpoint.latent_arguments import to_npy
-    from dcgan_cli.cli.tiles import read_points
+    from dcgan_cli.cli.models import open_model, read_points
+    from dcgan_cli.cli.results import conclude
+    from dcgan_cli.data.sample_files import SampleFiles
     from dcgan_cli.render.png import encode_image
 
     console, machine = common.begin()
@@ -100,9 +98,6 @@ def sample(
         console.write_result(save_latents, to_npy(image_grid.provenance.latents))
         facts["latents"] = str(save_latents)
     if split is not None:
-        from dcgan_cli.data.sample_files import SampleFiles
-        from dcgan_cli.files import make_folder
-
         make_folder(split)
         files = SampleFiles(len(image_grid.images))
         names = [split / files.name(number) for number in range(len(image_grid.images))]
@@ -111,8 +106,5 @@ def sample(
         facts["files"] = [str(name) for name in names]
     else:
         drawing.write(console, image_grid, numbers)
-    if show:
-        from dcgan_cli.render.terminal import HalfBlocks
-
-        console.result_table(HalfBlocks(image_grid))
-    conclude(console, report, common, out=split or out, **facts)
+    shown = image_grid if show else None
+    conclude(console, report, common, out=split or out, shown=shown, **facts)

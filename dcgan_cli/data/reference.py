@@ -251,6 +251,10 @@ class Reference:
         """Whether `location` is the place where the images were."""
         return self.location is not None and self.location in (location, absolute(location))
 
+    def is_of(self, source: Source) -> bool:
+        """Whether the model was certainly trained on the images of `source`."""
+        return self.is_location(source.location) or self.is_same(source) is True
+
     def labels_at(self, location: str) -> Path | None:
         """The label table that was joined; it may have moved with the images to `location`."""
         if self.labels is None or self.labels.exists() or self.location is None:

@@ -42,9 +42,7 @@ PRESETS: dict[str, Preset] = {
         Recipe(batch_size=64, crop="random", flip=True),
     ),
     "tutorial": Preset(
-        "pytorch/examples: 4×4 kernels, 64 maps",
-        _TORCH_NETWORK,
-        Recipe(batch_size=64),
+        "pytorch/examples: 4×4 kernels, 64 maps", _TORCH_NETWORK, Recipe(batch_size=64)
     ),
     "small": Preset(
         "pytorch/examples at half the width, for CPUs: 4×4 kernels, 32 maps",

@@ -13,12 +13,12 @@ import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from dcgan_cli.errors import DcganError, UsageError
@@ -100,27 +100,15 @@ class TorchProcessGroup(ProcessGroup):
         self.local_rank = int(os.environ.get("LOCAL_RANK", "0"))
         self.local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         with self._connection_errors():
-            store = self._rendezvous_store()
-            dist.init_process_group(
-                "gloo",
-                store=store,
-                rank=self.rank,
-                world_size=self.size,
-                timeout=PREPARATION_TIMEOUT,
-            )
+            store, _, _ = next(rendezvous("env://", timeout=PREPARATION_TIMEOUT))
+            if self.local_size == self.size:
+                # On one machine torchrun keeps the store when it restarts its processes: without a
+                # prefix a process would sometimes wait for an address of the previous start.
+                store = PrefixStore(f"start {_restart_count()}", store)
+            place: dict[str, Any] = {"store": store, "rank": self.rank, "world_size": self.size}
+            dist.init_process_group("gloo", timeout=PREPARATION_TIMEOUT, **place)
         self._gloo_group: dist.ProcessGroup | None = None  # None is the default group, made above
         self._tensor_group: dist.ProcessGroup | None = None
-
-    def _rendezvous_store(self) -> Store:
-        """The store in which ranks publish their addresses.
-
-        On one machine torchrun keeps the store when it restarts its processes. Without a prefix for
-        each start, a process would sometimes read an address of the previous start, and wait for
-        it.
-        """
-        store, _, _ = next(rendezvous("env://", timeout=PREPARATION_TIMEOUT))
-        alone = self.local_size == self.size
-        return PrefixStore(f"start {_restart_count()}", store) if alone else store
 
     def begin(self, device: torch.device) -> None:
         """As ProcessGroup.begin."""
@@ -201,16 +189,10 @@ class TorchProcessGroup(ProcessGroup):
         finally:
             # nccl would wait forever for a lost process
             if done or self._tensor_group is self._gloo_group:
-                self._destroy()
-
-    def _destroy(self) -> None:
-        """End gloo's threads; no reference to a group may remain.
-
-        A thread that lived on could free a tensor while the interpreter shuts down, which aborts
-        the process (pytorch#179291).
-        """
-        self._gloo_group = self._tensor_group = None
-        dist.destroy_process_group()
+                # No reference to a group may remain: a thread of gloo that lived on could free a
+                # tensor while the interpreter shuts down, which aborts the process (pytorch#179291).
+                self._gloo_group = self._tensor_group = None
+                dist.destroy_process_group()
 
     @contextmanager
     def _connection_errors(self) -> Generator[None]:

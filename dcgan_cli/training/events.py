@@ -68,7 +68,7 @@ class RecordingFailed:
 
 
 @dataclass(frozen=True)
-class Sampler:
+class GridAnnounced:
     """An image grid is about to be generated, which takes about `seconds`; the state is saved."""
 
     step: int
@@ -92,7 +92,7 @@ class Finished:
     metrics: dict[str, float]
 
 
-Event = ProgressEvent | EpochDone | DiagnosisEvent | RecordingFailed | Sampler | Finished
+Event = ProgressEvent | EpochDone | DiagnosisEvent | RecordingFailed | GridAnnounced | Finished
 
 
 class Clock:

@@ -167,21 +167,16 @@ def marked(path: Path) -> Mark | None:
     if (mark := Mark.read(path)) is not None or not others:
         return mark
     if _is_checkpoint(path / "last.pt"):
-        return _mark_of_earlier_version(path)
+        mark = Mark(path, keep="all")
+        for folder, pattern, is_ours in _FILES_OF_EARLIER_VERSIONS:
+            names = mark.found(folder, re.compile(pattern).fullmatch)
+            mark.files |= {name for name in names if is_ours(path / name)}
+        return mark
     more = f" and {len(others) - 1:,} more" if len(others) > 1 else ""
     raise UsageError(
         f"{path} holds files that no run has written ({others[0]}{more}), and nothing there is "
         "touched; choose another place with --run NAME or --out FOLDER"
     )
-
-
-def _mark_of_earlier_version(path: Path) -> Mark:
-    """A marker that lists the files of a run at `path`, recognized by name and first bytes."""
-    mark = Mark(path, keep="all")
-    for folder, pattern, is_ours in _FILES_OF_EARLIER_VERSIONS:
-        names = mark.found(folder, re.compile(pattern).fullmatch)
-        mark.files |= {name for name in names if is_ours(path / name)}
-    return mark
 
 
 def _is_checkpoint(file: Path) -> bool:

@@ -6,7 +6,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -46,18 +45,10 @@ _KINDS = (
     ("batch norm", ("batch_norm", "layer_norm")),
     ("activations", ("relu", "tanh", "sigmoid", "threshold", "softplus")),
     ("optimizer", ("adam", "rmsprop")),
-    ("copies and casts", ("copy_", "_to_copy", "aten::to", "clone", "contiguous", "Memcpy")),
+    ("copies and casts", ("copy_", "_to_copy", "aten::to", "clone", "contiguous", "memcpy")),
     ("talk between processes", ("gloo", "nccl", "c10d", "all_reduce", "allreduce", "broadcast")),
 )
-"""Categories, and parts of the names of their operations; the first match counts."""
-
-
-@dataclass(frozen=True)
-class _Share:
-    """Cost of one category: seconds and calls a step."""
-
-    seconds: float
-    calls: float
+"""Categories, and parts of the names of their operations in small letters; the first match counts."""
 
 
 def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
@@ -87,9 +78,9 @@ def profile_steps(trainer: Trainer, steps: int = STEPS) -> Report:
     ):
         profiled = _timed(device, lambda: [_step(trainer) for _ in range(steps)]) / steps
     kinds = _by_kind(_operations(profiler.events() or ()), device, steps)
-    known = sum(share.seconds for share in kinds.values())
+    known = sum(spent for spent, _ in kinds.values())
     if profiled > known:
-        kinds["Python and waiting"] = _Share(profiled - known, 0)
+        kinds["Python and waiting"] = profiled - known, 0.0
     operations = counter.get_total_flops()
     rate, possible = operations / seconds, _matrix_rate(device, trainer.settings.precision)
     images = trainer.settings.d_steps * trainer.recipe.batch_size
@@ -163,15 +154,15 @@ def _operations(events: Iterable[Any]) -> list[Any]:
 
 def _by_kind(
     events: Iterable[FunctionEvent], device: torch.device, steps: int
-) -> dict[str, _Share]:
-    """Seconds a step of every category, the longest first."""
+) -> dict[str, tuple[float, float]]:
+    """Seconds and calls a step of every category, the longest first."""
     seconds, calls = defaultdict[str, float](float), defaultdict[str, int](int)
     for event in events:
         kind = _kind(event)
         seconds[kind] += _own_time(event, device)
         calls[kind] += event.cpu_parent is None or _kind(event.cpu_parent) != kind
     order = sorted(seconds, key=lambda kind: -seconds[kind])
-    return {kind: _Share(seconds[kind] / steps, calls[kind] / steps) for kind in order}
+    return {kind: (seconds[kind] / steps, calls[kind] / steps) for kind in order}
 
 
 def _kind(event: FunctionEvent) -> str:
@@ -183,16 +174,11 @@ def _kind(event: FunctionEvent) -> str:
             return _BATCH
         if parent.name in _OWN_CONVOLUTIONS:
             return _OWN_CONVOLUTIONS[parent.name]
-        own = own or _kind_of_name(parent.name)
+        name = parent.name.lower()
+        found = (kind for kind, parts in _KINDS if any(part in name for part in parts))
+        own = own or next(found, None)
         parent = parent.cpu_parent
     return own or "everything else"
-
-
-def _kind_of_name(name: str) -> str | None:
-    lower = name.lower()
-    return next(
-        (kind for kind, parts in _KINDS if any(part.lower() in lower for part in parts)), None
-    )
 
 
 def _own_time(event: Any, device: torch.device) -> float:
@@ -201,18 +187,13 @@ def _own_time(event: Any, device: torch.device) -> float:
     return (event.self_device_time_total if gpu else event.self_cpu_time_total) / 1e6
 
 
-def _kinds_table(kinds: dict[str, _Share]) -> Table:
-    total = sum(share.seconds for share in kinds.values())
+def _kinds_table(kinds: dict[str, tuple[float, float]]) -> Table:
+    total = sum(seconds for seconds, _ in kinds.values())
     keys = ("work", "milliseconds", "share", "calls")
     rows = [
-        (
-            kind,
-            round(1000 * share.seconds, 2),
-            round(share.seconds / total, 3),
-            round(share.calls, 1),
-        )
-        for kind, share in kinds.items()
-        if share.seconds >= 0.0005 * total
+        (kind, round(1000 * seconds, 2), round(seconds / total, 3), round(calls, 1))
+        for kind, (seconds, calls) in kinds.items()
+        if seconds >= 0.0005 * total
     ]
     return Table("Where a step's time goes", ("work", "ms", "share", "calls"), rows, "work", keys)
 

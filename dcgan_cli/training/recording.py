@@ -8,6 +8,7 @@ one.
 """
 
 import gc
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -140,7 +141,8 @@ class RecordedUpdate:
         self._restore(before)
         found = expected
         try:
-            self._static_inputs = [_copy(each) for each in given]
+            copies = [[None if part is None else part.clone() for part in each] for each in given]
+            self._static_inputs = list(itertools.starmap(UpdateInputs, copies))
             self._replay = self._recorder.record(lambda: self._update(self._static_inputs))
             found = self._replay_with(given, self._replay)
             nothing = torch.zeros_like(expected)
@@ -162,22 +164,13 @@ class RecordedUpdate:
         return replay().clone()
 
     def _snapshot(self) -> list[Tensor]:
-        """Copies of the state, detached from autograd.
-
-        A copy attached to a weight would bring the stream on which it was made into the recording.
-        """
+        """Copies of the state, detached: autograd would bring their stream into the recording."""
         return [tensor.detach().clone() for tensor in self._state()]
 
     @torch.no_grad()
     def _restore(self, kept: Sequence[Tensor]) -> None:
         for tensor, value in zip(self._state(), kept, strict=True):
             tensor.copy_(value)
-
-
-def _copy(given: UpdateInputs) -> UpdateInputs:
-    z, *others = (None if part is None else part.clone() for part in given)
-    assert z is not None
-    return UpdateInputs(z, *others)
 
 
 def _first_line(error: BaseException) -> str:
@@ -194,9 +187,6 @@ def _error(found: Sequence[Tensor], expected: Sequence[Tensor], before: Sequence
     for value, target, old in zip(found, expected, before, strict=True):
         difference, change = (value - target).float().norm(), (target - old).float().norm()
         is_counter = value.dim() == 0
-        errors.append(
-            torch.where(
-                difference == 0, difference, torch.inf if is_counter else difference / change
-            )
-        )
+        relative = torch.inf if is_counter else difference / change
+        errors.append(torch.where(difference == 0, difference, relative))
     return float(torch.stack(errors).nan_to_num(torch.inf, torch.inf).max())

@@ -134,9 +134,7 @@ class RunFolder:
 
     def save(self, path: Path, state: "Checkpoint") -> None:
         """Write a checkpoint of the run. Raises StorageError."""
-        from dcgan_cli.checkpoint.format import (
-            save,
-        )  # imports torch, which check_folder does not need
+        from dcgan_cli.checkpoint.format import save  # imports torch: check_folder needs none
 
         self._mark.claim(path.relative_to(self.path).as_posix())
         save(path, state)
@@ -234,30 +232,15 @@ class NullRunFolder(RunFolder):
         """False: rank 0 writes it."""
         return False
 
-    def clear(self) -> None:
-        """Does nothing."""
-
     def keeping(self, asked: str | None, goes_on: bool) -> int | None:
         """As `asked`; only rank 0 knows the earlier value."""
         return parse_keep(asked or KEEP)
 
-    def save(self, path: Path, state: "Checkpoint") -> None:
-        """Does nothing."""
+    def _nothing(self, *_: Any, **__: Any) -> None:
+        """Write nothing."""
 
-    def write(self, name: str, data: bytes) -> None:
-        """Does nothing."""
-
-    def write_config(self, config: Mapping[str, Any]) -> None:
-        """Does nothing."""
-
-    def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Does nothing."""
-
-    def rewind_metrics(self, step: int) -> None:
-        """Does nothing."""
-
-    def drop_epochs(self, keep: int | None) -> None:
-        """Does nothing."""
+    clear = save = write = write_config = _nothing
+    append_metrics = rewind_metrics = drop_epochs = _nothing
 
 
 def check_folder(path: Path, resume: bool, overwrite: bool) -> None:

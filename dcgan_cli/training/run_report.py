@@ -45,12 +45,12 @@ def run_report(
         "samples": samples,
         "diagnostics": [
             {
-                "step": told.step,
-                "name": told.diagnosis.name,
-                "sign": told.diagnosis.sign,
-                "action": told.action,
+                "step": event.step,
+                "name": event.diagnosis.name,
+                "sign": event.diagnosis.sign,
+                "action": event.action,
             }
-            for told in trainer.told
+            for event in trainer.diagnosis_events
         ],
     }
     return Report("Training", facts, verdict=verdict)

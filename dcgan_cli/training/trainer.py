@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,13 @@ from dcgan_cli.checkpoint.format import Checkpoint, load
 from dcgan_cli.data.batches import Address, Batches
 from dcgan_cli.data.pixels import to_uint8
 from dcgan_cli.errors import CheckpointError, DiagnosisError, Interrupted, SourceError
-from dcgan_cli.model.batch_norm_statistics import BatchNormMode, draw_settings, fix_statistics
+from dcgan_cli.model.batch_norm_statistics import (
+    REFERENCE_BATCH,
+    REFERENCE_BATCHES,
+    BatchNormMode,
+    draw_settings,
+    fix_statistics,
+)
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import seeded_latents
@@ -35,16 +42,18 @@ from dcgan_cli.training.events import (
     EpochDone,
     Event,
     Finished,
+    GridAnnounced,
     Length,
     Policy,
     ProgressEvent,
     RecordingFailed,
-    Sampler,
 )
-from dcgan_cli.training.plan import SAMPLES
 from dcgan_cli.training.run_folder import PAPER_EPOCHS, RunFolder
 from dcgan_cli.training.step import METRICS, StepSettings, Updater
 from dcgan_cli.wording import counted, counted_are
+
+SAMPLES = 64
+"""Number of fixed latent vectors whose images show the progress of a run."""
 
 SAMPLES_BN: BatchNormMode = "reestimated"
 """The batch-norm statistics with which sample images are generated."""
@@ -57,10 +66,14 @@ with 50 images, sampling and saving after each would take ten times as long as t
 
 ROLLBACKS = 3
 
+WRITE_SECONDS_PER_PIXEL = 4e-7
+"""Approximate seconds to write a pixel of an image grid as PNG and as a frame of the film."""
+
 ANNOUNCED_SECONDS = 2.0
 """If an image grid takes longer than this, it is announced first."""
 
 
+@dataclass(eq=False)
 class Trainer:
     """Trains both networks on `batches` and writes to `folder`.
 
@@ -69,54 +82,46 @@ class Trainer:
     Example:
         for event in trainer.run(Length(epochs=25)):
             print(event)
+
+    Attributes:
+        interruptible: around work that a signal may cut short by Interrupted: the state is saved
+            already.
+        grid_seconds: how long an image grid takes, drawn, written and saved: estimated when the
+            fixed samples are first generated, then measured.
+        diagnosis_events: what the diagnostics found in this invocation.
     """
 
-    def __init__(
-        self,
-        model: ModelConfig,
-        recipe: Recipe,
-        settings: StepSettings,
-        batches: Batches,
-        folder: RunFolder,
-        about: dict[str, dict[str, Any]],
-        *,
-        policy: Policy = "warn",
-        keep: int | None = 2,
-        save_minutes: float = 10.0,
-    ) -> None:
-        self.model = model
-        self.recipe = recipe
-        self.settings = settings
+    model: ModelConfig
+    recipe: Recipe
+    settings: StepSettings
+    batches: Batches
+    folder: RunFolder
+    about: dict[str, dict[str, Any]]
+    _: KW_ONLY
+    policy: Policy = "warn"
+    keep: int | None = 2
+    save_minutes: float = 10.0
+
+    def __post_init__(self) -> None:
+        model, settings, batches = self.model, self.settings, self.batches
         self.process_group = settings.process_group
-        self.batches = batches
-        self.folder = folder
-        self.about = about
-        self.policy = policy
-        self.keep = keep
-        self.save_minutes = save_minutes
-        self.updater = Updater(model, recipe, settings)
+        self.updater = Updater(model, self.recipe, settings)
         self.steps_per_epoch = batches.per_epoch // self.updater.batches_per_step
         if self.steps_per_epoch == 0:
-            needed = self.updater.batches_per_step * recipe.batch_size
+            needed = self.updater.batches_per_step * self.recipe.batch_size
             raise SourceError(
                 f"{counted_are(len(batches.images), 'image')} too few: one step takes {needed} "
-                f"({counted(self.updater.batches_per_step, 'batch')} of {recipe.batch_size}); "
+                f"({counted(self.updater.batches_per_step, 'batch')} of {self.recipe.batch_size}); "
                 "lower --batch-size or --d-steps, or type --updates together"
             )
         self.latents = seeded_latents(settings.seed, SAMPLES, model.z_dim, model.z_dist)
         self.diagnostics = Diagnostics(settings.loss.probabilities)
-        self.step = 0
-        self.seconds = 0.0
-        self.attempt = 0
+        self.step = self.attempt = 0
+        self.seconds = self.grid_seconds = self._seconds_on_grids = 0.0
         self.signal: int | None = None
-        self.spare: Callable[[], AbstractContextManager[None]] = nullcontext
-        """Around work that a signal may cut short by Interrupted: the state is saved already."""
-        self.grid_seconds = 0.0
-        """How long an image grid takes, drawn, written and saved: estimated, then measured."""
-        self._seconds_on_grids = 0.0
+        self.interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
+        self.diagnosis_events: list[DiagnosisEvent] = []
         self._last_grid: tuple[int, Images | None] | None = None
-        self.told: list[DiagnosisEvent] = []
-        """What the diagnostics found in this invocation."""
         self._real_diversity: float | None = None
         self._pending: list[Tensor] = []
         self._between_steps = True
@@ -128,7 +133,7 @@ class Trainer:
         return self.step / self.steps_per_epoch
 
     @property
-    def _passes(self) -> int:
+    def _epochs_done(self) -> int:
         """Complete passes over the data so far."""
         return self.step // self.steps_per_epoch
 
@@ -207,11 +212,13 @@ class Trainer:
         if not self.folder.last.exists():
             self._save(self.folder.last)  # so that a rollback is always possible
         elif (
-            self.step and self._is_finished(self.step) and self.folder.is_grid_missing(self._passes)
+            self.step
+            and self._is_finished(self.step)
+            and self.folder.is_grid_missing(self._epochs_done)
         ):
             # the run was killed after saving the epoch: only its samples are made again
             yield EpochDone(
-                self._passes, self.step, self._grid(), self.latents, self.checkpoint().hash
+                self._epochs_done, self.step, self._grid(), self.latents, self.checkpoint().hash
             )
         (over,) = self.process_group.agree(self._is_over(last_step, length.minutes, clock))
         while not over:
@@ -231,8 +238,8 @@ class Trainer:
             diagnoses = self._diagnose(with_diversity)
             yield self._progress(last_step, length.minutes, clock)
             for diagnosis in diagnoses:
-                self.told.append(self._apply_policy(diagnosis))
-                yield self.told[-1]
+                self.diagnosis_events.append(self._apply_policy(diagnosis))
+                yield self.diagnosis_events[-1]
                 if self.step < reached:
                     break  # rolled back, which undoes the other failures too
             if self.step < reached:
@@ -270,7 +277,7 @@ class Trainer:
         return self._sample_images(network)
 
     @property
-    def way(self) -> DrawSettings:
+    def draw_settings(self) -> DrawSettings:
         """The settings with which `draw` generates images."""
         return draw_settings(SAMPLES_BN, self.settings.ema is not None)
 
@@ -282,7 +289,7 @@ class Trainer:
             return of_epochs if steps is None else min(steps, of_epochs)
         return steps
 
-    def seconds_left(
+    def _seconds_left(
         self, each: float, last_step: int | None, minutes: float | None, elapsed: float = 0.0
     ) -> float | None:
         """Seconds until the end if a step takes `each`, image grids included; None if unknown."""
@@ -298,15 +305,17 @@ class Trainer:
         """How many image grids remain until `last_step`, including the final one."""
 
         def finished(step: int) -> int:
-            number, together = (
-                step // self.steps_per_epoch,
-                math.ceil(SHORT_EPOCH_STEPS / self.steps_per_epoch),
-            )
+            number, together = step // self.steps_per_epoch, self._epochs_together
             later = max(number // together - FIRST_EPOCHS // together, 0)
             return min(number, FIRST_EPOCHS) + later
 
         between = finished(last_step) - finished(self.step)
         return max(between, 0) + (not self._is_finished(last_step))
+
+    @property
+    def _epochs_together(self) -> int:
+        """How many epochs are finished together after FIRST_EPOCHS."""
+        return math.ceil(SHORT_EPOCH_STEPS / self.steps_per_epoch)
 
     def _is_over(self, last_step: int | None, minutes: float | None, clock: Clock) -> bool:
         return (
@@ -318,8 +327,7 @@ class Trainer:
     def _is_finished(self, step: int) -> bool:
         """Whether `step` ends an epoch after which samples and checkpoints are written."""
         number, rest = divmod(step, self.steps_per_epoch)
-        together = math.ceil(SHORT_EPOCH_STEPS / self.steps_per_epoch)
-        return rest == 0 and (number <= FIRST_EPOCHS or number % together == 0)
+        return rest == 0 and (number <= FIRST_EPOCHS or number % self._epochs_together == 0)
 
     def _advance(self) -> str | None:
         """Make one step. Returns why steps cannot be recorded, if this step showed it."""
@@ -377,7 +385,15 @@ class Trainer:
         """
         if self._real_diversity is None:
             self._real_diversity = max(diversity(self.real_images(SAMPLES)), 1.0)
-        return diversity(self._sample_images(self.updater.generator)) / self._real_diversity
+        began = time.monotonic()
+        images = self._sample_images(self.updater.generator)
+        if not self.grid_seconds:
+            each = (time.monotonic() - began) / SAMPLES
+            drawn = REFERENCE_BATCH * REFERENCE_BATCHES + SAMPLES
+            self.grid_seconds = (
+                each * drawn + WRITE_SECONDS_PER_PIXEL * SAMPLES * self.model.size**2
+            )
+        return diversity(images) / self._real_diversity
 
     def real_images(self, count: int) -> Images:
         """The centers of at most `count` training images, evenly spaced: uint8 [N, size, size, C]."""
@@ -400,7 +416,7 @@ class Trainer:
     ) -> ProgressEvent:
         made = self.step - clock.first_step
         each = (clock.elapsed() - self._seconds_on_grids) / max(made, 1)
-        left = self.seconds_left(each, last_step, minutes, clock.elapsed())
+        left = self._seconds_left(each, last_step, minutes, clock.elapsed())
         images = self.settings.d_steps * self.recipe.batch_size
         return ProgressEvent(
             self.step, last_step, self.epoch, images / each, self.seconds, left, self._metrics
@@ -408,7 +424,7 @@ class Trainer:
 
     def _finish_epoch(self) -> Iterator[Event]:
         began = time.monotonic()
-        number = self._passes
+        number = self._epochs_done
         if self.keep != 0 or number in PAPER_EPOCHS:
             self._save(self.folder.epoch(number))
         # Saved last: a run that is killed between the two saves makes both again.
@@ -423,13 +439,13 @@ class Trainer:
         """Announce an image grid that will take a while."""
         is_there = self._last_grid is not None and self._last_grid[0] == self.step
         if self.grid_seconds > ANNOUNCED_SECONDS and not is_there and self.signal is None:
-            yield Sampler(self.step, self.grid_seconds)
+            yield GridAnnounced(self.step, self.grid_seconds)
 
     def _grid(self) -> Images | None:
         """The result of `draw`, computed once a step; None if a signal interrupted it."""
         if self._last_grid is None or self._last_grid[0] != self.step:
             try:
-                with self.spare():
+                with self.interruptible():
                     self._last_grid = self.step, self.draw()
             except Interrupted:
                 self._last_grid = self.step, None

@@ -1,23 +1,17 @@
 """`dcgan arithmetic`: add and subtract concepts, and say by measurement what came out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-import typer
+from typer import Option
 
 from dcgan_cli.analysis.arithmetic.defaults import COLUMNS, EXEMPLARS, REACH, ROWS
-from dcgan_cli.cli import classifier_setup, options
-from dcgan_cli.cli.classifier_setup import train_classifier
-from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.image_source import Request
-from dcgan_cli.cli.models import open_model
+from dcgan_cli.analysis.arithmetic.expression import Role, parse_expression
+from dcgan_cli.checkpoint.names import check_points
+from dcgan_cli.cli import options
 from dcgan_cli.cli.outputs import NPY, PNG, WHY_PNG, Output, check_outputs
-from dcgan_cli.cli.results import conclude, refuse_two_results
-
-if TYPE_CHECKING:
-    from dcgan_cli.analysis.arithmetic.calculation import Role, Term
-    from dcgan_cli.analysis.sampling import Sampler
-    from dcgan_cli.checkpoint.format import Checkpoint
+from dcgan_cli.cli.request import check_source
+from dcgan_cli.errors import UsageError
 
 SCORED = 2048
 """Samples that the classifier looks at to know how attributes vary, and along which directions."""
@@ -27,20 +21,16 @@ def arithmetic(
     checkpoint: options.Checkpoint = None,
     pos: Annotated[
         list[str] | None,
-        typer.Option(help="Add this to the displacement: a concept, samples.png#3,17,40 or z.npy."),
+        Option(help="Add this to the displacement: a concept, samples.png#3,17,40 or z.npy."),
     ] = None,
-    neg: Annotated[
-        list[str] | None, typer.Option(help="Subtract this from the displacement.")
-    ] = None,
-    add: Annotated[
-        list[str] | None, typer.Option(help="What the displacement is added to.")
-    ] = None,
+    neg: Annotated[list[str] | None, Option(help="Subtract this from the displacement.")] = None,
+    add: Annotated[list[str] | None, Option(help="What the displacement is added to.")] = None,
     expr: Annotated[
-        str | None, typer.Option(help='The same in one: "A - B + C", spaces around the signs.')
+        str | None, Option(help='The same in one: "A - B + C", spaces around the signs.')
     ] = None,
     turn: Annotated[
         tuple[str, str] | None,
-        typer.Option(
+        Option(
             metavar="LEFT RIGHT",
             help="The turn vector instead: from LEFT to RIGHT, added to random samples (Fig. 8).",
             show_default=False,
@@ -48,24 +38,24 @@ def arithmetic(
     ] = None,
     exemplars: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="How many exemplars of each term are averaged (paper: 3, and 4 for --turn). "
             f"Default: {EXEMPLARS}, where a concept has so many.",
             min=1,
         ),
     ] = None,
     noise: Annotated[
-        float, typer.Option(help="Half the width of the neighbors' uniform noise.", min=0)
+        float, Option(help="Half the width of the neighbors' uniform noise.", min=0)
     ] = 0.25,
     rows: Annotated[
-        int | None, typer.Option(help=f"Samples that --turn moves. Default: {ROWS}.", min=1)
+        int | None, Option(help=f"Samples that --turn moves. Default: {ROWS}.", min=1)
     ] = None,
     columns: Annotated[
-        int | None, typer.Option(help=f"Steps along the turn vector. Default: {COLUMNS}.", min=2)
+        int | None, Option(help=f"Steps along the turn vector. Default: {COLUMNS}.", min=2)
     ] = None,
     reach: Annotated[
         float | None,
-        typer.Option(
+        Option(
             help=f"How many times the turn vector is added at most. Default: {REACH}, from the middle "
             "to LEFT and RIGHT; more extrapolates.",
             min=0.01,
@@ -73,7 +63,7 @@ def arithmetic(
     ] = None,
     classifier: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--classifier",
             "--judge",
             help="Labeled real images to train an attribute classifier on: demo:faces, faces.zip.",
@@ -81,42 +71,38 @@ def arithmetic(
     ] = None,
     classifier_labels: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--classifier-labels", "--judge-labels", help="A CSV file of labels that joins them."
         ),
     ] = None,
     classifier_limit: Annotated[
         int,
-        typer.Option(
+        Option(
             "--classifier-limit",
             "--judge-limit",
             help="Train the classifier on this many images at most.",
             min=100,
         ),
-    ] = classifier_setup.LIMIT,
+    ] = options.CLASSIFIER_LIMIT,
     attribute: Annotated[
         list[str] | None,
-        typer.Option(help="Classify by this column of the labels alone; repeatable. Default: all."),
+        Option(help="Classify by this column of the labels alone; repeatable. Default: all."),
     ] = None,
     expect: Annotated[
         str | None,
-        typer.Option(
-            help='What the result should be: "smiling & man". Default: what the terms say.'
-        ),
+        Option(help='What the result should be: "smiling & man". Default: what the terms say.'),
     ] = None,
     orthogonal_to: Annotated[
         list[str] | None,
-        typer.Option(help="Take this attribute's direction out of the displacement; repeatable."),
+        Option(help="Take this attribute's direction out of the displacement; repeatable."),
     ] = None,
     seeds: Annotated[
-        int, typer.Option(help="Number of draws of exemplars and noise that are classified.", min=1)
+        int, Option(help="Number of draws of exemplars and noise that are classified.", min=1)
     ] = 1,
     seed: options.Seed = 0,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "-o", "--out", help="The PNG. Default: arithmetic.png or turn.png; - is stdout."
-        ),
+        Option("-o", "--out", help="The PNG. Default: arithmetic.png or turn.png; - is stdout."),
     ] = None,
     save_latents: options.SaveLatents = None,
     *,
@@ -163,7 +149,6 @@ def arithmetic(
     options.refuse_given(
         *(arithmetic_only, "is not for --turn") if turn else (turn_only, "is for --turn")
     )
-    refuse_two_results(out, common.json)
     target = out or Path("turn.png" if turn else "arithmetic.png")
     drawing = figure.into(target)
     outputs = (
@@ -171,67 +156,75 @@ def arithmetic(
         drawing.captioned,
         Output("--save-latents", save_latents, NPY),
     )
-    check_outputs(outputs, [classifier, classifier_labels, *(name for _, name in roles)])
+    check_outputs(
+        outputs, [classifier, classifier_labels, *(name for _, name in roles)], common.json
+    )
 
-    from dcgan_cli.analysis.arithmetic.calculation import calculate
+    check_points(*(name for _, name in roles))
+    check_source(classifier)
+
+    from dcgan_cli.analysis.arithmetic.calculation import Term, calculate
     from dcgan_cli.analysis.arithmetic.reports import calculated, turned
     from dcgan_cli.analysis.arithmetic.turn import Turn
+    from dcgan_cli.checkpoint.concepts import few_exemplars_warning
     from dcgan_cli.checkpoint.latent_arguments import to_npy
-    from dcgan_cli.render.terminal import HalfBlocks
+    from dcgan_cli.cli.classifier_setup import train_classifier
+    from dcgan_cli.cli.models import open_model, read_points
+    from dcgan_cli.cli.request import Request
+    from dcgan_cli.cli.results import conclude
 
     console, machine = common.begin()
     named = [name for _, name in roles]
     path, model = open_model(console, checkpoint, "calculating with", outputs, knowing=named)
     sampler = sampling.sampler(model, machine)
-    terms = [_term(console, role, name, model, path, sampler) for role, name in roles]
+    terms: list[Term] = []
+    for role, name in roles:
+        points = read_points(console, name, model, path, sampler)
+        if (warning := few_exemplars_warning(name, len(points.latents))) is not None:
+            console.note(f"warning: {warning}")
+        meaning = {} if points.concept is None else points.concept.meaning
+        terms.append(Term(role, name, points.latents, meaning))
     setup = None
     if classifier is not None:
         request = Request(classifier, labels=classifier_labels, limit=classifier_limit)
         learned = train_classifier(console, request, model, machine, "--classifier", attribute)
         setup = learned.with_samples(console.progress, sampler, SCORED, seed, orthogonal_to or [])
+    without = None if setup is None else setup.without
     if turn is not None:
-        left, right = terms
-        way = Turn.between(
-            left.exemplars,
-            right.exemplars,
+        left, right = (term.exemplars for term in terms)
+        vector = Turn.between(
+            left,
+            right,
             seed=seed,
             exemplars=exemplars or EXEMPLARS,
             columns=columns or COLUMNS,
             reach=reach or REACH,
-            without=None if setup is None else setup.without,
+            without=without,
         )
-        report, points = turned(console.progress, sampler, way, turn, setup, rows or ROWS, seed)
+        report, drawn = turned(console.progress, sampler, vector, turn, setup, rows or ROWS, seed)
     else:
+        count = exemplars or EXEMPLARS
         done = [
-            calculate(
-                terms,
-                seed=number,
-                exemplars=exemplars or EXEMPLARS,
-                noise=noise,
-                without=None if setup is None else setup.without,
-            )
+            calculate(terms, seed=number, exemplars=count, noise=noise, without=without)
             for number in range(seed, seed + seeds)
         ]
         report = calculated(console.progress, sampler, terms, done, setup, seed, expect)
-        points = done[0].results
+        drawn = done[0].results
 
     grid = report.grids[0].shaped(model.aspect)
     drawing.write(console, grid)
     facts: dict[str, Any] = {"orthogonal_to": orthogonal_to or []}
     if save_latents is not None:
-        console.write_result(save_latents, to_npy(points))
+        console.write_result(save_latents, to_npy(drawn))
         facts["latents"] = str(save_latents)
-    if show:
-        console.result_table(HalfBlocks(grid))
-    conclude(console, report, common, out=target, **facts)
+    conclude(console, report, common, out=target, shown=grid if show else None, **facts)
 
 
 def _asked(
     pos: list[str], neg: list[str], add: list[str], expr: str | None, turn: tuple[str, str] | None
 ) -> "list[tuple[Role, str]]":
     """The terms by role and name. Raises UsageError where not exactly one thing is asked."""
-    from dcgan_cli.analysis.arithmetic.expression import parse_expression
-    from dcgan_cli.errors import UsageError
+    from dcgan_cli.analysis.arithmetic.expression import Role
 
     if bool(pos or neg or add) + (expr is not None) + (turn is not None) != 1:
         raise UsageError(
@@ -245,18 +238,3 @@ def _asked(
         raise UsageError("--neg alone: nothing to subtract from; give --pos or --add as well")
     named: tuple[tuple[Role, list[str]], ...] = (("pos", pos), ("neg", neg), ("add", add))
     return [(role, name) for role, names in named for name in names]
-
-
-def _term(
-    console: Console, role: "Role", name: str, model: "Checkpoint", path: Path, sampler: "Sampler"
-) -> "Term":
-    """What `name` stands for, with a warning where it is too little."""
-    from dcgan_cli.analysis.arithmetic.calculation import Term
-    from dcgan_cli.checkpoint.concepts import few_exemplars_warning
-    from dcgan_cli.cli.tiles import read_points
-
-    points = read_points(console, name, model, path, sampler)
-    if (warning := few_exemplars_warning(name, len(points.latents))) is not None:
-        console.note(f"warning: {warning}")
-    meaning = {} if points.concept is None else points.concept.meaning
-    return Term(role, name, points.latents, meaning)

@@ -1,21 +1,18 @@
 """`dcgan concepts`: names for points of one model's Z."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
+from dcgan_cli.checkpoint.names import check_name, check_points
 from dcgan_cli.cli import options
 from dcgan_cli.cli.command_decorator import command
 from dcgan_cli.cli.concepts.learn import learn
-from dcgan_cli.cli.concepts.storage import write
-from dcgan_cli.cli.models import open_model
 from dcgan_cli.cli.outputs import JSON, PNG, WHY_PNG, Output, check_outputs, refuse_inputs
-from dcgan_cli.cli.results import conclude, refuse_two_results, say_done
+from dcgan_cli.errors import UsageError
 from dcgan_cli.files import STDOUT, is_stdout
-
-if TYPE_CHECKING:
-    from dcgan_cli.checkpoint.concepts import Concept
 
 concepts = typer.Typer(
     name="concepts",
@@ -38,20 +35,15 @@ name is a latent argument of every command, and a term of dcgan arithmetic.
 """,
 )
 
-DOING = "concepts of"
-"""What is said before the model's file."""
-
-Name = Annotated[str, typer.Argument(help="The concept: small letters, digits and _.")]
+Name = Annotated[str, Argument(help="The concept: small letters, digits and _.")]
 ByOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--checkpoint", "-c", help="A .pt file or a run, as in other commands. Default: the newest."
     ),
 ]
 """Where any number of points stands in the place of the argument."""
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace concepts that have the same name.")
-]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace concepts that have the same name.")]
 
 
 concepts.command()(command(learn))
@@ -61,9 +53,7 @@ concepts.command()(command(learn))
 @command
 def add(
     name: Name,
-    points: Annotated[
-        list[str], typer.Argument(help="Its exemplars: samples.png#3,17,40 or z.npy#0,4.")
-    ],
+    points: Annotated[list[str], Argument(help="Its exemplars: samples.png#3,17,40 or z.npy#0,4.")],
     by_option: ByOption = None,
     overwrite: Overwrite = False,
     *,
@@ -77,38 +67,26 @@ def add(
 
       dcgan concepts add surprised one.png#3 other.png#5,6 --checkpoint faces
     """
+    check_name(name)
+    check_points(*points)
+
     import numpy as np
 
-    from dcgan_cli.checkpoint.concepts import (
-        Concept,
-        check_name,
-        few_exemplars_warning,
-        own_concepts,
-    )
+    from dcgan_cli.checkpoint.concepts import Concept, few_exemplars_warning
     from dcgan_cli.checkpoint.latent_arguments import read_latents
+    from dcgan_cli.cli.concepts.storage import ModelConcepts
 
-    check_name(name)
-    console = streams.console
-    path, model = open_model(console, by_option, DOING)
-    known = own_concepts(path, model)
-    _refuse_taken([name], known, overwrite, path)
-    found = [read_latents(point, model, path) for point in points]
+    model = ModelConcepts(streams, by_option)
+    known = model.own([name], overwrite)
+    found = [read_latents(point, model.model, model.path) for point in points]
     rows = np.concatenate([one.latents for one in found])
     for drawn in sorted({str(one.drawn) for one in found if one.drawn is not None}):
-        console.note(f"picked from images drawn with {drawn}: so drawn, they look the same")
+        model.console.note(f"picked from images drawn with {drawn}: so drawn, they look the same")
     concept = Concept(name, rows, "picked: " + " ".join(points))
     if (warning := few_exemplars_warning(name, len(rows))) is not None:
-        console.note(f"warning: {warning}")
-    write(console, path, model, {**known, name: concept})
-    say_done(
-        console,
-        "Concept added",
-        name,
-        streams.json,
-        checkpoint=model.hash,
-        concepts=[name],
-        exemplars=len(rows),
-    )
+        model.console.note(f"warning: {warning}")
+    model.write({**known, name: concept})
+    model.conclude("Concept added", name, concepts=[name], exemplars=len(rows))
 
 
 @concepts.command(name="list")
@@ -123,12 +101,13 @@ def list_(checkpoint: options.Checkpoint = None, *, streams: options.Streams) ->
       dcgan concepts list faces --json
     """
     from dcgan_cli.analysis.concepts.concept_list import concept_list, concept_table
-    from dcgan_cli.checkpoint.concepts import read_concepts
+    from dcgan_cli.cli.concepts.storage import ModelConcepts
+    from dcgan_cli.cli.results import conclude
+    from dcgan_cli.render.terminal import plain_table
 
-    console = streams.console
-    path, model = open_model(console, checkpoint, DOING)
-    known = read_concepts(path, model)
-    report = concept_list(path, model.hash, known)
+    model, console = ModelConcepts(streams, checkpoint), streams.console
+    known = model.read()
+    report = concept_list(model.path, model.model.hash, known)
     if not known:
         console.note("make some: dcgan concepts learn --data SOURCE")
     if streams.json:
@@ -136,8 +115,6 @@ def list_(checkpoint: options.Checkpoint = None, *, streams: options.Streams) ->
         return
     console.note(report.verdict)
     if streams.verbose and known:
-        from dcgan_cli.render.terminal import plain_table
-
         console.result_table(plain_table(concept_table(known)))
         return
     for name in sorted(known):  # alone on stdout, for scripts
@@ -151,7 +128,7 @@ def show(
     checkpoint: options.Checkpoint = None,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="The PNG. Default: NAME.png; - writes it to stdout."),
+        Option("-o", "--out", help="The PNG. Default: NAME.png; - writes it to stdout."),
     ] = None,
     *,
     figure: options.FigureOptions,
@@ -168,34 +145,27 @@ def show(
 
       dcgan concepts show smiling_woman -o - | imgcat
     """
-    refuse_two_results(out, streams.json)
     target = out or Path(f"{name}.png")
     drawing = figure.into(target)
     outputs = (Output("-o", target, PNG, WHY_PNG, unnamed=out is None), drawing.captioned)
-    check_outputs(outputs, (name,))
+    check_outputs(outputs, (name,), streams.json)
 
     from dcgan_cli.analysis.arithmetic.calculation import draw_concept
-    from dcgan_cli.cli.tiles import read_points
+    from dcgan_cli.cli.concepts.storage import ModelConcepts
+    from dcgan_cli.cli.models import read_points
     from dcgan_cli.runtime import choose_device, use_threads
 
-    console = streams.console
     use_threads(threads)
-    path, model = open_model(console, checkpoint, DOING)
-    refuse_inputs(outputs, path)
-    sampler = sampling.sampler(model, choose_device(device))
-    points = read_points(console, name, model, path, sampler)
-    grid = draw_concept(sampler, name, points.latents).shaped(model.aspect)
+    model, console = ModelConcepts(streams, checkpoint, outputs), streams.console
+    sampler = sampling.sampler(model.model, choose_device(device))
+    points = read_points(console, name, model.model, model.path, sampler)
+    grid = draw_concept(sampler, name, points.latents).shaped(model.model.aspect)
     drawing.write(console, grid)
     if points.concept is not None:
         console.note(f"{name}: {points.concept.made}")
     if not is_stdout(target):
-        facts = {
-            "checkpoint": model.hash,
-            "concept": name,
-            "exemplars": len(points.latents),
-            "file": str(target),
-        }
-        say_done(console, "Concept shown", str(target), streams.json, **facts)
+        facts = {"concept": name, "exemplars": len(points.latents), "file": str(target)}
+        model.conclude("Concept shown", str(target), **facts)
 
 
 @concepts.command()
@@ -207,22 +177,21 @@ def remove(name: Name, checkpoint: options.Checkpoint = None, *, streams: option
 
       dcgan concepts remove surprised
     """
-    from dcgan_cli.checkpoint.concepts import read_concepts, unknown
-    from dcgan_cli.errors import UsageError
+    from dcgan_cli.checkpoint.concepts import unknown
+    from dcgan_cli.cli.concepts.storage import ModelConcepts
 
-    console = streams.console
-    path, model = open_model(console, checkpoint, DOING)
-    known = read_concepts(path, model)
+    model = ModelConcepts(streams, checkpoint)
+    known = model.read()
     if name not in known:
-        raise UsageError(f"{name}: {unknown(known, name, path)}")
-    write(console, path, model, {key: known[key] for key in known if key != name})
-    say_done(console, "Concept removed", name, streams.json, checkpoint=model.hash, concepts=[name])
+        raise UsageError(f"{name}: {unknown(known, name, model.path)}")
+    model.write({key: known[key] for key in known if key != name})
+    model.conclude("Concept removed", name, concepts=[name])
 
 
 @concepts.command()
 @command
 def export(
-    file: Annotated[Path, typer.Argument(help="The JSON to write; - writes it to stdout.")],
+    file: Annotated[Path, Argument(help="The JSON to write; - writes it to stdout.")],
     checkpoint: options.Checkpoint = None,
     *,
     streams: options.Streams,
@@ -233,29 +202,26 @@ def export(
 
       dcgan concepts export faces.json --checkpoint faces
     """
-    refuse_two_results(file, streams.json)
     outputs = (Output("FILE", file, JSON),)
-    check_outputs(outputs)
+    check_outputs(outputs, (), streams.json)
 
-    from dcgan_cli.checkpoint.concepts import concepts_path, read_concepts, to_text, unknown
-    from dcgan_cli.errors import UsageError
+    from dcgan_cli.checkpoint.concepts import concepts_path, to_text, unknown
+    from dcgan_cli.cli.concepts.storage import ModelConcepts
 
-    console = streams.console
-    path, model = open_model(console, checkpoint, DOING)
-    known = read_concepts(path, model)
-    refuse_inputs(outputs, path, concepts_path(path))
+    model = ModelConcepts(streams, checkpoint, outputs)
+    known = model.read()
+    refuse_inputs(outputs, concepts_path(model.path))
     if not known:
-        raise UsageError(unknown(known, "", path))
-    console.write_result(file, to_text(model, known).encode())
+        raise UsageError(unknown(known, "", model.path))
+    model.console.write_result(file, to_text(model.model, known).encode())
     if not is_stdout(file):
-        facts = {"checkpoint": model.hash, "concepts": sorted(known), "file": str(file)}
-        say_done(console, "Concepts exported", str(file), streams.json, **facts)
+        model.conclude("Concepts exported", str(file), concepts=sorted(known), file=str(file))
 
 
 @concepts.command(name="import")
 @command
 def import_(
-    file: Annotated[Path, typer.Argument(help="A file that concepts export wrote; - reads stdin.")],
+    file: Annotated[Path, Argument(help="A file that concepts export wrote; - reads stdin.")],
     checkpoint: options.Checkpoint = None,
     overwrite: Overwrite = False,
     *,
@@ -267,32 +233,10 @@ def import_(
 
       dcgan concepts import faces.json --checkpoint faces
     """
-    from dcgan_cli.checkpoint.concepts import own_concepts, read_file
+    from dcgan_cli.checkpoint.concepts import read_file
+    from dcgan_cli.cli.concepts.storage import ModelConcepts
 
-    console = streams.console
-    path, model = open_model(console, checkpoint, DOING)
-    given = Path("/dev/stdin") if file == STDOUT else file  # the same sign, read
-    new, known = read_file(given, model), own_concepts(path, model)
-    _refuse_taken(list(new), known, overwrite, path)
-    write(console, path, model, {**known, **new})
-    say_done(
-        console,
-        "Concepts imported",
-        "\n".join(sorted(new)),
-        streams.json,
-        checkpoint=model.hash,
-        concepts=sorted(new),
-    )
-
-
-def _refuse_taken(
-    names: list[str], known: "dict[str, Concept]", overwrite: bool, path: Path
-) -> None:
-    from dcgan_cli.errors import UsageError
-
-    taken = sorted(known.keys() & set(names))
-    if taken and not overwrite:
-        more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
-        raise UsageError(
-            f"{taken[0]}{more}: {path} has a concept of that name; --overwrite replaces it"
-        )
+    model = ModelConcepts(streams, checkpoint)
+    new = read_file(Path("/dev/stdin") if file == STDOUT else file, model.model)
+    model.write({**model.own(list(new), overwrite), **new})
+    model.conclude("Concepts imported", "\n".join(sorted(new)), concepts=sorted(new))

@@ -1,16 +1,13 @@
 """`dcgan concepts learn`: exemplars found by an attribute classifier of labeled real images."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import typer
+from typer import Option
 
-from dcgan_cli.cli import classifier_setup, options
-from dcgan_cli.cli.classifier_setup import train_classifier
-from dcgan_cli.cli.concepts.storage import write
-from dcgan_cli.cli.image_source import Request
-from dcgan_cli.cli.models import open_model
-from dcgan_cli.cli.results import conclude
+from dcgan_cli.cli import options
+from dcgan_cli.cli.request import check_source
+from dcgan_cli.errors import UsageError
 
 SAMPLES, EXEMPLARS = 4096, 32
 
@@ -19,31 +16,33 @@ def learn(
     checkpoint: options.Checkpoint = None,
     data: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Labeled real images, as in dcgan train: demo:faces, faces.zip.",
             show_default=False,
         ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="A CSV file of labels that joins the images.")
+        Path | None, Option(help="A CSV file of labels that joins the images.")
     ] = None,
-    limit: classifier_setup.Limit = classifier_setup.LIMIT,
+    limit: Annotated[
+        int, Option(help="Learn to classify from so many images at most.", min=100)
+    ] = options.CLASSIFIER_LIMIT,
     attribute: Annotated[
         list[str] | None,
-        typer.Option(help="Learn this column of the labels alone; repeatable. Default: all."),
+        Option(help="Learn this column of the labels alone; repeatable. Default: all."),
     ] = None,
     concept: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             help='Make this concept: "smiling_woman=smiling & woman"; repeatable. Default: every '
             "class, and every pair of classes of two attributes."
         ),
     ] = None,
     exemplars: Annotated[
-        int, typer.Option(help="Exemplars of each concept; the paper has 3.", min=3)
+        int, Option(help="Exemplars of each concept; the paper has 3.", min=3)
     ] = EXEMPLARS,
     samples: Annotated[
-        int, typer.Option(help="How many samples are classified to find them.", min=100)
+        int, Option(help="How many samples are classified to find them.", min=100)
     ] = SAMPLES,
     seed: options.Seed = 0,
     *,
@@ -66,13 +65,18 @@ def learn(
 
       dcgan concepts learn --data demo:faces --concept "smiling_woman=smiling & woman"
     """
-    from dcgan_cli.errors import UsageError
-
     if data is None:
         raise UsageError("--data SOURCE is missing: labeled images such as demo:faces")
 
+    check_source(data)
+
     from dcgan_cli.analysis.concepts import concept_search
     from dcgan_cli.checkpoint.concepts import own_concepts, written_path
+    from dcgan_cli.cli.classifier_setup import train_classifier
+    from dcgan_cli.cli.concepts.storage import write
+    from dcgan_cli.cli.models import open_model
+    from dcgan_cli.cli.request import Request
+    from dcgan_cli.cli.results import conclude
 
     console, machine = common.begin()
     path, model = open_model(console, checkpoint, "concepts of")
@@ -94,7 +98,7 @@ def learn(
         made=f"trained on {data} (seed {seed}, --bn {sampling.bn}{' --no-ema' if sampling.no_ema else ''})",
     )
     write(console, path, model, {**known, **{one.name: one for one in found}})
-    facts = {
+    facts: dict[str, Any] = {
         "checkpoint": model.hash,
         "seed": seed,
         "samples": samples,

@@ -4,22 +4,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
 from dcgan_cli.cli import options
-from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.models import open_model
-from dcgan_cli.cli.outputs import HTML, JSON, LINES, PNG, PT, WHY_PNG, Output, check_outputs
-from dcgan_cli.cli.results import conclude, refuse_two_results
+from dcgan_cli.cli.outputs import (
+    HTML,
+    JSON,
+    LINES,
+    PNG,
+    PT,
+    WHY_PNG,
+    Output,
+    check_outputs,
+)  # fmt: skip
+from dcgan_cli.cli.request import check_source
+from dcgan_cli.errors import UsageError
 from dcgan_cli.files import is_special
 from dcgan_cli.wording import counted
 
 if TYPE_CHECKING:
-    from dcgan_cli.analysis.drop_filters.drop_experiment import DropPlan
     from dcgan_cli.analysis.drop_filters.filters import Ranking
-    from dcgan_cli.checkpoint.format import Checkpoint
-    from dcgan_cli.model.batch_norm_statistics import BatchNormMode
-
 
 OUT = Path("forgotten.png")
 """What is written where no -o is typed."""
@@ -29,7 +33,7 @@ def drop_filters(
     checkpoint: options.Checkpoint = None,
     find: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="KIND",
             help="The object to forget: window. With --boxes it may be left out where they are of "
             "one kind.",
@@ -38,7 +42,7 @@ def drop_filters(
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--from",
             metavar="SOURCE",
             help="Real images with boxes, to learn finding the object from: demo:rooms, or "
@@ -47,37 +51,35 @@ def drop_filters(
         ),
     ] = None,
     labels: Annotated[
-        Path | None,
-        typer.Option(help="A CSV file of boxes for --from: file, kind, x0, y0, x1, y1."),
+        Path | None, Option(help="A CSV file of boxes for --from: file, kind, x0, y0, x1, y1.")
     ] = None,
     limit: Annotated[
-        int | None,
-        typer.Option(help="Use so many images of --from, evenly spread.", min=1),
+        int | None, Option(help="Use so many images of --from, evenly spread.", min=1)
     ] = None,
     boxes: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="Boxes on the samples, drawn by hand: what the page of --annotate saves, COCO, "
             "LabelMe, Pascal VOC or CSV."
         ),
     ] = None,
     annotate: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="PAGE.html",
             help="Write a page on which to draw the boxes, and stop. It shows those of --boxes, or "
             "those found with --find and --from, to begin with.",
         ),
     ] = None,
     count: Annotated[
-        int, typer.Option("-n", "--count", help="Samples that are looked at.", min=20)
+        int, Option("-n", "--count", help="Samples that are looked at.", min=20)
     ] = 150,
     fresh: Annotated[
-        int, typer.Option(help="Samples of the next seed on which the outcome is measured.", min=20)
+        int, Option(help="Samples of the next seed on which the outcome is measured.", min=20)
     ] = 200,
     layer: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="The layer whose maps are dropped: 0 is the projection, 1 the first convolution "
             "after it, and so on. Default: 1 (8×8).",
             show_default=False,
@@ -85,34 +87,32 @@ def drop_filters(
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(
+        Option(
             help="Drop the maps of a weight above this, in log-odds per standard deviation of the "
             "map. Default: 0.",
             show_default=False,
         ),
     ] = None,
     maps: Annotated[
-        int | None,
-        typer.Option(help="Drop so many maps instead, those of the highest weights.", min=1),
+        int | None, Option(help="Drop so many maps instead, those of the highest weights.", min=1)
     ] = None,
     keep_only: Annotated[
-        bool, typer.Option("--keep-only", help="Keep these maps and drop all others.")
+        bool, Option("--keep-only", help="Keep these maps and drop all others.")
     ] = False,
     save: Annotated[
         Path | None,
-        typer.Option(metavar="CHECKPOINT", help="Write a model that has forgotten the object."),
+        Option(metavar="CHECKPOINT", help="Write a model that has forgotten the object."),
     ] = None,
     save_boxes: Annotated[
-        Path | None,
-        typer.Option(metavar="JSON", help="Write the boxes that were trained on."),
+        Path | None, Option(metavar="JSON", help="Write the boxes that were trained on.")
     ] = None,
     seed: options.Seed = 0,
     out: Annotated[
-        Path, typer.Option("-o", "--out", help="The PNG of the image grid; - writes it to stdout.")
+        Path, Option("-o", "--out", help="The PNG of the image grid; - writes it to stdout.")
     ] = OUT,
     curve: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="The dose curve: .png, .pdf or .svg. Default: beside the image grid, forgotten-dose.png; none "
             "with -o -.",
             show_default=False,
@@ -142,9 +142,6 @@ def drop_filters(
 
       dcgan drop-filters bedrooms --find window --from house.zip --labels window_boxes.csv
     """
-    from dcgan_cli.errors import UsageError
-
-    refuse_two_results(out, common.json)
     if maps is not None and threshold is not None:
         raise UsageError("--maps says how many maps, --threshold which; give one of the two")
     if labels is not None and source is None:
@@ -168,21 +165,31 @@ def drop_filters(
         Output("--save-boxes", save_boxes, JSON),
         *([] if drawn_only else [drawing.captioned]),
     )
-    check_outputs(outputs, (source, labels, boxes))
+    check_outputs(outputs, (source, labels, boxes), common.json)
 
+    check_source(source)
+
+    from dcgan_cli.data.box_files import read_boxes, write_boxes
+
+    drawn = None if boxes is None else read_boxes(boxes, count)
+
+    from dcgan_cli.analysis.drop_filters import filters
     from dcgan_cli.analysis.drop_filters.drop_experiment import DropExperiment, DropPlan
-    from dcgan_cli.analysis.drop_filters.filters import activations, choose_layer, rank_feature_maps
     from dcgan_cli.analysis.drop_filters.forgetting import forget
+    from dcgan_cli.checkpoint.format import save as save_checkpoint
     from dcgan_cli.cli.drop_filters.detector import boxed_source, learn_from_source
     from dcgan_cli.cli.drop_filters.sample_boxes import Samples, write_page
+    from dcgan_cli.cli.models import open_model
+    from dcgan_cli.cli.results import conclude
     from dcgan_cli.render.dose_curve import encode_dose
 
     console, machine = common.begin()
     _, model = open_model(console, checkpoint, "looking into", outputs)
     sampler = sampling.sampler(model, machine)
-    number = choose_layer(sampler.generator, layer)  # before any work is done
+    number = filters.choose_layer(sampler.generator, layer)  # before any work is done
     samples = Samples(sampler, seed, count)
-    drawn = None if boxes is None else samples.read(boxes)
+    if boxes is not None and drawn is not None:
+        samples.check(boxes, drawn)
     kind = samples.kind(find, boxes, drawn)
     detector = None
     if source is not None or (drawn is None and annotate is None):
@@ -191,16 +198,14 @@ def drop_filters(
     if drawn is None and detector is not None:
         drawn = samples.predict(console, detector, kind)
     if drawn is not None and save_boxes is not None:
-        from dcgan_cli.data.box_files import write_boxes
-
         console.write_result(save_boxes, write_boxes(drawn))
     if annotate is not None:
         write_page(console, annotate, samples, kind, drawn, common.json)
         return
     assert drawn is not None  # they were given, or predicted
 
-    ranking = rank_feature_maps(
-        activations(sampler, number, samples.latents), drawn.boxes, kind, number, seed
+    ranking = filters.rank_feature_maps(
+        filters.activations(sampler, number, samples.latents), drawn.boxes, kind, number, seed
     )
     if detector is None:
         detector = samples.train_detector(console, drawn, model, kind, machine)
@@ -217,7 +222,12 @@ def drop_filters(
         console.note(f"dose curve: {target}")
         facts["curve"] = str(target)
     if save is not None:
-        _save(console, save, model, plan, kind, sampler.bn)
+        gone, bn = plan.gone(plan.chosen), sampler.bn
+        lost = {"object": kind, "layer": number, "maps": gone, "keep_only": keep_only, "bn": bn}
+        history = [*model.training.get("forgotten", []), lost]
+        without = filters.forgotten(model, number, gone, bn)
+        save_checkpoint(save, replace(without, training={**model.training, "forgotten": history}))
+        console.note(f"{save}: the same images are drawn from it with --bn running")
         facts["saved"] = str(save)
     conclude(console, report, common, out=out, **facts)
 
@@ -229,8 +239,6 @@ def curve_beside(out: Path) -> Path | None:
 
 def _chosen(ranking: "Ranking", threshold: float | None, maps: int | None) -> int:
     """How many of the maps in order are dropped. Raises UsageError where it would be none."""
-    from dcgan_cli.errors import UsageError
-
     total = len(ranking.weights)
     if maps is not None:
         if maps > total:
@@ -244,23 +252,3 @@ def _chosen(ranking: "Ranking", threshold: float | None, maps: int | None) -> in
             f"{highest:.3g}"
         )
     return chosen
-
-
-def _save(
-    console: Console,
-    path: Path,
-    model: "Checkpoint",
-    plan: "DropPlan",
-    kind: str,
-    bn: "BatchNormMode",
-) -> None:
-    """Write the model that has forgotten. Raises StorageError."""
-    from dcgan_cli.analysis.drop_filters.filters import forgotten
-    from dcgan_cli.checkpoint.format import save
-
-    layer, gone = plan.ranking.layer, plan.gone(plan.chosen)
-    lost = {"object": kind, "layer": layer, "maps": gone, "keep_only": plan.keep_only, "bn": bn}
-    without = forgotten(model, layer, gone, bn)
-    earlier = model.training.get("forgotten", [])
-    save(path, replace(without, training={**model.training, "forgotten": [*earlier, lost]}))
-    console.note(f"{path}: the same images are drawn from it with --bn running")

@@ -1,24 +1,27 @@
 """From images with boxes to a detector of objects, with every step said; for `drop-filters`."""
 
 import contextlib
+import difflib
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+
+from dcgan_cli.analysis.drop_filters.object_detector import ObjectDetector
+from dcgan_cli.analysis.drop_filters.train_detector import fit_object_detector
+from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.image_source import training_images
+from dcgan_cli.data.decode import Unreadable
+from dcgan_cli.data.labels import Boxes
+from dcgan_cli.data.pixels import normalize
+from dcgan_cli.data.sources import Source
+from dcgan_cli.errors import DcganError, SourceError, UsageError
+from dcgan_cli.report import Images
+from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.wording import counted, counted_are
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    import torch
-
-    from dcgan_cli.analysis.drop_filters.object_detector import ObjectDetector
-    from dcgan_cli.checkpoint.format import Checkpoint
-    from dcgan_cli.data.labels import Boxes
-    from dcgan_cli.data.sources import Source
-    from dcgan_cli.report import Images
 
 LEARN = 1000
 """Images that an object detector learns from at most."""
@@ -26,17 +29,15 @@ LEARN = 1000
 
 def boxed_source(
     console: Console,
-    model: "Checkpoint",
+    model: Checkpoint,
     location: str | None,
     labels: Path | None,
     limit: int | None = None,
-) -> "tuple[Source, Boxes]":
+) -> tuple[Source, Boxes]:
     """Real images with boxes: those at `location`, or those that `model` was trained on.
 
     Raises UsageError where they have no boxes, SourceError where there are no such images.
     """
-    from dcgan_cli.errors import DcganError, UsageError
-
     # of synthetic rooms no more than are looked at: working out the truth of each takes its time
     limit = limit or (LEARN if location == "demo:rooms" else None)
     try:
@@ -58,22 +59,16 @@ def boxed_source(
 
 def learn_from_source(
     console: Console,
-    found: "tuple[Source, Boxes]",
-    model: "Checkpoint",
+    found: tuple[Source, Boxes],
+    model: Checkpoint,
     kind: str,
-    device: "torch.device",
+    device: torch.device,
     seed: int,
-) -> "ObjectDetector":
+) -> ObjectDetector:
     """Learn to find what is boxed in real images, at most LEARN of those that were looked at.
 
     Raises UsageError where no box is a `kind`, DcganError where it cannot be found by them.
     """
-    import numpy as np
-
-    from dcgan_cli.data.decode import Unreadable
-    from dcgan_cli.errors import SourceError
-    from dcgan_cli.runtime import numpy_stream
-
     source, boxes = found
     check_kind(kind, boxes.kind.tolist(), source.location)
     shown = model.reference.shown
@@ -110,23 +105,17 @@ def learn_from_source(
 
 def train_detector(
     console: Console,
-    images: "Images",
-    boxes: "Boxes",
-    model: "Checkpoint",
+    images: Images,
+    boxes: Boxes,
+    model: Checkpoint,
     kind: str,
-    device: "torch.device",
+    device: torch.device,
     seed: int,
-) -> "ObjectDetector":
+) -> ObjectDetector:
     """Learn to find what is boxed in `images` uint8 [N, S, S, C], and say how well that goes.
 
     Raises DcganError where `kind` cannot be found.
     """
-    import torch
-
-    from dcgan_cli.analysis.drop_filters.train_detector import fit_object_detector
-    from dcgan_cli.data.pixels import normalize
-    from dcgan_cli.errors import DcganError
-
     discriminator = model.build_discriminator().to(device)
     with console.progress("learning to find") as bar:
         detector = fit_object_detector(
@@ -150,12 +139,8 @@ def train_detector(
     return detector
 
 
-def check_kind(kind: str, kinds: "Iterable[str]", where: str) -> None:
+def check_kind(kind: str, kinds: Iterable[str], where: str) -> None:
     """Raise UsageError, with what comes near, where none of `kinds` is `kind`."""
-    import difflib
-
-    from dcgan_cli.errors import UsageError
-
     there = sorted(set(kinds))
     if kind not in there:
         near = difflib.get_close_matches(kind, there, n=3) or there

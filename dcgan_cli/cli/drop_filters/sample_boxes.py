@@ -3,49 +3,42 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import torch
+
+from dcgan_cli.analysis.drop_filters.object_detector import ObjectDetector
+from dcgan_cli.analysis.sampling import Sampler
+from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.drop_filters.detector import check_kind, train_detector
 from dcgan_cli.cli.results import say_done
+from dcgan_cli.data.box_files import SampleBoxes, write_boxes
+from dcgan_cli.errors import CheckpointError, SourceError, UsageError
+from dcgan_cli.model.latents import Latents, seeded_latents
+from dcgan_cli.render.annotate import annotation_page
 from dcgan_cli.wording import counted
-
-if TYPE_CHECKING:
-    import torch
-
-    from dcgan_cli.analysis.drop_filters.object_detector import ObjectDetector
-    from dcgan_cli.analysis.sampling import Sampler
-    from dcgan_cli.checkpoint.format import Checkpoint
-    from dcgan_cli.data.box_files import SampleBoxes
-    from dcgan_cli.model.latents import Latents
 
 
 @dataclass(frozen=True)
 class Samples:
     """The samples 0 … `count` − 1 of `seed`."""
 
-    sampler: "Sampler"
+    sampler: Sampler
     seed: int
     count: int
 
     @cached_property
-    def latents(self) -> "Latents":
+    def latents(self) -> Latents:
         """Their latent vectors, [count, z_dim]."""
-        from dcgan_cli.model.latents import seeded_latents
-
         config = self.sampler.generator.config
         return seeded_latents(self.seed, self.count, config.z_dim, config.z_dist)
 
-    def read(self, path: Path) -> "SampleBoxes":
-        """The boxes that the file at `path` holds of these samples.
+    def check(self, path: Path, drawn: SampleBoxes) -> None:
+        """Refuse boxes, `drawn` in the file at `path`, that are not on these samples.
 
-        Raises SourceError as read_boxes does, and where there are none; CheckpointError or
-        UsageError where they are about other samples.
+        Raises SourceError where there are none, CheckpointError or UsageError where they are about
+        other samples.
         """
-        from dcgan_cli.data.box_files import read_boxes
-        from dcgan_cli.errors import CheckpointError, SourceError, UsageError
-
-        drawn = read_boxes(path, self.count)
         own = self.sampler
         if drawn.checkpoint is not None and drawn.checkpoint != own.checkpoint:
             raise CheckpointError(
@@ -63,15 +56,12 @@ class Samples:
             raise SourceError(
                 f"{path}: holds no box; draw some on the page of dcgan drop-filters --annotate"
             )
-        return drawn
 
-    def kind(self, asked: str | None, path: Path | None, drawn: "SampleBoxes | None") -> str:
+    def kind(self, asked: str | None, path: Path | None, drawn: SampleBoxes | None) -> str:
         """The object that is meant; empty where neither `asked` nor boxes say it.
 
         Raises UsageError where boxes at `path` are not of what was asked, or of several kinds.
         """
-        from dcgan_cli.errors import UsageError
-
         if drawn is None:
             return asked or ""
         kinds = sorted(set(drawn.boxes.kind.tolist()))
@@ -82,10 +72,8 @@ class Samples:
             raise UsageError(f"{path}: boxes of {', '.join(kinds)}; say which with --find")
         return kinds[0]
 
-    def predict(self, console: Console, detector: "ObjectDetector", kind: str) -> "SampleBoxes":
+    def predict(self, console: Console, detector: ObjectDetector, kind: str) -> SampleBoxes:
         """Boxes where `detector` sees `kind` in these samples."""
-        from dcgan_cli.data.box_files import SampleBoxes
-
         sampler = self.sampler
         boxes = detector.boxes(detector.score(sampler.normalized(self.latents)), kind)
         having = len(set(boxes.image.tolist()))
@@ -97,11 +85,11 @@ class Samples:
     def train_detector(
         self,
         console: Console,
-        drawn: "SampleBoxes",
-        model: "Checkpoint",
+        drawn: SampleBoxes,
+        model: Checkpoint,
         kind: str,
-        device: "torch.device",
-    ) -> "ObjectDetector":
+        device: torch.device,
+    ) -> ObjectDetector:
         """A detector that learns from boxes on these samples. Raises DcganError as `train_detector` does."""
         detector = train_detector(
             console, self.sampler.images(self.latents), drawn.boxes, model, kind, device, self.seed
@@ -114,17 +102,9 @@ class Samples:
 
 
 def write_page(
-    console: Console,
-    path: Path,
-    samples: Samples,
-    kind: str,
-    drawn: "SampleBoxes | None",
-    json: bool,
+    console: Console, path: Path, samples: Samples, kind: str, drawn: SampleBoxes | None, json: bool
 ) -> None:
     """Write the page on which to draw boxes, with those there are already. Raises StorageError."""
-    from dcgan_cli.data.box_files import write_boxes
-    from dcgan_cli.render.annotate import annotation_page
-
     sampler = samples.sampler
     page = annotation_page(
         sampler.images(samples.latents),

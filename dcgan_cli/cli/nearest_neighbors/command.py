@@ -1,29 +1,18 @@
 """`dcgan nearest-neighbors`: the training images nearest to samples, and whether these are copies."""
 
 import re
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from typer import Option
 
+from dcgan_cli.checkpoint.names import check_points
 from dcgan_cli.cli import options
-from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.figures import Lines
-from dcgan_cli.cli.image_source import training_images
-from dcgan_cli.cli.models import open_model
-from dcgan_cli.cli.nearest_neighbors.comparison import compare_with
-from dcgan_cli.cli.nearest_neighbors.queries import given, samples
 from dcgan_cli.cli.outputs import LINES, PNG, WHY_PNG, Output, check_outputs
-from dcgan_cli.cli.results import conclude, refuse_two_results
-
-if TYPE_CHECKING:
-    import numpy as np
-    import torch
-    from numpy.typing import NDArray
-
-    from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Queries
-    from dcgan_cli.cli.nearest_neighbors.comparison import Compared
-    from dcgan_cli.report import Report
+from dcgan_cli.cli.request import check_source
+from dcgan_cli.errors import UsageError
 
 OUT = Path("nearest.png")
 """What is written where no -o is typed."""
@@ -41,14 +30,14 @@ def nearest_neighbors(
     checkpoint: options.Checkpoint = None,
     data: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="The training images. Default: those that the checkpoint was trained on.",
             metavar="SOURCE",
         ),
     ] = None,
     held_out: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Real images that samples are classified by: a SOURCE of the same kind that was not "
             "trained on, or the share of the training images to set aside from the comparison: the "
             "network was trained on these too, and copies of them go unseen. Default: a quarter, "
@@ -57,52 +46,51 @@ def nearest_neighbors(
         ),
     ] = None,
     count: Annotated[
-        int | None,
-        typer.Option("-n", "--count", help=f"How many samples. Default: {COUNT}.", min=1),
+        int | None, Option("-n", "--count", help=f"How many samples. Default: {COUNT}.", min=1)
     ] = None,
     of: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             help="Ask about these instead; repeat it: samples.png#3, z.npy, a concept, photo.jpg."
         ),
     ] = None,
-    k: Annotated[int, typer.Option("-k", help="Neighbors shown of each.", min=1)] = 5,
+    k: Annotated[int, Option("-k", help="Neighbors shown of each.", min=1)] = 5,
     rows: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help=f"Images shown, and closest ones below. Default: {ROWS}, or all of --of.", min=1
         ),
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="Compare with so many training images at most; copies of others go unseen.", min=1
         ),
     ] = None,
     classify: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Also test a nearest-neighbor classifier of this column of the labels that learns "
             "from samples alone (the paper's appendix).",
             metavar="COLUMN",
         ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="A CSV file of labels that joins the training images.")
+        Path | None, Option(help="A CSV file of labels that joins the training images.")
     ] = None,
     held_out_labels: Annotated[
-        Path | None, typer.Option(help="The same for the images of --held-out SOURCE.")
+        Path | None, Option(help="The same for the images of --held-out SOURCE.")
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 1 where memorization is found.")
+        bool, Option("--strict", help="Exit with 1 where memorization is found.")
     ] = False,
     seed: options.Seed = 0,
     out: Annotated[
-        Path, typer.Option("-o", "--out", help="The PNG to write; - writes it to stdout.")
+        Path, Option("-o", "--out", help="The PNG to write; - writes it to stdout.")
     ] = OUT,
     map_file: Annotated[
         Path | None,
-        typer.Option("--map", help="A UMAP of samples among training images: .png, .pdf or .svg."),
+        Option("--map", help="A UMAP of samples among training images: .png, .pdf or .svg."),
     ] = None,
     *,
     figure: options.FigureOptions,
@@ -127,19 +115,32 @@ def nearest_neighbors(
 
       dcgan nearest-neighbors mnist --data mnist/ --held-out mnist/#test --classify label
     """
-    refuse_two_results(out, common.json)
-    _refuse(count, of, classify, held_out, held_out_labels)
+    if of and count is not None:
+        raise UsageError("-n draws samples, --of names images; give one of the two")
+    if held_out_labels is not None and held_out is None:
+        raise UsageError("--held-out-labels: of which images? Name them with --held-out SOURCE")
+    if of and classify is not None:
+        raise UsageError("--classify learns from samples; it does not go with --of")
     drawing = figure.into(out)
     outputs = (
         Output("-o", out, PNG, WHY_PNG, unnamed=out == OUT),
         drawing.captioned,
         Output("--map", map_file, LINES),
     )
-    check_outputs(outputs, [data, held_out, labels, *(of or ())])
+    check_outputs(outputs, [data, held_out, labels, *(of or ())], common.json)
 
-    from contextlib import ExitStack
+    check_points(*(of or ()))
+    check_source(data)
 
+    from dcgan_cli.analysis.embedding import embed
     from dcgan_cli.analysis.nearest_neighbors import nearest as experiment
+    from dcgan_cli.analysis.nearest_neighbors.sample_classifier import evaluate
+    from dcgan_cli.cli.image_source import training_images
+    from dcgan_cli.cli.models import open_model
+    from dcgan_cli.cli.nearest_neighbors.comparison import compare_with
+    from dcgan_cli.cli.nearest_neighbors.queries import given, samples
+    from dcgan_cli.cli.results import conclude
+    from dcgan_cli.render.scatter import encode_scatter
 
     console, machine = common.begin()
     path, model = open_model(console, checkpoint, "drawing with", outputs)
@@ -174,7 +175,20 @@ def nearest_neighbors(
                 progress=bar,
             )
         if classify is not None:
-            report = _classified(console, report, queries, compared, machine, seed)
+            place = compared.request.location.lower()
+            with console.progress("classifying") as bar:
+                report = evaluate(
+                    report,
+                    queries.images,
+                    compared.training,
+                    compared.classes,
+                    compared.held_out_images,
+                    compared.held_out_classes,
+                    mnist="mnist" in place and not OTHER_MNIST.search(place),
+                    device=machine,
+                    seed=seed,
+                    progress=bar,
+                )
         points = None
         if map_file is not None:
             points = experiment.map_rows(queries, compared.training, discriminator, seed)
@@ -187,66 +201,12 @@ def nearest_neighbors(
         "ema": sampler.average,
     }
     if map_file is not None and points is not None:
-        console.write_result(map_file, _map(*points, seed, drawing.lines(map_file)))
+        features, groups = points
+        names, title = experiment.MAP_GROUPS, experiment.MAP_TITLE
+        lines = drawing.lines(map_file)
+        umap = encode_scatter(embed(features, seed), groups, names, title, **lines)
+        console.write_result(map_file, umap)
         facts["map"] = str(map_file)
-    if show:
-        from dcgan_cli.render.terminal import HalfBlocks
-
-        console.result_table(HalfBlocks(grid))
-    conclude(console, report, common, out=out, **facts)
+    conclude(console, report, common, out=out, shown=grid if show else None, **facts)
     if strict and report.facts["memorized"]:
         raise typer.Exit(1)
-
-
-def _refuse(
-    count: int | None,
-    of: list[str] | None,
-    classify: str | None,
-    held_out: str | None,
-    held_out_labels: Path | None,
-) -> None:
-    """Raise UsageError for options that do not go together."""
-    from dcgan_cli.errors import UsageError
-
-    if of and count is not None:
-        raise UsageError("-n draws samples, --of names images; give one of the two")
-    if held_out_labels is not None and held_out is None:
-        raise UsageError("--held-out-labels: of which images? Name them with --held-out SOURCE")
-    if of and classify is not None:
-        raise UsageError("--classify learns from samples; it does not go with --of")
-
-
-def _classified(
-    console: Console,
-    report: "Report",
-    queries: "Queries",
-    compared: "Compared",
-    machine: "torch.device",
-    seed: int,
-) -> "Report":
-    """`report` with what a classifier learns from the samples."""
-    from dcgan_cli.analysis.nearest_neighbors.sample_classifier import evaluate
-
-    location = compared.request.location.lower()
-    with console.progress("classifying") as bar:
-        return evaluate(
-            report,
-            queries.images,
-            compared.training,
-            compared.classes,
-            compared.held_out_images,
-            compared.held_out_classes,
-            mnist="mnist" in location and not OTHER_MNIST.search(location),
-            device=machine,
-            seed=seed,
-            progress=bar,
-        )
-
-
-def _map(rows: "torch.Tensor", groups: "NDArray[np.int64]", seed: int, lines: Lines) -> bytes:
-    """A UMAP as `lines` says."""
-    from dcgan_cli.analysis.embedding import embed
-    from dcgan_cli.analysis.nearest_neighbors.nearest import MAP_GROUPS, MAP_TITLE
-    from dcgan_cli.render.scatter import encode_scatter
-
-    return encode_scatter(embed(rows, seed), groups, MAP_GROUPS, MAP_TITLE, **lines)

@@ -3,21 +3,21 @@
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.analysis.nearest_neighbors.sample_classifier import Classes
+from dcgan_cli.analysis.nearest_neighbors.training_search import MAX_HELD_OUT, Training, hold_out
+from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.image_source import Request, prepare_shown
+from dcgan_cli.cli.image_source import prepare_shown
+from dcgan_cli.cli.request import Request
+from dcgan_cli.data.sources import Source, select, with_labels
+from dcgan_cli.errors import SourceError, UsageError
+from dcgan_cli.report import Images
+from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.wording import counted
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from dcgan_cli.analysis.nearest_neighbors.sample_classifier import Classes
-    from dcgan_cli.analysis.nearest_neighbors.training_search import Training
-    from dcgan_cli.checkpoint.format import Checkpoint
-    from dcgan_cli.data.sources import Source
-    from dcgan_cli.report import Images
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,18 +35,18 @@ class Compared:
 
     request: Request
     kind: str
-    training: "Training"
-    held_out_images: "Images"
+    training: Training
+    held_out_images: Images
     trained_on: bool
-    classes: "Classes"
-    held_out_classes: "Classes"
+    classes: Classes
+    held_out_classes: Classes
 
 
 def compare_with(
     console: Console,
     stack: ExitStack,
-    model: "Checkpoint",
-    source: "Source",
+    model: Checkpoint,
+    source: Source,
     request: Request,
     *,
     held_out: str | None,
@@ -59,10 +59,6 @@ def compare_with(
 
     What is opened is closed with `stack`.
     """
-    import numpy as np
-
-    from dcgan_cli.analysis.nearest_neighbors.training_search import Training, hold_out
-
     share = _share(held_out)
     original, held = source, None
     if limit is not None and limit < len(source):
@@ -86,7 +82,7 @@ def compare_with(
         held_out_images, held_out_classes, others = _other(
             console, model, (original, request), other, column, seed
         )
-        trained_on = _was_trained_on(model, others)
+        trained_on = model.reference.is_of(others)
     console.note(
         f"{request.location}: {source.kind}; {counted(len(numbers), 'training image')} compared, "
         + (
@@ -102,24 +98,14 @@ def compare_with(
     )
 
 
-def _was_trained_on(model: "Checkpoint", source: "Source") -> bool:
-    """Whether `source` is what the network was trained on."""
-    return model.reference.is_location(source.location) or model.reference.is_same(source) is True
-
-
 def _needed(
-    source: "Source", limit: int, share: float | None, seed: int, apart: bool
-) -> "tuple[Source, NDArray[np.bool_]]":
+    source: Source, limit: int, share: float | None, seed: int, apart: bool
+) -> tuple[Source, NDArray[np.bool_]]:
     """The records that are compared or held out, and which of them are held out.
 
     At most `limit` are compared; some are held out where they are kept `apart`. No other is
     decoded.
     """
-    import numpy as np
-
-    from dcgan_cli.analysis.nearest_neighbors.training_search import hold_out
-    from dcgan_cli.data.sources import select
-
     numbers, kept = np.arange(len(source)), np.zeros(0, np.int64)
     if apart:
         numbers, kept = hold_out(len(source), share, seed)
@@ -132,8 +118,6 @@ def _needed(
 
 def _share(held_out: str | None) -> float | None:
     """`held_out` as a share; None where it is something else. Raises UsageError."""
-    from dcgan_cli.errors import UsageError
-
     try:
         share = float(held_out or "")
     except ValueError:
@@ -143,7 +127,7 @@ def _share(held_out: str | None) -> float | None:
     return share
 
 
-def _say_windows(console: Console, model: "Checkpoint") -> None:
+def _say_windows(console: Console, model: Checkpoint) -> None:
     """Say what of each training image is compared, where the network saw windows of them."""
     shown = model.reference.shown
     if shown.image_spec.side != shown.size:
@@ -155,20 +139,13 @@ def _say_windows(console: Console, model: "Checkpoint") -> None:
 
 def _other(
     console: Console,
-    model: "Checkpoint",
-    training: "tuple[Source, Request]",
+    model: Checkpoint,
+    training: tuple[Source, Request],
     other: Request,
     column: str | None,
     seed: int,
-) -> "tuple[Images, Classes, Source]":
+) -> tuple[Images, Classes, Source]:
     """Up to MAX_HELD_OUT random images of another source, their classes, and the source."""
-    import numpy as np
-
-    from dcgan_cli.analysis.nearest_neighbors.training_search import MAX_HELD_OUT
-    from dcgan_cli.data.sources import select
-    from dcgan_cli.errors import UsageError
-    from dcgan_cli.runtime import numpy_stream
-
     location = other.location
     source = other.open()
     if location == training[1].location or source.content() == training[0].content():
@@ -188,14 +165,11 @@ def _other(
         images.close()
 
 
-def _with_classes(source: "Source", training: Request, column: str) -> "Source":
+def _with_classes(source: Source, training: Request, column: str) -> Source:
     """`source`, whose classes may stand in the label table of the training images.
 
     Raises UsageError where they are not there either.
     """
-    from dcgan_cli.data.sources import with_labels
-    from dcgan_cli.errors import SourceError, UsageError
-
     own = {} if source.labels is None else source.labels.columns
     if column in own or training.labels is None:
         return source
@@ -208,12 +182,8 @@ def _with_classes(source: "Source", training: Request, column: str) -> "Source":
         ) from error
 
 
-def _classes(source: "Source", request: Request, column: str | None) -> "Classes":
+def _classes(source: Source, request: Request, column: str | None) -> Classes:
     """The words of `column`, one a record of `source`. Raises UsageError where there are none."""
-    import numpy as np
-
-    from dcgan_cli.errors import UsageError
-
     if column is None:
         return np.zeros(len(source), np.str_)
     columns = {} if source.labels is None else source.labels.columns

@@ -2,28 +2,28 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+from PIL import PngImagePlugin
+
+from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Queries
+from dcgan_cli.analysis.sampling import Sampler
+from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.cli.console import Console
-
-if TYPE_CHECKING:
-    from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Queries
-    from dcgan_cli.analysis.sampling import Sampler
-    from dcgan_cli.checkpoint.format import Checkpoint
-    from dcgan_cli.data.reference import NetworkView
-    from dcgan_cli.model.latents import Latents
-    from dcgan_cli.report import Images, Provenance
+from dcgan_cli.cli.models import read_points
+from dcgan_cli.data.decode import Unreadable
+from dcgan_cli.data.kinds.names import is_image_name
+from dcgan_cli.data.reference import NetworkView
+from dcgan_cli.errors import UsageError
+from dcgan_cli.model.latents import Latents
+from dcgan_cli.report import RECORD, Images, Provenance
 
 PART = 256
 """Samples drawn between two reports of progress."""
 
 
-def samples(console: Console, sampler: "Sampler", count: int, seed: int) -> "Queries":
+def samples(console: Console, sampler: Sampler, count: int, seed: int) -> Queries:
     """Samples 0 … `count` − 1 of `seed`."""
-    import numpy as np
-
-    from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Queries
-
     latents = sampler.seeded(seed, count)
     parts: list[Images] = []
     with console.progress("drawing") as bar:
@@ -35,14 +35,9 @@ def samples(console: Console, sampler: "Sampler", count: int, seed: int) -> "Que
 
 
 def given(
-    console: Console, arguments: list[str], model: "Checkpoint", path: Path, sampler: "Sampler"
-) -> "Queries":
+    console: Console, arguments: list[str], model: Checkpoint, path: Path, sampler: Sampler
+) -> Queries:
     """The images and points that `--of` names, in that order."""
-    import numpy as np
-
-    from dcgan_cli.analysis.nearest_neighbors.neighbor_report import Queries
-    from dcgan_cli.cli.tiles import read_points
-
     config = model.model
     shown = model.reference.shown
     images: list[Images] = []
@@ -62,19 +57,12 @@ def given(
     return Queries(np.concatenate(images), names, record)
 
 
-def _image(argument: str, shown: "NetworkView") -> "Images | None":
+def _image(argument: str, shown: NetworkView) -> Images | None:
     """The image in the file `argument`, as training images were shown; None for anything else.
 
     An image grid of this toolkit is not an image but latent vectors. Raises UsageError for a
     damaged file.
     """
-    from PIL import PngImagePlugin
-
-    from dcgan_cli.data.decode import Unreadable
-    from dcgan_cli.data.kinds.names import is_image_name
-    from dcgan_cli.errors import UsageError
-    from dcgan_cli.report import RECORD
-
     path = Path(argument)
     if not path.is_file() or not is_image_name(path.name):
         return None
@@ -88,6 +76,6 @@ def _image(argument: str, shown: "NetworkView") -> "Images | None":
         raise UsageError(f"--of {argument}: cannot be read: {error}") from error
 
 
-def _record(sampler: "Sampler", seed: int | None, latents: "Latents") -> "Provenance":
+def _record(sampler: Sampler, seed: int | None, latents: Latents) -> Provenance:
     """What an image grid remembers of the images that were drawn."""
     return sampler.provenance(["nearest-neighbors"], seed, latents)

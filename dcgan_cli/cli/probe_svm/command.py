@@ -1,22 +1,15 @@
 """`dcgan probe-svm`: what the discriminator learned, as the accuracy of a linear classifier."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-import typer
+from typer import Option
 
 from dcgan_cli.choices import CONTROLS as KNOWN
+from dcgan_cli.choices import HELD_OUT
 from dcgan_cli.cli import options
-from dcgan_cli.cli.image_source import Request, training_images
-from dcgan_cli.cli.models import open_model
 from dcgan_cli.cli.outputs import CSV, LINES, NPY, Output, check_outputs, rows_file
-from dcgan_cli.cli.probe_svm.labeled_images import HELD_OUT, SPLIT, Task, read_task
-from dcgan_cli.cli.results import conclude
-from dcgan_cli.files import is_stdout
-
-if TYPE_CHECKING:
-    from dcgan_cli.checkpoint.format import Checkpoint
-    from dcgan_cli.report import Report
+from dcgan_cli.cli.request import check_source
 
 DRAWS = 10
 
@@ -29,7 +22,7 @@ def probe_svm(
     checkpoint: options.Checkpoint = None,
     train: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Labeled images to learn from, as in dcgan train. Default: those the model "
             "was trained on.",
             rich_help_panel=IMAGES,
@@ -38,7 +31,7 @@ def probe_svm(
     ] = None,
     test: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Labeled images to be evaluated on; of MNIST, CIFAR and SVHN the test part. "
             "Default: what a column called split says, or a part of --train.",
             rich_help_panel=IMAGES,
@@ -47,7 +40,7 @@ def probe_svm(
     ] = None,
     held_out: Annotated[
         float | None,
-        typer.Option(
+        Option(
             help="Keep this share of --train, stratified, for the test, whatever a column split "
             f"says. Default: {HELD_OUT:g}, without --test and such a column.",
             min=0.01,
@@ -56,26 +49,25 @@ def probe_svm(
         ),
     ] = None,
     labels: Annotated[
-        Path | None,
-        typer.Option(help="CSV: file, then labels, for --train.", rich_help_panel=IMAGES),
+        Path | None, Option(help="CSV: file, then labels, for --train.", rich_help_panel=IMAGES)
     ] = None,
     test_labels: Annotated[
-        Path | None, typer.Option(help="The same for --test.", rich_help_panel=IMAGES)
+        Path | None, Option(help="The same for --test.", rich_help_panel=IMAGES)
     ] = None,
     label_column: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Which labels to tell apart. Default: label, or the only column there is.",
             rich_help_panel=IMAGES,
         ),
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(help="Use so many of --train, evenly spread.", min=1, rich_help_panel=IMAGES),
+        Option(help="Use so many of --train, evenly spread.", min=1, rich_help_panel=IMAGES),
     ] = None,
     per_class: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="Learn from so many labels of each class (paper: 400). Default: all.",
             min=1,
             rich_help_panel=PROTOCOL,
@@ -83,7 +75,7 @@ def probe_svm(
     ] = None,
     labels_total: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="Learn from so many labels in all, even over the classes (paper: 1000).",
             min=2,
             rich_help_panel=PROTOCOL,
@@ -91,7 +83,7 @@ def probe_svm(
     ] = None,
     draws: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help=f"Draws of few labels (paper: 100). Default: {DRAWS}.",
             min=1,
             rich_help_panel=PROTOCOL,
@@ -99,7 +91,7 @@ def probe_svm(
     ] = None,
     splits: Annotated[
         int,
-        typer.Option(
+        Option(
             help="Repeat on so many random stratified splits into training and test images, and "
             "say how far the accuracy hangs on the split.",
             min=1,
@@ -108,7 +100,7 @@ def probe_svm(
     ] = 1,
     validation: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="Training images that choices are made by. Default: a fifth, at most 10,000.",
             min=1,
             rich_help_panel=PROTOCOL,
@@ -116,19 +108,15 @@ def probe_svm(
     ] = None,
     grid: Annotated[
         int,
-        typer.Option(
-            help="Feature maps are max-pooled to this side.", min=1, rich_help_panel=FEATURES
-        ),
+        Option(help="Feature maps are max-pooled to this side.", min=1, rich_help_panel=FEATURES),
     ] = 4,
     layers: Annotated[
         str | None,
-        typer.Option(
-            help="Layers of D that are looked at: 1,3. Default: all.", rich_help_panel=FEATURES
-        ),
+        Option(help="Layers of D that are looked at: 1,3. Default: all.", rich_help_panel=FEATURES),
     ] = None,
     bn: Annotated[
         str,
-        typer.Option(
+        Option(
             "--bn",
             help="D's batch-norm statistics: reestimated (averaged over the training images, as "
             "the authors do) or running (moving averages of training).",
@@ -136,23 +124,22 @@ def probe_svm(
         ),
     ] = STATISTICS[0],
     ablate: Annotated[
-        bool, typer.Option("--ablate", help="Also each layer by itself.", rich_help_panel=FEATURES)
+        bool, Option("--ablate", help="Also each layer by itself.", rich_help_panel=FEATURES)
     ] = False,
     controls: Annotated[
         str,
-        typer.Option(
+        Option(
             help="Out of random, pixels, knn, kmeans, supervised; or all, or none. The last two "
             "take longer.",
             rich_help_panel=CONTROLS,
         ),
     ] = "random,pixels,knn",
     centroids: Annotated[
-        int,
-        typer.Option(help="Of the K-means features (of each, 4).", min=2, rich_help_panel=CONTROLS),
+        int, Option(help="Of the K-means features (of each, 4).", min=2, rich_help_panel=CONTROLS)
     ] = 400,
     trials: Annotated[
         int,
-        typer.Option(
+        Option(
             help="Settings that the supervised CNN is tried with (paper: 64).",
             min=1,
             rich_help_panel=CONTROLS,
@@ -160,20 +147,20 @@ def probe_svm(
     ] = 8,
     epochs: Annotated[
         int,
-        typer.Option(
+        Option(
             help="Epochs that each of them is trained at most.", min=1, rich_help_panel=CONTROLS
         ),
     ] = 60,
     map_: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--map",
             help="Draw the features in the plane (UMAP): .png, .pdf or .svg; - is a PNG on stdout.",
         ),
     ] = None,
     save_features: Annotated[
         Path | None,
-        typer.Option(help="Write them as float32 [N, F] .npy, and a .csv saying whose they are."),
+        Option(help="Write them as float32 [N, F] .npy, and a .csv saying whose they are."),
     ] = None,
     seed: options.Seed = 0,
     *,
@@ -203,7 +190,6 @@ def probe_svm(
         {
             "--per-class and --labels-total": per_class is not None and labels_total is not None,
             "--test and --held-out": test is not None and held_out is not None,
-            "--map - and --json": is_stdout(map_) and common.json,
         },
         "give one of the two",
     )
@@ -227,13 +213,22 @@ def probe_svm(
         Output("--save-features", rows, CSV),
         Output("--map", map_, LINES),
     )
-    check_outputs(outputs, (train, test, labels, test_labels))
+    check_outputs(outputs, (train, test, labels, test_labels), common.json)
+
+    check_source(train)
+    check_source(test)
 
     from dcgan_cli.analysis.features import layer_spans, reestimate_on
     from dcgan_cli.analysis.probe_svm.baselines import ProbeSetup, Settings
     from dcgan_cli.analysis.probe_svm.probe import over, probe
     from dcgan_cli.analysis.probe_svm.probe_split import Budget, ProbeSplit
+    from dcgan_cli.cli.image_source import training_images
+    from dcgan_cli.cli.models import open_model
     from dcgan_cli.cli.probe_svm.feature_export import draw_map, write_features
+    from dcgan_cli.cli.probe_svm.labeled_images import SPLIT, Task, read_task
+    from dcgan_cli.cli.request import Request
+    from dcgan_cli.cli.results import conclude
+    from dcgan_cli.report import Report
 
     console, machine = common.begin()
     doing = "looking with the discriminator of"
@@ -273,7 +268,7 @@ def probe_svm(
         console.write_result(map_, draw_map(console, discriminator, task, settings, map_))
     kinds = [source.kind for source in task.sources]
 
-    def evaluated(number: int) -> "Report":
+    def evaluated(number: int) -> Report:
         here = setup
         if number:
             share = held_out or HELD_OUT
@@ -290,13 +285,21 @@ def probe_svm(
             f"the {len(task.test.rows):,} test images are one random split; --splits 10 says how far other "
             "splits differ"
         )
-    seen = _has_seen(model, task)
+    seen = model.reference.is_of(task.sources[1])
     if seen:
         console.note(
             "the network was trained on these test images too, without labels; train it on the "
             "training part alone for a stricter value"
         )
-    facts = _facts(model, task, bn, save_features, seen)
+    facts: dict[str, Any] = {
+        "checkpoint": model.hash,
+        "train": task.sources[0].location,
+        "test": None if task.held_out else task.sources[1].location,
+        "label_column": task.column,
+        "bn": bn,
+        "test_seen_unlabelled": seen,
+        "features_file": None if save_features is None else str(save_features),
+    }
     conclude(console, report, common, out=map_, **facts)
 
 
@@ -320,24 +323,3 @@ def _layers(typed: str | None) -> tuple[int, ...] | None:
     if not all(part.isdecimal() for part in numbers):
         options.refuse_given({f"--layers {typed}": True}, "expected numbers such as 1,3")
     return tuple(sorted({int(part) - 1 for part in numbers}))
-
-
-def _has_seen(model: "Checkpoint", task: Task) -> bool:
-    """Whether the network was trained, without labels, on the images that it is evaluated on."""
-    source = task.sources[1]
-    return model.reference.is_location(source.location) or model.reference.is_same(source) is True
-
-
-def _facts(
-    model: "Checkpoint", task: Task, bn: str, saved: Path | None, seen: bool
-) -> dict[str, Any]:
-    """What the report does not know: where everything came from."""
-    return {
-        "checkpoint": model.hash,
-        "train": task.sources[0].location,
-        "test": None if task.held_out else task.sources[1].location,
-        "label_column": task.column,
-        "bn": bn,
-        "test_seen_unlabelled": seen,
-        "features_file": None if saved is None else str(saved),
-    }

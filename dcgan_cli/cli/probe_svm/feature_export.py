@@ -3,38 +3,35 @@
 import csv
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+
+from dcgan_cli.analysis.embedding import embed
+from dcgan_cli.analysis.features import feature_blocks, feature_table, layer_spans
+from dcgan_cli.analysis.probe_svm.baselines import Settings
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.outputs import rows_file
 from dcgan_cli.cli.probe_svm.labeled_images import SPLIT, Task
+from dcgan_cli.files import atomic_write, write_text
+from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.render.lines import ending_of
+from dcgan_cli.render.scatter import encode_scatter
+from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.wording import counted
-
-if TYPE_CHECKING:
-    from dcgan_cli.analysis.probe_svm.baselines import Settings
-    from dcgan_cli.model.discriminator import Discriminator
 
 MAP_IMAGES = 5000
 """Images on a map at most, drawn at random."""
 
 
 def write_features(
-    console: Console,
-    path: Path,
-    discriminator: "Discriminator",
-    task: Task,
-    settings: "Settings",
+    console: Console, path: Path, discriminator: Discriminator, task: Task, settings: Settings
 ) -> None:
     """Write the features of all training, then all test images as float32 [N, F].
 
     Block by block, whatever their number. The `.csv` beside it has a line for each row: the file,
     its class, and whether it is a training or a test image. Raises StorageError.
     """
-    import numpy as np
-
-    from dcgan_cli.analysis.features import feature_blocks, layer_spans
-    from dcgan_cli.files import atomic_write, write_text
-
     width = layer_spans(discriminator.config, settings.grid, settings.layers)[-1].stop
     count = len(task.train.rows) + len(task.test.rows)
     table = io.StringIO()
@@ -50,11 +47,7 @@ def write_features(
             for origin, code in zip(origins.tolist(), side.codes.tolist(), strict=True):
                 lines.writerow((source.name(origin), task.classes[code], part))
             for block in feature_blocks(
-                discriminator,
-                side.images,
-                side.rows,
-                grid=settings.grid,
-                layers=settings.layers,
+                discriminator, side.images, side.rows, grid=settings.grid, layers=settings.layers
             ):
                 file.write(block.numpy().astype("<f4", copy=False).tobytes())
                 done += len(block)
@@ -63,22 +56,9 @@ def write_features(
 
 
 def draw_map(
-    console: Console,
-    discriminator: "Discriminator",
-    task: Task,
-    settings: "Settings",
-    out: Path,
+    console: Console, discriminator: Discriminator, task: Task, settings: Settings, out: Path
 ) -> bytes:
     """A drawing for `out` of the features in the plane, at most MAP_IMAGES of them, colored by class."""
-    import numpy as np
-    import torch
-
-    from dcgan_cli.analysis.embedding import embed
-    from dcgan_cli.analysis.features import feature_table
-    from dcgan_cli.render.lines import ending_of
-    from dcgan_cli.render.scatter import encode_scatter
-    from dcgan_cli.runtime import numpy_stream
-
     count = len(task.train.rows) + len(task.test.rows)
     picks = np.sort(numpy_stream(settings.seed, "map").permutation(count)[:MAP_IMAGES])
     border = len(task.train.rows)

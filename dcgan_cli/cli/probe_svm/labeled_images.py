@@ -4,21 +4,23 @@ import contextlib
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgan_cli.analysis.probe_svm.baselines import Labeled
+from dcgan_cli.analysis.probe_svm.probe_split import RowIndices, split_rows
+from dcgan_cli.checkpoint.format import Checkpoint
+from dcgan_cli.choices import HELD_OUT
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.image_source import Request, inspect_source, prepare_shown
+from dcgan_cli.cli.image_source import inspect_source, prepare_shown
+from dcgan_cli.cli.request import Request
+from dcgan_cli.data.cache import DecodedImages
+from dcgan_cli.data.sources import Source, open_source
+from dcgan_cli.errors import SourceError, UsageError
+from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.wording import counted
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from dcgan_cli.analysis.probe_svm.baselines import Labeled
-    from dcgan_cli.analysis.probe_svm.probe_split import RowIndices
-    from dcgan_cli.checkpoint.format import Checkpoint
-    from dcgan_cli.data.cache import DecodedImages
-    from dcgan_cli.data.sources import Source
 
 SPLIT = "split"
 """A column that says which images are test images is heeded under this name."""
@@ -27,9 +29,6 @@ TEST_WORDS = ("test", "testing")
 
 MIN_EXAMPLES = 5
 """Training images of a class below which it is left out: to learn, choose and draw from."""
-
-HELD_OUT = 0.2
-"""The share of the images that is kept for the test where nothing else says which are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,21 +47,15 @@ class Task:
 
     classes: tuple[str, ...]
     column: str
-    train: "Labeled"
-    test: "Labeled"
-    sources: "tuple[Source, Source]"
-    origins: "tuple[RowIndices, RowIndices]"
+    train: Labeled
+    test: Labeled
+    sources: tuple[Source, Source]
+    origins: tuple[RowIndices, RowIndices]
     held_out: bool
     drawn: bool = False
 
-    def split_again(self, share: float, seed: int) -> "Task":
+    def split_again(self, share: float, seed: int) -> Self:
         """Another random split of the same images, with the same classes."""
-        import numpy as np
-
-        from dcgan_cli.analysis.probe_svm.baselines import Labeled
-        from dcgan_cli.analysis.probe_svm.probe_split import split_rows
-        from dcgan_cli.runtime import numpy_stream
-
         rows = np.concatenate([self.train.rows, self.test.rows])
         codes = np.concatenate([self.train.codes, self.test.codes])
         origin = np.concatenate(self.origins)
@@ -76,16 +69,16 @@ class Task:
 class _Side:
     """Prepared images of a source: the word of each ('' unknown), and which are test images."""
 
-    source: "Source"
-    images: "DecodedImages"
-    words: "NDArray[np.str_]"
-    is_test: "NDArray[np.bool_] | None"
+    source: Source
+    images: DecodedImages
+    words: NDArray[np.str_]
+    is_test: NDArray[np.bool_] | None
 
 
 def read_task(
     console: Console,
-    model: "Checkpoint",
-    train: "tuple[Source, Request]",
+    model: Checkpoint,
+    train: tuple[Source, Request],
     test: Request | None,
     *,
     column: str | None,
@@ -100,12 +93,6 @@ def read_task(
     Raises:
         UsageError: no labels, an unknown column, fewer than two classes, or nothing to test on.
     """
-    import numpy as np
-
-    from dcgan_cli.analysis.probe_svm.probe_split import split_rows
-    from dcgan_cli.errors import UsageError
-    from dcgan_cli.runtime import numpy_stream
-
     first, column = _read(console, model, train[1], column, "--train", train[0])
     drawn = False
     known = np.flatnonzero(first.words != "")
@@ -152,15 +139,13 @@ def read_task(
 
 def _read(
     console: Console,
-    model: "Checkpoint",
+    model: Checkpoint,
     request: Request,
     column: str | None,
     option: str,
-    source: "Source | None" = None,
+    source: Source | None = None,
 ) -> tuple[_Side, str]:
     """Look, choose the column, decode; `source` where `request` has been opened already."""
-    import numpy as np
-
     source, seen = inspect_source(console, request, source)
     columns: Mapping[str, Any] = {} if source.labels is None else source.labels.columns
     chosen = choose_column(columns, column, f"{option} {request.location}")
@@ -181,12 +166,9 @@ def _read(
 
 
 def _test_side(
-    console: Console, model: "Checkpoint", train: Request, test: Request, column: str, first: _Side
+    console: Console, model: Checkpoint, train: Request, test: Request, column: str, first: _Side
 ) -> _Side:
     """The test source; of data sets that have parts, the test part is meant."""
-    from dcgan_cli.data.sources import open_source
-    from dcgan_cli.errors import SourceError, UsageError
-
     if test.location == train.location and test.labels is None:
         test = replace(test, labels=train.labels)
     if "#" not in test.location:
@@ -208,10 +190,6 @@ def choose_column(columns: Mapping[str, Any], asked: str | None, where: str) -> 
 
     `where` begins the errors: the option and the source. Raises UsageError.
     """
-    import numpy as np
-
-    from dcgan_cli.errors import UsageError
-
     names = [
         name for name in columns if name != SPLIT and np.asarray(columns[name]).dtype.kind == "U"
     ]
@@ -238,13 +216,9 @@ def choose_column(columns: Mapping[str, Any], asked: str | None, where: str) -> 
 
 
 def _classes(
-    console: Console, words: "NDArray[np.str_]", column: str, train: Request
+    console: Console, words: NDArray[np.str_], column: str, train: Request
 ) -> tuple[str, ...]:
     """The classes that can be learned, numbers by size and words by alphabet."""
-    import numpy as np
-
-    from dcgan_cli.errors import UsageError
-
     found, counts = np.unique(words, return_counts=True)
     enough = found[counts >= MIN_EXAMPLES].tolist()
     if len(enough) < 2:
@@ -263,12 +237,8 @@ def _classes(
     )
 
 
-def _labeled(side: _Side, rows: "RowIndices", classes: tuple[str, ...]) -> "Labeled":
+def _labeled(side: _Side, rows: RowIndices, classes: tuple[str, ...]) -> Labeled:
     """The images `rows` that are of one of `classes`, with its number."""
-    import numpy as np
-
-    from dcgan_cli.analysis.probe_svm.baselines import Labeled
-
     number = {word: code for code, word in enumerate(classes)}
     codes = np.array([number.get(word, -1) for word in side.words[rows].tolist()], np.int64)
     return Labeled(side.images, rows[codes >= 0], codes[codes >= 0])

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from dcgan_cli.choices import DEFAULT_LOSS, LOSS_NAMES, POLICIES, Policy, one_of
-from dcgan_cli.cli.image_source import Request
 from dcgan_cli.cli.places import refuse_overlap
+from dcgan_cli.cli.request import Request, check_source
 from dcgan_cli.cli.train.options import LearningOptions, NetworkOptions, RunOptions
+from dcgan_cli.data.sources import Source
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.presets import PRESETS, with_options
 from dcgan_cli.training.run_folder import KEEP, check_folder, parse_keep
@@ -22,8 +23,12 @@ def check_line(
     networks: NetworkOptions,
     learning: LearningOptions,
     overrides: Mapping[str, Any],
-) -> None:
-    """Raise UsageError or SourceError for a line that cannot be meant."""
+) -> Source | None:
+    """Raise UsageError or SourceError for a line that cannot be meant; returns the images.
+
+    None where a run goes on, whose images only its checkpoint knows, and under torchrun, where a
+    refusal names the rank.
+    """
     if run.resume and run.overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
     if run.tensorboard and find_spec("tensorboard") is None:
@@ -36,23 +41,15 @@ def check_line(
     request.image_spec(1, 1)
     if request.labels is not None and not request.labels.is_file():
         raise UsageError(f"--labels {request.labels}: no such file; name a CSV file")
-    _check_place(request.location)
+    check_source(request.location)
     refuse_overlap(request.location, path)
     under_torchrun = {"RANK", "TORCHELASTIC_RESTART_COUNT"} & os.environ.keys()
     if not run.profile and not under_torchrun:  # of several ranks the first one looks
         check_folder(path, run.resume, run.overwrite)
+    return None if run.resume or under_torchrun else request.open()
 
 
 def policy_of(typed: str) -> Policy:
     """What is done when training goes wrong. Raises UsageError."""
     one_of("--on-unhealthy", typed, POLICIES)
     return next(policy for policy in POLICIES if policy == typed)
-
-
-def _check_place(location: str) -> None:
-    """Raise SourceError where nothing is called `location`; a look at its name, not into it."""
-    before, mark, _ = location.rpartition("#")
-    if location and not (Path(location).exists() or (mark and before and Path(before).exists())):
-        from dcgan_cli.data.sources import open_source
-
-        open_source(location)  # which knows the words that are no paths, and what to say

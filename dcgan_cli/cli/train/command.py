@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 import typer
+from typer import Argument
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
@@ -20,7 +21,7 @@ def train(
     context: typer.Context,
     source: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             help="A folder, .zip, .tar, LSUN database, MNIST, CIFAR, SVHN or CelebA files, "
             "digits, demo:faces or demo:rooms. With --resume: what the run was trained on.",
             show_default=False,
@@ -58,9 +59,8 @@ def train(
 
     request = images.request(source or "")
     overrides = hyperparameters(images, networks, learning)
-    check_line(
-        request, run_path(run.out, run.run, request.location), run, networks, learning, overrides
-    )
+    path = run_path(run.out, run.run, request.location)
+    opened = check_line(request, path, run, networks, learning, overrides)
 
     from dcgan_cli.cli.train.session import Session
     from dcgan_cli.training.distributed import join
@@ -77,9 +77,10 @@ def train(
         streams=streams,
         overrides=overrides,
         typed=_typed(context),
+        source=opened,
     )
     if run.profile:
-        session.time_steps()
+        session.profile()
     else:
         raise typer.Exit(session.train())
 

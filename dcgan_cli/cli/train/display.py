@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import torch
 from PIL import Image
 from rich.live import Live
 from rich.table import Table as RichTable
@@ -22,10 +23,10 @@ from dcgan_cli.training.events import (
     EpochDone,
     Event,
     Finished,
+    GridAnnounced,
     Length,
     ProgressEvent,
     RecordingFailed,
-    Sampler,
 )
 from dcgan_cli.training.mark import BOARD_SUFFIX
 from dcgan_cli.training.plan import RECOGNIZABLE_STEPS, TrainingPlan
@@ -34,42 +35,42 @@ from dcgan_cli.training.run_folder import CURVES, FILM, LAST_GRID, RunFolder
 from dcgan_cli.training.trainer import Trainer
 from dcgan_cli.wording import counted
 
-if TYPE_CHECKING:
-    import torch
-    from torch.utils.tensorboard.writer import SummaryWriter
+ESTIMATE_SECONDS = 2.0
+"""Seconds of training by which its speed is known well enough to say how long it takes."""
 
 LINE_SECONDS = 5.0
 """A plain line this often where stderr is no terminal."""
 
 
+@dataclass(eq=False)
 class Display:
-    """Shows one run and draws its images into its folder."""
+    """Shows one run and draws its images, `drawn` in that way, into its folder."""
 
-    def __init__(
-        self,
-        console: Console,
-        folder: RunFolder,
-        preset: str,
-        tensorboard: bool,
-        drawn: DrawSettings,
-        aspect: float = 1.0,
-        verbose: bool = False,
-    ) -> None:
-        self.console = console
-        self.folder = folder
-        self.title = f"{folder.path.name} ({preset})"
-        self.aspect = aspect
-        self.verbose = verbose
-        self.board = _open_board(folder) if tensorboard else None
-        self.drawn = drawn
+    console: Console
+    folder: RunFolder
+    preset: str
+    tensorboard: bool
+    drawn: DrawSettings
+    aspect: float = 1.0
+    verbose: bool = False
+
+    def __post_init__(self) -> None:
+        self.title = f"{self.folder.path.name} ({self.preset})"
+        self.board = None
+        if self.tensorboard:
+            from torch.utils.tensorboard.writer import SummaryWriter  # an extra
+
+            self.board = SummaryWriter(str(self.folder.board()), filename_suffix=BOARD_SUFFIX)
         self._live: Live | None = None
-        self._told = 0.0
+        self._line_shown_at = 0.0
+        self._began = time.monotonic()
+        self._images_per_step = 0
         self._diagnostics = "good"
-        self._images = _where(folder)
+        self._images = _where(self.folder)
         self._slowdown = Slowdown()
 
     def plan(self, plan: TrainingPlan, trainer: Trainer, length: Length) -> None:
-        """Say what is about to be trained, how fast it will go, and what would make it faster."""
+        """Say what is about to be trained, how long, and what would make it faster."""
         if self.console.quiet:
             return
         self.console.show(plain_table(plan.network))
@@ -83,14 +84,14 @@ class Display:
             f"{counted(len(trainer.batches.images), 'image')} in batches of {recipe.batch_size}: "
             f"{counted(trainer.steps_per_epoch, 'step')} an epoch"
         )
-        self.console.note(f"{_expected(plan, trainer, length)}; Ctrl-C saves and leaves")
-        if plan.fault is not None:
-            self.console.note(recording_failed_message(plan.fault))
+        self.console.note(f"{_length(trainer, length)}; Ctrl-C saves and leaves")
         for hint in plan.hints:
             self.console.note(f"faster with: {hint}")
+        self._images_per_step = settings.d_steps * recipe.batch_size
 
     def follow(self, events: Iterator[Event]) -> Finished:
         """Show `events` as they come; returns the last one."""
+        self._began = time.monotonic()
         if self.console.lively:
             with Live(console=self.console.rich, refresh_per_second=4) as self._live:
                 return self._follow(events)
@@ -106,7 +107,7 @@ class Display:
                 case DiagnosisEvent():
                     self._diagnostics = f"{event.diagnosis.name}: {event.diagnosis.sign}"
                     self.console.note(f"step {event.step:,}: {self._diagnostics}; {event.action}")
-                case Sampler():
+                case GridAnnounced():
                     self.console.note(
                         f"step {event.step:,}: saved; drawing the image grid, about "
                         f"{_duration(event.seconds)}"
@@ -122,11 +123,14 @@ class Display:
             for name, value in event.metrics.items():
                 self.board.add_scalar(name, value, event.step)
             self.board.add_scalar("images_per_second", event.images_per_second, event.step)
+        if self._images_per_step and time.monotonic() - self._began >= ESTIMATE_SECONDS:
+            self.console.note(_estimate(event, self._images_per_step))
+            self._images_per_step = 0  # said once
         if self._live is not None:
             rows = _rows(event, self._images, self._diagnostics, self.verbose)
             self._live.update(_live_table(self.title, rows))
-        elif time.monotonic() - self._told >= LINE_SECONDS:
-            self._told = time.monotonic()
+        elif time.monotonic() - self._line_shown_at >= LINE_SECONDS:
+            self._line_shown_at = time.monotonic()
             self.console.note(_line(event, self._images, self.verbose))
         if note := self._slowdown.note(event):
             self.console.note(note)
@@ -137,8 +141,7 @@ class Display:
         self._write_samples(self.folder.grid(event.epoch), event.images, event)
         self._images = _where(self.folder)
         if self.board is not None:
-            grid = _grid(event.images, self.aspect)
-            self.board.add_image("samples", grid, event.epoch)
+            self.board.add_image("samples", _grid(event.images, self.aspect), event.epoch)
 
     def finish(self, event: Finished, trainer: Trainer) -> str:
         """Draw what a finished run leaves: its last samples, their animation, its curves.
@@ -150,7 +153,7 @@ class Display:
             self.board.close()
         seen = f"see {self.folder.path / LAST_GRID}"
         try:
-            with trainer.spare():
+            with trainer.interruptible():
                 if event.images is None:
                     raise Interrupted(event.signal or 0)
                 self._write_samples(LAST_GRID, event.images, event)
@@ -165,30 +168,26 @@ class Display:
         )
 
     def _write_film(self) -> None:
-        images = [*self._frames(), Image.open(self.folder.path / LAST_GRID)]
-        self.folder.write(FILM, encode_gif(images))
+        """Animate the image grids of the epochs, evenly thinned, and the last one."""
+        grids = self._read(thinned(self.folder.grids(), MAX_FRAMES - 1))
+        last = Image.open(self.folder.path / LAST_GRID)
+        self.folder.write(FILM, encode_gif([*(image for _, image in grids), last]))
 
     def _write_curves(self) -> None:
-        if metrics := self.folder.read_metrics():
-            self.folder.write(CURVES, encode_curves(metrics, self.title, self._moments()))
-
-    def _moments(self) -> list[tuple[str, Image.Image]]:
-        """The samples of the first epoch, of one in the middle, and of the last."""
+        """Draw the metrics, and samples of the first epoch, of one in the middle, and of the last."""
         grids = self.folder.grids()
         chosen = [grids[0], grids[len(grids) // 2], grids[-1]] if len(grids) > 2 else grids
-        return [
-            (f"epoch {int(path.stem.rpartition('-')[2])}", image)
-            for path, image in self._read(chosen)
-        ]
+        if metrics := self.folder.read_metrics():
+            moments = [
+                (f"epoch {int(path.stem.rpartition('-')[2])}", image)
+                for path, image in self._read(chosen)
+            ]
+            self.folder.write(CURVES, encode_curves(metrics, self.title, moments))
 
     def _write_samples(self, name: str, images: Images, event: EpochDone | Finished) -> None:
         provenance = Provenance(event.checkpoint, "train", None, event.latents, self.drawn)
         grid = ImageGrid("samples", images, 8, provenance=provenance, aspect=self.aspect)
         self.folder.write(name, encode_grid(grid))
-
-    def _frames(self) -> list[Image.Image]:
-        """The image grids of the epochs, evenly thinned."""
-        return [image for _, image in self._read(thinned(self.folder.grids(), MAX_FRAMES - 1))]
 
     def _read(self, grids: Sequence[Path]) -> list[tuple[Path, Image.Image]]:
         """Image grids of the run; one that cannot be read is left out, and said."""
@@ -205,24 +204,30 @@ class Display:
         return frames
 
 
-def _expected(plan: TrainingPlan, trainer: Trainer, length: Length) -> str:
-    """How long a run will take here, and from when on its samples are worth a look."""
-    last = trainer.last_step(length)
-    of = ""
-    if last is not None:
+def _length(trainer: Trainer, length: Length) -> str:
+    """How long a run will be, in steps and epochs or by the clock."""
+    parts: list[str] = []
+    if (last := trainer.last_step(length)) is not None:
         epochs = last / trainer.steps_per_epoch
-        of = f"{last:,} steps, {counted(round(epochs), 'epoch') if epochs >= 1 else 'part of an epoch'}, "
-    seconds = trainer.seconds_left(plan.seconds_per_step, last, length.minutes)
-    text = f"{of}at {plan.images_per_second:,.0f} images/s: {_duration(seconds)} to go"
-    first = (RECOGNIZABLE_STEPS - trainer.step) * plan.seconds_per_step
-    if first > 60 and (seconds is None or first < seconds):
+        whole = counted(round(epochs), "epoch") if epochs >= 1 else "part of an epoch"
+        parts = [counted(last, "step"), whole]
+    if length.minutes is not None:
+        parts.append(f"{'at most ' if parts else ''}{_duration(60 * length.minutes)}")
+    return ", ".join(parts)
+
+
+def _estimate(event: ProgressEvent, images_per_step: int) -> str:
+    """How fast the first steps were, and from when on samples are worth a look."""
+    left = event.seconds_left
+    text = f"{event.images_per_second:,.0f} images/s: {_duration(left)} to go"
+    first = (RECOGNIZABLE_STEPS - event.step) * images_per_step / event.images_per_second
+    if first > 60 and (left is None or first < left):
         text += f", first recognizable images after about {_duration(first)}"
     return text
 
 
-def _grid(images: Images, aspect: float = 1.0) -> "torch.Tensor":
+def _grid(images: Images, aspect: float = 1.0) -> torch.Tensor:
     """Images uint8 [N, H, W, C] as one grid for TensorBoard, uint8 [3, rows, columns]: 8 to a row."""
-    import torch
     from torchvision.transforms.v2.functional import resize  # a second to import
     from torchvision.utils import make_grid
 
@@ -232,12 +237,6 @@ def _grid(images: Images, aspect: float = 1.0) -> "torch.Tensor":
         columns, rows = shown_size(width, height, aspect)
         tiles = resize(tiles, [rows, columns])
     return make_grid(tiles, nrow=8, pad_value=255)
-
-
-def _open_board(folder: RunFolder) -> "SummaryWriter":
-    from torch.utils.tensorboard.writer import SummaryWriter
-
-    return SummaryWriter(str(folder.board()), filename_suffix=BOARD_SUFFIX)
 
 
 def _where(folder: RunFolder) -> str:

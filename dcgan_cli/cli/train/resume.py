@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from dcgan_cli.checkpoint.format import Checkpoint, load_resumable
-from dcgan_cli.cli.image_source import Request
+from dcgan_cli.cli.request import Request
 from dcgan_cli.data.reference import Reference, color
 from dcgan_cli.data.sources import Source, open_source, with_labels
 from dcgan_cli.errors import UsageError

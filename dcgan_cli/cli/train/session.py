@@ -5,14 +5,19 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+import torch
+
+from dcgan_cli import __version__
+from dcgan_cli.analysis.sample_verdict import PHOTOGRAPHS, SampleVerdict, assess_samples
 from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.choices import DEFAULT_LOSS
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.image_source import Request, inspect_source, measured, prepare_images
+from dcgan_cli.cli.image_source import inspect_source, measured, prepare_images
 from dcgan_cli.cli.options import Streams
 from dcgan_cli.cli.places import refuse_overlap, run_path
+from dcgan_cli.cli.request import Request
 from dcgan_cli.cli.results import conclude
 from dcgan_cli.cli.train.checks import policy_of
 from dcgan_cli.cli.train.display import Display
@@ -27,11 +32,13 @@ from dcgan_cli.cli.train.resume import (
 from dcgan_cli.cli.train.signals import listening
 from dcgan_cli.cores import allowed_cores
 from dcgan_cli.data.batches import RANDOM_CROP_MARGIN, Batches, too_few
+from dcgan_cli.data.image_set import DecodedImages
 from dcgan_cli.data.kinds.skipped_files import SKIPPED
 from dcgan_cli.data.reference import Reference
 from dcgan_cli.data.resident import make_resident
-from dcgan_cli.data.resize_crop import ImageSpec
+from dcgan_cli.data.sources import Source
 from dcgan_cli.data.streaming import StreamedImages
+from dcgan_cli.data.survey import Survey
 from dcgan_cli.errors import Interrupted, SourceError
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.presets import PRESETS, with_options
@@ -44,19 +51,12 @@ from dcgan_cli.training.loss_recipes import LOSS_NORMS
 from dcgan_cli.training.losses import Loss, choose_loss
 from dcgan_cli.training.plan import make_plan, usual_length
 from dcgan_cli.training.precision import check_bf16, choose_precision, precision_name
+from dcgan_cli.training.profile import profile_steps
 from dcgan_cli.training.run_folder import NullRunFolder, RunFolder
 from dcgan_cli.training.run_report import run_report
 from dcgan_cli.training.step import StepSettings, batch_slice
 from dcgan_cli.training.trainer import Trainer
 from dcgan_cli.wording import counted
-
-if TYPE_CHECKING:
-    import torch
-
-    from dcgan_cli.analysis.sample_verdict import SampleVerdict
-    from dcgan_cli.data.image_set import DecodedImages
-    from dcgan_cli.data.sources import Source
-    from dcgan_cli.data.survey import Survey
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Session:
     """What `dcgan train` was asked for. None means: not asked.
 
     `overrides` are the hyper-parameters that were typed; `typed` holds all options that stood on
-    the command line, by name, defaults too.
+    the command line, by name, defaults too. `source` is opened from `request`, None if not yet.
     """
 
     console: Console
@@ -77,28 +77,33 @@ class Session:
     streams: Streams
     overrides: Mapping[str, Any]
     typed: Mapping[str, Any]
+    source: Source | None = None
 
     def train(self) -> int:
         """Train until the end that was asked for or a signal; returns the exit code."""
         with self.process_group.working():
             self._check_options()
-            path = self._path()
             kind = RunFolder if self.process_group.is_main else NullRunFolder
-            with kind(path, self.console.note) as folder:  # from here on nobody else writes there
+            with kind(
+                self._path(), self.console.note
+            ) as folder:  # from here on nobody else writes there
                 before = self.process_group.broadcast_from_main(
                     lambda: earlier_state(folder, self.run.resume, self.run.overwrite)
                 )
-                end, trainer, outcome, assessed = self._train(folder, before)
-        return self._conclude(end, folder, trainer, outcome, assessed)
+                end, trainer, verdict, assessed = self._train(folder, before)
+        if self.process_group.is_main:
+            samples = None
+            if assessed is not None:
+                verdict, samples = f"{verdict}; {assessed.sentence}", asdict(assessed)
+            report = run_report(end, folder, trainer, verdict, samples)
+            conclude(self.console, report, self.streams, out=folder.last)
+        return 0 if end.signal is None else 128 + end.signal
 
-    def time_steps(self) -> None:
+    def profile(self) -> None:
         """Say where the time of a step of this run would go; writes no file."""
-        from dcgan_cli.training.profile import profile_steps
-
         with self.process_group.working():
             self._check_options()
-            path = self._path()
-            with NullRunFolder(path) as folder:
+            with NullRunFolder(self._path()) as folder:
                 before = earlier_state(folder, True, False) if self.run.resume else None
                 trainer, _ = self._begin(folder, before)
                 try:
@@ -110,7 +115,7 @@ class Session:
 
     def _train(
         self, folder: RunFolder, before: Checkpoint | None
-    ) -> "tuple[Finished, Trainer, str, SampleVerdict | None]":
+    ) -> tuple[Finished, Trainer, str, SampleVerdict | None]:
         """The end, who reached it, and on rank 0 the outcome in one line and what the samples are."""
         trainer, display = self._begin(folder, before)
         events = trainer.run(self._length(trainer))
@@ -137,12 +142,14 @@ class Session:
             refuse_overlap(self.request.location, folder.path)
         model, recipe = self._networks(before, survey)
         asked = self._settings(before)
-        settings = self._trusted(asked, model)
-        batch_slice(
-            recipe, settings
-        )  # refuses what cannot be shared out, before anything is decoded
+        settings = self._with_working_precision(asked, model)
+        batch_slice(recipe, settings)  # refuses what cannot be shared out, before any decoding
         self._say_how_shared(settings, recipe)
-        image_spec = self._framing(before, model, recipe)
+        if before is not None:
+            image_spec = before.reference.shown.image_spec
+        else:
+            side = round(model.size * (RANDOM_CROP_MARGIN if recipe.crop == "random" else 1))
+            image_spec = self.request.image_spec(side, model.channels)
         images = prepare_images(self.console, source, self.request, image_spec)
         labels, limit = self.request.labels, self.request.limit
         reference = Reference.of(source, images, model.size, labels=labels, limit=limit)
@@ -162,60 +169,46 @@ class Session:
             keep=folder.keeping(self.run.keep, goes_on=before is not None),
             save_minutes=self.run.save_minutes,
         )
-        name, display = about["training"]["preset"], None
         if before is None:
             folder.clear()
+        display = None
         if self.process_group.is_main and not self.run.profile:
-            aspect = images.image_spec.aspect
             display = Display(
                 self.console,
                 folder,
-                name,
+                about["training"]["preset"],
                 self.run.tensorboard,
-                trainer.way,
-                aspect,
+                trainer.draw_settings,
+                images.image_spec.aspect,
                 self.streams.verbose,
             )
         if before is not None:
             trainer.restore(before)
             self.console.note(f"resuming at step {trainer.step:,}, epoch {trainer.epoch:.2f}")
-        if not self.run.profile:
+        if display is not None:
             lower = settings.precision is asked.precision
             plan = make_plan(model, recipe, settings, recommend_bf16=lower)
-            if plan.fault is not None:
-                trainer.updater.recorded = None
-            trainer.grid_seconds = plan.seconds_per_grid
-            if display is not None:
-                display.plan(plan, trainer, self._length(trainer))
+            display.plan(plan, trainer, self._length(trainer))
         folder.write_config({"model": model.to_dict(), "recipe": recipe.to_dict(), **about})
         return trainer, display
 
-    def _images_of(self, before: Checkpoint | None) -> "Source | None":
-        """The images of the run that goes on; None where one begins. Refuses what would change it."""
+    def _images_of(self, before: Checkpoint | None) -> Source | None:
+        """The images if they are open; of a run that goes on, what would change it is refused."""
         if before is None:
-            return None
+            return self.source
         refuse_changes(before, self.typed)
         self.request = as_before(self.request, before.reference)
-        source, unsure = same_images(before.reference, self.request, self._resuming())
+        elsewhere = "" if self.run.out == Path("checkpoints") else f" --out {self.run.out}"
+        mend = f"dcgan train NEWPLACE --run {self._path().name}{elsewhere} --resume"
+        source, unsure = same_images(before.reference, self.request, mend)
         if unsure is not None:
             self.console.note(unsure)
         return source
 
-    def _resuming(self) -> str:
-        """What to type to go on with images that have moved."""
-        elsewhere = "" if self.run.out == Path("checkpoints") else f" --out {self.run.out}"
-        return f"dcgan train NEWPLACE --run {self._path().name}{elsewhere} --resume"
-
-    def _framing(self, before: Checkpoint | None, model: ModelConfig, recipe: Recipe) -> ImageSpec:
-        if before is not None:
-            return before.reference.shown.image_spec
-        side = round(model.size * (RANDOM_CROP_MARGIN if recipe.crop == "random" else 1))
-        return self.request.image_spec(side, model.channels)
-
     def _batches(
         self,
-        source: "Source",
-        images: "DecodedImages",
+        source: Source,
+        images: DecodedImages,
         model: ModelConfig,
         recipe: Recipe,
         settings: StepSettings,
@@ -263,21 +256,6 @@ class Session:
                 "content differs); every machine needs the same"
             )
 
-    def _conclude(
-        self,
-        end: Finished,
-        folder: RunFolder,
-        trainer: Trainer,
-        outcome: str,
-        assessed: "SampleVerdict | None",
-    ) -> int:
-        if self.process_group.is_main:
-            verdict = outcome if assessed is None else f"{outcome}; {assessed.sentence}"
-            samples = None if assessed is None else asdict(assessed)
-            report = run_report(end, folder, trainer, verdict, samples)
-            conclude(self.console, report, self.streams, out=folder.last)
-        return 0 if end.signal is None else 128 + end.signal
-
     def _path(self) -> Path:
         return run_path(self.run.out, self.run.run, self.request.location)
 
@@ -286,10 +264,10 @@ class Session:
         with_options(PRESETS[self._preset()], self.overrides)
         choose_precision(self.machine.precision, self._device())
 
-    def _device(self) -> "torch.device":
+    def _device(self) -> torch.device:
         return choose_device(self.machine.device, self.process_group.local_rank)
 
-    def _networks(self, before: Checkpoint | None, survey: "Survey") -> tuple[ModelConfig, Recipe]:
+    def _networks(self, before: Checkpoint | None, survey: Survey) -> tuple[ModelConfig, Recipe]:
         """Networks and recipe: of the run that goes on, or of the preset and the options."""
         if before is not None:
             return before.model, Recipe(**before.recipe)
@@ -353,27 +331,21 @@ class Session:
         alone, chosen = self.process_group.size == 1, "OMP_NUM_THREADS" in os.environ
         held = before.training.get("threads") if before is not None and alone else None
         allowed = allowed_cores()
-        if (
-            self.machine.threads is None
-            and not chosen
-            and isinstance(held, int)
-            and held <= allowed
-        ):
+        unsaid = self.machine.threads is None and not chosen
+        if unsaid and isinstance(held, int) and held <= allowed:
             return use_threads(held)
         threads = use_threads(
             self.machine.threads, self.process_group.local_size, leave_busy_cores=True
         )
-        if self.machine.threads is None and not chosen and alone and threads < allowed:
+        if unsaid and alone and threads < allowed:
             self.console.note(
                 f"{threads} of {allowed} CPU threads, since other programs are busy; "
                 "--threads N overrides"
             )
         return threads
 
-    def _trusted(self, settings: StepSettings, model: ModelConfig) -> StepSettings:
+    def _with_working_precision(self, settings: StepSettings, model: ModelConfig) -> StepSettings:
         """`settings` in float32 where bfloat16 is wrong in this process or not used in another."""
-        import torch
-
         low = settings.precision is torch.bfloat16
         fault = check_bf16(model, settings.device) if low else None
         if not any(self.process_group.agree(not low or fault is not None)):
@@ -385,10 +357,6 @@ class Session:
     def _about(
         self, before: Checkpoint | None, settings: StepSettings, threads: int
     ) -> dict[str, Any]:
-        import torch
-
-        from dcgan_cli import __version__
-
         held = {} if before is None else before.training
         return {
             "preset": held.get("preset") or self._preset(),
@@ -413,12 +381,10 @@ class Session:
         return usual_length(trainer.recipe, trainer.steps_per_epoch)
 
 
-def _assess(end: Finished, trainer: Trainer) -> "SampleVerdict | None":
+def _assess(end: Finished, trainer: Trainer) -> SampleVerdict | None:
     """What the last samples are; None where a signal comes first."""
-    from dcgan_cli.analysis.sample_verdict import PHOTOGRAPHS, assess_samples
-
     try:
-        with trainer.spare():
+        with trainer.interruptible():
             if end.images is None:
                 return None
             return assess_samples(end.images, trainer.real_images(PHOTOGRAPHS), end.step)

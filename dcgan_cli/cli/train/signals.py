@@ -26,19 +26,19 @@ class _Listener:
     """Answers signals for one trainer.
 
     The step that is being made is finished and saved. Whatever else a run does, it does with its
-    state saved, in blocks of `spare`: there a signal leaves GRACE seconds, and Interrupted ends
+    state saved, in blocks of `interruptible`: there a signal leaves GRACE seconds, and Interrupted ends
     the block.
     """
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
         self.alone = trainer.process_group.size == 1
-        self._sparing = self._late = False
+        self._is_interruptible = self._grace_is_over = False
 
     def handle(self, number: int, _: FrameType | None) -> None:
-        if self._late:
-            self._late = False
-            if self._sparing:
+        if self._grace_is_over:
+            self._grace_is_over = False
+            if self._is_interruptible:
                 raise Interrupted(self.trainer.signal or number)
             return
         if self.trainer.signal is not None:
@@ -47,35 +47,35 @@ class _Listener:
             return
         self.trainer.request_stop(number)
         if self.trainer.process_group.is_main:
-            what = b"saved; leaving" if self._sparing else b"saving after this step"
+            what = b"saved; leaving" if self._is_interruptible else b"saving after this step"
             advice = b"; once more leaves at once\n" if self.alone else b"\n"
             with contextlib.suppress(OSError):  # the terminal may be what was lost
                 # print is not for signal handlers: it may have been interrupted itself
                 os.write(2, what + advice)
-        if self._sparing:
-            self._hurry()
+        if self._is_interruptible:
+            self._enforce_grace()
 
     @contextmanager
-    def spare(self) -> Generator[None]:
+    def interruptible(self) -> Generator[None]:
         """A block that a signal may cut short. Raises Interrupted where one does."""
-        self._sparing = True
+        self._is_interruptible = True
         try:
             if self.trainer.signal is not None:
-                self._hurry()
+                self._enforce_grace()
             yield
         finally:
-            self._sparing = False
+            self._is_interruptible = False
 
-    def _hurry(self) -> None:
+    def _enforce_grace(self) -> None:
         code = 128 + (self.trainer.signal or 0)
 
         def end_block() -> None:
-            if self._sparing:
-                self._late = True
+            if self._is_interruptible:
+                self._grace_is_over = True
                 _thread.interrupt_main(signal.Signals(self.trainer.signal or signal.SIGINT))
 
         def end_process() -> None:
-            if self._sparing and self.alone:  # one long operation of a library
+            if self._is_interruptible and self.alone:  # one long operation of a library
                 os._exit(code)
 
         for seconds, end in ((GRACE, end_block), (GRACE + PATIENCE, end_process)):
@@ -97,10 +97,10 @@ def listening(trainer: Trainer) -> Generator[None]:
     numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
     heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, listener.handle) for number in heard}
-    trainer.spare = listener.spare
+    trainer.interruptible = listener.interruptible
     try:
         yield
     finally:
-        trainer.spare = contextlib.nullcontext
+        trainer.interruptible = contextlib.nullcontext
         for number, handler in before.items():
             signal.signal(number, handler if listener.alone else signal.SIG_IGN)
