@@ -90,3 +90,33 @@ def test_every_command_is_in_the_reference() -> None:
     page = PAGE.read_text()
     for name, _ in commands():
         assert f"## dcgan {name}\n" in page
+
+
+GENERAL = set(
+    "JSON GPU CPU CSV JPEG PNG GIF MP4 PDF HTML JPG RGB CMYK BMP TIFF PPM WebP ASCII UTF-8 GB GiB CI URL ID OK "
+    "MNIST EMNIST CIFAR CIFAR-10 CIFAR-100 SVHN CelebA LSUN LFW ImageNet IDX COCO VOC LabelMe MATLAB "
+    "PyTorch CUDA OpenMP TensorBoard LinearSVC ImageFolder DataLoader DCGAN MIT LICENSE NAS "
+    "SIGTERM SIGHUP TERM CHANGELOG README AVX512-BF16 SVG ICC NO_COLOR NaN".split()
+)
+"""Names of formats, data sets, programs and signals: not words of this project."""
+
+PLACEHOLDERS = set("CHECKPOINT SOURCE NAME LEFT RIGHT OBJECT ATTRIBUTE CONTROL RULE FILE".split())
+"""Stand for what a person types, or for names of their own data."""
+
+ABBREVIATION = re.compile(r"\b(?:[A-Z]{2,}[A-Za-z0-9-]*|[A-Z][a-z]+[A-Z]\w*|[a-z]{2}(?:16|32))\b")
+TYPED = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)", re.DOTALL)
+
+
+def abbreviations(text: str) -> set[str]:
+    """Abbreviations of the prose of a page, without what is typed as it stands."""
+    return set(ABBREVIATION.findall(TYPED.sub(" ", text)))
+
+
+def test_the_glossary_has_every_abbreviation() -> None:
+    known = (ROOT / "docs/glossary.md").read_text()
+    words = set[str]().union(*(abbreviations(page.read_text()) for page in PAGES))
+    missing = {
+        w for w in words - GENERAL - PLACEHOLDERS if not re.search(rf"\b{re.escape(w)}\b", known)
+    }
+    assert {"KID", "AUC", "EMA", "bf16"} <= words
+    assert missing == set()
