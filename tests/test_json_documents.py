@@ -21,7 +21,7 @@ PAGE = (DOCS / "json.md").read_text("utf-8")
 MOST_WORDS = 25
 """Of a note on stderr: what needs more stands in the docs."""
 
-PARTS = ("named_value", "finding", "table")
+PARTS = ("named_value", "finding")
 
 TINY = "--size 16 --ngf 4 --ndf 4 --batch-size 32"
 LINES = {
@@ -91,34 +91,95 @@ def test_a_document_is_what_the_schema_says(name: str, documents: dict[str, str]
     check(document, {"film": "interpolate"}.get(name, name))
 
 
-@pytest.mark.parametrize("name", [name for name in SCHEMA["$defs"] if name not in PARTS])
-def test_every_key_stands_on_the_page(name: str) -> None:
-    heading = next(part for part in PAGE.split("\n## ") if part.startswith("`dcgan " + _line(name)))
-    common = ("schema_version", "report", "verdict", "findings", "tables", "notes")
-    for key in SCHEMA["$defs"][name]["properties"]:
-        assert f"`{key}`" in (PAGE if key in common else heading), key
+COMMANDS = [name for name in SCHEMA["$defs"] if name not in PARTS]
+COMMON = {"schema_version", "report", "verdict", "notes"}
+KEY = re.compile(r"^\| `([^`]+)` \| ([^|]+) \|", re.MULTILINE)
+NAME = "[a-z0-9_]+"
+"""Stands in the schema where the page has a name in capitals."""
 
 
-@pytest.mark.parametrize("name", LINES)
-def test_every_value_is_explained_on_the_page(name: str, documents: dict[str, str]) -> None:
-    name_, document = {"film": "interpolate"}.get(name, name), json.loads(documents[name])
-    heading = next(
-        part for part in PAGE.split("\n## ") if part.startswith("`dcgan " + _line(name_))
-    )
-    for key in document.get("findings", {}):
-        assert re.search(rf"`{re.sub('_(random|pixels|knn)$', '_CONTROL', key)}`", heading) or (
-            re.search(rf"`{re.sub('agreement_.*', 'agreement_RULE_RULE', key)}`", heading)
-        ), key
+def section(heading: str) -> str:
+    """The page from `heading`, without its `## `, to the next."""
+    return next(part for part in PAGE.split("\n## ") if part.startswith(heading + "\n"))
+
+
+def keys_on_the_page(heading: str) -> list[str]:
+    """The first column of the tables below a heading; names in capitals are patterns."""
+    keys = [key for key, _ in KEY.findall(section(heading))]
+    return [re.sub("[A-Z]{2,}", lambda _: NAME, key) for key in keys]
+
+
+def keys_of_the_schema(schema: dict[str, Any], before: str = "") -> set[str]:
+    """Every key that a schema allows, with those of objects and rows inside: `tables.dose[].maps`."""
+    keys: set[str] = set()
+    named = {p.strip("^$"): part for p, part in schema.get("patternProperties", {}).items()}
+    for key, part in {**schema.get("properties", {}), **named}.items():
+        items = part.get("items", {})
+        inner, place = (items, f"{before}{key}[].") if items else (part, f"{before}{key}.")
+        inside = keys_of_the_schema(inner, place)
+        if key not in ("findings", "tables") and before != "tables.":
+            keys.add(before + key)
+        keys |= inside
+    return keys
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_page_has_the_keys_of_the_schema_and_no_others(name: str) -> None:
+    on_the_page = keys_on_the_page(f"`dcgan {_line(name)} --json`")
+    assert len(on_the_page) == len(set(on_the_page))
+    assert set(on_the_page) == keys_of_the_schema(SCHEMA["$defs"][name]) - COMMON
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_key_of_the_page_has_a_unit_or_type(name: str) -> None:
+    rows = KEY.findall(section(f"`dcgan {_line(name)} --json`"))
+    assert [key for key, unit in rows if not unit.strip()] == []
+
+
+def test_the_page_has_the_keys_of_a_finding() -> None:
+    schema = SCHEMA["$defs"]["finding"]
+    assert set(keys_on_the_page("A finding")) == set(schema["properties"])
+    assert set(keys_on_the_page("Every document")) == COMMON
+
+
+def test_the_contents_lead_to_every_command() -> None:
+    headings = re.findall("^## (.+)$", PAGE, re.MULTILINE)
+    slugs = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    links = set(re.findall(r"\]\(#([^)]+)\)", section("Contents")))
+    assert links == slugs - {"contents"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_key_of_the_schema_has_been_printed(
+    name: str, documents: dict[str, list[str]]
+) -> None:
+    printed = set[str]().union(*(keys_of(json.loads(text)) for text in documents[name]))
+    unseen = {
+        key
+        for key in keys_of_the_schema(SCHEMA["$defs"][name]) - ELSEWHERE.keys() - {"notes"}
+        if not any(re.fullmatch(key.replace("[]", r"\[\]"), each) for each in printed)
+    }
+    assert unseen == set()
+
+
+def keys_of(document: Any, before: str = "") -> set[str]:
+    """Every key of a document, in the words of `keys_of_the_schema`."""
+    keys: set[str] = set()
+    for key, value in document.items():
+        keys.add(before + key)
+        rows = value if isinstance(value, list) else [value]
+        place = f"{before}{key}{'[].' if isinstance(value, list) else '.'}"
+        keys |= set[str]().union(*(keys_of(row, place) for row in rows if isinstance(row, dict)))
+    return keys
 
 
 def _line(name: str) -> str:
     special = {
         "profile": "train --profile",
-        "turn": "arithmetic --turn",
+        "turn": "arithmetic --turn LEFT RIGHT",
         "annotate": "drop-filters --annotate",
     }
-    plain = name.replace("_", " " if name.startswith("concepts") else "-")
-    return special.get(name, plain) + " "
+    return special.get(name, name.replace("_", " " if name.startswith("concepts") else "-"))
 
 
 def test_examples_of_the_page_are_documents() -> None:
