@@ -174,7 +174,7 @@ def test_rows_of_a_turn_touch_and_its_words_are_at_the_foot() -> None:
 def test_words_of_a_wide_slide_can_be_read_where_it_is_shown_small(columns: int) -> None:
     figure = Stack([Words("before", "heading"), Tiles([list(range(columns))])])
     style, placement = place_figure(with_figure(figure, columns), MEDIA["slide"])
-    assert 400 * style.text / placement.width >= 9.5
+    assert 400 * style.text / placement.width >= 8.5
     style, placement = place_figure(with_figure(figure, columns), MEDIA["paper"])
     assert style.text == MEDIA["paper"].text
 

@@ -24,26 +24,29 @@ MOST_WORDS = 25
 PARTS = ("named_value", "finding")
 
 TINY = "--size 16 --ngf 4 --ndf 4 --batch-size 32"
-LINES = {
-    "train": f"train demo:faces --limit 200 --steps 3 --run f {TINY}",
-    "sample": "sample f -n 4",
-    "concepts_list": "concepts list demo-faces",
-    "concepts_add": "concepts add mine samples.png#0,1,2 -c f",
-    "concepts_show": "concepts show mine f",
-    "concepts_export": "concepts export mine.json f",
-    "concepts_remove": "concepts remove mine f",
-    "concepts_import": "concepts import mine.json f",
-    "interpolate": "interpolate f --points 3",
-    "nearest_neighbors": "nearest-neighbors f -n 20 --rows 2 --limit 60",
-    "guided_backprop": "guided-backprop f --limit 40 --features 2 --measured 2 --draws 2",
-    "turn": "arithmetic f --turn samples.png#0 samples.png#1",
-    "film": "interpolate f --points 2 -o a.gif",
-    "arithmetic": "arithmetic f --pos samples.png#0 --neg samples.png#1",
-    "probe_svm": "probe-svm f --train digits --labels-total 40 --draws 2 --controls none",
-}
-"""In this order: some read what others wrote."""
-
-
+LINES = [
+    ("train", f"train demo:faces --limit 200 --steps 3 --run f {TINY}"),
+    ("train", f"train demo:rooms --limit 200 --steps 3 --run r {TINY} --lr 1e30"),
+    ("profile", f"train demo:faces --limit 200 --profile {TINY}"),
+    ("sample", "sample f -n 4 --save-latents z.npy"),
+    ("sample", "sample f -n 2 --split images"),
+    ("concepts_list", "concepts list demo-faces"),
+    ("concepts_add", "concepts add mine samples.png#0,1,2 -c f"),
+    ("concepts_show", "concepts show mine f"),
+    ("concepts_export", "concepts export mine.json f"),
+    ("concepts_remove", "concepts remove mine f"),
+    ("concepts_import", "concepts import mine.json f"),
+    ("concepts_learn", f"concepts learn f --data {FACES} --limit 300 --samples 200 --exemplars 3"),
+    ("interpolate", "interpolate f --points 3"),
+    ("interpolate", "interpolate f --points 2 -o a.gif"),
+    ("nearest_neighbors", "nearest-neighbors f -n 20 --rows 2 --limit 60"),
+    ("nearest_neighbors", "nearest-neighbors f -n 20 --data demo:faces:100 --held-out 0.3 --classify mouth"),
+    ("guided_backprop", "guided-backprop r --limit 40 --features 2 --measured 2 --draws 2"),
+    ("arithmetic", "arithmetic f --pos samples.png#0 --neg samples.png#1 --save-latents a.npy"),
+    ("turn", "arithmetic f --turn samples.png#0 samples.png#1 --save-latents t.npy"),
+    ("probe_svm", "probe-svm f --train digits --labels-total 40 --draws 2 --controls none"),
+    ("annotate", "drop-filters r --find window --annotate p.html -n 20"),
+]
 @pytest.fixture(scope="module")
 def streams(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
     """What each of LINES prints on stdout and stderr."""

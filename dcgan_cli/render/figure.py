@@ -34,8 +34,8 @@ class Medium:
 MEDIA = {"slide": Medium(128, 28, 4), "paper": Medium(192, 33, 5, 300)}
 """By layout. On paper letters are 8 points high, and ten tiles are as wide as two columns."""
 
-WIDEST_IN_LETTERS = 40
-"""A slide is at most so many times as wide as its letters are high: in a column of 400 pixels they are 10 high."""
+WIDEST_IN_LETTERS = 45
+"""A slide is at most so many times as wide as its letters are high: in a column of 400 pixels they are 9 high."""
 
 
 def encode_figure(
