@@ -185,9 +185,9 @@ def main() -> None:
         "training-stages": lambda: stages(
             arguments.clothing,
             (
-                (5, "step 60: gray"),
-                (130, "step 1,560: shapes"),
-                (415, "step 4,980: clothes"),
+                (5, "60 steps"),
+                (130, "1,560 steps"),
+                (415, "4,980 steps"),
             ),
         ),
     }

@@ -90,3 +90,43 @@ def test_every_command_is_in_the_reference() -> None:
     page = PAGE.read_text()
     for name, _ in commands():
         assert f"## dcgan {name}\n" in page
+
+
+GENERAL = """
+    JSON GPU CPU CSV JPEG PNG GIF MP4 PDF HTML JPG RGB CMYK BMP TIFF PPM WebP ASCII UTF-8 GB GiB NaN
+    MNIST EMNIST CIFAR CIFAR-10 CIFAR-100 SVHN CelebA LSUN LFW ImageNet IDX COCO VOC LabelMe MATLAB
+    PyTorch CUDA OpenMP TensorBoard LinearSVC ImageFolder DataLoader DCGAN MIT LICENSE NAS
+    SIGTERM SIGHUP TERM AVX512-BF16 CI
+"""
+"""Names of formats, data sets, programs and signals: not words of this project."""
+
+PLACEHOLDERS = "CHECKPOINT SOURCE NAME LEFT RIGHT ATTRIBUTE OBJECT CONTROL RULE FILE KEY"
+"""Stand for what a person types, or for names of their own data."""
+
+ABBREVIATION = re.compile(r"\b(?:[A-Z]{2,}[A-Za-z0-9-]*|[A-Z][a-z]+[A-Z]\w*|[a-z]{2}(?:16|32))\b")
+TYPED = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)", re.DOTALL)
+
+
+def abbreviations(text: str) -> set[str]:
+    """Abbreviations of the prose of a page, without what is typed as it stands."""
+    return set(ABBREVIATION.findall(TYPED.sub(" ", text)))
+
+
+def test_the_glossary_has_every_abbreviation() -> None:
+    known = (ROOT / "docs/glossary.md").read_text()
+    words = set[str]().union(*(abbreviations(page.read_text()) for page in PAGES))
+    unknown = words - {*GENERAL.split(), *PLACEHOLDERS.split()}
+    missing = {word for word in unknown if not re.search(rf"\b{re.escape(word)}\b", known)}
+    assert {"KID", "AUC", "EMA", "bf16"} <= words
+    assert missing == set()
+
+
+def test_architecture_names_files_that_exist() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    table = page.partition("## Where is what")[2].partition("\n## ")[0]
+    paths = [path for path in re.findall(r"`([\w/.]+)`", table) if "/" in path]
+    assert len(paths) > 12
+    assert [path for path in paths if not (ROOT / "dcgan_cli" / path).exists()] == []
+    tree = page.partition("```\n")[2].partition("```")[0]
+    there = {file.name for file in (ROOT / "dcgan_cli").rglob("*.py")}
+    assert set(re.findall(r"\w+\.py", tree)) - there == set()

@@ -170,6 +170,15 @@ def test_rows_of_a_turn_touch_and_its_words_are_at_the_foot() -> None:
     assert [words[0].x, words[2].x + words[2].width] == [0, 5 * 128]
 
 
+@pytest.mark.parametrize("columns", [3, 11, 30])
+def test_words_of_a_wide_slide_can_be_read_where_it_is_shown_small(columns: int) -> None:
+    figure = Stack([Words("before", "heading"), Tiles([list(range(columns))])])
+    style, placement = place_figure(with_figure(figure, columns), MEDIA["slide"])
+    assert 400 * style.text / placement.width >= 8.5
+    style, placement = place_figure(with_figure(figure, columns), MEDIA["paper"])
+    assert style.text == MEDIA["paper"].text
+
+
 def test_guided_backpropagation_shows_no_source_images() -> None:
     items = placed(with_figure(guided_figure(2, 3), 2 * 2 * 7))
     # rows of 7 tiles: random, a gap, trained; every other row has the images

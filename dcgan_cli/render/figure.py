@@ -5,7 +5,7 @@ The paper is white and opaque, with a margin: so it reads on light and on dark p
 
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -33,6 +33,9 @@ class Medium:
 
 MEDIA = {"slide": Medium(128, 28, 4), "paper": Medium(192, 33, 5, 300)}
 """By layout. On paper letters are 8 points high, and ten tiles are as wide as two columns."""
+
+WIDEST_IN_LETTERS = 45
+"""A slide is at most so many times as wide as its letters are high: in a column of 400 pixels they are 9 high."""
 
 
 def encode_figure(
@@ -101,6 +104,9 @@ def place_figure(
         tile = shown_size(width * factor, height * factor, grid.aspect)
         style = placing.Style(tile, medium.text, medium.gap)
         placement = placing.place(figure, style)
+        if medium.dpi is None and placement.width > WIDEST_IN_LETTERS * style.text:
+            style = replace(style, text=placement.width // WIDEST_IN_LETTERS)
+            placement = placing.place(figure, style)
         if scale or factor == 1 or max(placement.width, placement.height) <= LARGEST:
             return style, placement
         factor -= 1
