@@ -159,3 +159,13 @@ def test_black_squares_say_so(tmp_path: Path) -> None:
     verdict, samples = run(tmp_path, str(folder), "--steps", "2", "--run", "b")
     assert samples["name"] == "alike images"
     assert "the training images hardly differ" in verdict
+
+
+def test_a_run_leaves_no_file_open(tmp_path: Path) -> None:
+    opened = Path("/proc/self/fd")
+    if not opened.exists():
+        pytest.skip("open files are listed by Linux alone")
+    before = {str(link.resolve()) for link in opened.iterdir()}
+    run(tmp_path, "demo:faces", "--limit", "64", "--steps", "1", "--run", "a")
+    left = {str(link.resolve()) for link in opened.iterdir()} - before
+    assert not [name for name in left if "dcgan" in name or str(tmp_path) in name]

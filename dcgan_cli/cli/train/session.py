@@ -109,7 +109,7 @@ class Session:
                 try:
                     report = profile_steps(trainer)
                 finally:
-                    trainer.batches.close()
+                    _close(trainer)
         if self.process_group.is_main:
             conclude(self.console, report, self.streams)
 
@@ -128,7 +128,7 @@ class Session:
                 assessed = _assess(end, trainer)
             return replace(end, signal=end.signal or trainer.signal), trainer, outcome, assessed
         finally:
-            trainer.batches.close()
+            _close(trainer)
 
     def _begin(
         self, folder: RunFolder, before: Checkpoint | None
@@ -390,3 +390,10 @@ def _assess(end: Finished, trainer: Trainer) -> SampleVerdict | None:
             return assess_samples(end.images, trainer.real_images(PHOTOGRAPHS), end.step)
     except Interrupted:
         return None
+
+
+def _close(trainer: Trainer) -> None:
+    """Let go of the images; nothing can be read of them afterwards."""
+    trainer.batches.close()
+    if isinstance(trainer.batches.images, DecodedImages):
+        trainer.batches.images.close()
