@@ -229,6 +229,12 @@ def test_examples_of_the_page_are_documents() -> None:
     assert len(whole) == 3
     for document in whole:
         check(document, names[document["report"]])
+    (finding,) = json.loads(
+        section("A finding").partition("```json\n")[2].partition("```")[0]
+    ).values()
+    check(finding, "finding")
+    (row,) = re.findall(r"```json\n(.*?)```", section("A row of a table"), re.DOTALL)
+    check({"walks": [json.loads(row)]}, "interpolate/properties/tables")
 
 
 def test_names_of_people_are_no_keys() -> None:
