@@ -372,7 +372,7 @@ def measured(
         toy.normalized, toy.columns, terms, counts, target, toy.discriminator, 0
     )
     assert overlays is not None
-    assert overlays.attributes["picture"].held_out.value > 0.7
+    assert overlays.attributes["image"].held_out.value > 0.7
     return evaluation.measure_arithmetic(
         toy.sampler, toy.classifier, overlays, terms, done, target, samples[1]
     )

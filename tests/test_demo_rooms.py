@@ -49,7 +49,7 @@ def test_a_room_is_decided_by_its_index(index: int) -> None:
 
 
 @pytest.mark.parametrize("size", [16, 28, 32, 64, 96, 128])
-def test_pictures_have_the_size_that_was_asked_for(size: int) -> None:
+def test_images_have_the_size_that_was_asked_for(size: int) -> None:
     picture = rooms.draw(3, size)
     assert picture.shape == (size, size, 3)
     assert picture.dtype == np.uint8
@@ -58,11 +58,11 @@ def test_pictures_have_the_size_that_was_asked_for(size: int) -> None:
 
 
 def test_neighboring_indices_differ() -> None:
-    pictures = {rooms.draw(index, 32).tobytes() for index in range(50)}
-    assert len(pictures) == 50
+    images = {rooms.draw(index, 32).tobytes() for index in range(50)}
+    assert len(images) == 50
 
 
-def test_small_pictures_are_the_large_ones_seen_from_afar() -> None:
+def test_small_images_are_the_large_ones_seen_from_afar() -> None:
     for index in range(20):
         large = rooms.draw(index, 128).reshape(32, 4, 32, 4, 3).mean(axis=(1, 3))
         assert np.abs(large - rooms.draw(index, 32)).mean() < 4
@@ -94,7 +94,7 @@ def test_attributes_are_fair_coins_and_know_nothing_of_each_other_or_of_the_room
     assert np.abs(related).max() < 0.071
 
 
-def test_boxes_are_those_of_what_is_there_and_lie_within_the_picture() -> None:
+def test_boxes_are_those_of_what_is_there_and_lie_within_the_image() -> None:
     for index in range(500):
         room = rooms.truth(index)
         assert set(room.boxes) == {"bed", *(name for name in OBJECTS if getattr(room, name))}
@@ -160,9 +160,9 @@ def test_every_part_of_a_room_varies() -> None:
 
 def test_a_linear_classifier_finds_each_object_in_32_pixels() -> None:
     count, held_out = 900, 300
-    pictures = np.stack([rooms.draw(index, 32) for index in range(count)])
+    images = np.stack([rooms.draw(index, 32) for index in range(count)])
     # The mirror image of a training picture holds the same objects: twice the evidence.
-    train, test = pictures[:-held_out], pictures[-held_out:]
+    train, test = images[:-held_out], images[-held_out:]
     train = np.concatenate([train, train[:, :, ::-1]]).reshape(-1, 32 * 32 * 3) / 255
     truths = [rooms.truth(index) for index in range(count)]
     for name in OBJECTS:

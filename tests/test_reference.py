@@ -13,7 +13,7 @@ from PIL import Image
 
 from dcgan_cli.checkpoint.format import Checkpoint, load, save
 from dcgan_cli.data.cache import prepare
-from dcgan_cli.data.reference import CenterCrop, Reference, Shown, absolute
+from dcgan_cli.data.reference import CenterCrop, NetworkView, Reference, absolute
 from dcgan_cli.data.resize_crop import ImageSpec
 from dcgan_cli.data.sources import Source, open_source
 from dcgan_cli.errors import CheckpointError, SourceError
@@ -158,7 +158,7 @@ def test_a_reference_survives_its_plain_values(tmp_path: Path) -> None:
     image_spec = ImageSpec(24, 3, (1, 2, 3))
     found = reference(source, image_spec, limit=9, labels=tmp_path / "labels.csv")
     assert Reference.read(found.to_dict(), 16, 3) == found
-    assert found.shown == Shown(image_spec, 16)
+    assert found.shown == NetworkView(image_spec, 16)
     assert (found.records, found.images, found.limit) == (9, 9, 9)
 
 
@@ -240,7 +240,7 @@ def test_a_label_table_may_have_moved_with_its_images(tmp_path: Path) -> None:
 def test_a_network_of_random_crops_is_shown_the_middle_of_frames(tmp_path: Path) -> None:
     place = folder(tmp_path / "photos", 3)
     source = open_source(str(place))
-    shown = Shown(ImageSpec(24, 3), 16)
+    shown = NetworkView(ImageSpec(24, 3), 16)
     framed = prepare(source, shown.image_spec, workers=0)
     seen = shown.of(framed)
     assert isinstance(seen, CenterCrop)
@@ -252,7 +252,7 @@ def test_a_network_of_random_crops_is_shown_the_middle_of_frames(tmp_path: Path)
 
 
 def test_boxes_follow_the_middle() -> None:
-    shown = Shown(ImageSpec(24, 3), 16)
+    shown = NetworkView(ImageSpec(24, 3), 16)
     corners = [[4 / 24, 4 / 24, 20 / 24, 20 / 24], [0, 0, 1, 0.5], [0, 0, 0.1, 0.1]]
     found = shown.corners(corners, 48, 48)
     np.testing.assert_allclose(found[:2], [[0, 0, 1, 1], [0, 0, 1, 0.5]], atol=1e-12)

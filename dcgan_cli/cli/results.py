@@ -19,7 +19,7 @@ def say_kinds(console: Console, findings: Sequence[Finding]) -> None:
     """Say of what kind the intervals of `findings` are, each kind once; `--json` has it for each."""
     estimates = [part for each in findings for part in (each.value, each.control) if part]
     kinds = dict.fromkeys(
-        part.kind.partition(", n=")[0] for part in estimates if part.low is not None
+        part.kind.partition(", n=")[0] for part in estimates if part.low is not None and part.kind
     )
     if kinds:
         console.note(f"intervals: {'; '.join(kinds)}")

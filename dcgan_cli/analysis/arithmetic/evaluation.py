@@ -136,7 +136,7 @@ def overlay_classifier(
     both = torch.cat([normalized[torch.from_numpy(singles)], total.clamp_(-1, 1)])
     words = np.repeat(["single", "overlay"], len(singles))
     try:
-        return fit_attribute_classifier(both, {"picture": words}, discriminator, seed=seed)
+        return fit_attribute_classifier(both, {"image": words}, discriminator, seed=seed)
     except DcganError:
         return None
 
@@ -179,7 +179,7 @@ def measure_arithmetic(
         predictions = [classifier.classify(normalized) for normalized in ways]
         if overlays is not None:
             for predicted, normalized in zip(predictions, ways, strict=True):
-                predicted[_WHOLE] = overlays.classify(normalized)["picture"]
+                predicted[_WHOLE] = overlays.classify(normalized)["image"]
         classified.append(predictions)
         progress(len(classified), len(calculations))
     name = " ".join(list(target.values())[::-1]) or "what the terms say"
@@ -200,7 +200,7 @@ def measure_arithmetic(
             row[3:] = float(single.mean()), float((hits & single).mean()) if target else None
         rows.append(row)
     columns = ("arithmetic", f"is {name}", "certainty", "is one image", "is both")
-    keys = ("arithmetic", "is_expected", "certainty", "is_one_picture", "is_both")
+    keys = ("arithmetic", "is_expected", "certainty", "is_one_image", "is_both")
     said = _said(classified[0][IN_Z], target), _said(classified[0][PIXELS], target)
     table = Table("What the results are", columns, rows, "results", keys)
     return ArithmeticResult(
