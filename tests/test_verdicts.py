@@ -114,7 +114,7 @@ def walk(sharpest: list[float]) -> Measures:
 )
 def test_walks(own: list[float], untrained: list[float], said: str) -> None:
     films = {"generator": walk(own), "untrained": walk(untrained), "cross-fade": walk([1.0] * 3)}
-    text = walk_verdict(films)
+    text = walk_verdict(films, None)
     assert said in text
     assert text.startswith(f"no jump in {len(own)} segments: ") == (max(own) < 16)
 

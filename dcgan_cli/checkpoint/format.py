@@ -252,6 +252,8 @@ def _filled(kind: type[Network], model: ModelConfig, weights: Weights, what: str
         for name, weight in weights.items()
     }
     network.load_state_dict(copies, assign=True)
+    if kind is Generator:  # draws twice as fast on a CPU; one format everywhere, so that bits agree
+        network.to(memory_format=torch.channels_last)
     return network
 
 
