@@ -129,9 +129,11 @@ def test_images_that_hardly_differ() -> None:
     assert "nothing to learn" in assessed.sentence
 
 
-@pytest.mark.parametrize("count", [2, 3, 4])
+@pytest.mark.parametrize("count", [2, 3, 15, 16])
 def test_few_images(count: int) -> None:
-    assert np.isfinite(assess_samples(demo(64), REAL[:count], 10).kid)
+    assessed = assess_samples(demo(64), REAL[:count], 10)
+    assert np.isfinite(assessed.kid) == np.isfinite(assessed.kid_of_blurred) == (count == 16)
+    assert assessed.name == "varied"
 
 
 def run(tmp_path: Path, *words: str) -> tuple[str, dict[str, object]]:

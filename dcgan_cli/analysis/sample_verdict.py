@@ -1,5 +1,6 @@
 """What the samples at the end of a training run are: alike, noise, or something to look at."""
 
+import math
 from dataclasses import dataclass
 
 from dcgan_cli.analysis.image_quality import (
@@ -17,6 +18,9 @@ from dcgan_cli.wording import counted
 BLUR = 1 / 16
 """Standard deviation of the blur that noise is told by, as a share of the images' side."""
 
+FEWEST = 16
+"""Of fewer training images KID says nothing, so that diversity alone decides."""
+
 PHOTOGRAPHS = 256
 """At most so many images of the training set are looked at."""
 
@@ -29,7 +33,7 @@ class SampleVerdict:
         name: "alike", "noise" or "varied"; "alike images" where the training images are alike.
         sentence: what that is, with the values, and what to do about it.
         diversity: how much two samples differ, relative to two training images.
-        kid: KID of samples and training images, in random features.
+        kid: KID of samples and training images, in random features; NaN for fewer than FEWEST.
         kid_of_blurred: the same of training images that were blurred, and others.
     """
 
@@ -49,14 +53,13 @@ def assess_samples(samples: Images, photographs: Images, steps: int) -> SampleVe
 
     Example: `assess_samples(grid, images.take(rows), 300).sentence`.
     """
-    known, others = photographs[::2], photographs[1::2]
-    if len(others) < 2:  # KID takes at least two
-        known = others = photographs
-    varied = difference(photographs)
-    side = min(photographs.shape[1:3])
-    rows = [random_features(each) for each in (known, samples, blurred(others, BLUR * side))]
-    reference, *compared = standardized(*rows)
-    found, control = (kid(reference, each) for each in compared)
+    varied, side = difference(photographs), min(photographs.shape[1:3])
+    found = control = math.nan
+    if len(photographs) >= FEWEST:
+        known, others = photographs[::2], photographs[1::2]
+        rows = [random_features(each) for each in (known, samples, blurred(others, BLUR * side))]
+        reference, *compared = standardized(*rows)
+        found, control = (kid(reference, each) for each in compared)
     ratio = difference(samples) / varied if varied > 0 else 0.0
     name, what = _name(ratio, found, control, varied)
     said = what.format(
