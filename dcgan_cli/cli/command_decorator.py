@@ -60,11 +60,13 @@ def _expanded(parameter: inspect.Parameter) -> list[inspect.Parameter]:
     """What stands on the command line for `parameter`: itself, and more of a group or checkpoint."""
     group = parameter.annotation
     if is_dataclass(group):
-        panel = getattr(group, "panel", None)
-        return [
-            _keyword(field.name, field.default, _in_panel(field.type, panel))
-            for field in fields(group)
-        ]
+        parts: list[inspect.Parameter] = []
+        for field in fields(group):
+            kind, option = get_args(field.type)
+            option = copy.copy(option)
+            option.rich_help_panel = getattr(group, "panel", None)
+            parts.append(_keyword(field.name, field.default, Annotated[kind, option]))
+        return parts
     itself = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
     if parameter.name == "checkpoint":
         return [itself, _keyword(_BY_OPTION, None, ByOption)]
@@ -75,14 +77,6 @@ def _keyword(name: str, default: Any, annotation: Any) -> inspect.Parameter:
     default = inspect.Parameter.empty if default is MISSING else default
     kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(name, kind, default=default, annotation=annotation)
-
-
-def _in_panel(annotation: Any, panel: str | None) -> Any:
-    """The annotation of an option, which stands in the panel of that name in help."""
-    kind, option = get_args(annotation)
-    option = copy.copy(option)
-    option.rich_help_panel = panel
-    return Annotated[kind, option]
 
 
 def _one_checkpoint(argument: str | None, option: str | None) -> str | None:

@@ -13,11 +13,8 @@ from typer import Argument, Option
 from dcgan_cli.choices import LAYOUTS, MODES, PRECISIONS, check_device, one_of
 from dcgan_cli.cli.boundary import set_debug
 from dcgan_cli.cli.console import Console
-from dcgan_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import torch
 
     from dcgan_cli.analysis.sampling import Sampler
@@ -154,10 +151,3 @@ class Sampling:
         from dcgan_cli.analysis.sampling import Sampler
 
         return Sampler.of(model, self.bn, device, average=not self.no_ema)
-
-
-def refuse_given(given: "Mapping[str, bool]", why: str) -> None:
-    """Raise UsageError with `why` for the first option in `given` that was typed."""
-    for option, typed in given.items():
-        if typed:
-            raise UsageError(f"{option}: {why}")

@@ -7,6 +7,7 @@ there, a file that the command reads, one file for two results, or a file that c
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from dcgan_cli.checkpoint.find import is_bundled
@@ -61,19 +62,21 @@ def check_outputs(
             )
         if output.path is not None and not is_special(output.path):
             _check(output, output.path)
-    _refuse_same(outputs)
+    asked = [(output.option, output.path) for output in outputs if output.path is not None]
+    files = [(option, path) for option, path in asked if not is_special(path) or path == STDOUT]
+    for (other, same), (option, path) in combinations(files, 2):
+        if _is_same(path, same):
+            raise UsageError(f"{other} and {option} would both be written to {path}")
     refuse_inputs(outputs, *inputs)
     for output in outputs:
-        if output.unnamed and output.path is not None and not is_special(output.path):
-            _refuse_foreign(output.option, output.path)
-
-
-def _refuse_foreign(option: str, path: Path) -> None:
-    if path.exists() and not is_ours(path):
-        raise UsageError(
-            f"{option} {path}: a file that dcgan did not write is there and would be replaced; move it "
-            "away, or name another place with -o"
-        )
+        path = output.path
+        if not output.unnamed or path is None or is_special(path) or not path.exists():
+            continue
+        if not is_ours(path):
+            raise UsageError(
+                f"{output.option} {path}: a file that dcgan did not write is there and would be "
+                "replaced; move it away, or name another place with -o"
+            )
 
 
 def rows_file(features: Path) -> Path:
@@ -127,7 +130,8 @@ def refuse_inputs(outputs: Sequence[Output], *inputs: str | Path | None) -> None
         if output.path is None or is_special(output.path):
             continue
         for path in read:
-            if _is_same(output.path, path) or _is_in(output.path, path):
+            inside = path.is_dir() and output.path.resolve().is_relative_to(path.resolve())
+            if _is_same(output.path, path) or (inside and output.path.is_file()):
                 raise UsageError(
                     f"{output.option} {output.path}: this file is read by the same command and "
                     f"would be lost; name another one: {output.option} "
@@ -161,16 +165,6 @@ def _check(output: Output, path: Path) -> None:
         raise StorageError(f"{said}: may not be written; choose another place, or change its mode")
 
 
-def _refuse_same(outputs: Sequence[Output]) -> None:
-    """Raise UsageError where two results would go into one file."""
-    asked = [(output.option, output.path) for output in outputs if output.path is not None]
-    files_ = [(option, path) for option, path in asked if not is_special(path) or path == STDOUT]
-    for number, (option, path) in enumerate(files_):
-        for other, same in files_[:number]:
-            if _is_same(path, same):
-                raise UsageError(f"{other} and {option} would both be written to {path}")
-
-
 def _paths(given: str | Path) -> list[Path]:
     """The path that an argument names, if any: as it stands, and without `#part`."""
     text = str(given)
@@ -192,8 +186,3 @@ def _is_same(path: Path, other: Path) -> bool:
         return path.samefile(other)
     except OSError:  # one of them is not there yet
         return os.path.realpath(path) == os.path.realpath(other)
-
-
-def _is_in(path: Path, folder: Path) -> bool:
-    """Whether `path` is a file that is there already, in a folder that is read."""
-    return folder.is_dir() and path.is_file() and path.resolve().is_relative_to(folder.resolve())

@@ -56,22 +56,19 @@ def refuse_overlap(location: str, run: Path) -> None:
     """
     for source in source_files(location):
         if (place := _holding(source, run)) is not None:
-            raise UsageError(_inside_source(place, source, run))
+            through = "" if place == source else f", through {place}"
+            beside = source.resolve().parent / ROOT
+            mend = f"type --out {os.path.relpath(beside)}"
+            if beside.parent == source.resolve() or _holding(source, beside) is not None:
+                mend = "choose a folder outside of it with --out FOLDER"
+            raise UsageError(
+                f"the run {run} would lie inside its own source {source}{through}; {mend}"
+            )
         if run.exists() and _identity(run) in {_identity(p) for p in _way_up(source)}:
             raise UsageError(
                 f"the source {source} lies inside the run's folder {run}; choose another folder "
                 "with --run NAME or --out FOLDER"
             )
-
-
-def _inside_source(place: Path, source: Path, run: Path) -> str:
-    through = "" if place == source else f", through {place}"
-    beside = source.resolve().parent / ROOT
-    if beside.parent == source.resolve() or _holding(source, beside) is not None:
-        mend = "choose a folder outside of it with --out FOLDER"
-    else:
-        mend = f"type --out {os.path.relpath(beside)}"
-    return f"the run {run} would lie inside its own source {source}{through}; {mend}"
 
 
 def _holding(source: Path, run: Path) -> Path | None:

@@ -129,26 +129,22 @@ def arithmetic(
       dcgan arithmetic --turn turn_low turn_high --classifier demo:faces
     """
     roles = _asked(pos or [], neg or [], add or [], expr, turn)
-    needs_classifier = {
-        "--classifier-labels": classifier_labels is not None,
-        "--attribute": bool(attribute),
-        "--expect": expect is not None,
-        "--orthogonal-to": bool(orthogonal_to),
-        "--seeds": seeds > 1,
-    }
-    arithmetic_only = {"--expect": expect is not None, "--seeds": seeds > 1}
-    turn_only = {
-        "--rows": rows is not None,
-        "--columns": columns is not None,
-        "--reach": reach is not None,
-    }
-    if classifier is None:
-        options.refuse_given(
-            needs_classifier, "needs --classifier SOURCE, labeled images such as demo:faces"
-        )
-    options.refuse_given(
-        *(arithmetic_only, "is not for --turn") if turn else (turn_only, "is for --turn")
-    )
+    alone, no_turn = classifier is None, turn is None
+    needs = "needs --classifier SOURCE, labeled images such as demo:faces"
+    for option, is_wrong, why in (
+        ("--classifier-labels", classifier_labels is not None and alone, needs),
+        ("--attribute", bool(attribute) and alone, needs),
+        ("--expect", expect is not None and alone, needs),
+        ("--orthogonal-to", bool(orthogonal_to) and alone, needs),
+        ("--seeds", seeds > 1 and alone, needs),
+        ("--expect", expect is not None and turn, "is not for --turn"),
+        ("--seeds", seeds > 1 and turn, "is not for --turn"),
+        ("--rows", rows is not None and no_turn, "is for --turn"),
+        ("--columns", columns is not None and no_turn, "is for --turn"),
+        ("--reach", reach is not None and no_turn, "is for --turn"),
+    ):
+        if is_wrong:
+            raise UsageError(f"{option}: {why}")
     target = out or Path("turn.png" if turn else "arithmetic.png")
     drawing = figure.into(target)
     outputs = (

@@ -1,20 +1,13 @@
 """`dcgan train`: learn to draw from a person's own images."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from typer import Argument
 
 from dcgan_cli.cli import options
 from dcgan_cli.cli.console import Console
-from dcgan_cli.cli.train.options import (
-    ImageOptions,
-    LearningOptions,
-    MachineOptions,
-    NetworkOptions,
-    RunOptions,
-    hyperparameters,
-)
+from dcgan_cli.cli.train import options as groups
 
 
 def train(
@@ -28,11 +21,11 @@ def train(
         ),
     ] = None,
     *,
-    run: RunOptions,
-    images: ImageOptions,
-    networks: NetworkOptions,
-    learning: LearningOptions,
-    machine: MachineOptions,
+    run: groups.RunOptions,
+    images: groups.ImageOptions,
+    networks: groups.NetworkOptions,
+    learning: groups.LearningOptions,
+    machine: groups.MachineOptions,
     streams: options.Streams,
 ) -> None:
     """Train a DCGAN on the images of SOURCE.
@@ -58,9 +51,13 @@ def train(
     from dcgan_cli.cli.train.checks import check_line
 
     request = images.request(source or "")
-    overrides = hyperparameters(images, networks, learning)
+    overrides = groups.hyperparameters(images, networks, learning)
     path = run_path(run.out, run.run, request.location)
     opened = check_line(request, path, run, networks, learning, overrides)
+
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    named = {name for name, source in sources.items() if source and "DEFAULT" not in source.name}
+    typed = {name: context.params[name] for name in named}
 
     from dcgan_cli.cli.train.session import Session
     from dcgan_cli.training.distributed import join
@@ -76,20 +73,10 @@ def train(
         machine=machine,
         streams=streams,
         overrides=overrides,
-        typed=_typed(context),
+        typed=typed,
         source=opened,
     )
     if run.profile:
         session.profile()
     else:
         raise typer.Exit(session.train())
-
-
-def _typed(context: typer.Context) -> dict[str, Any]:
-    """The options that stand on the command line, by name: also those typed as their default."""
-    return {
-        name: value
-        for name, value in context.params.items()
-        if (source := context.get_parameter_source(name)) is not None
-        and "DEFAULT" not in source.name
-    }
