@@ -30,12 +30,9 @@ class NamedLatents:
 
     name: str
     latents: Latents
-    checkpoint: str | None
-    """The hash of the model they belong to; None if the file does not say."""
-    concept: Concept | None = None
-    """The concept that was named; None for a file."""
-    drawn: DrawSettings | None = None
-    """How the tiles were generated; None if the file does not say."""
+    checkpoint: str | None  # the hash of the model they belong to, if the file says it
+    concept: Concept | None = None  # that was named
+    drawn: DrawSettings | None = None  # how the tiles were generated, if the file says it
 
     @property
     def mean(self) -> Latents:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args
 
 from typer import Option
 
+from dcgan_cli.checkpoint.find import find_checkpoint
 from dcgan_cli.errors import UsageError
 
 ByOption = Annotated[
@@ -43,8 +44,14 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 option = f"--{name.strip('_').replace('_', '-')}"
                 raise UsageError(f"{option} {value}: expected a finite number")
         if _BY_OPTION in given:
-            by_option = given.pop(_BY_OPTION)
-            given["checkpoint"] = _one_checkpoint(given["checkpoint"], by_option)
+            argument, option = given["checkpoint"], given.pop(_BY_OPTION)
+            if argument is not None and option is not None and argument != option:
+                raise UsageError(
+                    f"{argument} and --checkpoint {option}: two checkpoints; give one of the two"
+                )
+            given["checkpoint"] = argument or option
+            if given["checkpoint"] is not None:
+                find_checkpoint(given["checkpoint"])  # a wrong name is refused at once
         built = {
             group: kind(**{name: given.pop(name) for name in names})
             for group, (kind, names) in groups.items()
@@ -77,17 +84,3 @@ def _keyword(name: str, default: Any, annotation: Any) -> inspect.Parameter:
     default = inspect.Parameter.empty if default is MISSING else default
     kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(name, kind, default=default, annotation=annotation)
-
-
-def _one_checkpoint(argument: str | None, option: str | None) -> str | None:
-    """The checkpoint that was named. Raises UsageError for two, CheckpointError for none there."""
-    if argument is not None and option is not None and argument != option:
-        raise UsageError(
-            f"{argument} and --checkpoint {option}: two checkpoints; give one of the two"
-        )
-    named = argument or option
-    if named is not None:
-        from dcgan_cli.checkpoint.find import find_checkpoint
-
-        find_checkpoint(named)  # without torch: a wrong name is told at once
-    return named

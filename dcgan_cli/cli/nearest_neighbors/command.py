@@ -175,7 +175,7 @@ def nearest_neighbors(
                 progress=bar,
             )
         if classify is not None:
-            place = compared.request.location.lower()
+            place = request.location.lower()
             with console.progress("classifying") as bar:
                 report = evaluate(
                     report,

@@ -25,7 +25,6 @@ class Compared:
     """What samples are compared with.
 
     Attributes:
-        request, kind: where the training images come from, and what that is.
         training: those that are compared.
         held_out_images: real images held out, uint8 [m, S, S, C].
         trained_on: whether the network was trained on these too.
@@ -33,8 +32,6 @@ class Compared:
             column of labels was asked for.
     """
 
-    request: Request
-    kind: str
     training: Training
     held_out_images: Images
     trained_on: bool
@@ -66,7 +63,12 @@ def compare_with(
         source, held = _needed(source, limit, share, seed, apart)
     images = prepare_shown(console, source, request, model)
     stack.callback(images.close)
-    _say_windows(console, model)
+    shown = model.reference.shown
+    if shown.image_spec.side != shown.size:
+        console.note(
+            f"trained on random windows of {shown.size} out of {shown.image_spec.side} pixels: compared "
+            "with the middle one; copies of windows far from it go unseen"
+        )
     if held_out is None or share is not None:
         if held is None:
             numbers, kept = hold_out(len(images), share, seed)
@@ -83,19 +85,16 @@ def compare_with(
             console, model, (original, request), other, column, seed
         )
         trained_on = model.reference.is_of(others)
+    beside = f"{counted(len(held_out_images), 'real image')} held out"
+    if trained_on:
+        beside = f"{len(held_out_images):,} set aside, which the network was trained on too"
     console.note(
         f"{request.location}: {source.kind}; {counted(len(numbers), 'training image')} compared, "
-        + (
-            f"{len(held_out_images):,} set aside, which the network was trained on too"
-            if trained_on
-            else f"{counted(len(held_out_images), 'real image')} held out"
-        )
+        f"{beside}"
     )
     training = Training(images, numbers, lambda number: source.name(int(images.origin[number])))
     classes = _classes(source, request, column)[images.origin]
-    return Compared(
-        request, source.kind, training, held_out_images, trained_on, classes, held_out_classes
-    )
+    return Compared(training, held_out_images, trained_on, classes, held_out_classes)
 
 
 def _needed(
@@ -109,9 +108,8 @@ def _needed(
     numbers, kept = np.arange(len(source)), np.zeros(0, np.int64)
     if apart:
         numbers, kept = hold_out(len(source), share, seed)
-    numbers = numbers[
-        np.arange(min(limit, len(numbers))) * len(numbers) // min(limit, len(numbers))
-    ]
+    count = min(limit, len(numbers))
+    numbers = numbers[np.arange(count) * len(numbers) // count]
     needed = np.sort(np.concatenate([numbers, kept]))
     return select(source, needed), np.isin(needed, kept)
 
@@ -125,16 +123,6 @@ def _share(held_out: str | None) -> float | None:
     if not 0 < share < 1:
         raise UsageError(f"--held-out {held_out}: expected a share between 0 and 1, or a SOURCE")
     return share
-
-
-def _say_windows(console: Console, model: Checkpoint) -> None:
-    """Say what of each training image is compared, where the network saw windows of them."""
-    shown = model.reference.shown
-    if shown.image_spec.side != shown.size:
-        console.note(
-            f"trained on random windows of {shown.size} out of {shown.image_spec.side} pixels: compared "
-            "with the middle one; copies of windows far from it go unseen"
-        )
 
 
 def _other(
