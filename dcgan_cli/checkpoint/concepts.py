@@ -62,12 +62,14 @@ class Concept:
         made: how they were made, for the user.
         meaning: class by attribute, if an attribute classifier selected them; empty if they were
             selected by hand.
+        end: what the low or high end of a numerical attribute is, such as left; empty if unknown.
     """
 
     name: str
     exemplars: Latents
     made: str
     meaning: Mapping[str, str] = field(default_factory=dict[str, str])
+    end: str = ""
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -173,6 +175,7 @@ def read_file(path: Path, checkpoint: Checkpoint) -> dict[str, Concept]:
                 np.array(entry["exemplars"], np.float32),
                 str(entry["made"]),
                 {str(key): str(value) for key, value in entry["meaning"].items()},
+                str(entry.get("end", "")),
             )
             for name, entry in content["concepts"].items()
         }
@@ -264,7 +267,10 @@ def _entry(concept: Concept) -> str:
     rows = ",\n   ".join(
         "[" + ", ".join(str(value) for value in row) + "]" for row in concept.exemplars
     )
-    about = json.dumps({"made": concept.made, "meaning": dict(concept.meaning)}, ensure_ascii=False)
+    content = {"made": concept.made, "meaning": dict(concept.meaning)}
+    if concept.end:
+        content["end"] = concept.end
+    about = json.dumps(content, ensure_ascii=False)
     return f' {json.dumps(concept.name)}: {about[:-1]}, "exemplars": [\n   {rows}]}}'
 
 

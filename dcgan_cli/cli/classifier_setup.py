@@ -54,9 +54,8 @@ def train_classifier(
             f"{known.held_out.value:.3f} [{known.held_out.low:.3f}, {known.held_out.high:.3f}] on "
             f"{counted(known.held_out.n or 0, 'image')} held out, chance {known.chance:.3f}"
         )
-    return ClassifierSetup(
-        classifier, discriminator, normalized, rows, {}, None, classifier.findings()
-    )
+    findings, ends = classifier.findings(), {} if source.labels is None else source.labels.ends
+    return ClassifierSetup(classifier, discriminator, normalized, rows, {}, None, findings, ends)
 
 
 def _chosen(

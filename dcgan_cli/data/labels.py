@@ -119,7 +119,8 @@ class Labels:
     """Columns of labels, each with one entry an image of the source, and boxes.
 
     A column of words is an array of str, '' if unknown; a column of numbers is float64, NaN if
-    unknown. `listed` is bool [N], which images have a row in the given label file; None if the
+    unknown; `ends` says what a low and a high number are, where the source knows it: left and right.
+    `listed` is bool [N], which images have a row in the given label file; None if the
     labels came with the images. `notes` say how the rows of that file and the images were matched,
     one sentence each.
     """
@@ -128,6 +129,7 @@ class Labels:
     boxes: Boxes | None = None
     listed: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
+    ends: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
 
     def take(self, rows: NDArray[np.int64]) -> "Labels":
         """Only the labels of the images `rows` (int64 [M], no number twice), in that order."""
@@ -136,6 +138,7 @@ class Labels:
             None if self.boxes is None else self.boxes.take(rows),
             None if self.listed is None else self.listed[rows],
             self.notes,
+            self.ends,
         )
 
     def updated(self, other: "Labels") -> "Labels":
@@ -145,4 +148,5 @@ class Labels:
             self.boxes if other.boxes is None else other.boxes,
             self.listed if other.listed is None else other.listed,
             (*self.notes, *other.notes),
+            {name: ends for name, ends in self.ends.items() if name not in other.columns},
         )

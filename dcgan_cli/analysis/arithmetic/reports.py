@@ -1,7 +1,7 @@
 """The report of arithmetic and of a turn: drawn, and measured where there is a classifier."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -34,7 +34,7 @@ class ClassifierSetup:
     It trained on real images `normalized` [N, C, S, S] in [−1, 1] with the labels `columns`.
     `samples` are its predictions on plain samples of the generator, empty before `with_samples`;
     orthonormal rows `without` [R, z_dim] are directions of Z that shall play no part; `findings`
-    say how far it can be trusted.
+    say how far it can be trusted; `ends` say what low and high numbers of a column are.
     """
 
     classifier: AttributeClassifier
@@ -44,6 +44,7 @@ class ClassifierSetup:
     samples: Mapping[str, AttributePrediction]
     without: FloatArray | None
     findings: Sequence[Finding]
+    ends: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
 
     def with_samples(
         self, stage: Stage, sampler: Sampler, count: int, seed: int, orthogonal_to: list[str]
@@ -111,12 +112,13 @@ def turned(
     sampler: Sampler,
     way: Turn,
     names: tuple[str, str],
+    ends: tuple[str, str],
     setup: ClassifierSetup | None,
     rows: int,
     seed: int,
 ) -> tuple[Report, Latents]:
-    """The report on a turn, and the points of its image grid."""
-    report = turning.turn(sampler, way, names=names, rows=rows, seed=seed)
+    """The report on a turn, and the points of its image grid; `ends` say what `names` are."""
+    report = turning.turn(sampler, way, names=names, ends=ends, rows=rows, seed=seed)
     record = report.grids[0].provenance
     assert record is not None
     if setup is None:

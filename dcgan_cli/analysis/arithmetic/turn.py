@@ -92,9 +92,19 @@ class Turn:
 
 
 def turn(
-    sampler: Sampler, way: Turn, *, names: tuple[str, str], rows: int = ROWS, seed: int = 0
+    sampler: Sampler,
+    way: Turn,
+    *,
+    names: tuple[str, str],
+    ends: tuple[str, str] = ("", ""),
+    rows: int = ROWS,
+    seed: int = 0,
 ) -> Report:
-    """The image grid of Fig. 8: `rows` samples of `seed`, moved along `way`."""
+    """The image grid of Fig. 8: `rows` samples of `seed`, moved along `way`.
+
+    It leads from the first to the second of `names`; `ends` say what these are: left and right.
+    """
+    left, right = (f"{n} ({end})" if end else n for n, end in zip(names, ends, strict=True))
     points = way.moved(sampler.seeded(seed, rows))
     columns = len(way.coefficients)
     grid = ImageGrid(
@@ -106,12 +116,12 @@ def turn(
         figure=Stack(
             [
                 Tiles(in_rows(range(len(points)), columns), touching=True),
-                Axis(*map(spoken, names), middle="the sample" if columns % 2 else ""),
+                Axis(spoken(left), spoken(right), middle="the sample" if columns % 2 else ""),
             ]
         ),
         caption=(
             f"{rows} random samples, the middle of their rows, moved along the turn vector from "
-            f"{names[0]} to {names[1]}"
+            f"{left} to {right}"
         ),
     )
     facts = {
@@ -125,7 +135,7 @@ def turn(
     }
     length = length_finding(sampler, "the turn vector", way.vector, seed, "samples of z")
     hint = "--classifier SOURCE says what turns"
-    verdict = f"from {names[0]} to {names[1]}: drawn, not measured ({hint})"
+    verdict = f"from {left} to {right}: drawn, not measured ({hint})"
     return Report("Turn vector", facts, [length], grids=(grid,), verdict=verdict)
 
 

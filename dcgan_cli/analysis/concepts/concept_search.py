@@ -98,13 +98,16 @@ def find_exemplars(
     *,
     exemplars: int,
     made: str,
+    ends: Mapping[str, tuple[str, str]] | None = None,
 ) -> tuple[list[Concept], Report]:
     """Choose exemplars of every request among samples `latents` [N, z_dim].
 
     `predictions` is what `classifier` says of the samples, `made` the beginning of what each
-    concept says of how it was made. A concept has fewer `exemplars` where fewer samples are so,
-    none below 3. Raises DcganError where no sample fits any request.
+    concept says of how it was made, `ends` what low and high numbers of an attribute are. A concept
+    has fewer `exemplars` where fewer samples are so, none below 3. Raises DcganError where no
+    sample fits any request.
     """
+    ends = ends or {}
     concepts: list[Concept] = []
     rows: list[Sequence[str | float | int | None]] = []
     missing: list[str] = []
@@ -117,8 +120,10 @@ def find_exemplars(
         chosen = order[belongs[order]][:exemplars]
         said = " & ".join(f"{key} {value}" for key, value in request.meaning.items())
         numbers = ",".join(map(str, chosen.tolist()))
-        text = f"{made}: {said}; samples {numbers}"
-        concepts.append(Concept(request.name, latents[chosen], text, dict(request.meaning)))
+        meaning = dict(request.meaning)
+        end = ", ".join(ends[key][word == HIGH] for key, word in meaning.items() if key in ends)
+        text = f"{made}: {said}{f' ({end})' if end else ''}; samples {numbers}"
+        concepts.append(Concept(request.name, latents[chosen], text, meaning, end))
         share = float(belongs.mean())
         rows.append((request.name, said, share, len(chosen), float(certainty[chosen].min())))
     notes = [f"not classified: {name} ({reason})" for name, reason in classifier.refused.items()]

@@ -174,10 +174,12 @@ def arithmetic(
     path, model = open_model(console, checkpoint, "calculating with", outputs, knowing=named)
     sampler = sampling.sampler(model, machine)
     terms: list[Term] = []
+    ends: list[str] = []
     for role, name in roles:
         points = read_points(console, name, model, path, sampler)
         if (warning := few_exemplars_warning(name, len(points.latents))) is not None:
             console.note(f"warning: {warning}")
+        ends.append("" if points.concept is None else points.concept.end)
         meaning = {} if points.concept is None else points.concept.meaning
         terms.append(Term(role, name, points.latents, meaning))
     setup = None
@@ -197,7 +199,9 @@ def arithmetic(
             reach=reach or REACH,
             without=without,
         )
-        report, drawn = turned(console.progress, sampler, vector, turn, setup, rows or ROWS, seed)
+        report, drawn = turned(
+            console.progress, sampler, vector, turn, (ends[0], ends[1]), setup, rows or ROWS, seed
+        )
     else:
         count = exemplars or EXEMPLARS
         done = [

@@ -82,9 +82,8 @@ def learn(
     path, model = open_model(console, checkpoint, "concepts of")
     known = own_concepts(path, model)
     request = Request(data, labels=labels, limit=limit)
-    classifier = train_classifier(
-        console, request, model, machine, "--data", attribute, seed
-    ).classifier
+    setup = train_classifier(console, request, model, machine, "--data", attribute, seed)
+    classifier = setup.classifier
     requests = [concept_search.parse_request(text, classifier) for text in concept or ()]
     sampler = sampling.sampler(model, machine)
     with console.progress("classifying samples") as bar:
@@ -95,6 +94,7 @@ def learn(
         requests or concept_search.default_requests(classifier),
         classifier,
         exemplars=exemplars,
+        ends=setup.ends,
         made=f"trained on {data} (seed {seed}, --bn {sampling.bn}{' --no-ema' if sampling.no_ema else ''})",
     )
     write(console, path, model, {**known, **{one.name: one for one in found}})

@@ -21,6 +21,8 @@ _COLUMNS = {
     "faces": ("sex", "mouth", "glasses", "turn"),
     "rooms": ("window", "door", "lamp", "picture"),
 }
+_ENDS = {"faces": {"turn": ("left", "right")}, "rooms": {}}
+"""What a low and a high number of a column are, as the viewer sees it."""
 
 
 class DemoSource:
@@ -78,6 +80,7 @@ class _TrueLabels(Labels):
 
     def __init__(self, name: Name, count: int) -> None:
         object.__setattr__(self, "columns", _TrueColumns(name, count))
+        object.__setattr__(self, "ends", _ENDS[name])
 
     @property
     def boxes(self) -> Boxes | None:  # type: ignore[override]
