@@ -20,7 +20,7 @@ Rule = Literal["guided", "leaky", "gradient"]
 Layout = Literal["slide", "paper", "audit"]
 """What a figure is for: render/figure.py."""
 
-LossName = Literal["non-saturating", "minimax", "lsgan", "hinge", "wgan", "wgan-gp"]
+LossName = Literal["non-saturating", "minimax", "lsgan", "hinge", "relativistic", "wgan", "wgan-gp"]
 """What G and D minimize: training/losses.py."""
 
 POLICIES: tuple[Policy, ...] = get_args(Policy)

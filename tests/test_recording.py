@@ -137,7 +137,7 @@ def test_what_may_change_between_steps_is_recorded_anew() -> None:
     assert same(plain, recorded)
     recorded.load_optimizers(plain.g_optimizer.state_dict(), plain.d_optimizer.state_dict())
     assert recorded.recorded is not None
-    assert recorded.recorded._replay is None, "Adam's state lies elsewhere"
+    assert not recorded.recorded.is_replaying, "Adam's state lies elsewhere"
 
 
 @pytest.mark.parametrize("damage", ["weight", "moment", "statistic", "counter", "not a number"])
@@ -344,7 +344,7 @@ def test_cuda_graphs_lead_where_plain_steps_do(
             other = recorded.step(number, 0, on_card(number))
             torch.testing.assert_close(other[:5], one[:5], rtol=0.02, atol=0.01)
         assert recorded.recorded.fault is None
-        assert recorded.recorded._replay is not None
+        assert recorded.recorded.is_replaying
         assert strayed(plain, recorded, start) < 0.1
 
 
@@ -366,7 +366,7 @@ def test_networks_of_real_size_are_recorded_and_never_wait(precision: torch.dtyp
     for number in range(WARM_UP + 2):
         updater.step(number, 0, lambda j: sources[number % 2].get((0, j)))  # noqa: B023
     assert updater.recorded.fault is None
-    assert updater.recorded._replay is not None
+    assert updater.recorded.is_replaying
     torch.cuda.set_sync_debug_mode("error")
     try:
         for number in range(10):

@@ -103,6 +103,12 @@ RECIPE: Schema = {
     "updates": literal("together", "alternate"),
     "crop": literal("center", "random"),
     "flip": FLAG,
+    "augment": TEXT,
+    "lr_g": maybe(number_between(0)),
+    "lr_d": maybe(number_between(0)),
+    "r1": number_between(0),
+    "r2": number_between(0),
+    "freeze_d": whole(0, 64),
     "epochs": number_between(0),
 }
 TRAINING: Schema = {
@@ -158,7 +164,7 @@ TABLES: Mapping[str, Schema] = {
 }
 
 REQUIRED_KEYS = {
-    "recipe": tuple(key for key in RECIPE if key != "optimizer"),  # the first versions had one
+    "recipe": ("batch_size", "lr", "beta1", "beta2", "weight_decay", "updates", "crop", "flip", "epochs"),
     "training": ("loss", "d_steps", "ema", "seed", "precision"),
     "progress": ("step", "seconds", "attempt", "health"),
     "progress.health": tuple(DIAGNOSTICS),
@@ -267,7 +273,7 @@ def _part(parts: Parts, name: str) -> Mapping[str, Any]:
 
 
 def _check_optimizer(where: str, state: object, network: nn.Module, kind: str) -> None:
-    parameters = list(network.parameters())
+    parameters = [weight for weight in network.parameters() if weight.requires_grad]
     match state:
         case {"state": dict() as moments, "param_groups": [dict() as group]}:
             pass

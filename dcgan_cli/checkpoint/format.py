@@ -29,7 +29,7 @@ from dcgan_cli.data.reference import Reference
 from dcgan_cli.errors import CheckpointError, DcganError, UsageError
 from dcgan_cli.files import atomic_write
 from dcgan_cli.model.config import ModelConfig
-from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.model.discriminator import Discriminator, freeze_layers
 from dcgan_cli.model.generator import Generator
 
 VERSION = 2
@@ -228,9 +228,12 @@ def load_resumable(path: Path) -> Checkpoint:
     Raises CheckpointError.
     """
     checkpoint = load(path)
+    discriminator = _shapes(Discriminator, checkpoint.model)
+    frozen = checkpoint.recipe.get("freeze_d", 0)
+    freeze_layers(discriminator, min(frozen, len(discriminator.layers)))
     networks = {
         "generator": _shapes(Generator, checkpoint.model),
-        "discriminator": _shapes(Discriminator, checkpoint.model),
+        "discriminator": discriminator,
     }
     check_resumable(str(path), checkpoint.parts, checkpoint.optimizers, networks)
     return checkpoint

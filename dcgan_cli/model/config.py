@@ -13,6 +13,7 @@ from dcgan_cli.model.sizes import split_size
 ZDistribution = Literal["uniform", "normal"]
 Projection = Literal["unit", "channel"]
 Norm = Literal["batch", "layer", "none"]
+DiscriminatorNorm = Literal["batch", "layer", "none", "spectral"]
 
 MAX_WIDTH_FACTOR = 8
 """Feature maps grow up to this multiple of ngf or ndf, as in the paper's 64×64 networks (8·128)."""
@@ -35,7 +36,8 @@ class ModelConfig:
         bn_eps: ε of batch norm.
         g_norm: normalization of the generator's hidden layers.
         d_norm: normalization of the discriminator's layers after the first. "layer" is for wgan-gp,
-            whose penalty is defined per image (Gulrajani et al. 2017, §4).
+            whose penalty is defined per image (Gulrajani et al. 2017, §4). "spectral" divides the
+            weights of every layer by their spectral norm instead (Miyato et al. 2018).
     """
 
     size: int = 64
@@ -48,7 +50,7 @@ class ModelConfig:
     projection: Projection = "unit"
     bn_eps: float = 1e-8
     g_norm: Norm = "batch"
-    d_norm: Norm = "batch"
+    d_norm: DiscriminatorNorm = "batch"
 
     def __post_init__(self) -> None:
         """Raise UsageError for a value that no network can be built from."""
@@ -60,7 +62,7 @@ class ModelConfig:
         expect_one_of("--z-dist", self.z_dist, ("uniform", "normal"))
         expect_one_of("--projection", self.projection, ("unit", "channel"))
         expect_one_of("--g-norm", self.g_norm, ("batch", "layer", "none"))
-        expect_one_of("--d-norm", self.d_norm, ("batch", "layer", "none"))
+        expect_one_of("--d-norm", self.d_norm, ("batch", "layer", "none", "spectral"))
         for name in ("z_dim", "ngf", "ndf"):
             expect_positive(f"--{name.replace('_', '-')}", getattr(self, name))
         expect_positive("--bn-eps", self.bn_eps)

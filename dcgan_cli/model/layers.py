@@ -39,6 +39,55 @@ def norm(kind: Norm, width: int, eps: float) -> nn.Module:
     return nn.Identity()
 
 
+POWER_ITERATIONS = 15
+"""Power iterations at initialization; later one a training pass suffices, since weights change little."""
+
+
+class SpectralScale(nn.Module):
+    """Makes the `layer` before it one with weights W / σ(W), and adds a shift (Miyato et al. 2018).
+
+    A convolution or linear layer without bias is linear in its weights, so that its output is
+    divided in their place. σ, the largest singular value of W as a matrix [outputs, inputs · k · k],
+    is estimated by power iteration, one step in each training pass. The shift replaces the one of
+    batch norm.
+    """
+
+    u: torch.Tensor
+    v: torch.Tensor
+
+    def __init__(self, layer: nn.Module, width: int) -> None:
+        super().__init__()
+        self._layer = (layer,)  # a tuple, so that its weights are not registered here too
+        outputs, inputs = self._matrix().shape
+        self.shift = nn.Parameter(torch.zeros(width))
+        self.register_buffer("u", torch.ones(outputs) / outputs**0.5)
+        self.register_buffer("v", torch.ones(inputs) / inputs**0.5)
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """[N, width, ...] → the same shape and type."""
+        if self.training:
+            self.iterate(1)
+        with torch.autocast(maps.device.type, enabled=False):
+            # copies: the next pass changes the vectors before this one's gradients are computed
+            sigma = torch.dot(self.u.clone(), torch.mv(self._matrix(), self.v.clone()))
+        shift = self.shift.view(-1, *[1] * (maps.dim() - 2))
+        return maps / sigma.to(maps.dtype) + shift.to(maps.dtype)
+
+    @torch.no_grad()
+    def iterate(self, steps: int) -> None:
+        """Improve the estimate of the singular vectors."""
+        matrix = self._matrix().detach()
+        with torch.autocast(matrix.device.type, enabled=False):
+            for _ in range(steps):
+                self.v.copy_(nn.functional.normalize(torch.mv(matrix.T, self.u), dim=0))
+                self.u.copy_(nn.functional.normalize(torch.mv(matrix, self.v), dim=0))
+
+    def _matrix(self) -> torch.Tensor:
+        weight = self._layer[0].weight
+        assert isinstance(weight, torch.Tensor)
+        return weight.flatten(1)
+
+
 class Project(nn.Module):
     """The projection of z to the first feature maps (paper Fig. 1): linear, normalized, reshaped.
 
@@ -94,3 +143,7 @@ def initialize(network: nn.Module, generator: torch.Generator) -> None:
         elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm):
             module.weight.normal_(1.0, 0.02, generator=generator)
             module.bias.zero_()
+        elif isinstance(module, SpectralScale):  # after its layer, which comes before it
+            module.shift.zero_()
+            module.u.normal_(generator=generator)
+            module.iterate(POWER_ITERATIONS)

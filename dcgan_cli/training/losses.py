@@ -27,6 +27,7 @@ class Loss:
         about: its line in help texts.
         discriminator: what D minimizes, given logits of real and of generated images [N].
         generator: what G minimizes, given logits of generated images [N].
+        relativistic: whether `generator` is given those logits less D's logits of real images.
         probabilities: whether the sigmoid of D's logit is a probability.
         d_steps: updates of D per update of G, unless `--d-steps` is given.
         clip: D's weights are clipped to ± this after each update (wgan).
@@ -38,6 +39,7 @@ class Loss:
     about: str
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor], Tensor]
+    relativistic: bool = False
     probabilities: bool = False
     d_steps: int = 1
     clip: float | None = None
@@ -77,6 +79,13 @@ LOSSES: dict[str, Loss] = {
         "hinge at ±1 (Lim and Ye 2017)",
         lambda real, fake: F.relu(1 - real).mean() + F.relu(1 + fake).mean(),
         lambda fake: -fake.mean(),
+    ),
+    "relativistic": Loss(
+        "real above generated images by pairs, with --r1 and --r2 (Huang et al. 2024)",
+        lambda real, fake: F.softplus(fake - real).mean(),
+        lambda difference: F.softplus(-difference).mean(),
+        relativistic=True,
+        recipe=LOSS_RECIPES["relativistic"],
     ),
     "wgan": Loss(
         "critic with weights clipped to ±0.01, 5 D steps per G step",

@@ -9,7 +9,9 @@ one.
 
 import gc
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import torch
@@ -32,11 +34,16 @@ class UpdateInputs(NamedTuple):
         real: images for D, [N, C, S, S] in [−1, 1]; None if only G is updated.
         alpha: interpolation weights between real and generated images for the gradient penalty, [N,
             1, 1, 1] in [0, 1]; None if the loss has no penalty.
+        augment: random numbers in [0, 1) for the augmentation of real images, of generated ones in
+            D's update, and of those in G's, [3, N, augment.DRAWS]; None without augmentation.
+        lazy_weight: factor of the penalties of D's gradient in this update, []; None without them.
     """
 
     z: Tensor
     real: Tensor | None = None
     alpha: Tensor | None = None
+    augment: Tensor | None = None
+    lazy_weight: Tensor | None = None
 
 
 Update = Callable[[Iterable[UpdateInputs]], Tensor]
@@ -97,8 +104,19 @@ class CudaRecorder:
         return replay
 
 
+@dataclass
+class _Recording:
+    """One kind of step: how often it was made plainly, and its recording if there is one."""
+
+    warm_up_steps: int = 0
+    static_inputs: list[UpdateInputs] = field(default_factory=list[UpdateInputs])
+    replay: Callable[[], Tensor] | None = None
+
+
 class RecordedUpdate:
     """`update` by replaying a recording, after WARM_UP plain updates.
+
+    Steps that have other inputs, such as those with a lazy penalty, have a recording of their own.
 
     `state` returns every tensor that an update changes, always in the same order.
 
@@ -117,20 +135,25 @@ class RecordedUpdate:
 
     def reset(self) -> None:
         """Discard the recording: the state has moved in memory, or a learning rate has changed."""
-        self._warm_up_steps = 0
-        self._static_inputs: list[UpdateInputs] = []
-        self._replay: Callable[[], Tensor] | None = None
+        self._recordings: defaultdict[Hashable, _Recording] = defaultdict(_Recording)
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether any kind of step is replayed by now."""
+        return any(recording.replay is not None for recording in self._recordings.values())
 
     def __call__(self, given: Sequence[UpdateInputs]) -> Tensor:
         """Make a step; returns its metrics as a new tensor, without waiting for the device."""
-        if self._replay is not None:
-            return self._replay_with(given, self._replay)
-        self._warm_up_steps += 1
-        if self.fault is not None or self._warm_up_steps <= WARM_UP:
+        kind = tuple(part is None for each in given for part in each)
+        recording = self._recordings[kind]
+        if recording.replay is not None:
+            return _replay(recording, given)
+        recording.warm_up_steps += 1
+        if self.fault is not None or recording.warm_up_steps <= WARM_UP:
             return self._recorder.on_capture_stream(lambda: self._update(given))
-        return self._record_and_verify(given)
+        return self._record_and_verify(recording, given)
 
-    def _record_and_verify(self, given: Sequence[UpdateInputs]) -> Tensor:
+    def _record_and_verify(self, recording: _Recording, given: Sequence[UpdateInputs]) -> Tensor:
         """Make a step both ways from the same state; the recording is kept if they agree."""
         before = self._snapshot()
         expected = self._recorder.on_capture_stream(lambda: self._update(given))
@@ -142,9 +165,9 @@ class RecordedUpdate:
         found = expected
         try:
             copies = [[None if part is None else part.clone() for part in each] for each in given]
-            self._static_inputs = list(itertools.starmap(UpdateInputs, copies))
-            self._replay = self._recorder.record(lambda: self._update(self._static_inputs))
-            found = self._replay_with(given, self._replay)
+            static = recording.static_inputs = list(itertools.starmap(UpdateInputs, copies))
+            recording.replay = self._recorder.record(lambda: self._update(static))
+            found = _replay(recording, given)
             nothing = torch.zeros_like(expected)
             error = _error([found, *self._state()], [expected, *after], [nothing, *before])
             if error > MAX_REPLAY_ERROR:
@@ -156,13 +179,6 @@ class RecordedUpdate:
             self._restore(after)
         return found if self.fault is None else expected
 
-    def _replay_with(self, given: Sequence[UpdateInputs], replay: Callable[[], Tensor]) -> Tensor:
-        for targets, sources in zip(self._static_inputs, given, strict=True):
-            for target, source in zip(targets, sources, strict=True):
-                if target is not None and source is not None:
-                    target.copy_(source)
-        return replay().clone()
-
     def _snapshot(self) -> list[Tensor]:
         """Copies of the state, detached: autograd would bring their stream into the recording."""
         return [tensor.detach().clone() for tensor in self._state()]
@@ -171,6 +187,16 @@ class RecordedUpdate:
     def _restore(self, kept: Sequence[Tensor]) -> None:
         for tensor, value in zip(self._state(), kept, strict=True):
             tensor.copy_(value)
+
+
+def _replay(recording: _Recording, given: Sequence[UpdateInputs]) -> Tensor:
+    """The metrics of a step with inputs `given`, replayed."""
+    for targets, sources in zip(recording.static_inputs, given, strict=True):
+        for target, source in zip(targets, sources, strict=True):
+            if target is not None and source is not None:
+                target.copy_(source)
+    assert recording.replay is not None
+    return recording.replay().clone()
 
 
 def _first_line(error: BaseException) -> str:

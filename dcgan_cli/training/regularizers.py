@@ -1,7 +1,7 @@
-"""Regularizers of the discriminator: weight clipping and the gradient penalty.
+"""Regularizers of the discriminator: weight clipping and penalties of its gradient.
 
-A new regularizer is a function here, a field of `losses.Loss` with its weight, and a line in
-`step.py` that adds it to D's objective.
+A new regularizer is a function here, its weight in `losses.Loss` or `Recipe`, and a line in `step.py`
+that adds it to D's objective.
 """
 
 import torch
@@ -24,3 +24,13 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, alpha
     between = torch.lerp(real, fake, alpha).requires_grad_(True)
     (gradient,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
     return (gradient.flatten(1).norm(2, dim=1) - 1).square().mean()
+
+
+def squared_gradient(discriminator: nn.Module, images: Tensor) -> Tensor:
+    """E ‖∇D(x)‖₂² at `images` [N, C, S, S] (Mescheder et al. 2018, eq. 9, without γ/2).
+
+    Differentiable with respect to D's parameters.
+    """
+    images = images.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
+    return gradient.flatten(1).square().sum(1).mean()

@@ -5,26 +5,33 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dcgan_cli.checkpoint.format import Checkpoint
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.config import ModelConfig
-from dcgan_cli.model.discriminator import Discriminator
+from dcgan_cli.model.discriminator import Discriminator, freeze_layers
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import draw
 from dcgan_cli.model.layers import initialize, tensors_of
 from dcgan_cli.model.recipe import Recipe
 from dcgan_cli.runtime import numpy_stream, send, torch_stream
+from dcgan_cli.training.augment import DRAWS, augment
 from dcgan_cli.training.distributed import ProcessGroup
 from dcgan_cli.training.ema import update_ema
 from dcgan_cli.training.losses import Loss
 from dcgan_cli.training.matmul_conv import use_matrix_products
 from dcgan_cli.training.precision import autocast, memory_format
 from dcgan_cli.training.recording import CudaRecorder, RecordedUpdate, UpdateInputs
-from dcgan_cli.training.regularizers import clip_weights, gradient_penalty
+from dcgan_cli.training.regularizers import clip_weights, gradient_penalty, squared_gradient
 from dcgan_cli.training.sync_batch_norm import synchronize
 from dcgan_cli.wording import counted
+
+LAZY_STEPS = 16
+"""Penalties of D's gradient are computed in every so-manieth step, and weigh so many times as much
+(Karras et al. 2020, §4.1): as each of them takes as long as the rest of a step, or longer."""
 
 METRICS: tuple[str, ...] = (
     "d_loss",
@@ -38,6 +45,11 @@ METRICS: tuple[str, ...] = (
 """The metrics of every step, in order: both losses, mean D(x), mean D(G(z)) in D's update and in
 G's, and the norms of both gradients. D(·) is a probability if the loss has one, else D's raw
 output."""
+
+
+OF_REAL, OF_FAKE, OF_GENERATOR = range(3)
+"""Which of an update's random numbers an image is augmented with: real, generated in D's update, and
+generated in G's."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,8 @@ class Updater:
         with torch.random.fork_rng(devices=()):
             self.generator = Generator(model)
             self.discriminator = Discriminator(model)
+        freeze_layers(self.discriminator, recipe.freeze_d)
+        self._trained_of_d = [w for w in self.discriminator.parameters() if w.requires_grad]
         initialize(self.generator, torch_stream(settings.seed, "generator weights"))
         initialize(self.discriminator, torch_stream(settings.seed, "discriminator weights"))
         for network in (self.generator, self.discriminator):
@@ -90,12 +104,25 @@ class Updater:
         if settings.precision is torch.bfloat16:
             use_matrix_products(self.generator)
             use_matrix_products(self.discriminator)
-        self.g_optimizer = self._optimizer(self.generator)
-        self.d_optimizer = self._optimizer(self.discriminator)
+        self.g_optimizer = self._optimizer(self.generator.parameters(), self.learning_rates[0])
+        self.d_optimizer = self._optimizer(self._trained_of_d, self.learning_rates[1])
         self.recorded: RecordedUpdate | None = None
         if settings.device.type == "cuda" and self.process_group.size == 1:
             recorder = CudaRecorder(settings.device)
             self.recorded = RecordedUpdate(self.update, self._state, recorder)
+
+    @property
+    def learning_rates(self) -> tuple[float, float]:
+        """Of G and of D."""
+        recipe = self.recipe
+        return recipe.lr_g or recipe.lr, recipe.lr_d or recipe.lr
+
+    def load_networks(self, checkpoint: Checkpoint) -> None:
+        """Go on from the weights in `checkpoint`, whose networks must be of the same shapes."""
+        self.generator.load_state_dict(checkpoint.generator)
+        self.discriminator.load_state_dict(checkpoint.discriminator)
+        if self.average is not None:
+            self.average.load_state_dict(checkpoint.average or checkpoint.generator)
 
     def load_optimizers(self, generator: dict[str, Any], discriminator: dict[str, Any]) -> None:
         """Load optimizer states of another Updater with the same recipe, on any device."""
@@ -124,6 +151,11 @@ class Updater:
         """Index of the first batch that D uses: with "alternate", the first batch is for G only."""
         return int(self.recipe.updates == "alternate")
 
+    @property
+    def first_image_index(self) -> int:
+        """Index of the first batch whose real images are used: a relativistic loss compares G with them."""
+        return 0 if self.settings.loss.relativistic else self.first_batch_index
+
     def step(self, number: int, attempt: int, batch: Callable[[int], Tensor]) -> Tensor:
         """Make step `number`; `batch(j)` is this rank's share of its j-th batch of real images.
 
@@ -141,21 +173,28 @@ class Updater:
     ) -> Iterator[UpdateInputs]:
         """The inputs of the updates of a step, in order; everything random is drawn here.
 
-        With "alternate" the first update is G's, for which no real images are needed.
+        With "alternate" the first update is G's, for which most losses need no real images.
         """
         config, device = self.generator.config, self.settings.device
         shape = (self.recipe.batch_size, config.z_dim)
+        lazy = bool(self.recipe.r1 or self.recipe.r2) and number % LAZY_STEPS == 0
+        lazy_weight = send(np.float32([LAZY_STEPS]), device)[0] if lazy else None
         for j in range(self.batches_per_step):
             position = (number, j, attempt)
             z = draw(numpy_stream(self.settings.seed, "z", *position), shape, config.z_dist)
-            real = alpha = None
-            if j >= self.first_batch_index:
+            real = alpha = draws = None
+            if j >= self.first_image_index:
                 real = batch(j)
+            if j >= self.first_batch_index:
                 if self.settings.loss.penalty is not None:
                     stream = numpy_stream(self.settings.seed, "mix", *position)
                     rows = stream.random((self.recipe.batch_size, 1, 1, 1), "float32")
                     alpha = send(rows[self.share], device)
-            yield UpdateInputs(send(z[self.share], device), real, alpha)
+            if self.recipe.augmentations:
+                stream = numpy_stream(self.settings.seed, "augment", *position)
+                rows = stream.random((3, self.recipe.batch_size, DRAWS), "float32")
+                draws = send(np.ascontiguousarray(rows[:, self.share]), device)
+            yield UpdateInputs(send(z[self.share], device), real, alpha, draws, lazy_weight)
 
     def update(self, given: Iterable[UpdateInputs]) -> Tensor:
         """Make a step from its inputs; returns METRICS as `step` does.
@@ -176,11 +215,12 @@ class Updater:
         last = next(given)
         fake = self._generate(last.z)
         d_metrics = self._update_discriminator(last, fake.detach())
-        return self._metrics(d_metrics, self._update_generator(fake))
+        return self._metrics(d_metrics, self._update_generator(last, fake))
 
     def _step_alternate(self, given: Iterator[UpdateInputs]) -> Sequence[Tensor]:
         """G first, on a batch of its own; then D on other batches (authors' code)."""
-        g_metrics = self._update_generator(self._generate(next(given).z))
+        first = next(given)
+        g_metrics = self._update_generator(first, self._generate(first.z))
         for _ in range(self.settings.d_steps - 1):
             self._update_discriminator_on_new_fakes(next(given))
         return self._metrics(self._update_discriminator_on_new_fakes(next(given)), g_metrics)
@@ -196,18 +236,21 @@ class Updater:
     def _update_discriminator(
         self, given: UpdateInputs, fake: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        loss, real = self.settings.loss, given.real
-        assert real is not None
+        loss = self.settings.loss
+        real, fake = self._real_as_seen(given), self._as_seen(fake, given, OF_FAKE)
         self.d_optimizer.zero_grad()
-        with autocast(self.settings.device, self.settings.precision):
-            real_logits = self.discriminator(real).float()
-            fake_logits = self.discriminator(fake).float()
+        real_logits, fake_logits = self._logits(real), self._logits(fake)
         value = loss.discriminator(real_logits, fake_logits)
         objective = value
         if loss.penalty is not None:
             assert given.alpha is not None
             penalty = gradient_penalty(self.discriminator, real, fake, given.alpha)
             objective = value + loss.penalty * penalty
+        if given.lazy_weight is not None:
+            for gamma, images in ((self.recipe.r1, real), (self.recipe.r2, fake)):
+                if gamma:
+                    penalty = squared_gradient(self.discriminator, images)
+                    objective = objective + gamma / 2 * given.lazy_weight * penalty
         objective.backward()
         self.process_group.average_gradients(self.discriminator)
         gradient = gradient_norm(self.discriminator)
@@ -221,17 +264,19 @@ class Updater:
             gradient,
         )
 
-    def _update_generator(self, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _update_generator(self, given: UpdateInputs, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         self.g_optimizer.zero_grad()
         # D's own gradients are not needed here: a step without them takes 8 % less time.
-        self.discriminator.requires_grad_(False)
+        self._require_gradients_of_d(False)
         try:
-            with autocast(self.settings.device, self.settings.precision):
-                logits = self.discriminator(fake).float()
-            value = self.settings.loss.generator(logits)
+            seen = self._as_seen(fake, given, OF_GENERATOR)
+            compared = logits = self._logits(seen)
+            if self.settings.loss.relativistic:
+                compared = logits - self._logits(self._real_as_seen(given))
+            value = self.settings.loss.generator(compared)
             value.backward()
         finally:
-            self.discriminator.requires_grad_(True)
+            self._require_gradients_of_d(True)
         self.process_group.average_gradients(self.generator)
         gradient = gradient_norm(self.generator)
         self.g_optimizer.step()
@@ -245,6 +290,24 @@ class Updater:
         g_loss, d_fake_after, g_gradient = g_metrics
         return d_loss, g_loss, d_real, d_fake, d_fake_after, g_gradient, d_gradient
 
+    def _require_gradients_of_d(self, wanted: bool) -> None:
+        for weight in self._trained_of_d:
+            weight.requires_grad_(wanted)
+
+    def _logits(self, images: Tensor) -> Tensor:
+        with autocast(self.settings.device, self.settings.precision):
+            return self.discriminator(images).float()
+
+    def _real_as_seen(self, given: UpdateInputs) -> Tensor:
+        assert given.real is not None
+        return self._as_seen(given.real, given, OF_REAL)
+
+    def _as_seen(self, images: Tensor, given: UpdateInputs, use: int) -> Tensor:
+        """`images` as D sees them."""
+        if given.augment is None:
+            return images
+        return augment(images, given.augment[use], self.recipe.augmentations)
+
     def _generate(self, z: Tensor) -> Tensor:
         with autocast(self.settings.device, self.settings.precision):
             return self.generator(z).float()
@@ -252,9 +315,9 @@ class Updater:
     def _mean_probability(self, logits: Tensor) -> Tensor:
         return (logits.sigmoid() if self.settings.loss.probabilities else logits).mean()
 
-    def _optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
-        recipe, weights = self.recipe, network.parameters()
-        common: dict[str, Any] = {"lr": recipe.lr, "eps": 1e-8, "weight_decay": recipe.weight_decay}
+    def _optimizer(self, weights: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+        recipe = self.recipe
+        common: dict[str, Any] = {"lr": lr, "eps": 1e-8, "weight_decay": recipe.weight_decay}
         common |= self._optimizer_flags()
         if recipe.optimizer == "rmsprop":
             return torch.optim.RMSprop(weights, alpha=0.99, **common)

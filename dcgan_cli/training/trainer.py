@@ -147,12 +147,8 @@ class Trainer:
             raise CheckpointError(
                 "the checkpoint holds no optimizer state: it cannot be trained on"
             )
-        updater = self.updater
-        updater.generator.load_state_dict(checkpoint.generator)
-        updater.discriminator.load_state_dict(checkpoint.discriminator)
-        if updater.average is not None:
-            updater.average.load_state_dict(checkpoint.average or checkpoint.generator)
-        updater.load_optimizers(**checkpoint.optimizers)
+        self.updater.load_networks(checkpoint)
+        self.updater.load_optimizers(**checkpoint.optimizers)
         progress = checkpoint.progress
         self.step = progress["step"]
         self.seconds = progress["seconds"]
@@ -344,7 +340,7 @@ class Trainer:
         if j + 1 < self.updater.batches_per_step:
             following = self._address(self.step, j + 1)
         else:
-            following = self._address(self.step + 1, self.updater.first_batch_index)
+            following = self._address(self.step + 1, self.updater.first_image_index)
         images = self.batches.get(self._address(self.step, j), following)
         self._between_steps = False  # the networks may change from here on
         return images
@@ -486,9 +482,11 @@ class Trainer:
         attempt = self.attempt + 1
         self.restore(self.process_group.broadcast_from_main(lambda: load(self.folder.last)))
         self.attempt = attempt
-        rate = self.recipe.lr * 0.5**attempt
-        for optimizer in (self.updater.g_optimizer, self.updater.d_optimizer):
+        rates = [rate * 0.5**attempt for rate in self.updater.learning_rates]
+        optimizers = (self.updater.g_optimizer, self.updater.d_optimizer)
+        for optimizer, rate in zip(optimizers, rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate
         self.updater.discard_recording()
-        return f"back to step {self.step}, learning rate {rate:.3g}"
+        found = " and ".join(f"{rate:.3g}" for rate in dict.fromkeys(rates))
+        return f"back to step {self.step}, learning rate {found}"

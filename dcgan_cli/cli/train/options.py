@@ -9,13 +9,14 @@ from typer import Option
 from dcgan_cli.choices import LOSS_NAMES, POLICIES
 from dcgan_cli.cli import options
 from dcgan_cli.cli.request import Request
-from dcgan_cli.model.config import ModelConfig, Norm, ZDistribution
+from dcgan_cli.model.config import DiscriminatorNorm, ModelConfig, Norm, ZDistribution
 from dcgan_cli.model.presets import HYPERPARAMETERS, PRESETS
-from dcgan_cli.model.recipe import USUAL_STEPS, Optimizer, Recipe
+from dcgan_cli.model.recipe import AUGMENTATIONS, USUAL_STEPS, Optimizer, Recipe
 from dcgan_cli.training.loss_recipes import LOSS_NORMS, LOSS_RECIPES
 from dcgan_cli.training.run_folder import KEEP
 
 WGAN, WGAN_GP = LOSS_RECIPES["wgan"], LOSS_RECIPES["wgan-gp"]
+RELATIVISTIC = LOSS_RECIPES["relativistic"]
 
 
 def _short(value: float) -> str:
@@ -148,7 +149,7 @@ class NetworkOptions:
     d_norm: Annotated[
         str | None,
         Option(
-            help=f"{_or(get_args(Norm))}. Default: {ModelConfig.d_norm}; "
+            help=f"{_or(get_args(DiscriminatorNorm))}. Default: {ModelConfig.d_norm}; "
             f"{LOSS_NORMS['wgan-gp']} for wgan-gp."
         ),
     ] = None
@@ -191,6 +192,8 @@ class LearningOptions:
             f"{_short(WGAN_GP['lr'])} for wgan-gp."
         ),
     ] = None
+    lr_g: Annotated[float | None, Option(help="Learning rate of G, if it has its own.")] = None
+    lr_d: Annotated[float | None, Option(help="Learning rate of D, if it has its own.")] = None
     beta1: Annotated[
         float | None, Option(help=f"Adam's β₁ ({Recipe.beta1:g}; wgan-gp {WGAN_GP['beta1']:g}).")
     ] = None
@@ -198,6 +201,31 @@ class LearningOptions:
         float | None, Option(help=f"Adam's β₂ ({Recipe.beta2:g}; wgan-gp {WGAN_GP['beta2']:g}).")
     ] = None
     weight_decay: Annotated[float | None, Option(help="L2 on all weights.")] = None
+    augment: Annotated[
+        str | None,
+        Option(
+            help=f"Change all that D sees at random, so that it does not learn few images by heart: "
+            f"{','.join(AUGMENTATIONS)}, some of them, or none. Default: {Recipe.augment}."
+        ),
+    ] = None
+    r1: Annotated[
+        float | None,
+        Option(
+            help=f"Weight of the penalty of D's gradient at real images ({Recipe.r1:g}; "
+            f"{RELATIVISTIC['r1']:g} for relativistic)."
+        ),
+    ] = None
+    r2: Annotated[
+        float | None,
+        Option(
+            help=f"The same at generated images ({Recipe.r2:g}; {RELATIVISTIC['r2']:g} for "
+            "relativistic)."
+        ),
+    ] = None
+    freeze_d: Annotated[
+        int | None,
+        Option(help="Do not train so many layers of D, from the image on; for --from."),
+    ] = None
     ema: Annotated[
         float | None,
         Option(help="Also keep an EMA of G with this decay, e.g. 0.999.", min=0, max=1),

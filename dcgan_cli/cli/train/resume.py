@@ -11,6 +11,7 @@ from dcgan_cli.data.reference import Reference, color
 from dcgan_cli.data.sources import Source, open_source, with_labels
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.presets import HYPERPARAMETERS
+from dcgan_cli.model.recipe import Recipe
 from dcgan_cli.training.distributed import was_restarted
 from dcgan_cli.training.run_folder import RunFolder, check_folder
 from dcgan_cli.wording import counted
@@ -55,7 +56,8 @@ def as_before(request: Request, before: Reference) -> Request:
 def refuse_changes(before: Checkpoint, typed: Mapping[str, Any]) -> None:
     """Raise UsageError where a `typed` option is not what the run was begun with (KEPT)."""
     image_spec = asdict(before.reference.shown.image_spec)
-    held = {"sync_bn": True, **before.model.to_dict(), **before.recipe, **image_spec}
+    recipe = Recipe(**before.recipe).to_dict()  # with what its version did not have yet
+    held = {"sync_bn": True, **before.model.to_dict(), **recipe, **image_spec}
     held |= {"limit": before.reference.limit, **before.training}
     for name in sorted(KEPT & typed.keys()):
         value = _AS_HELD.get(name, lambda text: text)(typed[name])
