@@ -123,6 +123,7 @@ TRAINING: Schema = {
     "device": TEXT,
     "threads": maybe(whole(1, 1 << 12)),
     "statistics": literal("none"),
+    "from": TEXT,
 }
 DATA: Schema = {
     "location": maybe(TEXT),
@@ -164,7 +165,17 @@ TABLES: Mapping[str, Schema] = {
 }
 
 REQUIRED_KEYS = {
-    "recipe": ("batch_size", "lr", "beta1", "beta2", "weight_decay", "updates", "crop", "flip", "epochs"),
+    "recipe": (
+        "batch_size",
+        "lr",
+        "beta1",
+        "beta2",
+        "weight_decay",
+        "updates",
+        "crop",
+        "flip",
+        "epochs",
+    ),
     "training": ("loss", "d_steps", "ema", "seed", "precision"),
     "progress": ("step", "seconds", "attempt", "health"),
     "progress.health": tuple(DIAGNOSTICS),

@@ -178,18 +178,17 @@ class Updater:
         config, device = self.generator.config, self.settings.device
         shape = (self.recipe.batch_size, config.z_dim)
         lazy = bool(self.recipe.r1 or self.recipe.r2) and number % LAZY_STEPS == 0
-        lazy_weight = send(np.float32([LAZY_STEPS]), device)[0] if lazy else None
+        lazy_weight = send(np.array([LAZY_STEPS], np.float32), device)[0] if lazy else None
         for j in range(self.batches_per_step):
             position = (number, j, attempt)
             z = draw(numpy_stream(self.settings.seed, "z", *position), shape, config.z_dist)
             real = alpha = draws = None
             if j >= self.first_image_index:
                 real = batch(j)
-            if j >= self.first_batch_index:
-                if self.settings.loss.penalty is not None:
-                    stream = numpy_stream(self.settings.seed, "mix", *position)
-                    rows = stream.random((self.recipe.batch_size, 1, 1, 1), "float32")
-                    alpha = send(rows[self.share], device)
+            if j >= self.first_batch_index and self.settings.loss.penalty is not None:
+                stream = numpy_stream(self.settings.seed, "mix", *position)
+                rows = stream.random((self.recipe.batch_size, 1, 1, 1), "float32")
+                alpha = send(rows[self.share], device)
             if self.recipe.augmentations:
                 stream = numpy_stream(self.settings.seed, "augment", *position)
                 rows = stream.random((3, self.recipe.batch_size, DRAWS), "float32")

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from dcgan_cli.checkpoint.find import find_checkpoint
 from dcgan_cli.choices import DEFAULT_LOSS, LOSS_NAMES, POLICIES, Policy, one_of
 from dcgan_cli.cli.places import refuse_overlap
 from dcgan_cli.cli.request import Request, check_source
@@ -31,6 +32,12 @@ def check_line(
     """
     if run.resume and run.overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
+    if networks.begin_from is not None:
+        if run.resume:
+            raise UsageError(
+                "--from begins a run, --resume goes on with one; leave one of them out"
+            )
+        find_checkpoint(networks.begin_from)
     if run.tensorboard and find_spec("tensorboard") is None:
         raise UsageError("--tensorboard needs TensorBoard; pip install 'dcgan[tensorboard]'")
     parse_keep(run.keep or KEEP)

@@ -135,6 +135,14 @@ class NetworkOptions:
     """What G and D are; None: as the preset says."""
 
     panel = "Networks"
+    begin_from: Annotated[
+        str | None,
+        Option(
+            "--from",
+            help="Begin with the networks of this checkpoint, run or bundled model, trained on "
+            "other images.",
+        ),
+    ] = None
     preset: Annotated[
         str | None, Option(help=f"{_or(PRESETS)}. Default: paper on a GPU, small on a CPU.")
     ] = None

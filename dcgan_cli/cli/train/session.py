@@ -11,7 +11,8 @@ import torch
 
 from dcgan_cli import __version__
 from dcgan_cli.analysis.sample_verdict import PHOTOGRAPHS, SampleVerdict, assess_samples
-from dcgan_cli.checkpoint.format import Checkpoint
+from dcgan_cli.checkpoint.find import find_checkpoint
+from dcgan_cli.checkpoint.format import Checkpoint, load
 from dcgan_cli.choices import DEFAULT_LOSS
 from dcgan_cli.cli.console import Console
 from dcgan_cli.cli.image_source import inspect_source, measured, prepare_images
@@ -39,7 +40,7 @@ from dcgan_cli.data.resident import make_resident
 from dcgan_cli.data.sources import Source
 from dcgan_cli.data.streaming import StreamedImages
 from dcgan_cli.data.survey import Survey
-from dcgan_cli.errors import Interrupted, SourceError
+from dcgan_cli.errors import Interrupted, SourceError, UsageError
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.presets import PRESETS, with_options
 from dcgan_cli.model.recipe import Recipe
@@ -140,7 +141,8 @@ class Session:
             self.request = measured(self.console, self.request, survey)
         else:
             refuse_overlap(self.request.location, folder.path)
-        model, recipe = self._networks(before, survey)
+        first = self._warm_start() if before is None else None
+        model, recipe = self._networks(before, first, survey)
         asked = self._settings(before)
         settings = self._with_working_precision(asked, model)
         batch_slice(recipe, settings)  # refuses what cannot be shared out, before any decoding
@@ -157,7 +159,10 @@ class Session:
             refuse_another_count(before.reference, reference)
         self._same_everywhere(reference)
         self.process_group.begin(settings.device)
-        about = {"data": reference.to_dict(), "training": self._about(before, settings, threads)}
+        about = {
+            "data": reference.to_dict(),
+            "training": self._about(before, first, settings, threads),
+        }
         trainer = Trainer(
             model,
             recipe,
@@ -171,6 +176,8 @@ class Session:
         )
         if before is None:
             folder.clear()
+        if first is not None:
+            trainer.updater.load_networks(first)
         display = None
         if self.process_group.is_main and not self.run.profile:
             display = Display(
@@ -267,8 +274,26 @@ class Session:
     def _device(self) -> torch.device:
         return choose_device(self.machine.device, self.process_group.local_rank)
 
-    def _networks(self, before: Checkpoint | None, survey: Survey) -> tuple[ModelConfig, Recipe]:
-        """Networks and recipe: of the run that goes on, or of the preset and the options."""
+    def _warm_start(self) -> Checkpoint | None:
+        """The checkpoint of --from, on every rank; its networks must be those that are asked for."""
+        name = self.networks.begin_from
+        if name is None:
+            return None
+        first = self.process_group.broadcast_from_main(lambda: load(find_checkpoint(name)))
+        has = first.model.to_dict()
+        for option in sorted(has.keys() & self.overrides.keys()):
+            if has[option] != self.overrides[option]:
+                typed = f"--{option.replace('_', '-')} {self.overrides[option]}"
+                raise UsageError(
+                    f"{typed}: the networks of --from {name} have {has[option]}; leave the option "
+                    "out, or --from"
+                )
+        return first
+
+    def _networks(
+        self, before: Checkpoint | None, first: Checkpoint | None, survey: Survey
+    ) -> tuple[ModelConfig, Recipe]:
+        """Networks and recipe: of the run that goes on, or of --from, the preset and the options."""
         if before is not None:
             return before.model, Recipe(**before.recipe)
         preset = self._preset()
@@ -285,7 +310,7 @@ class Session:
         model, recipe = with_options(PRESETS[preset], options)
         if loss.recipe:
             self._say_how_trained(recipe, loss)
-        return model, recipe
+        return model if first is None else first.model, recipe
 
     def _say_how_trained(self, recipe: Recipe, loss: Loss) -> None:
         """The settings that the paper of a loss brings with it, and which of them were typed."""
@@ -355,9 +380,15 @@ class Session:
         return replace(settings, precision=torch.float32)
 
     def _about(
-        self, before: Checkpoint | None, settings: StepSettings, threads: int
+        self,
+        before: Checkpoint | None,
+        first: Checkpoint | None,
+        settings: StepSettings,
+        threads: int,
     ) -> dict[str, Any]:
         held = {} if before is None else before.training
+        begun = {"from": first.hash} if first is not None else {}
+        begun |= {"from": held["from"]} if "from" in held else {}
         return {
             "preset": held.get("preset") or self._preset(),
             "loss": held.get("loss") or self.learning.loss or DEFAULT_LOSS,
@@ -371,6 +402,7 @@ class Session:
             "threads": threads,
             "torch": torch.__version__,
             "dcgan": __version__,
+            **begun,
         }
 
     def _length(self, trainer: Trainer) -> Length:
