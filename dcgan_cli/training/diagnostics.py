@@ -28,12 +28,26 @@ DIVERSE = 0.4
 COLLAPSE_PATIENCE = 2000
 
 
+REMEDIES = {
+    "not finite": "a lower --lr, or --d-norm spectral",
+    "D saturated": "--augment color,translation,cutout, --r1 1, or more images",
+    "G's gradient vanished": "--loss non-saturating, or a lower --lr-d",
+    "mode collapse": "--augment color,translation,cutout, or --loss wgan-gp",
+}
+"""What to try against each failure."""
+
+
 @dataclass(frozen=True)
 class Diagnosis:
-    """One failure that was found: `name` is stable, `sign` gives the values that show it."""
+    """One failure that was found: `name`, a key of REMEDIES, and `sign`, the values that show it."""
 
     name: str
     sign: str
+
+    @property
+    def remedy(self) -> str:
+        """What to type against it."""
+        return REMEDIES[self.name]
 
 
 class Diagnostics:

@@ -468,7 +468,7 @@ class Trainer:
                 self._save(self.folder.last)
             raise DiagnosisError(
                 f"step {step}: {diagnosis.name} ({diagnosis.sign}); {self.folder.last} is the last "
-                "good state; try a lower --lr, another --loss, or --on-unhealthy rollback"
+                f"good state; try --on-unhealthy rollback, {diagnosis.remedy}"
             )
         return DiagnosisEvent(diagnosis, step, "going on")
 
@@ -477,7 +477,7 @@ class Trainer:
         if self.attempt >= ROLLBACKS:
             raise DiagnosisError(
                 f"step {self.step}: {diagnosis.name} ({diagnosis.sign}) after {ROLLBACKS} rollbacks; "
-                "try another --loss, --lr or --preset"
+                f"try {diagnosis.remedy}"
             )
         attempt = self.attempt + 1
         self.restore(self.process_group.broadcast_from_main(lambda: load(self.folder.last)))

@@ -106,7 +106,10 @@ class Display:
                     self._epoch(event)
                 case DiagnosisEvent():
                     self._diagnostics = f"{event.diagnosis.name}: {event.diagnosis.sign}"
-                    self.console.note(f"step {event.step:,}: {self._diagnostics}; {event.action}")
+                    self.console.note(
+                        f"step {event.step:,}: {self._diagnostics}; {event.action}; "
+                        f"what may help: {event.diagnosis.remedy}"
+                    )
                 case GridAnnounced():
                     self.console.note(
                         f"step {event.step:,}: saved; drawing the image grid, about "
