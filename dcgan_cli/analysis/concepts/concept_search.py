@@ -9,6 +9,7 @@ certain, and other attributes changed no less.)
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from dcgan_cli.analysis.concepts.attribute_classifier import (
     agreement,
     joined,
 )
-from dcgan_cli.analysis.concepts.words import HIGH, parse_meaning, slug, words
+from dcgan_cli.analysis.concepts.words import HIGH, Names, called, parse_meaning, slug, words
 from dcgan_cli.analysis.feature_extractors import FloatArray
 from dcgan_cli.analysis.sampling import Sampler
 from dcgan_cli.analysis.verdicts import percent
@@ -49,28 +50,36 @@ class ConceptRequest:
     meaning: Mapping[str, str]
 
 
-def default_requests(classifier: AttributeClassifier) -> list[ConceptRequest]:
+def default_requests(
+    classifier: AttributeClassifier, names: Names = MappingProxyType({})
+) -> list[ConceptRequest]:
     """A concept for every class, and for every pair of classes of two attributes of words.
 
     The later attribute's word goes first, as adjectives do: sex and mouth make `smiling_woman`. An
     attribute that is there or not (glasses, no_glasses) makes `man_with_glasses`,
-    `man_without_glasses`. A number makes `turn_low` and `turn_high`.
+    `man_without_glasses`. A number makes `turn_low` and `turn_high`. What `names` holds is called so.
     """
-    requests = [ConceptRequest(word, meaning) for word, meaning in words(classifier).items()]
+    requests = [ConceptRequest(word, meaning) for word, meaning in words(classifier, names).items()]
     of_words = [known for known in classifier.attributes.values() if known.classes]
     for first, second in itertools.combinations(of_words, 2):
         for one, other in itertools.product(first.classes, second.classes):
-            name = _pair(one, other, second.classes)
+            spoken = called(first.name, one, names) or one
+            adjective = called(second.name, other, names)
+            name = (
+                f"{adjective}_{slug(spoken)}" if adjective else _pair(spoken, other, second.classes)
+            )
             requests.append(ConceptRequest(name, {first.name: one, second.name: other}))
     return [request for request in requests if is_name(request.name)]
 
 
-def parse_request(text: str, classifier: AttributeClassifier) -> ConceptRequest:
+def parse_request(
+    text: str, classifier: AttributeClassifier, names: Names = MappingProxyType({})
+) -> ConceptRequest:
     """`smiling_woman=smiling & woman` as a ConceptRequest. Raises UsageError."""
     name, equals, condition = (part.strip() for part in text.partition("="))
     if not equals or not is_name(name):
         raise UsageError(f"--concept {text!r}: expected NAME=WORD & WORD, NAME of a-z, 0-9 and _")
-    return ConceptRequest(name, parse_meaning("--concept", condition, classifier))
+    return ConceptRequest(name, parse_meaning("--concept", condition, classifier, names))
 
 
 def score_samples(

@@ -2,7 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from dcgan_cli.analysis.concepts.attribute_classifier import AttributeClassifier
 from dcgan_cli.errors import UsageError
@@ -11,18 +12,52 @@ LOW, HIGH = "low", "high"
 """The classes of a numerical attribute."""
 
 
-def words(classifier: AttributeClassifier) -> dict[str, dict[str, str]]:
+Names = Mapping[str, Mapping[str, str]]
+"""What a person calls the classes of an attribute: {"male": {"male": "man", "not_male": "woman"}}."""
+
+
+def parse_names(texts: Iterable[str], classifier: AttributeClassifier) -> Names:
+    """`male=man/woman`, what a yes-or-no attribute is called where it is so and where it is not.
+
+    Raises UsageError.
+    """
+    names: dict[str, Mapping[str, str]] = {}
+    for text in texts:
+        attribute, _, said = text.partition("=")
+        called = [slug(word) for word in said.split("/")]
+        if len(set(called)) != 2 or len(called) != 2 or not all(called):
+            raise UsageError(f"--name {text!r}: expected COLUMN=WORD/WORD, such as male=man/woman")
+        if attribute not in classifier.attributes:
+            raise unknown_attribute("--name", attribute, classifier.attributes)
+        classes = classifier.attributes[attribute].classes
+        if set(classes) != {attribute, f"not_{attribute}"}:
+            raise UsageError(
+                f"--name {text!r}: {attribute} is not a column of yes and no; it holds "
+                f"{', '.join(classes) or 'numbers'}; type --concept NAME=WORD"
+            )
+        names[attribute] = {attribute: called[0], f"not_{attribute}": called[1]}
+    return names
+
+
+def words(
+    classifier: AttributeClassifier, names: Names = MappingProxyType({})
+) -> dict[str, dict[str, str]]:
     """The attribute and class of each word. A word of two attributes is prefixed by their names."""
     found: dict[str, dict[str, str]] = {}
     taken = [word for known in classifier.attributes.values() for word in known.classes]
     for known in classifier.attributes.values():
         for word in known.classes:
             name = word if taken.count(word) == 1 else f"{known.name}_{word}"
-            found[slug(name)] = {known.name: word}
+            found[slug(called(known.name, word, names) or name)] = {known.name: word}
         if not known.classes:
             for end in (LOW, HIGH):
                 found[slug(f"{known.name}_{end}")] = {known.name: end}
     return found
+
+
+def called(attribute: str, word: str, names: Names) -> str:
+    """What a person calls the class `word` of `attribute`; "" if no name was given."""
+    return names.get(attribute, {}).get(word, "")
 
 
 def slug(word: str) -> str:
@@ -30,9 +65,11 @@ def slug(word: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", word.lower()).strip("_")
 
 
-def parse_meaning(option: str, text: str, classifier: AttributeClassifier) -> dict[str, str]:
+def parse_meaning(
+    option: str, text: str, classifier: AttributeClassifier, names: Names = MappingProxyType({})
+) -> dict[str, str]:
     """`smiling & woman` as the class of each attribute. Raises UsageError, naming `option`."""
-    known = words(classifier)
+    known = words(classifier) | words(classifier, names)
     meaning: dict[str, str] = {}
     for word in (part.strip() for part in text.split("&")):
         if word not in known:

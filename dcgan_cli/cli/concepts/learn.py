@@ -38,6 +38,13 @@ def learn(
             "class, and every pair of classes of two attributes."
         ),
     ] = None,
+    name: Annotated[
+        list[str] | None,
+        Option(
+            help="What a column of yes and no is called, if it is so and if not: male=man/woman; "
+            "repeatable. Default: male, not_male."
+        ),
+    ] = None,
     exemplars: Annotated[
         int, Option(help="Exemplars of each concept; the paper has 3.", min=3)
     ] = EXEMPLARS,
@@ -64,6 +71,8 @@ def learn(
       dcgan concepts learn faces --data faces.zip --labels labels.csv --attribute smile
 
       dcgan concepts learn --data demo:faces --concept "smiling_woman=smiling & woman"
+
+      dcgan concepts learn faces --data faces.zip --name male=man/woman --name smile=smiling/neutral
     """
     if data is None:
         raise UsageError("--data SOURCE is missing: labeled images such as demo:faces")
@@ -71,6 +80,7 @@ def learn(
     check_source(data)
 
     from dcgan_cli.analysis.concepts import concept_search
+    from dcgan_cli.analysis.concepts.words import parse_names
     from dcgan_cli.checkpoint.concepts import own_concepts, written_path
     from dcgan_cli.cli.classifier_setup import train_classifier
     from dcgan_cli.cli.concepts.storage import write
@@ -84,14 +94,15 @@ def learn(
     request = Request(data, labels=labels, limit=limit)
     setup = train_classifier(console, request, model, machine, "--data", attribute, seed)
     classifier = setup.classifier
-    requests = [concept_search.parse_request(text, classifier) for text in concept or ()]
+    names = parse_names(name or (), classifier)
+    requests = [concept_search.parse_request(text, classifier, names) for text in concept or ()]
     sampler = sampling.sampler(model, machine)
     with console.progress("classifying samples") as bar:
         latents, predictions = concept_search.score_samples(sampler, classifier, samples, seed, bar)
     found, report = concept_search.find_exemplars(
         latents,
         predictions,
-        requests or concept_search.default_requests(classifier),
+        requests or concept_search.default_requests(classifier, names),
         classifier,
         exemplars=exemplars,
         ends=setup.ends,
