@@ -1,4 +1,4 @@
-"""How far a set of images is from another: the kernel distance (KID) in features of a random network.
+"""Features of a random network, blur and difference: what tells noise and gray from photographs.
 
 A network with random weights knows nothing of things, but its averages tell noise, blur and a wrong
 color from photographs, and it needs no file. What samples show has to be looked at.
@@ -28,7 +28,7 @@ def random_features(images: Images) -> Features:
 
     Of every layer, the mean of each channel in each quarter of the image, and its standard deviation.
 
-    Example: `kid(random_features(samples), random_features(photographs))`.
+    Example: `kid(random_features(samples), random_features(photographs)).value`.
     """
     rows: list[Features] = []
     for start in range(0, len(images), IMAGES_PER_PASS):
@@ -60,23 +60,6 @@ def standardized(reference: Features, *others: Features) -> list[Features]:
     mean, spread = reference.mean(0), reference.std(0)
     scale = np.where(spread > 1e-6 * (1 + np.abs(mean)), spread, 1.0)
     return [(rows - mean) / scale for rows in (reference, *others)]
-
-
-def kid(first: Features, second: Features) -> float:
-    """The squared maximum mean discrepancy of two sets of features [N, D] and [M, D], N, M ≥ 2.
-
-    The unbiased estimate with the kernel (x·y / D + 1)³ (Bińkowski et al. 2018, Demystifying MMD
-    GANs): about 0, and now and then below, where both come from the same distribution.
-    """
-
-    def kernel(x: Features, y: Features) -> Features:
-        return (x @ y.T / x.shape[1] + 1) ** 3
-
-    def within(x: Features) -> float:
-        products = kernel(x, x)
-        return float((products.sum() - np.trace(products)) / (len(x) * (len(x) - 1)))
-
-    return within(first) + within(second) - 2 * float(kernel(first, second).mean())
 
 
 def blurred(images: Images, sigma: float) -> Images:

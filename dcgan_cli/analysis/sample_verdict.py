@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass
 
+from dcgan_cli.analysis.distances import kid
 from dcgan_cli.analysis.image_quality import (
     ALIKE,
     blurred,
     difference,
-    kid,
     random_features,
     standardized,
 )
@@ -59,7 +59,7 @@ def assess_samples(samples: Images, photographs: Images, steps: int) -> SampleVe
         known, others = photographs[::2], photographs[1::2]
         rows = [random_features(each) for each in (known, samples, blurred(others, BLUR * side))]
         reference, *compared = standardized(*rows)
-        found, control = (kid(reference, each) for each in compared)
+        found, control = (kid(each, reference).value for each in compared)
     ratio = difference(samples) / varied if varied > 0 else 0.0
     name, what = _name(ratio, found, control, varied)
     said = what.format(

@@ -20,7 +20,9 @@ from dcgan_cli.model.batch_norm_statistics import (
 )
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import Latents, seeded_latents
+from dcgan_cli.model.layers import initialize
 from dcgan_cli.report import DrawSettings, ImageGrid, Images, Provenance, Report
+from dcgan_cli.runtime import torch_stream
 from dcgan_cli.wording import counted
 
 SAMPLES_PER_BATCH = 32
@@ -108,6 +110,19 @@ class Sampler:
     def images(self, latents: Latents) -> Images:
         """Images of `latents` [N, z_dim] as uint8 [N, S, S, C]."""
         return to_uint8(self.normalized(latents))
+
+
+def untrained(sampler: Sampler, seed: int) -> Sampler:
+    """A generator of the same architecture with random weights, on the same device.
+
+    It normalizes with the statistics of a reference batch: it has no others.
+    """
+    device = next(sampler.generator.parameters()).device
+    generator = Generator(sampler.generator.config)
+    initialize(generator, torch_stream(seed, "untrained generator"))
+    generator.to(device)
+    fix_statistics(generator, "batch")
+    return Sampler("", generator, "batch", False)
 
 
 def draw_samples(sampler: Sampler, *, seed: int, count: int, columns: int | None = None) -> Report:

@@ -18,6 +18,7 @@ from dcgan_cli.cli.boundary import ends_on_signals, report_losses, run_guarded
 from dcgan_cli.cli.command_decorator import command
 from dcgan_cli.cli.concepts.command import concepts
 from dcgan_cli.cli.drop_filters.command import drop_filters
+from dcgan_cli.cli.evaluate.command import evaluate
 from dcgan_cli.cli.guided_backprop import guided_backprop
 from dcgan_cli.cli.interpolate import interpolate
 from dcgan_cli.cli.nearest_neighbors.command import nearest_neighbors
@@ -31,6 +32,7 @@ from dcgan_cli.errors import UsageError
 COMMANDS = (
     ("train", train),
     ("sample", sample),
+    ("evaluate", evaluate),
     ("interpolate", interpolate),
     ("arithmetic", arithmetic),
     ("probe-svm", probe_svm),

@@ -9,14 +9,11 @@ import torch
 from dcgan_cli.analysis.image_quality import ALIKE, difference
 from dcgan_cli.analysis.interpolate import transitions
 from dcgan_cli.analysis.interpolate.paths import LatentPath
-from dcgan_cli.analysis.sampling import Sampler
+from dcgan_cli.analysis.sampling import Sampler, untrained
 from dcgan_cli.analysis.statistics import chain_mean, chain_share
 from dcgan_cli.analysis.verdicts import UNCLEAR, compare
 from dcgan_cli.data.pixels import normalize, to_uint8
-from dcgan_cli.model.batch_norm_statistics import fix_statistics
 from dcgan_cli.model.discriminator import Discriminator
-from dcgan_cli.model.generator import Generator
-from dcgan_cli.model.layers import initialize
 from dcgan_cli.report import (
     SHARE,
     TIMES,
@@ -29,7 +26,6 @@ from dcgan_cli.report import (
     Tiles,
     in_rows,
 )
-from dcgan_cli.runtime import torch_stream
 from dcgan_cli.wording import counted
 
 
@@ -149,19 +145,6 @@ def frames(grid: ImageGrid, loop: bool) -> Images:
 def walk_film(sampler: Sampler, path: LatentPath) -> transitions.Film:
     """What the generator draws along `path`."""
     return lambda times: sampler.normalized(path.at(times))
-
-
-def untrained(sampler: Sampler, seed: int) -> Sampler:
-    """A generator of the same architecture with random weights, on the same device.
-
-    It normalizes with the statistics of a reference batch: it has no others.
-    """
-    device = next(sampler.generator.parameters()).device
-    generator = Generator(sampler.generator.config)
-    initialize(generator, torch_stream(seed, "untrained generator"))
-    generator.to(device)
-    fix_statistics(generator, "batch")
-    return Sampler("", generator, "batch", False)
 
 
 def _findings(estimates: Mapping[str, Mapping[str, Estimate]]) -> tuple[Finding, ...]:

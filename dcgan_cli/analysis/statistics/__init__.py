@@ -19,6 +19,7 @@ values.
     ratio_of_shares  of two shares of the same images
     balanced         mean of two shares of different images
     more_often       how often one of two groups is lower: DeLong's spread, score interval
+    leave_one_out    of groups of images (KID): jackknife, normal
     another          where one more draw falls: prediction interval
     chain_mean, chain_share   values that share an end with their neighbors
     two_way, two_way_difference   draws of labels × test images: a t of each, weighted
@@ -41,6 +42,7 @@ from dcgan_cli.analysis.statistics.single import (
     chain_mean,
     chain_share,
     from_influence,
+    leave_one_out,
     mean,
     mean_within,
     median,

@@ -215,6 +215,19 @@ def from_influence(value: float, influence: Numbers, unit: str = "images") -> Es
     return scored(value, variance, n, t(n - 1), unit)
 
 
+def leave_one_out(value: float, *without: Numbers, unit: str = "images") -> Estimate:
+    """A statistic of one or more independent groups, with its values without each of their units.
+
+    The variance is the jackknife's (Efron and Stein 1981), summed over groups; the interval is that
+    of a normal distribution.
+    """
+    variance, n = 0.0, min(map(len, without))
+    for values in without:
+        variance += (len(values) - 1) * float(values.var())
+    half = Z * math.sqrt(variance)
+    return Estimate(value, value - half, value + half, n, named("jackknife", n, unit))
+
+
 def another(
     values: ArrayLike, low: float = -math.inf, high: float = math.inf, unit: str = "draws"
 ) -> Estimate:
