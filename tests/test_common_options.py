@@ -19,6 +19,7 @@ FIGURE = {"layout", "scale", "caption"}
 WANTED = {
     "train": WORK | {"seed", "limit"},
     "sample": DRAWN | FIGURE,
+    "evaluate": DRAWN | FIGURE,
     "interpolate": DRAWN | FIGURE,
     "arithmetic": DRAWN | FIGURE,
     "probe-svm": DRAWN | {"limit"},

@@ -39,6 +39,7 @@ LINES = [
     ("concepts_remove", "concepts remove mine f"),
     ("concepts_import", "concepts import mine.json f"),
     ("concepts_learn", "concepts learn f --data demo:faces:150 --samples 200 --exemplars 3"),
+    ("evaluate", "evaluate f -n 20 --features random -o e.png"),
     ("interpolate", "interpolate f --points 3"),
     ("interpolate", "interpolate f --points 2 -o a.gif"),
     ("nearest_neighbors", "nearest-neighbors f -n 20 --rows 2 --limit 60"),

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
 
 from dcgan_cli.analysis import statistics
 from dcgan_cli.analysis.distances import fidelity, frechet_distance, kid
 from dcgan_cli.analysis.evaluate.feature_networks import FeatureNetwork
 from dcgan_cli.analysis.image_quality import Features, blurred, standardized
+from dcgan_cli.data.jpeg import compressed
 from dcgan_cli.report import (
     SHARE,
     Estimate,
@@ -73,7 +72,7 @@ class Groups:
             SAMPLES: self.samples,
             OTHERS: self.others,
             BLURRED: blurred(self.others, BLUR * side),
-            COMPRESSED: compressed(self.others),
+            COMPRESSED: compressed(self.others, JPEG_QUALITY),
         }
         return groups if self.untrained is None else {**groups, UNTRAINED: self.untrained}
 
@@ -147,17 +146,6 @@ def evaluate(
         grids=(_figure(named, groups, network, found),),
         verdict=_verdict(found, groups, network),
     )
-
-
-def compressed(images: Images) -> Images:
-    """`images` uint8 [N, H, W, 1 or 3] written as JPEG of JPEG_QUALITY and read again."""
-    mode = ImageReadMode.GRAY if images.shape[3] == 1 else ImageReadMode.RGB
-    encoded = [
-        encode_jpeg(torch.from_numpy(each).permute(2, 0, 1).contiguous(), JPEG_QUALITY)
-        for each in images
-    ]
-    decoded = [torch.as_tensor(decode_jpeg(torch.as_tensor(each), mode)) for each in encoded]
-    return torch.stack(decoded).permute(0, 2, 3, 1).numpy()
 
 
 def _described(name: str, groups: Groups) -> str:
