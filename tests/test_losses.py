@@ -38,6 +38,12 @@ DISCRIMINATOR = {
     "lsgan": (0.8125 + 2.3125, [0.5, -0.75], [0.25, -1.5]),
     # max(0, 1 − 2) and max(0, 1 + 0.5); max(0, 1 + 0.5) and max(0, 1 − 3)
     "hinge": (0.75 + 0.75, [0.0, -0.5], [0.5, 0.0]),
+    # differences of pairs: 2 − 0.5 and −0.5 + 3
+    "relativistic": (
+        (log1p_exp(-1.5) + log1p_exp(-2.5)) / 2,
+        [-sigmoid(-1.5) / 2, -sigmoid(-2.5) / 2],
+        [sigmoid(-1.5) / 2, sigmoid(-2.5) / 2],
+    ),
     "wgan": (-1.25 - 0.75, [-0.5, -0.5], [0.5, 0.5]),
     "wgan-gp": (-1.25 - 0.75, [-0.5, -0.5], [0.5, 0.5]),
 }
@@ -51,6 +57,11 @@ GENERATOR = {
     # ½ (0.5² + 4²)/2
     "lsgan": (4.0625, [-0.25, -2.0]),
     "hinge": (1.25, [-0.5, -0.5]),
+    # given differences from real images
+    "relativistic": (
+        (log1p_exp(-0.5) + log1p_exp(3)) / 2,
+        [-sigmoid(-0.5) / 2, -sigmoid(3.0) / 2],
+    ),
     "wgan": (1.25, [-0.5, -0.5]),
     "wgan-gp": (1.25, [-0.5, -0.5]),
 }
@@ -138,7 +149,9 @@ def test_logits_without_measure_stay_finite(name: str) -> None:
 
 
 def test_unknown_loss_names_them_all() -> None:
-    with pytest.raises(UsageError, match="non-saturating, minimax, lsgan, hinge, wgan, wgan-gp"):
+    with pytest.raises(
+        UsageError, match="non-saturating, minimax, lsgan, hinge, relativistic, wgan, wgan-gp"
+    ):
         choose_loss("dcgan")
     assert choose_loss("hinge") is LOSSES["hinge"]
 
@@ -148,6 +161,7 @@ def test_what_the_papers_set() -> None:
         "non-saturating",
         "minimax",
     }
+    assert {name for name, loss in LOSSES.items() if loss.relativistic} == {"relativistic"}
     assert (LOSSES["wgan"].clip, LOSSES["wgan"].d_steps) == (0.01, 5)
     assert (LOSSES["wgan-gp"].penalty, LOSSES["wgan-gp"].d_steps) == (10.0, 5)
     assert all(loss.clip is None for name, loss in LOSSES.items() if name != "wgan")

@@ -26,8 +26,9 @@ def test_losses_bring_the_settings_of_their_papers() -> None:
     assert LOSSES["wgan-gp"].recipe == {
         "optimizer": "adam", "lr": 1e-4, "beta1": 0.0, "beta2": 0.9
     }  # fmt: skip
+    assert LOSSES["relativistic"].recipe == {"r1": 1.0, "r2": 1.0}
     for name, loss in LOSSES.items():
-        assert bool(loss.recipe) == name.startswith("wgan")
+        assert bool(loss.recipe) == (name.startswith("wgan") or name == "relativistic")
         replace(tiny.RECIPE, **loss.recipe)  # only what a recipe has, in range
 
 

@@ -27,7 +27,8 @@ OTHER = {
     "d_norm": "layer", "loss": "hinge", "d_steps": "3", "updates": "alternate",
     "batch_size": "2", "sync_bn": "--no-sync-bn", "lr": "0.1", "beta1": "0.1", "beta2": "0.1",
     "weight_decay": "0.1", "ema": "0.5", "seed": "5", "fit": "pad", "levels": "0,9",
-    "optimizer": "rmsprop",
+    "optimizer": "rmsprop", "augment": "color", "r1": "0.1", "r2": "0.1", "lr_g": "0.1",
+    "lr_d": "0.1", "freeze_d": "1",
 }  # fmt: skip
 """For each option that a run keeps, another value than BEGIN has."""
 
@@ -35,7 +36,7 @@ FREE = {
     *("source", "run", "out", "resume", "overwrite", "epochs", "steps", "minutes", "keep"),
     *("save_minutes", "on_unhealthy", "profile", "tensorboard", "labels", "workers"),
     *("no_cache", "cache_limit", "max_unreadable", "device", "precision", "threads"),
-    *("json", "verbose", "quiet", "debug"),
+    *("json", "verbose", "quiet", "debug", "begin_from"),
 }
 """The others: what is typed with --resume holds from then on."""
 

@@ -7,6 +7,7 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
+import augmented_by_hand as by_hand
 import numpy as np
 import pytest
 import tiny
@@ -19,6 +20,7 @@ from dcgan_cli.model.recipe import Recipe
 from dcgan_cli.runtime import numpy_stream
 from dcgan_cli.training import step
 from dcgan_cli.training.losses import LOSSES
+from dcgan_cli.training.recording import UpdateInputs
 from dcgan_cli.training.step import METRICS, StepSettings, Updater, gradient_norm
 
 SEED = 7
@@ -57,15 +59,16 @@ class Transcript:
         self.loss = loss
         self.d_steps = d_steps
         self.decay = recipe.weight_decay
+        self.recipe = recipe
         rates: dict[str, Any] = {
-            "lr": recipe.lr,
             "betas": (recipe.beta1, recipe.beta2),
             "eps": 1e-8,
             "fused": False,
             "foreach": False,
         }
-        self.g_adam = torch.optim.Adam(self.generator.parameters(), **rates)
-        self.d_adam = torch.optim.Adam(self.discriminator.parameters(), **rates)
+        lr_g, lr_d = recipe.lr_g or recipe.lr, recipe.lr_d or recipe.lr
+        self.g_adam = torch.optim.Adam(self.generator.parameters(), lr=lr_g, **rates)
+        self.d_adam = torch.optim.Adam(self.discriminator.parameters(), lr=lr_d, **rates)
 
     def together(self, number: int, batch: Batch) -> list[float]:
         """D on each of k batches; then G on the images that D saw last."""
@@ -73,11 +76,12 @@ class Transcript:
         for j in range(self.d_steps):
             fake = self.generator(z(number, j))
             d = self.train_discriminator(batch(j), fake.detach(), number, j)
-        return self.metrics(d, self.train_generator(fake))
+        j = self.d_steps - 1
+        return self.metrics(d, self.train_generator(fake, batch(j), number, j))
 
     def alternate(self, number: int, batch: Batch) -> list[float]:
         """G on images of its own, then D on each of k batches."""
-        g = self.train_generator(self.generator(z(number, 0)))
+        g = self.train_generator(self.generator(z(number, 0)), batch(0), number, 0)
         d = list[Tensor]()
         for j in range(1, self.d_steps + 1):
             d = self.train_discriminator(batch(j), self.generator(z(number, j)).detach(), number, j)
@@ -85,12 +89,16 @@ class Transcript:
 
     def train_discriminator(self, real: Tensor, fake: Tensor, number: int, j: int) -> list[Tensor]:
         self.discriminator.zero_grad()
+        real, fake = self.seen(real, number, j, 0), self.seen(fake, number, j, 1)
         x, g = self.discriminator(real), self.discriminator(fake)
         if self.loss in ("non-saturating", "minimax"):
             loss = -(F.logsigmoid(x).mean() + F.logsigmoid(-g).mean())
             shown = [x.sigmoid().mean(), g.sigmoid().mean()]
         elif self.loss == "lsgan":
             loss = ((x - 1) ** 2).mean() / 2 + (g**2).mean() / 2
+            shown = [x.mean(), g.mean()]
+        elif self.loss == "relativistic":
+            loss = -F.logsigmoid(x - g).mean()
             shown = [x.mean(), g.mean()]
         elif self.loss == "hinge":
             loss = torch.clamp(1 - x, min=0).mean() + torch.clamp(1 + g, min=0).mean()
@@ -108,6 +116,14 @@ class Transcript:
             )[0]
             lengths = slopes.square().sum((1, 2, 3)).sqrt()
             objective = objective + 10 * ((lengths - 1) ** 2).mean()
+        if number % 16 == 0:
+            for gamma, some in ((self.recipe.r1, real), (self.recipe.r2, fake)):
+                if gamma:
+                    there = some.clone().requires_grad_(True)
+                    total = self.discriminator(there).sum()
+                    (slopes,) = torch.autograd.grad(total, there, create_graph=True)
+                    squares = (slopes**2).sum((1, 2, 3))
+                    objective = objective + 16 * gamma / 2 * squares.mean()
         objective.backward()
         length = norm_of_gradient(self.discriminator, self.decay)
         self.d_adam.step()
@@ -116,15 +132,17 @@ class Transcript:
                 parameter.data.clamp_(-0.01, 0.01)
         return [loss, *shown, length]
 
-    def train_generator(self, fake: Tensor) -> list[Tensor]:
+    def train_generator(self, fake: Tensor, real: Tensor, number: int, j: int) -> list[Tensor]:
         self.generator.zero_grad()
-        logits = self.discriminator(fake)
+        logits = self.discriminator(self.seen(fake, number, j, 2))
         if self.loss == "non-saturating":
             loss = -F.logsigmoid(logits).mean()
         elif self.loss == "minimax":
             loss = F.logsigmoid(-logits).mean()
         elif self.loss == "lsgan":
             loss = ((logits - 1) ** 2).mean() / 2
+        elif self.loss == "relativistic":
+            loss = -F.logsigmoid(logits - self.discriminator(self.seen(real, number, j, 0))).mean()
         else:
             loss = -logits.mean()
         (loss + self.decayed(self.generator)).backward()
@@ -132,6 +150,17 @@ class Transcript:
         self.g_adam.step()
         shown = logits.sigmoid() if LOSSES[self.loss].probabilities else logits
         return [loss, shown.mean(), length]
+
+    def seen(self, images: Tensor, number: int, j: int, use: int) -> Tensor:
+        """What D sees of `images`: augmented image by image, by the draws of that address."""
+        names = self.recipe.augmentations
+        if not names:
+            return images
+        stream = numpy_stream(SEED, "augment", number, j, 0)
+        draws = stream.random((3, len(images), 7), "float32")[use]
+        return torch.stack(
+            [by_hand.augmented(image, row, names) for image, row in zip(images, draws, strict=True)]
+        )
 
     def decayed(self, network: nn.Module) -> Tensor:
         squares = [parameter.square().sum() for parameter in network.parameters()]
@@ -179,6 +208,37 @@ def test_step_is_the_algorithm(loss: str, updates: Any, d_steps: int, decay: flo
         state = ours.state_dict()
         for name, value in theirs.state_dict().items():
             # Adam moves every weight by about lr a step: 1e-3, so 5e-6 is half a percent of one.
+            torch.testing.assert_close(state[name], value, rtol=1e-5, atol=5e-6, msg=name)
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "two rates": {"lr_g": 2e-3, "lr_d": 5e-4},
+    "color": {"augment": "color"},
+    "all": {"augment": "color,translation,cutout"},
+    "r1": {"r1": 0.5},
+    "both penalties": {"r1": 0.5, "r2": 0.2, "augment": "cutout"},
+}
+
+
+@pytest.mark.parametrize("loss", ["non-saturating", "relativistic"])
+@pytest.mark.parametrize("updates", ["together", "alternate"])
+@pytest.mark.parametrize("option", OPTIONS)
+def test_step_with_options_is_the_algorithm(option: str, updates: Any, loss: str) -> None:
+    """Steps 15 to 17: penalties are computed in the 16th alone, and weigh sixteen times as much."""
+    recipe = replace(tiny.RECIPE, updates=updates, **{"lr": 1e-3, **OPTIONS[option]})
+    updater, _ = make(loss, recipe)
+    plain = Transcript(updater, loss, 1, recipe)
+    plain_step = plain.together if updates == "together" else plain.alternate
+    for number in (15, 16, 17):
+        metrics = updater.step(number, 0, images(number))
+        expected = plain_step(number, images(number))
+        assert metrics.tolist() == pytest.approx(expected, rel=2e-4, abs=2e-6)
+    for ours, theirs in (
+        (updater.generator, plain.generator),
+        (updater.discriminator, plain.discriminator),
+    ):
+        state = ours.state_dict()
+        for name, value in theirs.state_dict().items():
             torch.testing.assert_close(state[name], value, rtol=1e-5, atol=5e-6, msg=name)
 
 
@@ -277,7 +337,7 @@ def test_d_gets_no_gradient_in_gs_step(loss: str) -> None:
     updater.step(0, 0, images(0))
     before = [p.grad.clone() for p in updater.discriminator.parameters() if p.grad is not None]
     weights = [p.detach().clone() for p in updater.discriminator.parameters()]
-    updater._update_generator(updater._generate(z(1, 0)))
+    updater._update_generator(UpdateInputs(z(1, 0), images(1)(0)), updater._generate(z(1, 0)))
     after = [p.grad for p in updater.discriminator.parameters() if p.grad is not None]
     assert len(before) == len(after)
     assert all(map(torch.equal, before, after))
@@ -293,7 +353,7 @@ def test_d_can_be_trained_after_gs_step_failed() -> None:
 
     hook = updater.discriminator.register_forward_hook(fail)
     with pytest.raises(RuntimeError, match="no memory"):
-        updater._update_generator(updater._generate(z(0, 0)))
+        updater._update_generator(UpdateInputs(z(0, 0)), updater._generate(z(0, 0)))
     hook.remove()
     assert all(p.requires_grad for p in updater.discriminator.parameters())
 
