@@ -18,7 +18,7 @@ def augmented(image: Tensor, draws: NDArray, names: Sequence[str]) -> Tensor:
         mean = image.mean()
         image = (image - mean) * (contrast + 0.5) + mean
     if "translation" in names:
-        most = round(side / 8)
+        most = int(side / 8 + 0.5)
         down, right = (int(place * (2 * most + 1)) - most for place in places[:2])
         moved = torch.zeros_like(image)
         for row in range(side):
@@ -28,8 +28,9 @@ def augmented(image: Tensor, draws: NDArray, names: Sequence[str]) -> Tensor:
                     moved[:, row, column] = image[:, row - down, column - right]
         image = moved
     if "cutout" in names:
-        length = side // 2
-        top, left = (int(place * (side + 1)) - length // 2 for place in places[2:])
+        length = int(side / 2 + 0.5)
+        wide = side + 1 - length % 2  # places of a middle that is no pixel, or a pixel
+        top, left = (int(place * wide) - length // 2 for place in places[2:])
         kept = torch.ones(side, side)
         for row in range(top, top + length):
             for column in range(left, left + length):

@@ -58,6 +58,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "side": 24,
         "ema": 0.9,
     },
+    # every random number of an image is the same, whichever rank has it
+    "augmented": {
+        "recipe": replace(RECIPE, augment="color,translation,cutout", r1=0.5, r2=0.5, lr_d=1e-3),
+        "loss": "relativistic",
+    },
+    "spectral": {"model": replace(tiny.MODEL, d_norm="spectral"), "loss": "hinge"},
     # the penalty differentiates batch norm twice
     "penalised": {"loss": "wgan-gp", "d_steps": 2},
 }

@@ -121,6 +121,21 @@ def test_recorded_steps_are_the_plain_ones(loss: str, updates: str) -> None:
     assert (recorder.recordings, recorder.plain, recorder.replays) == (1, WARM_UP + 1, 4)
 
 
+def test_lazy_steps_have_a_recording_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every second step has penalties: both kinds are recorded, after their own warm-up."""
+    monkeypatch.setattr(step, "LAZY_STEPS", 2)
+    recipe = replace(tiny.RECIPE, r1=0.5, r2=0.5, augment="color,translation,cutout")
+    plain, recorded = (Updater(tiny.MODEL, recipe, tiny.settings("relativistic")) for _ in range(2))
+    recorder = Replays(recorded)
+    state = record(recorded, recorder)
+    for number in range(2 * (WARM_UP + 3)):
+        one, two = (updater.step(number, 0, images(number)) for updater in (plain, recorded))
+        assert torch.equal(one, two)
+    assert same(plain, recorded)
+    assert state.fault is None
+    assert (recorder.recordings, recorder.plain) == (2, 2 * (WARM_UP + 1))
+
+
 def test_what_may_change_between_steps_is_recorded_anew() -> None:
     plain, recorded = make(), make()
     recorder = Replays(recorded)

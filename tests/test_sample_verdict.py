@@ -5,14 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import gaussian_filter
-from sklearn.metrics.pairwise import polynomial_kernel
 from typer.testing import CliRunner
 
-from dcgan_cli.analysis.image_quality import blurred, kid, random_features, standardized
+from dcgan_cli.analysis.image_quality import blurred, random_features, standardized
 from dcgan_cli.analysis.sample_verdict import assess_samples
 from dcgan_cli.cli.app import app
 from dcgan_cli.data.sources import open_source
@@ -24,27 +21,6 @@ def demo(count: int, start: int = 0) -> Images:
     source = open_source(f"demo:faces:{start + count}")
     records = [np.asarray(source.read(i))[..., :3] for i in range(start, start + count)]
     return np.stack([np.asarray(Image.fromarray(record).resize((32, 32))) for record in records])
-
-
-@given(st.integers(2, 12), st.integers(2, 12), st.integers(1, 5), st.integers(0, 99))
-@settings(deadline=None)
-def test_kid_is_the_unbiased_estimate(first: int, second: int, width: int, seed: int) -> None:
-    stream = np.random.default_rng(seed)
-    x, y = stream.normal(size=(first, width)), stream.normal(1, 2, (second, width))
-    kernel = lambda a, b: polynomial_kernel(a, b, degree=3, gamma=1 / width, coef0=1)  # noqa: E731
-    xx, yy = kernel(x, x), kernel(y, y)
-    expected = (
-        (xx.sum() - np.trace(xx)) / (first * (first - 1))
-        + (yy.sum() - np.trace(yy)) / (second * (second - 1))
-        - 2 * kernel(x, y).mean()
-    )
-    assert kid(x, y) == pytest.approx(expected, rel=1e-9, abs=1e-9)
-
-
-def test_kid_of_one_distribution_is_zero_on_average() -> None:
-    stream = np.random.default_rng(0)
-    values = [kid(*stream.normal(size=(2, 30, 4))) for _ in range(300)]
-    assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(300)
 
 
 def test_features_are_the_same_for_gray_and_for_equal_channels() -> None:

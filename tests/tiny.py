@@ -63,6 +63,7 @@ def trainer(
     loss: str = "non-saturating",
     *,
     recipe: Recipe = RECIPE,
+    model: ModelConfig | None = None,
     images: Noise | None = None,
     policy: Policy = "warn",
     keep: int | None = 2,
@@ -71,7 +72,7 @@ def trainer(
 ) -> Generator[Trainer]:
     """A trainer of tiny networks that writes to `path`, locked and unlocked with the block."""
     step = settings(loss, **changes)
-    model = PER_IMAGE if loss == "wgan-gp" else MODEL
+    model = model or (PER_IMAGE if loss == "wgan-gp" else MODEL)
     batches = Batches(
         images or Noise(),
         size=model.size,

@@ -75,12 +75,12 @@ class SpectralScale(nn.Module):
 
     @torch.no_grad()
     def iterate(self, steps: int) -> None:
-        """Improve the estimate of the singular vectors."""
+        """Improve the estimate of the singular vectors, in the order of PyTorch's own."""
         matrix = self._matrix().detach()
         with torch.autocast(matrix.device.type, enabled=False):
             for _ in range(steps):
-                self.v.copy_(nn.functional.normalize(torch.mv(matrix.T, self.u), dim=0))
                 self.u.copy_(nn.functional.normalize(torch.mv(matrix, self.v), dim=0))
+                self.v.copy_(nn.functional.normalize(torch.mv(matrix.T, self.u), dim=0))
 
     def _matrix(self) -> torch.Tensor:
         weight = self._layer[0].weight
@@ -145,5 +145,5 @@ def initialize(network: nn.Module, generator: torch.Generator) -> None:
             module.bias.zero_()
         elif isinstance(module, SpectralScale):  # after its layer, which comes before it
             module.shift.zero_()
-            module.u.normal_(generator=generator)
+            module.v.normal_(generator=generator)
             module.iterate(POWER_ITERATIONS)

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 @torch.no_grad()
 def clip_weights(discriminator: nn.Module, limit: float) -> None:
-    """Clip every weight of D to [−limit, limit], in place (Arjovsky et al. 2017, algorithm 1)."""
+    """Clip every trained weight of D to [−limit, limit], in place (Arjovsky et al. 2017, algorithm 1)."""
     for parameter in discriminator.parameters():
-        parameter.clamp_(-limit, limit)
+        if parameter.requires_grad:
+            parameter.clamp_(-limit, limit)
 
 
 def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, alpha: Tensor) -> Tensor:

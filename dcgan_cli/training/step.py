@@ -87,8 +87,6 @@ class Updater:
         with torch.random.fork_rng(devices=()):
             self.generator = Generator(model)
             self.discriminator = Discriminator(model)
-        freeze_layers(self.discriminator, recipe.freeze_d)
-        self._trained_of_d = [w for w in self.discriminator.parameters() if w.requires_grad]
         initialize(self.generator, torch_stream(settings.seed, "generator weights"))
         initialize(self.discriminator, torch_stream(settings.seed, "discriminator weights"))
         for network in (self.generator, self.discriminator):
@@ -104,6 +102,8 @@ class Updater:
         if settings.precision is torch.bfloat16:
             use_matrix_products(self.generator)
             use_matrix_products(self.discriminator)
+        freeze_layers(self.discriminator, recipe.freeze_d)
+        self._trained_of_d = [w for w in self.discriminator.parameters() if w.requires_grad]
         self.g_optimizer = self._optimizer(self.generator.parameters(), self.learning_rates[0])
         self.d_optimizer = self._optimizer(self._trained_of_d, self.learning_rates[1])
         self.recorded: RecordedUpdate | None = None
