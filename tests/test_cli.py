@@ -160,7 +160,7 @@ def test_resume_continues_and_refuses_other_settings(folder: Path) -> None:
     assert set(answer) == {
         "schema_version", "report", "verdict", "run", "file", "checkpoint", "step", "epoch", "seconds", "interrupted",
         "source", "content", "images", "size", "channels", "preset", "loss", "seed", "batch_size",
-        "device", "precision", "d_loss", "g_loss", "samples", "diagnostics",
+        "device", "precision", "d_loss", "g_loss", "samples", "best", "diagnostics",
     }  # fmt: skip
     refused = dcgan("train", "--run", "digits", "--resume", "--lr", "0.01", folder=folder)
     assert "begun with 0.0002" in one_line(refused, 2)

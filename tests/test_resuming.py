@@ -36,7 +36,7 @@ FREE = {
     *("source", "run", "out", "resume", "overwrite", "epochs", "steps", "minutes", "keep"),
     *("save_minutes", "on_unhealthy", "profile", "tensorboard", "labels", "workers"),
     *("no_cache", "cache_limit", "max_unreadable", "device", "precision", "threads"),
-    *("json", "verbose", "quiet", "debug", "begin_from"),
+    *("json", "verbose", "quiet", "debug", "begin_from", "evaluate_every"),
 }
 """The others: what is typed with --resume holds from then on."""
 

@@ -149,6 +149,13 @@ PROGRESS: Schema = {
     "seconds": number_between(0),
     "attempt": whole(0, 1000),
     "health": MAPPING,
+    "evaluations": MAPPING,
+}
+EVALUATIONS: Schema = {
+    "last_epoch": whole(0),
+    "best_epoch": whole(0),
+    "best_step": whole(0),
+    **dict.fromkeys(("kid", "kid_low", "kid_high"), maybe(FINITE)),
 }
 DIAGNOSTICS: Schema = {
     "window": listed(listed(FINITE, 100), 100_000),
@@ -162,6 +169,7 @@ TABLES: Mapping[str, Schema] = {
     "data": DATA,
     "progress": PROGRESS,
     "progress.health": DIAGNOSTICS,
+    "progress.evaluations": EVALUATIONS,
 }
 
 REQUIRED_KEYS = {

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +54,13 @@ def encode_curves(
     `moments` are grids of samples, as training draws them, and when that was: shown below. `ending`
     is .png (of `dpi` dots an inch), .pdf or .svg.
     """
-    figure = new_figure(8, 7.5 + (3 if moments else 0))
-    parts = figure.add_gridspec(2 if moments else 1, 1, height_ratios=(7.5, 3)[: 1 + bool(moments)])
+    evaluated = [row for row in metrics if row.get("kid") is not None]
+    metrics = [row for row in metrics if "d_loss" in row]
+    high = 9.5 if evaluated else 7.5
+    figure = new_figure(8, high + (3 if moments else 0))
+    parts = figure.add_gridspec(
+        2 if moments else 1, 1, height_ratios=(high, 3)[: 1 + bool(moments)]
+    )
     panels = figure.add_subfigure(parts[0])
     below = (
         figure.add_subfigure(parts[1]).subplots(1, len(moments), squeeze=False) if moments else [()]
@@ -65,7 +71,8 @@ def encode_curves(
         axes.set_title(when, fontsize=13, color=INK, parse_math=False)
     steps = np.array([row["step"] for row in metrics], np.float64)
     block = max(1, math.ceil(len(steps) / MAX_POINTS))
-    for axes, (name, lines) in zip(panels.subplots(3, 1, sharex=True), PANELS, strict=True):
+    *rows, last = panels.subplots(3 + bool(evaluated), 1, sharex=True)
+    for axes, (name, lines) in zip([*rows, last][:3], PANELS, strict=True):
         for (key, label), color in zip(lines, COLORS, strict=False):
             values = np.array([row.get(key) for row in metrics], np.float64)
             at, values = _mean_of(steps, block), _mean_of(values, block)
@@ -75,10 +82,26 @@ def encode_curves(
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=11, frameon=False)
         if name == "gradient norm":
             axes.set_yscale("log")
-            axes.set_xlabel("step", fontsize=13, color=INK)
+    if evaluated:
+        _draw_kid(last, evaluated)
+    last.set_xlabel("step", fontsize=13, color=INK)
     # a run may be called $x$
     panels.suptitle(title, fontsize=15, color=INK, parse_math=False)
     return encode_lines(figure, ending, dpi)
+
+
+def _draw_kid(axes: Any, evaluated: Sequence[Mapping[str, float]]) -> None:
+    """The distance of samples from real images, with its interval, and the best one marked."""
+    steps, values, low, high = (
+        np.array([row[key] for row in evaluated], np.float64)
+        for key in ("step", "kid", "kid_low", "kid_high")
+    )
+    axes.fill_between(steps, low, high, color=BLUE, alpha=0.2, linewidth=0)
+    axes.plot(steps, values, color=BLUE, linewidth=2, marker="o", markersize=3, label="KID")
+    best = values.argmin()
+    axes.plot(steps[best], values[best], "o", color=ORANGE, markersize=8, label="best.pt")
+    style_panel(axes, "KID")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=11, frameon=False)
 
 
 def upper_left(grid: Image.Image) -> Image.Image:

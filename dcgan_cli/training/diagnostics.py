@@ -1,9 +1,10 @@
-"""Diagnostics of a training run: four known failures and their thresholds.
+"""Diagnostics of a training run: five known failures and their thresholds.
 
 - not finite: a loss or a gradient is NaN or infinite. Training cannot recover from this.
 - D saturated: over WINDOW steps, mean D(x) > 0.99 and mean D(G(z)) < 0.01. D is always right, and
   the saturating loss then gives G no gradient (paper §2; Goodfellow et al. 2014, §3).
 - G's gradient vanished: over WINDOW steps, its norm is below 1/1000 of its value at the start.
+- past its best: by `--evaluate-every`, KID is above the run's best by more than both intervals.
 - mode collapse: the images of a fixed batch of z differ from each other less than a quarter as much
   as real images do, after having differed more, or still after COLLAPSE_PATIENCE steps.
 """
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgan_cli.errors import CheckpointError
-from dcgan_cli.report import Images
+from dcgan_cli.report import Estimate, Images
 from dcgan_cli.training.step import METRICS
 
 WINDOW = 100
@@ -33,6 +34,7 @@ REMEDIES = {
     "D saturated": "--augment color,translation,cutout, --r1 1, or more images",
     "G's gradient vanished": "--loss non-saturating, or a lower --lr-d",
     "mode collapse": "--augment color,translation,cutout, or --loss wgan-gp",
+    "past its best": "best.pt; anew with --augment color,translation,cutout, or on more images",
 }
 """What to try against each failure."""
 
@@ -119,6 +121,17 @@ class Diagnostics:
             sign = f"samples differ {ratio:.2f} times as much as real images do"
             found.append(Diagnosis("mode collapse", sign))
         return self._report(found, over={"mode collapse"})
+
+    def observe_kid(self, kid: Estimate, best: Estimate, best_epoch: int) -> list[Diagnosis]:
+        """Record the KID of an evaluation beside the run's best one. Returns new diagnoses."""
+        found: list[Diagnosis] = []
+        if kid.low is not None and best.high is not None and kid.low > best.high:
+            sign = (
+                f"since epoch {best_epoch}: KID {kid.value:.3g} [{kid.low:.3g}, {kid.high:.3g}], "
+                f"then {best.value:.3g} [{best.low:.3g}, {best.high:.3g}]"
+            )
+            found.append(Diagnosis("past its best", sign))
+        return self._report(found, over={"past its best"})
 
     def _report(self, found: Sequence[Diagnosis], over: set[str] | None = None) -> list[Diagnosis]:
         """Those of `found` that are new; diagnoses of `over` that were not found have passed."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dcgan_cli.choices import Policy as Policy
 from dcgan_cli.model.latents import Latents
-from dcgan_cli.report import Images
+from dcgan_cli.report import Estimate, Images
 from dcgan_cli.training.diagnostics import Diagnosis
 
 REPORT_SECONDS = 0.5
@@ -61,6 +61,16 @@ class DiagnosisEvent:
 
 
 @dataclass(frozen=True)
+class Evaluated:
+    """Samples were compared with real images; `is_best` where none before were nearer."""
+
+    epoch: int
+    step: int
+    kid: Estimate
+    is_best: bool
+
+
+@dataclass(frozen=True)
 class RecordingFailed:
     """Steps cannot be recorded as a CUDA graph because of `fault`; kernels are launched one by one."""
 
@@ -92,7 +102,15 @@ class Finished:
     metrics: dict[str, float]
 
 
-Event = ProgressEvent | EpochDone | DiagnosisEvent | RecordingFailed | GridAnnounced | Finished
+Event = (
+    ProgressEvent
+    | EpochDone
+    | DiagnosisEvent
+    | Evaluated
+    | RecordingFailed
+    | GridAnnounced
+    | Finished
+)
 
 
 class Clock:

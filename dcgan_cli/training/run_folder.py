@@ -86,6 +86,11 @@ class RunFolder:
         return self.path / LAST
 
     @property
+    def best(self) -> Path:
+        """The checkpoint whose samples were nearest to real images, by `--evaluate-every`."""
+        return self.path / "best.pt"
+
+    @property
     def samples(self) -> Path:
         """The folder of sample grids."""
         return self.path / "samples"

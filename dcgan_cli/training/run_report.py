@@ -43,6 +43,7 @@ def run_report(
         "d_loss": end.metrics.get("d_loss"),
         "g_loss": end.metrics.get("g_loss"),
         "samples": samples,
+        "best": _best(folder, trainer),
         "diagnostics": [
             {
                 "step": event.step,
@@ -54,3 +55,12 @@ def run_report(
         ],
     }
     return Report("Training", facts, verdict=verdict)
+
+
+def _best(folder: RunFolder, trainer: Trainer) -> dict[str, Any] | None:
+    """The best state by `--evaluate-every`; None where nothing was evaluated."""
+    found = trainer.evaluations
+    if found.best is None:
+        return None
+    file, kid = str(folder.best), found.best.value
+    return {"file": file, "epoch": found.best_epoch, "step": found.best_step, "kid": kid}

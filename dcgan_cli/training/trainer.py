@@ -34,12 +34,14 @@ from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.generator import Generator
 from dcgan_cli.model.latents import seeded_latents
 from dcgan_cli.model.recipe import Recipe
-from dcgan_cli.report import DrawSettings, Images
+from dcgan_cli.report import DrawSettings, Estimate, Images
 from dcgan_cli.training.diagnostics import Diagnosis, Diagnostics, diversity
+from dcgan_cli.training.evaluations import Evaluations
 from dcgan_cli.training.events import (
     Clock,
     DiagnosisEvent,
     EpochDone,
+    Evaluated,
     Event,
     Finished,
     GridAnnounced,
@@ -65,6 +67,9 @@ SHORT_EPOCH_STEPS, FIRST_EPOCHS = 50, 10
 with 50 images, sampling and saving after each would take ten times as long as training."""
 
 ROLLBACKS = 3
+
+Evaluator = Callable[[Generator], Estimate]
+"""The KID of a generator's samples; its statistics are fixed already."""
 
 WRITE_SECONDS_PER_PIXEL = 4e-7
 """Approximate seconds to write a pixel of an image grid as PNG and as a frame of the film."""
@@ -101,6 +106,8 @@ class Trainer:
     policy: Policy = "warn"
     keep: int | None = 2
     save_minutes: float = 10.0
+    evaluator: Evaluator | None = None
+    evaluate_every: int = 1
 
     def __post_init__(self) -> None:
         model, settings, batches = self.model, self.settings, self.batches
@@ -121,6 +128,8 @@ class Trainer:
         self.signal: int | None = None
         self.interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
         self.diagnosis_events: list[DiagnosisEvent] = []
+        self.evaluations = Evaluations()
+        self._evaluation_seconds = 0.0
         self._last_grid: tuple[int, Images | None] | None = None
         self._real_diversity: float | None = None
         self._pending: list[Tensor] = []
@@ -154,6 +163,7 @@ class Trainer:
         self.seconds = progress["seconds"]
         self.attempt = progress["attempt"]
         self.diagnostics.restore(progress["health"])
+        self.evaluations = Evaluations.read(progress.get("evaluations", {}))
         self.folder.rewind_metrics(self.step)
 
     def checkpoint(self) -> Checkpoint:
@@ -178,6 +188,7 @@ class Trainer:
                 "seconds": self.seconds,
                 "attempt": self.attempt,
                 "health": self.diagnostics.state(),
+                "evaluations": self.evaluations.to_dict(),
             },
         )
 
@@ -293,6 +304,9 @@ class Trainer:
         if last_step is not None:
             grids = self._grids_until(last_step)
             left = each * max(0, last_step - self.step) + self.grid_seconds * grids
+            if self.evaluator is not None:
+                epochs = (last_step - self.step) // self.steps_per_epoch
+                left += self._evaluation_seconds * (epochs // self.evaluate_every)
         if minutes is not None:
             left = min(left, 60 * minutes - elapsed + self.grid_seconds)
         return None if math.isinf(left) else left
@@ -429,7 +443,36 @@ class Trainer:
         yield from self._announce()
         yield EpochDone(number, self.step, self._grid(), self.latents, state.hash)
         self.grid_seconds = time.monotonic() - began
-        self._seconds_on_grids += self.grid_seconds
+        yield from self._evaluate(number)
+        self._seconds_on_grids += time.monotonic() - began
+
+    def _evaluate(self, epoch: int) -> Iterator[Event]:
+        """Compare samples with real images, where it is due; the best state is best.pt."""
+        evaluator, past = self.evaluator, self.evaluations
+        if evaluator is None or self.signal is not None:
+            return
+        if epoch - past.last_epoch < self.evaluate_every:
+            return
+        began = time.monotonic()
+        generator = self.checkpoint().build_generator().to(self.settings.device)
+        fix_statistics(generator, SAMPLES_BN)
+        try:
+            with self.interruptible():
+                kid = self.process_group.broadcast_from_main(lambda: evaluator(generator))
+        except Interrupted:
+            return
+        self._evaluation_seconds = time.monotonic() - began
+        is_best = self.evaluations.add(epoch, self.step, kid)
+        row = {"step": self.step, "epoch": float(epoch), "kid": kid.value}
+        self.folder.append_metrics([{**row, "kid_low": kid.low, "kid_high": kid.high}])
+        yield Evaluated(epoch, self.step, kid, is_best)
+        if is_best:
+            self._save(self.folder.best)
+        elif past.best is not None:
+            for diagnosis in self.diagnostics.observe_kid(kid, past.best, past.best_epoch):
+                self.diagnosis_events.append(self._apply_policy(diagnosis))
+                yield self.diagnosis_events[-1]
+        self._save(self.folder.last)  # which knows of the evaluation
 
     def _announce(self) -> Iterator[Event]:
         """Announce an image grid that will take a while."""
@@ -461,7 +504,7 @@ class Trainer:
     def _apply_policy(self, diagnosis: Diagnosis) -> DiagnosisEvent:
         """Act on `diagnosis` as the policy says."""
         step = self.step
-        if self.policy == "rollback":
+        if self.policy == "rollback" and diagnosis.name != "past its best":
             return DiagnosisEvent(diagnosis, step, self._roll_back(diagnosis))
         if self.policy == "stop" or diagnosis.name == "not finite":
             if diagnosis.name != "not finite":

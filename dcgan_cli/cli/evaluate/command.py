@@ -88,8 +88,8 @@ def evaluate(
     from dcgan_cli.analysis.evaluate import evaluation
     from dcgan_cli.analysis.sampling import untrained
     from dcgan_cli.cli.evaluate import real_images
-    from dcgan_cli.cli.evaluate.choose_network import choose_network
     from dcgan_cli.cli.evaluate.kept_features import kept_features
+    from dcgan_cli.cli.feature_network import choose_network
     from dcgan_cli.cli.models import open_model
     from dcgan_cli.cli.results import conclude
 

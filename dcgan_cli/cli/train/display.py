@@ -21,6 +21,7 @@ from dcgan_cli.report import DrawSettings, ImageGrid, Images, Provenance
 from dcgan_cli.training.events import (
     DiagnosisEvent,
     EpochDone,
+    Evaluated,
     Event,
     Finished,
     GridAnnounced,
@@ -110,6 +111,8 @@ class Display:
                         f"step {event.step:,}: {self._diagnostics}; {event.action}; "
                         f"what may help: {event.diagnosis.remedy}"
                     )
+                case Evaluated():
+                    self._evaluated(event)
                 case GridAnnounced():
                     self.console.note(
                         f"step {event.step:,}: saved; drawing the image grid, about "
@@ -137,6 +140,15 @@ class Display:
             self.console.note(_line(event, self._images, self.verbose))
         if note := self._slowdown.note(event):
             self.console.note(note)
+
+    def _evaluated(self, event: Evaluated) -> None:
+        kid = event.kid
+        best = f", the best so far: {self.folder.best}" if event.is_best else ""
+        self.console.note(
+            f"epoch {event.epoch:,}: KID {kid.value:.3g} [{kid.low:.3g}, {kid.high:.3g}]{best}"
+        )
+        if self.board is not None:
+            self.board.add_scalar("kid", kid.value, event.step)
 
     def _epoch(self, event: EpochDone) -> None:
         if event.images is None:

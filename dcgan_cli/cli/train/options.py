@@ -62,6 +62,14 @@ class RunOptions:
         str,
         Option(help="When training goes wrong: warn, stop, or rollback (to last.pt, half the lr)."),
     ] = POLICIES[0]
+    evaluate_every: Annotated[
+        int | None,
+        Option(
+            help="Compare samples with the images (KID) at least so many epochs apart; best.pt is the "
+            "best state.",
+            min=1,
+        ),
+    ] = None
     profile: Annotated[
         bool,
         Option("--profile", help="Make a few steps, say where their time goes, and write nothing."),

@@ -22,6 +22,7 @@ from dcgan_cli.cli.request import Request
 from dcgan_cli.cli.results import conclude
 from dcgan_cli.cli.train.checks import policy_of
 from dcgan_cli.cli.train.display import Display
+from dcgan_cli.cli.train.evaluator import kid_evaluator
 from dcgan_cli.cli.train.options import LearningOptions, MachineOptions, NetworkOptions, RunOptions
 from dcgan_cli.cli.train.resume import (
     as_before,
@@ -173,7 +174,10 @@ class Session:
             policy=policy_of(self.run.on_unhealthy),
             keep=folder.keeping(self.run.keep, goes_on=before is not None),
             save_minutes=self.run.save_minutes,
+            evaluate_every=self.run.evaluate_every or 1,
         )
+        if self.run.evaluate_every is not None:
+            trainer.evaluator = kid_evaluator(self.console, trainer)
         if before is None:
             folder.clear()
         if first is not None:
