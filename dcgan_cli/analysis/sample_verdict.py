@@ -11,7 +11,7 @@ from dcgan_cli.analysis.image_quality import (
     random_features,
     standardized,
 )
-from dcgan_cli.model.recipe import USUAL_STEPS
+from dcgan_cli.model.recipe import AUGMENTATIONS, USUAL_STEPS
 from dcgan_cli.report import Images
 from dcgan_cli.wording import counted
 
@@ -44,8 +44,12 @@ class SampleVerdict:
     kid_of_blurred: float
 
 
-def assess_samples(samples: Images, photographs: Images, steps: int) -> SampleVerdict:
-    """Assess `samples` of a run of `steps` steps against its training images, both uint8 [N, H, W, C].
+def assess_samples(
+    samples: Images, photographs: Images, steps: int, usual: int = USUAL_STEPS
+) -> SampleVerdict:
+    """Assess `samples` of a run of `steps` steps, where `usual` are usual, against training images.
+
+    Both are uint8 [N, H, W, C].
 
     Two values decide. *Diversity*: how much two samples differ (RMS), relative to two training images.
     *KID* in random features, standardized by one half of the training images; its control is the other
@@ -66,7 +70,7 @@ def assess_samples(samples: Images, photographs: Images, steps: int) -> SampleVe
         samples=counted(len(samples), "sample"), ratio=ratio, found=found, control=control,
         blur=BLUR * side,
     )  # fmt: skip
-    return SampleVerdict(name, f"{said}{_remedy(name, steps)}", ratio, found, control)
+    return SampleVerdict(name, f"{said}{_remedy(name, steps, usual)}", ratio, found, control)
 
 
 def _name(ratio: float, found: float, control: float, varied: float) -> tuple[str, str]:
@@ -87,18 +91,19 @@ def _name(ratio: float, found: float, control: float, varied: float) -> tuple[st
     )
 
 
-def _remedy(name: str, steps: int) -> str:
+def _remedy(name: str, steps: int, usual: int) -> str:
     if name == "varied":
-        more = f", or train longer ({_made(steps)})" if steps < USUAL_STEPS else ""
+        more = f", or train longer ({_made(steps, usual)})" if steps < usual else ""
         return f"; look at them{more}"
     if name == "alike images":
         return "; give images that differ"
-    if steps < USUAL_STEPS:
-        return f"; train longer ({_made(steps)})"
+    if steps < usual:
+        return f"; train longer ({_made(steps, usual)})"
+    augment = f"--augment {','.join(AUGMENTATIONS)}"
     if name == "alike":
-        return "; train anew with --loss wgan-gp, or with half of --lr"
-    return "; train anew with half of --lr, or on more images"
+        return f"; train anew with {augment}, with --loss wgan-gp, or with half of --lr"
+    return f"; train anew with {augment}, with half of --lr, or on more images"
 
 
-def _made(steps: int) -> str:
-    return f"--resume; {counted(steps, 'step')} made, usual: {USUAL_STEPS:,}"
+def _made(steps: int, usual: int) -> str:
+    return f"--resume; {counted(steps, 'step')} made, usual: {usual:,}"

@@ -18,7 +18,20 @@ AUGMENTATIONS = ("color", "translation", "cutout")
 
 USUAL_STEPS = 5_000
 """Steps of both networks by which most of what a small network learns of a few hundred to a few
-thousand photographs is learned."""
+thousand photographs is learned, in batches of USUAL_BATCH or more."""
+
+USUAL_BATCH = 64
+
+FEW_IMAGES = 1_000
+"""Of fewer images D learns all by heart within minutes; augmentation keeps it from that."""
+
+
+def usual_steps(batch_size: int) -> int:
+    """USUAL_STEPS, and more in smaller batches: as many images as they are in batches of USUAL_BATCH.
+
+    Example: `usual_steps(16)` is 20,000.
+    """
+    return max(USUAL_STEPS, math.ceil(USUAL_STEPS * USUAL_BATCH / batch_size))
 
 
 @dataclass(frozen=True)
@@ -42,7 +55,7 @@ class Recipe:
         r1, r2: weight γ of the penalty γ/2 · E‖∇D‖² at real and at generated images (Mescheder et
             al. 2018).
         freeze_d: so many layers of D, from the image on, are not trained (Mo et al. 2020).
-        epochs: passes over the data if no other length is given, and at least USUAL_STEPS.
+        epochs: passes over the data if no other length is given, and at least `usual_steps`.
     """
 
     batch_size: int = 128

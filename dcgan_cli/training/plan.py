@@ -11,13 +11,19 @@ import torch
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.discriminator import Discriminator
 from dcgan_cli.model.generator import Generator
-from dcgan_cli.model.recipe import USUAL_STEPS, Recipe
+from dcgan_cli.model.recipe import USUAL_BATCH, Recipe, usual_steps
 from dcgan_cli.report import Table
 from dcgan_cli.training.events import Length
 from dcgan_cli.training.step import StepSettings
 
 RECOGNIZABLE_STEPS = 1_500
-"""Steps after which the things on the images can be recognized, in most runs."""
+"""Steps after which the things on the images can be recognized, in most runs, in batches of
+USUAL_BATCH or more."""
+
+
+def recognizable_steps(batch_size: int) -> int:
+    """RECOGNIZABLE_STEPS, and more in smaller batches, whose gradients are noisier."""
+    return round(RECOGNIZABLE_STEPS * max(1.0, USUAL_BATCH / batch_size) ** 0.5)
 
 
 @dataclass(frozen=True)
@@ -51,11 +57,13 @@ def make_plan(
 
 
 def usual_length(recipe: Recipe, steps_per_epoch: int) -> Length:
-    """The length of a run for which none was asked: the recipe's epochs, and at least USUAL_STEPS.
+    """The length of a run for which none was asked: the recipe's epochs, and at least `usual_steps`.
 
     Example: 819 images in batches of 64 are 12 steps an epoch, so that a run has 417 epochs.
     """
-    return Length(epochs=max(recipe.epochs, math.ceil(USUAL_STEPS / steps_per_epoch)))
+    return Length(
+        epochs=max(recipe.epochs, math.ceil(usual_steps(recipe.batch_size) / steps_per_epoch))
+    )
 
 
 def _network_table(generator: Generator, discriminator: Discriminator) -> Table:

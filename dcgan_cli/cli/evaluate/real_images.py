@@ -103,7 +103,7 @@ def _halves(
         location,
         images.take(first),
         images.take(second),
-        f"{counted(half, 'other real image')}",
+        "other real images",
         (content, images.image_spec, images.image_spec.side, len(images), half, seed),
     )
 

@@ -30,7 +30,7 @@ from dcgan_cli.training.events import (
     RecordingFailed,
 )
 from dcgan_cli.training.mark import BOARD_SUFFIX
-from dcgan_cli.training.plan import RECOGNIZABLE_STEPS, TrainingPlan
+from dcgan_cli.training.plan import TrainingPlan, recognizable_steps
 from dcgan_cli.training.recording import recording_failed_message
 from dcgan_cli.training.run_folder import CURVES, FILM, LAST_GRID, RunFolder
 from dcgan_cli.training.trainer import Trainer
@@ -89,6 +89,7 @@ class Display:
         for hint in plan.hints:
             self.console.note(f"faster with: {hint}")
         self._images_per_step = settings.d_steps * recipe.batch_size
+        self._batch_size = recipe.batch_size
 
     def follow(self, events: Iterator[Event]) -> Finished:
         """Show `events` as they come; returns the last one."""
@@ -130,7 +131,8 @@ class Display:
                 self.board.add_scalar(name, value, event.step)
             self.board.add_scalar("images_per_second", event.images_per_second, event.step)
         if self._images_per_step and time.monotonic() - self._began >= ESTIMATE_SECONDS:
-            self.console.note(_estimate(event, self._images_per_step))
+            first = recognizable_steps(self._batch_size)
+            self.console.note(_estimate(event, self._images_per_step, first))
             self._images_per_step = 0  # said once
         if self._live is not None:
             rows = _rows(event, self._images, self._diagnostics, self.verbose)
@@ -231,11 +233,11 @@ def _length(trainer: Trainer, length: Length) -> str:
     return ", ".join(parts)
 
 
-def _estimate(event: ProgressEvent, images_per_step: int) -> str:
-    """How fast the first steps were, and from when on samples are worth a look."""
+def _estimate(event: ProgressEvent, images_per_step: int, recognizable: int) -> str:
+    """How fast the first steps were, and from when on, step `recognizable`, samples are worth a look."""
     left = event.seconds_left
     text = f"{event.images_per_second:,.0f} images/s: {_duration(left)} to go"
-    first = (RECOGNIZABLE_STEPS - event.step) * images_per_step / event.images_per_second
+    first = (recognizable - event.step) * images_per_step / event.images_per_second
     if first > 60 and (left is None or first < left):
         text += f", first recognizable images after about {_duration(first)}"
     return text

@@ -44,7 +44,7 @@ from dcgan_cli.data.survey import Survey
 from dcgan_cli.errors import Interrupted, SourceError, UsageError
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.presets import PRESETS, with_options
-from dcgan_cli.model.recipe import Recipe
+from dcgan_cli.model.recipe import AUGMENTATIONS, FEW_IMAGES, Recipe, usual_steps
 from dcgan_cli.model.sizes import largest_size
 from dcgan_cli.runtime import choose_device, use_threads
 from dcgan_cli.training.distributed import ProcessGroup, was_restarted
@@ -144,6 +144,8 @@ class Session:
             refuse_overlap(self.request.location, folder.path)
         first = self._warm_start() if before is None else None
         model, recipe = self._networks(before, first, survey)
+        if before is None:
+            self._recommend(len(source))
         asked = self._settings(before)
         settings = self._with_working_precision(asked, model)
         batch_slice(recipe, settings)  # refuses what cannot be shared out, before any decoding
@@ -332,6 +334,20 @@ class Session:
     def _preset(self) -> str:
         return self.networks.preset or ("small" if self._device().type == "cpu" else "paper")
 
+    def _ema(self) -> float | None:
+        typed = self.learning.ema
+        return PRESETS[self._preset()].ema if typed is None else typed
+
+    def _recommend(self, images: int) -> None:
+        """Say what does better on a set of this size, where nothing was chosen (docs/recipes.md)."""
+        chosen = self.networks.preset or self.overrides or self.learning.loss or self.learning.ema
+        if chosen or self._device().type != "cpu":
+            return
+        few = f" --augment {','.join(AUGMENTATIONS)}" if images < FEW_IMAGES else ""
+        self.console.note(
+            f"better images in the same time, from {counted(images, 'image')}: --preset photos{few}"
+        )
+
     def _settings(self, before: Checkpoint | None) -> StepSettings:
         held: dict[str, Any] = {"sync_bn": True}
         held |= {} if before is None else before.training
@@ -347,7 +363,7 @@ class Session:
         return StepSettings(
             loss=loss,
             d_steps=held.get("d_steps") or self.learning.d_steps or loss.d_steps,
-            ema=held["ema"] if before is not None else self.learning.ema,
+            ema=held["ema"] if before is not None else self._ema(),
             seed=held.get("seed", self.machine.seed),
             device=device,
             precision=choose_precision(precision, device),
@@ -423,7 +439,8 @@ def _assess(end: Finished, trainer: Trainer) -> SampleVerdict | None:
         with trainer.interruptible():
             if end.images is None:
                 return None
-            return assess_samples(end.images, trainer.real_images(PHOTOGRAPHS), end.step)
+            usual = usual_steps(trainer.recipe.batch_size)
+            return assess_samples(end.images, trainer.real_images(PHOTOGRAPHS), end.step, usual)
     except Interrupted:
         return None
 
