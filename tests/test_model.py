@@ -95,6 +95,7 @@ def test_paper_discriminator_has_no_norm_on_its_first_layer_and_a_linear_end() -
         ("paper", 128, 5, 16 * 1024),
         ("torch", 64, 4, 512),
         ("tutorial", 64, 4, 512),
+        ("photos", 32, 4, 256),
         ("small", 32, 4, 256),
     ],
 )
@@ -147,6 +148,7 @@ def test_only_norms_have_biases(name: str) -> None:
         ("torch", "normal", "channel", 1e-5),
         ("tutorial", "normal", "channel", 1e-5),
         ("small", "normal", "channel", 1e-5),
+        ("photos", "normal", "channel", 1e-5),
     ],
 )
 def test_preset_networks(name: str, z_dist: str, projection: str, eps: float) -> None:
@@ -167,10 +169,12 @@ def test_preset_networks(name: str, z_dist: str, projection: str, eps: float) ->
         ("torch", Recipe(64, "adam", 2e-4, 0.5, 0.999, 0.0, "together", "random", True, 25)),
         ("tutorial", Recipe(64, "adam", 2e-4, 0.5, 0.999, 0.0, "together", "center", False, 25)),
         ("small", Recipe(64, "adam", 2e-4, 0.5, 0.999, 0.0, "together", "center", False, 25)),
+        ("photos", Recipe(16, "adam", 2e-4, 0.5, 0.999, 0.0, "together", "center", False, 25)),
     ],
 )
 def test_preset_recipes(name: str, expected: Recipe) -> None:
     assert PRESETS[name].recipe == expected
+    assert PRESETS[name].ema == (0.999 if name == "photos" else None)
 
 
 def test_every_value_can_be_overridden() -> None:

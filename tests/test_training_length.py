@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from cli_runner import command
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,10 +12,10 @@ from dcgan_cli.cli.app import app
 from dcgan_cli.cli.boundary import run_guarded
 from dcgan_cli.cli.train import display
 from dcgan_cli.model.presets import PRESETS
-from dcgan_cli.model.recipe import USUAL_STEPS
+from dcgan_cli.model.recipe import usual_steps
 from dcgan_cli.training import events
 from dcgan_cli.training.events import Length, ProgressEvent
-from dcgan_cli.training.plan import RECOGNIZABLE_STEPS, usual_length
+from dcgan_cli.training.plan import RECOGNIZABLE_STEPS, recognizable_steps, usual_length
 from dcgan_cli.training.step import Updater
 
 
@@ -23,8 +24,14 @@ def test_a_small_set_gets_as_many_epochs_as_it_takes(steps_per_epoch: int, prese
     recipe = PRESETS[preset].recipe
     epochs = usual_length(recipe, steps_per_epoch).epochs
     assert epochs is not None
-    assert epochs * steps_per_epoch >= USUAL_STEPS
-    assert epochs == recipe.epochs or (epochs - 1) * steps_per_epoch < USUAL_STEPS
+    usual = usual_steps(recipe.batch_size)
+    assert epochs * steps_per_epoch >= usual
+    assert epochs == recipe.epochs or (epochs - 1) * steps_per_epoch < usual
+
+
+def test_smaller_batches_take_more_steps() -> None:
+    assert [usual_steps(batch) for batch in (128, 64, 32, 16)] == [5000, 5000, 10_000, 20_000]
+    assert [recognizable_steps(batch) for batch in (128, 64, 16)] == [1500, 1500, 3000]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +63,7 @@ def test_the_first_steps_say_when_there_is_something_to_see(
     step: int, left: float | None, expected: str
 ) -> None:
     event = ProgressEvent(step, 5000, step / 4, 16.0, 2.0, left, {})
-    assert display._estimate(event, images_per_step=4) == expected
+    assert display._estimate(event, 4, RECOGNIZABLE_STEPS) == expected
 
 
 def train(capsys: pytest.CaptureFixture[str], *options: str) -> str:
@@ -79,3 +86,30 @@ def test_the_speed_of_a_run_is_said_once_of_its_own_steps(
     assert said.count(" images/s: ") == 1
     assert "3 steps, part of an epoch; Ctrl-C saves and leaves\n" in said
     assert len(made) == 1, "no other networks are trained to know the speed"
+
+
+@pytest.mark.parametrize(
+    ("images", "more", "said"),
+    [
+        (70, (), "--preset photos --augment color,translation,cutout"),
+        (1000, (), "--preset photos"),
+        (70, ("--preset", "small"), None),
+        (70, ("--ema", "0.99"), None),
+        (70, ("--lr", "1e-3"), None),
+    ],
+)
+def test_a_run_says_what_does_better_where_nothing_was_chosen(
+    images: int,
+    more: tuple[str, ...],
+    said: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DCGAN_CACHE", str(tmp_path / "cache"))
+    run = command("train", capfdbinary)
+    code, _, err = run(f"demo:faces:{images}", "--steps", "0", "--device", "cpu", *more)
+    assert code == 0, err
+    lines = [line for line in err.splitlines() if line.startswith("better images in the same time")]
+    assert [line.partition(": ")[2] for line in lines] == ([] if said is None else [said])

@@ -67,13 +67,13 @@ class Recipe:
     updates: Updates = "together"
     crop: Crop = "center"
     flip: bool = False
+    epochs: int = 25
     augment: str = "none"
     lr_g: float | None = None
     lr_d: float | None = None
     r1: float = 0.0
     r2: float = 0.0
     freeze_d: int = 0
-    epochs: int = 25
 
     def __post_init__(self) -> None:
         """Raise UsageError for a value that nothing can be trained with."""
