@@ -8,6 +8,7 @@ from torch import nn
 from dcgan_cli.errors import UsageError
 from dcgan_cli.model.config import ModelConfig
 from dcgan_cli.model.layers import SpectralScale, conv, match_gradient, norm
+from dcgan_cli.wording import counted
 
 SLOPE = 0.2
 """Slope of LeakyReLU below zero (paper §4)."""
@@ -55,6 +56,6 @@ def freeze_layers(discriminator: Discriminator, count: int) -> None:
     """
     levels = len(discriminator.layers)
     if count > levels:
-        raise UsageError(f"--freeze-d {count}: the discriminator has {levels} layers")
+        raise UsageError(f"--freeze-d {count}: the discriminator has {counted(levels, 'layer')}")
     for layer in discriminator.layers[:count]:
         layer.requires_grad_(False)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from typer import Option
 
 from dcgan_cli.cli import options
-from dcgan_cli.cli.outputs import PNG, WHY_PNG, Output, check_outputs
+from dcgan_cli.cli.outputs import PNG, Output, check_outputs
 from dcgan_cli.cli.request import check_source
 from dcgan_cli.errors import UsageError
 
@@ -80,7 +80,7 @@ def evaluate(
     if without_model and features == "discriminator":
         raise UsageError("--features discriminator: of which checkpoint? Name one")
     drawing = figure.into(out or Path("evaluation.png"))
-    outputs = (Output("-o", out, PNG, WHY_PNG), drawing.captioned)
+    outputs = (Output("-o", out, PNG), drawing.captioned)
     check_outputs(outputs, (data, images, weights), common.json)
     check_source(data)
     check_source(images)
