@@ -21,7 +21,7 @@ def test_every_kind_ends_clean(tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     line = ["--mutants", "10", "--kills", "2", "--seed", "7", "--json", str(out)]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.campaigns", *line],
+        [sys.executable, "tests/campaigns", *line],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -28,7 +28,7 @@ TINY = "--size 16 --ngf 4 --ndf 4 --batch-size 32"
 CLASSIFIED = "--classifier demo:faces:300 --orthogonal-to turn"
 PROBE = "--labels-total 40 --draws 2 --controls"
 LINES = [
-    ("train", f"train demo:faces --limit 200 --steps 3 --evaluate-every 1 --run f {TINY}"),
+    ("train", f"train demo:faces --limit 200 --steps 6 --evaluate-every 1 --run f {TINY}"),
     ("profile", f"train demo:faces --limit 200 --profile {TINY}"),
     ("sample", "sample f -n 4 --save-latents z.npy"),
     ("sample", "sample f -n 2 --split images"),

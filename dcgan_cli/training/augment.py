@@ -27,7 +27,7 @@ def augment(images: Tensor, draws: Tensor, names: Sequence[str]) -> Tensor:
 
     `draws` are random numbers in [0, 1), [N, DRAWS]. Differentiable as often as wanted.
 
-    Example: `augment(images, torch.rand(len(images), DRAWS), ["color", "cutout"])`.
+    Example: `augment(images, draws, ["color", "cutout"])`.
     """
     for name in names:
         images = CHANGES[name](images, draws)

@@ -37,7 +37,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "augment": {"ema": 0.999, "augment": AUGMENT},
     "augment+lr": {"ema": 0.999, "lr": 4e-4, "augment": AUGMENT},
     "batch 32": {"ema": 0.999, "lr": 4e-4, "batch_size": 32},
-    "batch 16": {"ema": 0.999, "batch_size": 16},
+    "photos": {"preset": "photos"},
+    "photos+augment": {"preset": "photos", "augment": AUGMENT},
     "spectral": {"ema": 0.999, "d_norm": "spectral"},
     "hinge+spectral": {
         "ema": 0.999, "loss": "hinge", "d_norm": "spectral", "lr_g": 2e-4, "lr_d": 4e-4
@@ -62,13 +63,10 @@ def options(recipe: dict[str, Any]) -> list[str]:
 def one_step(recipe: dict[str, Any], size: int) -> Callable[[], object]:
     """What makes the next 16 steps of a run: as many as hold one with penalties."""
     asked = dict(recipe)
-    preset, loss, ema = (
-        asked.pop("preset", "small"),
-        asked.pop("loss", None),
-        asked.pop("ema", None),
-    )
+    preset, loss = PRESETS[asked.pop("preset", "small")], asked.pop("loss", None)
+    ema = asked.pop("ema", preset.ema)
     chosen = LOSSES[loss or "non-saturating"]
-    model, known = with_options(PRESETS[preset], {"size": size, **chosen.recipe, **asked})
+    model, known = with_options(preset, {"size": size, **chosen.recipe, **asked})
     precision = choose_precision("auto", torch.device("cpu"))
     settings = StepSettings(chosen, chosen.d_steps, ema, 0, torch.device("cpu"), precision)
     updater = Updater(model, replace(known), settings)

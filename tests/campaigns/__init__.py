@@ -1,6 +1,6 @@
 """Campaigns: many damaged files and many kills, each of which must end well.
 
-    python -m tests.campaigns --kind all --mutants 500 --kills 20 --seed 0 --json out.json
+    python tests/campaigns --kind all --mutants 500 --kills 20 --seed 0 --json out.json
 
 docs/reliability.md says what each kind does.
 """

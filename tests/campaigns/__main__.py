@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(
+    0, str(Path(__file__).parents[1])
+)  # the tests import each other by their bare names
 
 from campaigns import checkpoints, data_files, killing, small_files
 from campaigns.running import Kind, Result, run_kind
@@ -21,7 +24,7 @@ KINDS: dict[str, Kind] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for; 1 where a case was unclean."""
-    parser = argparse.ArgumentParser("python -m tests.campaigns", description=__doc__)
+    parser = argparse.ArgumentParser("python tests/campaigns", description=__doc__)
     parser.add_argument("--kind", default="all", help=f"all, or of {', '.join(KINDS)}; with commas")
     parser.add_argument(
         "--mutants",

@@ -50,8 +50,8 @@ def evaluate(
         Path | None, Option("-o", "--out", help="Also write a PNG of all groups of images.")
     ] = None,
     *,
-    figure: options.FigureOptions,
     sampling: options.Sampling,
+    figure: options.FigureOptions,
     common: options.Common,
 ) -> None:
     """Say how far samples are from real images, and how varied: KID, Fréchet distance, precision.
