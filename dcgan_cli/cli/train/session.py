@@ -343,9 +343,10 @@ class Session:
         chosen = self.networks.preset or self.overrides or self.learning.loss or self.learning.ema
         if chosen or self._device().type != "cpu":
             return
-        few = f" --augment {','.join(AUGMENTATIONS)}" if images < FEW_IMAGES else ""
+        few = f"--augment {','.join(AUGMENTATIONS)} --ema 0.999"
+        line = few if images < FEW_IMAGES else "--preset photos"
         self.console.note(
-            f"better images in the same time, from {counted(images, 'image')}: --preset photos{few}"
+            f"better images in the same time, from {counted(images, 'image')}: {line}"
         )
 
     def _settings(self, before: Checkpoint | None) -> StepSettings:
