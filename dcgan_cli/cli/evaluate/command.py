@@ -114,8 +114,8 @@ def evaluate(
         samples = sampler.images(sampler.seeded(seed, count))
     noise = None
     if sampler is not None:
-        half = len(real.others)
-        noise = untrained(sampler, seed).images(sampler.seeded(seed, half))
+        fewer = min(len(real.others), evaluation.MOST_OF_A_CONTROL)
+        noise = untrained(sampler, seed).images(sampler.seeded(seed, fewer))
     groups = evaluation.Groups(real.reference, real.others, real.others_are, samples, noise)
     network = choose_network(console, weights or features, model, machine)
     with console.progress("looking") as bar:
